@@ -1,0 +1,215 @@
+"""What happens during training beside training: checkpoints, curves, pictures, guards, progress.
+
+A callback that asks for `run` is given the `Run` it serves; the rest of its arguments are its yaml's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flexunet_exp import plots, predict
+from flexunet_exp.data.dataset import Dataset, sample_name
+from flexunet_exp.data.masks import write_palette_mask
+from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a callback may know of the run: its folder, its data, its network's input, its store."""
+
+    folder: Path
+    dataset: Dataset
+    size: tuple[int, int]
+    tracker: Tracker
+
+
+class NanGuard(keras.callbacks.Callback):
+    """Ends the run at the first loss that is not finite; raises InputError with epoch and step."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The training loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}. Try a "
+                "smaller optimizer.learning_rate, optimizer.clipvalue=0.5, or model.input_scaling=unit."
+            )
+
+
+class BestCheckpoint(keras.callbacks.Callback):
+    """Writes best.keras into the run folder whenever the monitored figure improves.
+
+    The file holds the network without optimizer state (a third of the size) and is replaced in one
+    step, so that it is whole at any moment.
+    """
+
+    def __init__(self, monitor: str, mode: str, run: Run):
+        super().__init__()
+        self.monitor, self.sign = monitor, 1 if mode == "max" else -1
+        self.path = run.folder / "best.keras"
+        self.best = -math.inf
+        self.epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        score = self.sign * float((logs or {})[self.monitor])
+        if score > self.best:
+            self.best, self.epoch = score, epoch
+            save_model(self.model, self.path)
+
+
+class EpochImages(keras.callbacks.Callback):
+    """Predicts the same pictures every `every` epochs: palette masks at native size, and panels.
+
+    The pictures are chosen by hash over the whole data set, whatever its split; the panel says which
+    split each is of. Files: epoch_change_infer/epoch_0007_<name>.png and …_panel.png.
+    """
+
+    def __init__(self, num_images: int, every: int, run: Run):
+        super().__init__()
+        self.every, self.run = every, run
+        self.folder = run.folder / "epoch_change_infer"
+        table = pick_samples(run.dataset.table, num_images)
+        self.samples = list(table.itertuples())
+        self.pairs = [run.dataset.read(sample) for sample in self.samples]
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if (epoch + 1) % self.every:
+            return
+        self.folder.mkdir(exist_ok=True)
+        images = [image for image, _ in self.pairs]
+        scores = predict.probabilities(self.model, images, self.run.size, max(1, len(images)))
+        for sample, (image, truth), classes in zip(self.samples, self.pairs, scores, strict=True):
+            self.show(epoch + 1, sample, image, truth, classes.argmax(-1).astype(np.uint8))
+
+    def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
+        dataset, name = self.run.dataset, sample_name(sample)
+        path = self.folder / f"epoch_{epoch:04d}_{name}.png"
+        write_palette_mask(path, prediction, dataset.palette)
+        title = f"{name} ({sample.split}), epoch {epoch}"
+        panel = plots.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+        plots.write_png(path.with_name(f"{path.stem}_panel.png"), panel)
+        self.run.tracker.image(f"epoch_change_infer/{name}", panel, epoch)
+
+
+class Curves(keras.callbacks.Callback):
+    """train_losses.csv|png and train_metrics.csv|png in the run folder, rewritten every epoch."""
+
+    def __init__(self, metric: str, run: Run):
+        super().__init__()
+        self.metric, self.folder = metric, run.folder
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.rows.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        table = pd.DataFrame(self.rows)
+        losses = [name for name in ("epoch", "loss", "val_loss") if name in table]
+        table[losses].to_csv(self.folder / "train_losses.csv", index=False)
+        others = table.drop(columns=[name for name in losses if name != "epoch"])
+        others.to_csv(self.folder / "train_metrics.csv", index=False)
+        self.draw(table, "loss", "train_losses.png")
+        self.draw(table, self.metric, "train_metrics.png")
+
+    def draw(self, table: pd.DataFrame, name: str, file: str) -> None:
+        columns = {name: "train", f"val_{name}": "valid"}
+        curves = table.set_index("epoch").reindex(columns=list(columns)).rename(columns=columns)
+        plots.curves(curves, self.folder / file, ylabel=name, title=f"{name} by epoch")
+
+
+class StopFile(keras.callbacks.Callback):
+    """Ends the training after the epoch in which a file STOP appears in the run folder."""
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self.path, self.tracker = run.folder / "STOP", run.tracker
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.path.exists():
+            log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
+            self.path.unlink()
+            self.tracker.tag({"stopped": f"STOP file after epoch {epoch + 1}"})
+            self.stopped = self.model.stop_training = True
+
+
+class EpochMetrics(keras.callbacks.Callback):
+    """Sends each epoch's figures to the store, as epoch/train/… and epoch/val/…"""
+
+    def __init__(self, tracker: Tracker):
+        super().__init__()
+        self.tracker = tracker
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        figures = {metric_name(name): float(value) for name, value in (logs or {}).items()}
+        self.tracker.metrics(figures, step=epoch + 1)
+
+
+class EpochLine(keras.callbacks.Callback):
+    """One line an epoch, and on a terminal a bar with the steps and the time left in between."""
+
+    def __init__(self, epochs: int, steps: int):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.bar: Progress | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.started = time.perf_counter()
+        if sys.stdout.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
+            self.task = self.bar.add_task(f"epoch {epoch + 1}/{self.epochs}", total=self.steps)
+            self.bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        if self.bar:
+            self.bar.advance(self.task)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.close()
+        shown = ("loss", "val_loss", "dice", "val_dice", "learning_rate")
+        figures = [f"{name} {float(logs[name]):.4g}" for name in shown if logs and name in logs]
+        seconds = time.perf_counter() - self.started
+        log.info("epoch %d/%d  %s  %.1f s", epoch + 1, self.epochs, "  ".join(figures), seconds)
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+
+def metric_name(name: str) -> str:
+    """Keras's log name as the store shows it: val_dice/bent → epoch/val/dice/bent."""
+    if name == "learning_rate":
+        return "epoch/learning_rate"
+    split, figure = ("val", name[4:]) if name.startswith("val_") else ("train", name)
+    return f"epoch/{split}/{figure}"
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a functional model without optimizer state, whole or not at all."""
+    # A model around the same layers that was never compiled has no optimizer to save.
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.keras")
+    try:
+        bare.save(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

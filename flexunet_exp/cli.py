@@ -1,0 +1,86 @@
+"""The console script: picks a command, makes path values safe for Hydra, turns errors into words."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+from flexunet_exp.errors import did_you_mean
+
+COMMANDS = {
+    "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
+    "evaluate": "run=RUN scores a finished run again, from the run alone",
+    "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
+    "ui": "opens the MLflow UI on the project's store",
+}
+PATH_KEYS = {"data_root", "dataset.path", "run", "tracking.uri"}
+TRACE = "HYDRA_FULL_ERROR"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command: 0 done, 1 failed (a readable message), 2 unknown command, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    command, overrides = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        print(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}\n\n{usage()}")
+        return 2
+    sys.argv = [f"flexunet {command}", *map(quote_path, overrides)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return run(command)
+
+
+def run(command: str) -> int:
+    """Runs the command's Hydra app; nothing a person can cause ends in a stack trace."""
+    wants_trace = os.environ.get(TRACE) == "1"
+    os.environ[TRACE] = "1"  # Hydra then hands its errors to us instead of printing them
+    try:
+        return importlib.import_module(f"flexunet_exp.{command}").main() or 0
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if wants_trace:
+            raise
+        from flexunet_exp.messages import explain
+
+        print(f"flexunet {command}: {explain(error, command)}", file=sys.stderr)
+        return 1
+
+
+def usage() -> str:
+    lines = [f"  {name:<10}{does}" for name, does in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: flexunet COMMAND [overrides]      e.g. flexunet train experiment=quickstart",
+            "",
+            *lines,
+            "",
+            "flexunet COMMAND --help lists the choices, flexunet COMMAND --cfg job prints the config.",
+        ]
+    )
+
+
+def quote_path(argument: str) -> str:
+    """Quotes the value of `KEY=PATH` so that Hydra's grammar takes any file name as it is.
+
+    Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
+    """
+    match = re.fullmatch(r"(\+{0,2}[\w.]+)=(.*)", argument, flags=re.DOTALL)
+    if not match or match[1].lstrip("+") not in PATH_KEYS or not match[2]:
+        return argument
+    key, value = match.groups()
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
+    if quoted or listed or value == "null":
+        return argument
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    if escaped.endswith("\\"):
+        escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
+    return f"{key}='{escaped.replace('${', chr(92) + '${')}'"

@@ -1,0 +1,110 @@
+"""The composed configuration: where it lives, its resolvers, building from it, and its signature."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent
+
+# What a configuration may build. A configuration is data, maybe somebody else's: without this list
+# `_target_: os.system` would run. Own packages are added by name in $FLEXUNET_TRUSTED (a,b,c).
+TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbacks.")
+
+# Values that cannot change the trained weights; the paths of data and store among them.
+WITHOUT_EFFECT = ("tracking", "hydra", "rerun", "objective", "data_root", "require")
+
+
+def conf_dir() -> Path:
+    """The folder of the shipped configuration: a checkout's own `conf/`, else the wheel's copy."""
+    checkout = PACKAGE.parent / "conf"
+    return checkout if (checkout / "train.yaml").is_file() else PACKAGE / "conf"
+
+
+def register_resolvers() -> None:
+    """Makes the words that our yaml files use in `${word:value}` known to OmegaConf."""
+    resolvers: dict[str, Callable[[Any], str]] = {
+        "upper": lambda name: str(name).upper(),
+        "last_part": lambda target: str(target).rsplit(".", 1)[-1],
+        "monitor_mode": lambda monitor: "min" if "loss" in str(monitor) else "max",
+    }
+    for name, resolve in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolve, replace=True)
+
+
+def plain(config: Any) -> Any:
+    """The configuration as dicts and lists, every interpolation resolved."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def image_size(cfg: DictConfig) -> tuple[int, int]:
+    """(height, width) of the network's input."""
+    size = cfg.dataset.image_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def is_trusted(target: str) -> bool:
+    own = tuple(f"{name}." for name in os.environ.get("FLEXUNET_TRUSTED", "").split(",") if name)
+    return target.startswith(TRUSTED + own)
+
+
+def locate(target: str) -> Callable[..., Any]:
+    """The class or function a `_target_` names; InputError when it is untrusted or not there."""
+    if not is_trusted(target):
+        raise InputError(
+            f"_target_ {target!r} is not among the packages a configuration may use "
+            f"({', '.join(TRUSTED)}). Trust a package of your own with FLEXUNET_TRUSTED=NAME."
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"_target_ {target!r} cannot be imported: {error}.") from error
+
+
+def build(node: DictConfig | dict, **context: Any) -> Any:
+    """Calls the node's `_target_` with its arguments, and with those of `context` it asks for."""
+    arguments = dict(plain(node) if isinstance(node, DictConfig) else node)
+    target = locate(arguments.pop("_target_"))
+    asked = inspect.signature(target).parameters
+    given = {name: value for name, value in context.items() if name in asked}
+    return target(**arguments, **given)
+
+
+def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
+    """Hash of all that can change the trained weights (16 hex digits).
+
+    The resolved configuration without tracking, drawing and paths; the sample table's digest; the
+    package's source; the versions of TensorFlow and Keras; the number of threads.
+    """
+    settings = plain(config)
+    for name in WITHOUT_EFFECT:
+        settings.pop(name, None)
+    settings["dataset"].pop("path", None)
+    for name in ("cache", "strict"):
+        settings["dataset"].pop(name, None)
+    for name in ("epoch_images", "curves", "stop_file"):
+        settings["callbacks"].pop(name, None)
+    settings["trainer"]["threads"] = threads
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
+    parts = [settings, sample_digest, source_digest(), versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def source_digest() -> str:
+    """Hash of the package's Python source: other code may train other weights."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

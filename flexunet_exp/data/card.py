@@ -1,0 +1,39 @@
+"""Facts about a data set that decide how to train on it: pixels of each class, class weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def class_pixels(
+    table: pd.DataFrame, read_mask: Callable[[Any], np.ndarray], num_classes: int
+) -> np.ndarray:
+    """Pixels of each class in each picture of the sample table, (N, C) int64, at native size.
+
+    Ignored pixels (255) are counted nowhere. `read_mask` is the layout's.
+    """
+
+    def count(sample: Any) -> np.ndarray:
+        return np.bincount(read_mask(sample).ravel(), minlength=256)[:num_classes]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = list(pool.map(count, table.itertuples(index=False)))
+    return np.array(counts, dtype=np.int64).reshape(-1, num_classes)
+
+
+def balanced_weights(pixels: Sequence[int] | np.ndarray) -> list[float]:
+    """Class weights inverse to frequency, total / (C * n_c), from the pixels (C,) of each class.
+
+    A class without pixels weighs 0. Source: the `balanced` heuristic of scikit-learn, after King
+    and Zeng, "Logistic Regression in Rare Events Data" (2001).
+    """
+    counts = np.asarray(pixels, dtype=np.float64)
+    weights = np.zeros_like(counts)
+    np.divide(counts.sum(), len(counts) * counts, out=weights, where=counts > 0)
+    return weights.tolist()

@@ -1,0 +1,133 @@
+"""One data set as the rest of the program sees it: classes, a split sample table, pictures and masks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from flexunet_exp import config
+from flexunet_exp.data import card, masks, splits
+from flexunet_exp.errors import InputError
+
+@dataclass(frozen=True)
+class Dataset:
+    """`table` is the sample table with its split; `layout` knows how to read a sample's mask."""
+
+    name: str
+    class_names: tuple[str, ...]
+    palette: np.ndarray  # (C, 3) uint8 RGB
+    layout: Any
+    table: pd.DataFrame
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def split(self, name: str) -> pd.DataFrame:
+        return self.table[self.table["split"] == name]
+
+    def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Image (H, W, 3) uint8 RGB and class mask (H, W) uint8 of a row, at their own size."""
+        return masks.read_image(Path(sample.image)), self.layout.read_mask(sample)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of pictures, masks and split; neither paths nor the order of rows matter."""
+        return digest(self.table)
+
+    def split_digest(self, name: str) -> str:
+        return digest(self.split(name))
+
+    @cached_property
+    def train_pixels(self) -> np.ndarray:
+        """Pixels a class over the training split, (C,) int64."""
+        return card.class_pixels(self.split("train"), self.layout.read_mask, self.num_classes).sum(0)
+
+
+def digest(table: pd.DataFrame) -> str:
+    """16 hex digits over split, picture and mask content of every row, and whose source it is."""
+    rows = [
+        "\t".join([row.split, row.source, row.sha256, file_hash(row.mask)])
+        for row in table.itertuples()
+    ]
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:16]
+
+
+def file_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+
+
+def load(cfg: DictConfig) -> Dataset:
+    """Scans the folder and splits it as configured.
+
+    Raises InputError with every problem of the data.
+    """
+    dataset = from_table(cfg, pd.DataFrame())
+    table = dataset.layout.scan(Path(cfg.dataset.path).expanduser().absolute())
+    splitter = config.plain(cfg.split)
+    table = config.locate(splitter.pop("_target_"))(table, **splitter)
+    splits.check(table, dataset.class_names)
+    return from_table(cfg, table)
+
+
+def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
+    """The data set of a table that is already split, such as a finished run's `samples.csv`."""
+    classes = config.plain(cfg.dataset.classes)
+    return Dataset(
+        name=cfg.dataset.name,
+        class_names=tuple(entry["name"] for entry in classes),
+        palette=np.array([entry["color"] for entry in classes], np.uint8),
+        layout=config.build(cfg.dataset.layout),
+        table=table,
+    )
+
+
+def check_unchanged(dataset: Dataset) -> None:
+    """Raises InputError naming every picture that is gone or no longer the one of its sha256."""
+    problems = []
+    for sample in dataset.table.itertuples():
+        if not Path(sample.image).is_file():
+            problems.append(f"{sample.image} is gone; the run was made with it.")
+        elif file_hash(sample.image) != sample.sha256:
+            problems.append(f"{sample.image} has changed since the run was made.")
+    if problems:
+        raise InputError(problems)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A sample table written by `write_table`."""
+    text = ["image", "mask", "label", "source", "variant", "split", "sha256"]
+    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def summary(dataset: Dataset) -> str:
+    """A line a class: how many pictures in each split."""
+    counts = pd.crosstab(dataset.table["label"], dataset.table["split"])
+    counts = counts.reindex(columns=list(splits.SPLITS), fill_value=0)
+    order = [name for name in [*dataset.class_names, "good"] if name in counts.index]
+    counts = counts.loc[order]
+    counts.loc["all"] = counts.sum()
+    return counts.rename_axis(index=None, columns=None).to_string()
+
+
+def sample_name(sample: Any) -> str:
+    """A name for files and image keys: ASCII letters, digits, `_`, `-`, `.`; unlike for unlike samples.
+
+    `bent/003` becomes bent_003; a name that loses other characters gets a short hash instead.
+    """
+    prefix = "" if sample.variant == "original" else f"{sample.variant}_"
+    full = f"{prefix}{sample.source}".replace("/", "_")
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", full)[:100].strip(".")
+    return slug if slug == full else f"{slug}_{hashlib.sha256(full.encode()).hexdigest()[:8]}"

@@ -1,0 +1,245 @@
+"""From a folder of pictures to the sample table, checked: one class a folder layout.
+
+A layout offers `scan(folder)`, the sample table, and `read_mask(sample)`, the index mask of one of
+its rows. Pictures and masks are paired by relative path and stem, never by position.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flexunet_exp.data import masks
+from flexunet_exp.data.scanning import (
+    IMAGE_SUFFIXES,
+    Pair,
+    compare_sizes,
+    each,
+    files_by_stem,
+    folder_names,
+    matched,
+    refuse,
+    require_folder,
+    sample_table,
+)
+from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
+
+GOOD = "good"
+# Folder of the defect-free pictures -> what their sources begin with, for each dataset.good.
+GOOD_FOLDERS: dict[str, dict[str, str]] = {
+    "none": {},
+    "test": {"test": GOOD},
+    "all": {"test": GOOD, "train": "train_good"},
+}
+
+
+class MVTec:
+    """MVTec AD as downloaded: `test/<defect>/NNN.png` with `ground_truth/<defect>/NNN_mask.png`.
+
+    `classes` are {name, color}, background first; a defect's folder is its class. `good` says which
+    defect-free pictures join: `none`, `test` (those of test/good) or `all` (train/good too).
+    """
+
+    def __init__(self, classes: Sequence[Mapping], good: str = "test"):
+        self.names = [str(entry["name"]) for entry in classes]
+        self.good = _known_good(good)
+
+    def scan(self, folder: str | Path) -> pd.DataFrame:
+        """The sample table of `folder`, split "" throughout; InputError with every problem."""
+        folder = Path(folder).absolute()
+        problems: list[str] = []
+        require_folder(folder, "test", "test/<defect>/NNN.png", problems)
+        pairs = [*self._defects(folder, problems), *self._defect_free(folder, problems)]
+        table = sample_table(pairs, problems)
+        defects = table[table["mask"] != ""]
+        shapes = each(defects.to_dict("records"), lambda row: self.read_mask(row).shape, problems)
+        compare_sizes(defects, shapes, problems)
+        refuse(problems or _emptiness(table, folder))
+        return table
+
+    def read_mask(self, sample: Any) -> np.ndarray:
+        """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
+        row = _as_mapping(sample)
+        if not row["mask"]:
+            return np.zeros((row["height"], row["width"]), dtype=np.uint8)
+        return masks.read_binary_mask(row["mask"], self.names.index(row["label"]))
+
+    def _defects(self, folder: Path, problems: list[str]) -> list[Pair]:
+        found = folder_names(folder / "test") | folder_names(folder / "ground_truth")
+        problems += [
+            f"{folder}: the folder {name} is no configured class (they are "
+            f"{', '.join(self.names[1:])}): add it to dataset.classes, or choose another "
+            "dataset/layout (mvtec, image_mask)."
+            for name in sorted(found - {GOOD, *self.names[1:]})
+        ]
+        pairs = [p for name in self.names[1:] for p in self._of_class(folder, name, problems)]
+        absent = [name for name in self.names[1:] if name not in {pair.label for pair in pairs}]
+        if absent:
+            log.warning("%s: no picture of the configured %s", folder, ", ".join(absent))
+        return pairs
+
+    def _of_class(self, folder: Path, name: str, problems: list[str]) -> list[Pair]:
+        expected = folder / "ground_truth" / name
+        images = files_by_stem(folder / "test" / name, problems)
+        truths = files_by_stem(expected, problems, ending="_mask")
+        return [
+            Pair(image, mask, f"{name}/{stem}", label=name)
+            for stem, image, mask in matched(images, truths, expected, problems)
+        ]
+
+    def _defect_free(self, folder: Path, problems: list[str]) -> list[Pair]:
+        return [
+            Pair(image, None, f"{prefix}/{stem}", label=GOOD)
+            for part, prefix in GOOD_FOLDERS[self.good].items()
+            for stem, image in files_by_stem(folder / part / GOOD, problems).items()
+        ]
+
+
+class ImageMask:
+    """Ready-made splits, `{train,valid,test}/{images,masks}`, a multiclass mask for each picture.
+
+    `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
+    else they stay. `off_palette` and `off_palette_limit` are the rule and the limit of
+    `masks.read_colour_mask`. A picture's label is the most frequent defect class of its mask.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[Mapping],
+        good: str = "test",
+        off_palette: str = "present",
+        off_palette_limit: float = 0.02,
+    ):
+        self.names = [str(entry["name"]) for entry in classes]
+        self.palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        self.good = _known_good(good)
+        masks.check_rule(off_palette)
+        self.rule, self.limit = off_palette, off_palette_limit
+
+    def scan(self, folder: str | Path) -> pd.DataFrame:
+        """The sample table of `folder`, split by folder; InputError with every problem."""
+        folder = Path(folder).absolute()
+        problems: list[str] = []
+        require_folder(folder, "train/images", "train/{images,masks}/NAME.png", problems)
+        splits = ("train", "valid", "test")
+        pairs = [pair for split in splits for pair in self._pairs(folder, split, problems)]
+        table = sample_table(pairs, problems)
+        found = each(table["mask"], self._inspect, problems)
+        compare_sizes(table, [facts and facts[0] for facts in found], problems)
+        refuse(problems)
+        table["label"] = [facts[1] for facts in found if facts]
+        _report_off_palette(table, [facts[2] for facts in found if facts])
+        if self.good == "none":
+            table = table[table["label"] != GOOD].reset_index(drop=True)
+        refuse(_emptiness(table, folder))
+        return table
+
+    def read_mask(self, sample: Any) -> np.ndarray:
+        """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
+        path = _as_mapping(sample)["mask"]
+        return masks.read_colour_mask(path, self.palette, self.rule, self.limit)[0]
+
+    def _pairs(self, folder: Path, split: str, problems: list[str]) -> list[Pair]:
+        expected = folder / split / "masks"
+        images = files_by_stem(folder / split / "images", problems)
+        truths = files_by_stem(expected, problems, suffixes=(*IMAGE_SUFFIXES, ".npz"))
+        known = [*self.names[1:], GOOD]
+        return [
+            Pair(image, mask, *parse_name(stem, known), split=split)
+            for stem, image, mask in matched(images, truths, expected, problems)
+        ]
+
+    def _inspect(self, path: str) -> tuple[tuple[int, ...], str, int]:
+        """Shape, label and number of off-palette pixels of a mask."""
+        mask, odd = masks.read_colour_mask(path, self.palette, self.rule, self.limit)
+        defect_pixels = np.bincount(mask.ravel(), minlength=256)[1 : len(self.names)]
+        label = self.names[1 + defect_pixels.argmax()] if defect_pixels.any() else GOOD
+        return mask.shape, label, odd
+
+
+class Synthetic(MVTec):
+    """Generated pictures in the MVTec AD layout: drawn by the first scan, then read like real ones.
+
+    `images_per_class` defect pictures of each class and `good_images` defect-free ones, `size`
+    pixels a side, of the category `name`.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[Mapping],
+        good: str = "test",
+        *,
+        name: str,
+        images_per_class: int,
+        good_images: int,
+        size: int,
+        seed: int,
+    ):
+        super().__init__(classes, good)
+        self.name, self.size, self.seed = name, size, seed
+        self.images_per_class, self.good_images = images_per_class, good_images
+
+    def scan(self, folder: str | Path) -> pd.DataFrame:
+        """Draw the pictures into `folder` unless they are there, and scan it."""
+        from flexunet_exp.data import synthetic
+
+        synthetic.generate(
+            Path(folder),
+            self.name,
+            images_per_class=self.images_per_class,
+            good=self.good_images,
+            size=self.size,
+            seed=self.seed,
+        )
+        return super().scan(folder)
+
+
+def parse_name(stem: str, class_names: Iterable[str]) -> tuple[str, str]:
+    """Source and variant of a picture by its file name, `<variant>_<class>_<number>`.
+
+    `deformed_alpha_1300_sigmoid_7_bent_3` gives (`bent_3`, `deformed_alpha_1300_sigmoid_7`), and
+    `bent_3` (`bent_3`, `original`). Of several fitting classes the longest counts; a name of
+    another form is its own source.
+    """
+    classes = "|".join(re.escape(name) for name in class_names)
+    # Lazy: the shortest variant leaves the longest class name.
+    fit = re.fullmatch(rf"(?:(?P<variant>.+?)_)??(?P<source>(?:{classes})_\d+)", stem)
+    if fit is None:
+        return stem, "original"
+    return fit["source"], fit["variant"] or "original"
+
+
+def _known_good(good: str) -> str:
+    if good not in GOOD_FOLDERS:
+        raise InputError(f"dataset.good={good}: expected {', '.join(GOOD_FOLDERS)}.")
+    return good
+
+
+def _as_mapping(sample: Any) -> Mapping:
+    # As an attribute, `mask` of a Series is a method.
+    return sample._asdict() if hasattr(sample, "_asdict") else sample
+
+
+def _emptiness(table: pd.DataFrame, folder: Path) -> list[str]:
+    if len(table):
+        return []
+    return [f"{folder}: no pictures found: another dataset.path=FOLDER, or another dataset.good?"]
+
+
+def _report_off_palette(table: pd.DataFrame, odd: Sequence[int]) -> None:
+    if sum(odd):
+        log.warning(
+            "%s mask pixels (%.3f %%) in %d of %d masks have no class colour",
+            f"{sum(odd):,}",
+            100 * sum(odd) / (table["width"] * table["height"]).sum(),
+            np.count_nonzero(odd),
+            len(table),
+        )

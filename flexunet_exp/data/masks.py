@@ -1,0 +1,285 @@
+"""Images and masks on disk, read into the shapes every other part relies on.
+
+An image is uint8 (H, W, 3) RGB; a mask is uint8 (H, W), a class index a pixel, 0 background and
+255 ignore. Masks are never interpolated.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from flexunet_exp.errors import InputError
+
+IGNORE = 255
+OFF_PALETTE_RULES = ("present", "nearest")
+
+# A broken file is reported by InputError with its name; OpenCV's own lines name no file.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as uint8 (H, W, 3) RGB, upright.
+
+    16 bits keep their high byte, alpha is dropped, the EXIF orientation is applied. Raises
+    InputError naming a file that is missing, empty, truncated or no image.
+    """
+    return decode_image(read_bytes(path), path)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The file's bytes; InputError naming it where it is missing, unreadable or empty."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not data:
+        raise InputError(f"{path}: the file is empty, expected an image: copy it again.")
+    return data
+
+
+def decode_image(data: bytes, path: str | Path) -> np.ndarray:
+    """Do what `read_image` does for bytes already read; `path` only names them in an error."""
+    return _decode(data, path, cv2.IMREAD_COLOR_RGB)
+
+
+def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
+    """Read a black-and-white defect mask as uint8 (H, W): 255 becomes `class_index`, 0 stays 0.
+
+    Raises InputError where the file holds any other value (it was interpolated, or is no mask).
+    """
+    grey = _decode(read_bytes(path), path, cv2.IMREAD_GRAYSCALE)
+    white = grey == 255
+    if np.count_nonzero(white) != np.count_nonzero(grey):
+        odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
+        raise InputError(
+            f"{path}: a defect mask holds the values 0 and 255 only, found {_some(odd)} too "
+            "(resized with interpolation, or saved as JPEG?): export it again without."
+        )
+    return white.astype(np.uint8) * np.uint8(class_index)
+
+
+def read_colour_mask(
+    path: str | Path, palette: np.ndarray, rule: str = "present", limit: float = 0.02
+) -> tuple[np.ndarray, int]:
+    """Read a multiclass mask as uint8 (H, W), and the number of its pixels of no class colour.
+
+    `palette` is uint8 (C, 3), background first. Decided in this order:
+    1. Every pixel's colour (a palette or grey file: the colour it shows) is a class colour.
+    2. Else a palette or grey file whose stored values are all class indices (or 255, ignore) is an
+       index mask. A black-and-white file of 0 and 255 alone is refused: it names no class.
+    3. Else pixels of no class colour, such as interpolated edges, take the nearest (squared RGB
+       distance, ties to the lower class) of the colours exactly present in this file and the
+       background (`rule="present"`), or of all class colours (`"nearest"`, the original program's).
+    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel without class is background and
+    counts as of no class colour. Raises InputError where the share of such pixels (0..1) exceeds
+    `limit`, or the file cannot be read.
+    """
+    check_rule(rule)
+    palette = np.asarray(palette, dtype=np.uint8)
+    if Path(path).suffix.lower() == ".npz":
+        return _read_one_hot(path, len(palette), limit)
+    colours, stored = _read_colours(path)
+    mask = _exact_classes(colours, palette)
+    unmatched = mask == IGNORE
+    if not unmatched.any():
+        return mask, 0
+    if stored is not None and _is_index_mask(stored, len(palette)):
+        _refuse_binary(stored, colours, path)
+        return stored, 0
+    _snap(mask, colours, palette, rule, limit, path)
+    return mask, int(np.count_nonzero(unmatched))
+
+
+def check_rule(rule: str) -> None:
+    """Raise InputError unless `rule` is a rule for pixels of no class colour."""
+    if rule not in OFF_PALETTE_RULES:
+        raise InputError(
+            f"dataset.layout.off_palette={rule}: expected {' or '.join(OFF_PALETTE_RULES)}."
+        )
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize to `size` (height, width): area average when shrinking, bilinear when enlarging."""
+    height, width = size
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=interpolation)
+
+
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an index mask to `size` (height, width) by nearest neighbour: no class is invented."""
+    height, width = size
+    if mask.shape == (height, width):
+        return mask
+    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def write_palette_mask(path: str | Path, mask: np.ndarray, palette: np.ndarray) -> None:
+    """Write an index mask as palette PNG: pixel value = class, shown in the class's colour.
+
+    `palette` is uint8 (C, 3); 255 (ignore) shows as magenta. A reader never sees half a file.
+    `read_colour_mask` gives the same mask back.
+    """
+    path = Path(path)
+    picture = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
+    picture.putpalette(_full_palette(np.asarray(palette, dtype=np.uint8)).tobytes())
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        picture.save(part, format="PNG")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise _not_an_image(path)
+    return pixels
+
+
+def _not_an_image(path: str | Path) -> InputError:
+    return InputError(f"{path}: no readable image, or cut off half-way: copy or export it again.")
+
+
+def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Shown colours (H, W, 3), and the stored values (H, W) of a palette or grey file."""
+    picture = _open_upright(path)
+    if picture.mode.startswith("I"):
+        picture = _narrow(picture, path)
+    colours = np.array(picture.convert("RGB"))
+    if picture.mode == "P":
+        return colours, np.array(picture)
+    return colours, np.array(picture.convert("L")) if picture.mode in ("1", "L", "LA") else None
+
+
+def _open_upright(path: str | Path) -> Image.Image:
+    data = read_bytes(path)
+    try:
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _not_an_image(path) from error
+
+
+def _narrow(picture: Image.Image, path: str | Path) -> Image.Image:
+    values = np.asarray(picture)
+    if values.max() > IGNORE:
+        raise InputError(
+            f"{path}: a 16-bit mask with values up to {values.max()}, expected class indices "
+            "(255 = ignore): save it with 8 bits."
+        )
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def _exact_classes(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Class of every colour (..., 3) by exact comparison; IGNORE where it is no class colour."""
+    packed = _pack(colours)
+    classes = np.full(packed.shape, IGNORE, dtype=np.uint8)
+    for index, colour in enumerate(_pack(palette)):
+        classes[packed == colour] = index
+    return classes
+
+
+def _pack(colours: np.ndarray) -> np.ndarray:
+    wide = colours.astype(np.int32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _unpack(packed: np.ndarray) -> np.ndarray:
+    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)
+
+
+def _is_index_mask(stored: np.ndarray, num_classes: int) -> bool:
+    return bool(np.all((stored < num_classes) | (stored == IGNORE)))
+
+
+def _refuse_binary(stored: np.ndarray, colours: np.ndarray, path: str | Path) -> None:
+    """Raise InputError for a file of 0 and 255 in black and white: no index mask with ignore."""
+    values, shown = np.unique(stored), np.unique(_pack(colours))
+    if set(values.tolist()) <= {0, IGNORE} and set(shown.tolist()) <= {0x000000, 0xFFFFFF}:
+        raise InputError(
+            f"{path}: a black-and-white mask does not say which class it shows, expected class "
+            "colours or class indices. For raw MVTec AD folders: dataset/layout=mvtec."
+        )
+
+
+def _snap(
+    mask: np.ndarray,
+    colours: np.ndarray,
+    palette: np.ndarray,
+    rule: str,
+    limit: float,
+    path: str | Path,
+) -> None:
+    """Give the unmatched pixels of `mask` a class by `rule`, in place, if they are few enough."""
+    unmatched = mask == IGNORE
+    packed, inverse, counts = np.unique(
+        _pack(colours[unmatched]), return_inverse=True, return_counts=True
+    )
+    odd = _unpack(packed)
+    most_frequent = [tuple(odd[i].tolist()) for i in np.argsort(-counts, kind="stable")]
+    _check_share(int(counts.sum()), mask.size, limit, path, most_frequent)
+    candidates = np.arange(len(palette))
+    if rule == "present":
+        candidates = np.union1d([0], mask[~unmatched])
+    mask[unmatched] = _nearest(odd, palette, candidates)[inverse]
+
+
+def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Class index (K,) uint8 of the candidate colour nearest to each of `colours` (K, 3)."""
+    differences = colours[:, None] - palette[candidates].astype(np.int32)
+    return candidates[np.argmin((differences**2).sum(axis=-1), axis=1)].astype(np.uint8)
+
+
+def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
+    data = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            one_hot = archive["mask"]
+    except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
+        raise InputError(
+            f"{path}: expected an .npz file with a one-hot array (H, W, classes) named mask."
+        ) from error
+    if one_hot.ndim != 3 or one_hot.shape[-1] != num_classes:
+        raise InputError(
+            f"{path}: the mask has shape {one_hot.shape}, expected (H, W, {num_classes}): "
+            "one channel a class of dataset.classes, background first."
+        )
+    unclassed = int(np.count_nonzero(~one_hot.any(axis=-1)))
+    _check_share(unclassed, one_hot.shape[0] * one_hot.shape[1], limit, path, ["no class at all"])
+    return one_hot.argmax(axis=-1).astype(np.uint8), unclassed
+
+
+def _check_share(unmatched: int, total: int, limit: float, path: str | Path, odd: list) -> None:
+    if unmatched > limit * total:
+        raise InputError(
+            f"{path}: {unmatched / total:.2%} of the pixels ({unmatched:,} of {total:,}) have no "
+            f"class colour, at most {limit:.2%} may; found {_some(odd)}. Add the class to "
+            "dataset.classes, or raise dataset.layout.off_palette_limit."
+        )
+
+
+def _some(values: list, most: int = 3) -> str:
+    shown = ", ".join(str(value) for value in values[:most])
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def _full_palette(palette: np.ndarray) -> np.ndarray:
+    full = np.zeros((256, 3), dtype=np.uint8)
+    full[: len(palette)] = palette
+    used = set(_pack(palette).tolist())
+    magentas = ((255, green, 255) for green in range(256))
+    full[IGNORE] = next(c for c in magentas if int(_pack(np.array(c))) not in used)
+    return full

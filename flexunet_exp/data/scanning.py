@@ -1,0 +1,152 @@
+"""What the folder layouts share: pairing files by stem, reading them all, naming every problem."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import pandas as pd
+
+from flexunet_exp.data import masks
+from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Pair(NamedTuple):
+    """A picture, its mask (None: defect-free) and what its place in the folders says about it."""
+
+    image: Path
+    mask: Path | None
+    source: str
+    variant: str = "original"
+    split: str = ""
+    label: str = ""
+
+
+def require_folder(folder: Path, part: str, expected: str, problems: list[str]) -> None:
+    """Raise InputError where `folder` is missing; note the lack of its sub-folder `part`."""
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no data set folder {folder} (looked for {expected} in it). MVTec AD can be "
+            "obtained from https://www.mvtec.com/company/research/datasets/mvtec-ad; point to it "
+            "with dataset.path=FOLDER (this category) or data_root=FOLDER (all of them), or try "
+            "without a download: dataset/layout=synthetic."
+        )
+    if not (folder / part).is_dir():
+        problems.append(
+            f"{folder}: no folder {part} in it, expected {expected}. Point elsewhere with "
+            "dataset.path=FOLDER, or choose the layout: dataset/layout=mvtec or image_mask."
+        )
+
+
+def folder_names(parent: Path) -> set[str]:
+    """Names of the visible folders in `parent`; none where it does not exist."""
+    if not parent.is_dir():
+        return set()
+    return {path.name for path in parent.iterdir() if path.is_dir() and path.name[0] != "."}
+
+
+def files_by_stem(
+    folder: Path,
+    problems: list[str],
+    suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    ending: str = "",
+) -> dict[str, Path]:
+    """The folder's pictures by stem (without `ending`), sorted; logs the files it ignores."""
+    found: dict[str, Path] = {}
+    strays = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
+            continue
+        if path.suffix.lower() not in suffixes or not path.is_file():
+            strays.append(path.name)
+            continue
+        first = found.setdefault(path.stem.removesuffix(ending), path)
+        if first != path:
+            problems.append(f"{first} and {path.name} have one stem: remove or rename one of them.")
+    if strays:
+        log.warning("%s: ignored, no picture: %s", folder, ", ".join(strays))
+    return found
+
+
+def matched(
+    images: dict[str, Path], truths: dict[str, Path], expected: Path, problems: list[str]
+) -> list[tuple[str, Path, Path]]:
+    """Stem, picture and mask of every pair; `expected` is the folder the masks belong in."""
+    problems += [
+        f"{path}: image without a mask, expected it in {expected}: add it or remove the image."
+        for stem, path in images.items()
+        if stem not in truths
+    ]
+    problems += [
+        f"{path}: mask without an image: add the image or remove the mask."
+        for stem, path in truths.items()
+        if stem not in images
+    ]
+    return [(stem, path, truths[stem]) for stem, path in images.items() if stem in truths]
+
+
+def each(
+    items: Iterable[Item], read: Callable[[Item], Result], problems: list[str]
+) -> list[Result | None]:
+    """Results of `read` for all items, in threads; None, and a problem, where it raises."""
+
+    def attempt(item: Item) -> Result | InputError:
+        try:
+            return read(item)
+        except InputError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(attempt, items))
+    failures = [result for result in results if isinstance(result, InputError)]
+    problems += [problem for failure in failures for problem in failure.problems]
+    return [None if isinstance(result, InputError) else result for result in results]
+
+
+def sample_table(pairs: Sequence[Pair], problems: list[str]) -> pd.DataFrame:
+    """The sample table of all pairs, every picture decoded once; size 0 where that failed."""
+    facts = each([pair.image for pair in pairs], _image_facts, problems)
+    rows = [
+        (str(pair.image), str(pair.mask or ""), pair.label, pair.source, pair.variant, pair.split)
+        + (fact or (0, 0, ""))
+        for pair, fact in zip(pairs, facts, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def compare_sizes(
+    table: pd.DataFrame, shapes: Sequence[tuple[int, ...] | None], problems: list[str]
+) -> None:
+    """Note every picture whose mask has another size; `shapes` (height, width), a row each."""
+    for row, shape in zip(table.to_dict("records"), shapes, strict=True):
+        if shape and row["width"] and shape != (row["height"], row["width"]):
+            problems.append(
+                f"{row['image']} is {row['width']} x {row['height']} pixels, its mask "
+                f"{row['mask']} is {shape[1]} x {shape[0]}: both must have one size."
+            )
+
+
+def refuse(problems: list[str]) -> None:
+    """Raise InputError with all problems, if there are any."""
+    if problems:
+        raise InputError(problems)
+
+
+def _image_facts(path: Path) -> tuple[int, int, str]:
+    data = masks.read_bytes(path)
+    height, width = masks.decode_image(data, path).shape[:2]
+    return width, height, hashlib.sha256(data).hexdigest()

@@ -1,0 +1,195 @@
+"""Honest splits: which pictures train, which choose the model, which judge it.
+
+Each function takes the sample table and returns a copy with `split` filled in. `ratios` and `folds`
+deal whole sources, so an original and its augmented copies always lie in the same split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "valid", "test")
+GOOD = "good"
+
+
+def ratios(
+    table: pd.DataFrame, ratios: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> pd.DataFrame:
+    """Split the sources of each class by shares of train, valid and test that sum to 1.
+
+    Where a source goes depends on `seed`, its name and the other sources of its class alone. Counts
+    are rounded by largest remainder, and no wanted split of a class stays empty that could be
+    filled. Raises InputError for shares of another form.
+    """
+    shares = _checked_shares(ratios)
+    assigned: dict[str, str] = {}
+    for sources in _strata(table, seed).values():
+        counts = _counts(len(sources), shares)
+        splits = [split for split, n in zip(SPLITS, counts, strict=True) for _ in range(n)]
+        assigned |= zip(sources, splits, strict=True)
+    return table.assign(split=table["source"].map(assigned))
+
+
+def folds(table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0) -> pd.DataFrame:
+    """Split for `n`-fold cross-validation: test is fold `fold`, valid the next, train the rest.
+
+    The sources of each class are dealt round robin, every class beginning where the one before
+    ended, so the folds differ by one source at most. Raises InputError for n < 3, a fold outside
+    0..n-1, or a defect class with fewer sources than folds.
+    """
+    strata = _strata(table, seed)
+    _check_folds(n, fold, {name: len(sources) for name, sources in strata.items()})
+    dealt = [source for sources in strata.values() for source in sources]
+    roles = {fold: "test", (fold + 1) % n: "valid"}
+    assigned = {source: roles.get(turn % n, "train") for turn, source in enumerate(dealt)}
+    return table.assign(split=table["source"].map(assigned))
+
+
+def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
+    """Keep the split the folders name; a source in two splits is a warning, or `strict` an error.
+
+    Raises InputError where the folders name no split, as in raw MVTec AD.
+    """
+    unnamed = table[~table["split"].isin(SPLITS)]
+    if len(unnamed):
+        raise InputError(
+            f"{len(unnamed)} of {len(table)} pictures lie in no train, valid or test folder, such "
+            f"as {unnamed['image'].iloc[0]}: choose split=ratios."
+        )
+    leak = _leak(table)
+    if leak and strict:
+        raise InputError(f"{leak} Choose split=ratios, or allow it: dataset.strict=false.")
+    if leak:
+        log.warning("%s split=ratios keeps a picture's copies together.", leak)
+    return table.copy()
+
+
+def memorise(table: pd.DataFrame, num_images: int = 4) -> pd.DataFrame:
+    """For debugging: the same few pictures are train, valid and test; no score of theirs counts."""
+    chosen = pick_samples(table, num_images)
+    log.warning(
+        "The same %d pictures train, validate and test: this run shows that the program works, "
+        "nothing else.",
+        len(chosen),
+    )
+    return pd.concat([chosen.assign(split=split) for split in SPLITS], ignore_index=True)
+
+
+def pick_samples(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """`count` rows that stand for the table: by hash of the picture, one class after the other.
+
+    Neither the order of the rows nor their split matters; defect-free pictures come last.
+    """
+    ordered = table.drop_duplicates("sha256").sort_values("sha256")
+    turn = ordered.groupby("label").cumcount()
+    ranked = ordered.assign(turn=turn, good=ordered["label"] == GOOD)
+    chosen = ranked.sort_values(["turn", "good", "label"]).index[:count]
+    return table.loc[chosen]
+
+
+def check(table: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
+    """Warnings, logged and returned, for empty splits and classes without a picture in a split.
+
+    `class_names` has the background first; a picture counts for the class that is its label.
+    """
+    warnings = []
+    for split in SPLITS:
+        labels = set(table.loc[table["split"] == split, "label"])
+        absent = [name for name in class_names[1:] if name not in labels]
+        if not labels:
+            warnings.append(f"The split {split} holds no picture.")
+        elif absent:
+            warnings.append(f"The split {split} holds no picture of {', '.join(absent)}.")
+    for warning in warnings:
+        log.warning(warning)
+    return warnings
+
+
+def _strata(table: pd.DataFrame, seed: int) -> dict[str, list[str]]:
+    """Sources of each class, classes by name, sources in an order only `seed` and name decide."""
+    strata: dict[str, list[str]] = {}
+    for source, label in _labels(table).items():
+        strata.setdefault(str(label), []).append(str(source))
+    return {name: sorted(strata[name], key=lambda s: _draw(s, seed)) for name in sorted(strata)}
+
+
+def _labels(table: pd.DataFrame) -> pd.Series:
+    """Label of each source: its original picture's, else the most frequent, ties by name."""
+    is_original = table.assign(original=table["variant"] == "original")
+    votes = is_original.groupby(["source", "label"])["original"].agg(["max", "size"]).reset_index()
+    ranked = votes.sort_values(["max", "size", "label"], ascending=[False, False, True])
+    return ranked.drop_duplicates("source").set_index("source")["label"]
+
+
+def _draw(source: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{source}".encode()).digest()
+
+
+def _counts(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers near `total` times each share that sum to `total`, by largest remainder."""
+    quotas = [total * share for share in shares]
+    counts = [math.floor(quota) for quota in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - quotas[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    wanted = [i for i, share in enumerate(shares) if share > 0]
+    for i in wanted:
+        if counts[i] == 0 and total >= len(wanted):
+            counts[counts.index(max(counts))] -= 1
+            counts[i] = 1
+    return counts
+
+
+def _checked_shares(ratios: Sequence[float]) -> list[float]:
+    try:
+        train, valid, test = (float(share) for share in ratios)
+    except (TypeError, ValueError):
+        train = valid = test = math.nan
+    smallest = min(train, valid, test)
+    if not (smallest >= 0 and train > 0 and abs(train + valid + test - 1) <= 1e-6):
+        raise InputError(
+            f"split.ratios={ratios}: expected the shares of train (above 0), valid and test, which "
+            "sum to 1, such as split.ratios=[0.6,0.2,0.2]."
+        )
+    return [train, valid, test]
+
+
+def _check_folds(n: int, fold: int, sources: dict[str, int]) -> None:
+    problems = []
+    if n < 3:
+        problems.append(f"split.n={n}: expected 3 or more, one fold each to test, valid and train.")
+    if not 0 <= fold < n:
+        problems.append(f"split.fold={fold}: expected 0 to {n - 1}, as split.n={n}.")
+    few = {name: count for name, count in sources.items() if name != GOOD and count < n}
+    if few:
+        named = ", ".join(f"{name} ({count})" for name, count in few.items())
+        smaller = f"split.n={min(few.values())} or " if min(few.values()) >= 3 else ""
+        problems.append(
+            f"split.n={n}: fewer source pictures than folds in {named}: "
+            f"choose {smaller}split=ratios."
+        )
+    if problems:
+        raise InputError(problems)
+
+
+def _leak(table: pd.DataFrame) -> str:
+    """A sentence on the sources that lie in several splits; empty if there are none."""
+    splits = table.groupby("source")["split"].nunique()
+    shared = splits.index[splits > 1]
+    if shared.empty:
+        return ""
+    in_test = table[table["split"] == "test"]
+    touched = int(in_test["source"].isin(shared).sum())
+    return (
+        f"{len(shared)} of {len(splits)} source pictures lie in more than one split: {touched} of "
+        f"{len(in_test)} test pictures have a copy in train or valid, which flatters the scores."
+    )

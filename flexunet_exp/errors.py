@@ -1,0 +1,20 @@
+"""What a person can mend: problems in a configuration or in data, all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Bad input, as a list of sentences: what was found, where, and what to type next."""
+
+    def __init__(self, problems: str | list[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence naming the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, [str(name) for name in known], n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

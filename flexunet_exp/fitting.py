@@ -1,0 +1,107 @@
+"""From a configuration to a fitted model holding its best weights."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+from omegaconf import DictConfig
+
+from flexunet_exp import callbacks, config
+from flexunet_exp.data import card, masks, pipeline
+from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.metrics import SegmentationScores
+from flexunet_exp.summary import describe as describe_model
+from flexunet_exp.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
+    """The model with its loss, optimizer and on-device scores."""
+    shape = (*config.image_size(cfg), 3)
+    model = config.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+    scores = SegmentationScores(list(dataset.class_names))
+    model.compile(config.build(cfg.optimizer), build_loss(cfg, dataset), metrics=[scores])
+    return model
+
+
+def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
+    """The loss, `class_weights` being `none`, `balanced` (over the training split) or a list."""
+    node = dict(config.plain(cfg.loss))
+    if node.get("class_weights") == "none":
+        node["class_weights"] = None
+    elif node.get("class_weights") == "balanced":
+        node["class_weights"] = card.balanced_weights(dataset.train_pixels)
+        weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
+        log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
+    return config.build(node)
+
+
+def describe(model: keras.Model, cfg: DictConfig) -> str:
+    return describe_model(model, (*config.image_size(cfg), 3))
+
+
+def fit(
+    model: keras.Model, cfg: DictConfig, dataset: Dataset, tracker: Tracker, folder: Path
+) -> None:
+    """Trains the model, and leaves the best epoch's weights in it and in best.keras."""
+    trainer, size = cfg.trainer, config.image_size(cfg)
+    say_what_is_undefined(dataset)
+    readers = {
+        name: pipeline.SampleReader(dataset, dataset.split(name), size, cfg.dataset.cache)
+        for name in ("train", "valid")
+    }
+    transforms = [config.build(node) for node in cfg.augmentation.transforms]
+    batches, steps = pipeline.training(
+        readers["train"], transforms, trainer.batch_size, trainer.seed, trainer.epochs
+    )
+    best = folder / "best.keras"
+    line = callbacks.EpochLine(trainer.epochs, steps)
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            epochs=trainer.epochs,
+            validation_data=pipeline.evaluation(readers["valid"], trainer.batch_size),
+            callbacks=[
+                *build_callbacks(cfg, callbacks.Run(folder, dataset, size, tracker)),
+                callbacks.EpochMetrics(tracker),
+                line,
+            ],
+            shuffle=False,
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        if not best.exists():
+            callbacks.save_model(model, best)
+        raise
+    finally:
+        line.close()
+    if not best.exists():
+        callbacks.save_model(model, best)
+    model.set_weights(keras.saving.load_model(best, compile=False).get_weights())
+
+
+def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> list[keras.callbacks.Callback]:
+    return [config.build(node, run=run) for node in cfg.callbacks.values()]
+
+
+def say_what_is_undefined(dataset: Dataset) -> None:
+    present = set(dataset.split("valid")["label"])
+    absent = [name for name in dataset.class_names[1:] if name not in present]
+    if absent:
+        log.warning(
+            "No validation picture shows %s: its epoch figures are logged as 0 and leave the mean.",
+            ", ".join(absent),
+        )
+
+
+def input_example(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
+    """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
+    sample = next(pick_samples(dataset.table, 1).itertuples())
+    image, _ = dataset.read(sample)
+    return masks.resize_image(image, config.image_size(cfg))[None]

@@ -1,0 +1,108 @@
+"""What surrounds one job: its outcome on disk, its errors in words, and never an exit of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flexunet_exp import config
+from flexunet_exp.messages import explain
+
+log = logging.getLogger(__name__)
+
+RESULT = "result.json"
+ENDED: list[Outcome] = []  # the jobs of this process, oldest first
+
+
+def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
+    """Composes `config_name`.yaml with the command line and hands it to `work`, in each job.
+
+    An error of `work` is raised here as it was, without Hydra's words around it.
+    """
+    raised: list[Exception] = []
+
+    def task(cfg: DictConfig) -> Any:
+        try:
+            return work(cfg)
+        except Exception as error:
+            raised.append(error)
+
+    config.register_resolvers()
+    hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name=config_name)(task)()
+    if raised:
+        raise raised[0]
+
+
+@dataclass
+class Outcome:
+    """How a job ended: `status` is finished, skipped, failed or killed."""
+
+    status: str
+    name: str = ""
+    objective: float = math.nan
+    run_id: str | None = None
+    folder: str = ""
+    error: str = ""
+    minutes: float = 0.0
+
+
+def supervised(cfg: DictConfig, work: Callable[[DictConfig, Path], Outcome]) -> float:
+    """Runs a job and writes how it ended to result.json; returns the objective, NaN after a failure.
+
+    A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only Ctrl-C
+    is, because it means all of them.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    started = time.time()
+    try:
+        outcome = work(cfg, folder)
+    except KeyboardInterrupt:
+        write_outcome(folder, Outcome("killed", folder=str(folder)), started)
+        log.info("Interrupted: what was trained so far is in %s", folder)
+        raise
+    except Exception as error:
+        outcome = Outcome("failed", folder=str(folder), error=explain(error))
+        log.error("Failed: %s", outcome.error)
+        keep_trace(folder)
+    write_outcome(folder, outcome, started)
+    ENDED.append(outcome)
+    return outcome.objective
+
+
+def exit_status() -> int:
+    """0, or 1 when a job of this process failed."""
+    return int(any(outcome.status == "failed" for outcome in ENDED))
+
+
+def keep_trace(folder: Path) -> None:
+    try:
+        (folder / "error.txt").write_text(traceback.format_exc())
+    except OSError as error:
+        log.error("The stack trace could not be kept: %s", error)
+
+
+def write_outcome(folder: Path, outcome: Outcome, started: float) -> None:
+    outcome.minutes = round((time.time() - started) / 60, 3)
+    try:
+        (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    except OSError as error:
+        log.error("The outcome could not be kept: %s", error)
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome in a job's folder; a job that left none was cut off."""
+    try:
+        return Outcome(**json.loads((folder / RESULT).read_text()))
+    except (OSError, ValueError, TypeError):
+        return Outcome("failed", name=folder.name, folder=str(folder), error="left no result.json")

@@ -1,0 +1,74 @@
+"""Scores computed on the device during training, from one confusion matrix an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+class SegmentationScores(keras.metrics.Metric):
+    """Dice and IoU of the defect classes, pooled over all pixels of the epoch.
+
+    `result` is a dict, which Keras spreads into its logs: `dice` and `iou` (0..1) are means over
+    the defect classes that have truth, `dice/<class>` and `iou/<class>` belong to one. What is
+    undefined is 0 there, because a NaN would spoil Keras's callbacks for good; `defined` tells.
+    """
+
+    def __init__(self, class_names: Sequence[str], name: str = "scores"):
+        super().__init__(name=name)
+        self.class_names = list(class_names)
+        shape = (len(self.class_names), len(self.class_names))
+        self.counts = self.add_variable(shape, "zeros", dtype="int64", name="counts")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add index masks (B, H, W), 255 = ignore, and logits (B, H, W, C)."""
+        prediction = ops.argmax(y_pred, axis=-1)
+        self.counts.assign_add(confusion(y_true, prediction, len(self.class_names)))
+
+    def result(self) -> dict[str, Any]:
+        counts = ops.cast(self.counts, "float64")
+        hits = ops.diagonal(counts)[1:]
+        truth, predicted = ops.sum(counts, axis=1)[1:], ops.sum(counts, axis=0)[1:]
+        # A class that has no truth has no hits either: it adds 0 to the sum.
+        num_defined = ops.sum(ops.cast(truth > 0, "float64"))
+        classwise = {
+            "dice": ops.divide_no_nan(2 * hits, truth + predicted),
+            "iou": ops.divide_no_nan(hits, truth + predicted - hits),
+        }
+        figures = {
+            name: ops.divide_no_nan(ops.sum(values), num_defined)
+            for name, values in classwise.items()
+        }
+        for index, defect in enumerate(self.class_names[1:]):
+            figures |= {f"{name}/{defect}": values[index] for name, values in classwise.items()}
+        return figures
+
+    def defined(self) -> list[str]:
+        """The defect classes that have had truth since the last reset."""
+        pixels = ops.convert_to_numpy(self.counts).sum(axis=1)
+        return [name for name, count in zip(self.class_names[1:], pixels[1:], strict=True) if count]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"class_names": self.class_names, "name": self.name}
+
+
+def confusion(truth: Any, prediction: Any, num_classes: int) -> Any:
+    """Pixels by truth (row) and prediction (column), (C, C) int64, of index masks (B, H, W).
+
+    A product of one-hot masks, because XLA, which Keras turns on by itself on a GPU, cannot compile
+    its bincount. One image at a time it is exact in float32, up to 2^24 pixels an image. The
+    ignored pixels' 255 is no class, so their row of the one-hot truth is zero.
+    """
+    truth, prediction = (
+        ops.reshape(
+            ops.one_hot(ops.cast(mask, "int32"), num_classes, dtype="float32"),
+            (ops.shape(mask)[0], -1, num_classes),
+        )
+        for mask in (truth, prediction)
+    )
+    counts = ops.matmul(ops.transpose(truth, (0, 2, 1)), prediction)
+    return ops.sum(ops.cast(counts, "int64"), axis=0)

@@ -1,0 +1,69 @@
+"""What TensorFlow is told before a run: threads, precision, seeds, determinism."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from omegaconf import DictConfig
+
+from flexunet_exp.errors import InputError
+
+
+def num_threads(trainer: DictConfig) -> int:
+    """The threads this run computes with: as configured, else all this process may use."""
+    return trainer.threads or len(os.sched_getaffinity(0))
+
+
+def prepare(trainer: DictConfig) -> None:
+    """Sets the process up for one run, leaving nothing of an earlier run in it.
+
+    Raises InputError when an earlier run in this process used another number of threads, which
+    TensorFlow cannot change once it has started.
+    """
+    with quiet_start():
+        import keras
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    set_threads(tf, num_threads(trainer))
+    keras.backend.clear_session()
+    keras.utils.disable_interactive_logging()  # we print our own lines
+    keras.config.set_dtype_policy(trainer.precision)
+    keras.utils.set_random_seed(trainer.seed)
+    if trainer.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keeps the notices that TensorFlow's libraries write straight to file descriptor 2 off the screen.
+
+    No setting does: they come before TensorFlow's own logging is up. What fails, raises.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def set_threads(tf, threads: int) -> None:
+    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise InputError(
+            f"trainer.threads={threads} differs from an earlier run of this process, and TensorFlow "
+            "cannot change it once started. Give each value a command of its own."
+        ) from error

@@ -1,0 +1,109 @@
+"""A multirun as a whole: its parent run in the store, and the table of its cells at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, open_dict, read_write
+
+from flexunet_exp import config, job
+from flexunet_exp.tracking import SWEEP, Store
+
+log = logging.getLogger(__name__)
+
+
+class SweepCallback(Callback):
+    """Opens the parent run before the first job, and tells every job of it on any launcher.
+
+    The jobs learn their parent, and the keys they differ in, as overrides of their own: no
+    environment variable or shared memory has to reach another process or machine.
+    """
+
+    current: SweepCallback | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.tracking = config.tracking
+        overrides = list(config.hydra.overrides.task)
+        self.parent_run_id = self.open_parent(overrides, config.rerun) if self.tracking.uri else None
+        with read_write(config), open_dict(config):
+            told = config.hydra.overrides.task
+            told.append(f"tracking.vary=[{','.join(varying_keys(config, overrides))}]")
+            if self.parent_run_id:
+                told.append(f"tracking.parent_run_id={self.parent_run_id}")
+        SweepCallback.current = self
+
+    def open_parent(self, overrides: list[str], rerun: str) -> str:
+        """The run of this very sweep if it was started before, so that it is completed, or a new one."""
+        self.store = Store(self.tracking.uri, self.tracking.experiment_name)
+        signature = sweep_signature(overrides)
+        found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
+        if found and rerun != "all":
+            self.store.client.update_run(found[0].info.run_id, status="RUNNING")
+            return found[0].info.run_id
+        command = f"flexunet train -m {' '.join(overrides)}"
+        name = self.tracking.run_name or "sweep"
+        tags = {SWEEP: signature, "overrides": command[:4000], "mlflow.note.content": f"`{command}`"}
+        return self.store.create_run(name, tags)
+
+    def end(self, outcomes: list[job.Outcome]) -> None:
+        if self.parent_run_id:
+            failed = any(outcome.status not in ("finished", "skipped") for outcome in outcomes)
+            status = "FAILED" if failed or not outcomes else "FINISHED"
+            self.store.client.set_terminated(self.parent_run_id, status)
+
+
+def finish() -> int:
+    """Ends the command: of a multirun the table of its cells; 1 if anything failed."""
+    current = SweepCallback.current
+    if current is None:
+        return job.exit_status()
+    outcomes = [job.read_outcome(folder) for folder in job_folders(current.folder)]
+    print_cells(outcomes)
+    current.end(outcomes)
+    SweepCallback.current = None
+    return int(any(outcome.status == "failed" for outcome in outcomes))
+
+
+def job_folders(folder: Path) -> list[Path]:
+    """The jobs' folders of a multirun, 0, 1, 2 …"""
+    numbered = [path for path in folder.glob("*") if path.name.isdigit()]
+    return sorted(numbered, key=lambda path: int(path.name))
+
+
+def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
+    """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
+    params = list((cfg.hydra.sweeper.get("params") or {}).keys())
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
+
+
+def sweep_signature(overrides: list[str]) -> str:
+    """Hash of the command and the package's source: the same sweep, whatever day it is started."""
+    parts = [*sorted(overrides), config.source_digest()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def print_cells(outcomes: list[job.Outcome]) -> None:
+    """A row a cell: what it was, how it ended, its objective and minutes; errors below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Sweep", title_justify="left")
+    for column in ("cell", "name", "ended", "objective", "minutes"):
+        table.add_column(column, justify="left" if column in ("name", "ended") else "right")
+    for number, outcome in enumerate(outcomes):
+        score = "–" if math.isnan(outcome.objective) else f"{outcome.objective:.4f}"
+        minutes = f"{outcome.minutes:.1f}"
+        table.add_row(str(number), outcome.name, outcome.status, score, minutes)
+    console = Console()
+    console.print(table)
+    for number, outcome in enumerate(outcomes):
+        if outcome.error:
+            console.print(f"cell {number} failed: {outcome.error}", markup=False, highlight=False)

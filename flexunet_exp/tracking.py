@@ -1,0 +1,294 @@
+"""The store: one MLflow run a training run. The only module that imports mlflow.
+
+The run folder is the truth and the store mirrors it. Everything goes through a client with an
+explicit run id: no active run in this process or its environment can catch our figures.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import PACKAGE
+from flexunet_exp.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+SIGNATURE = "signature"
+STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
+SWEEP = "sweep"  # on a parent run: the signature of its multirun
+
+
+class Store:
+    """An experiment of an MLflow store, created if need be, safely when many jobs start at once."""
+
+    def __init__(self, uri: str, experiment_name: str):
+        import mlflow
+
+        quiet_mlflow()
+        self.uri = absolute_uri(uri)
+        self.client = mlflow.MlflowClient(self.uri)
+        with one_process_at_a_time(self.uri):
+            self.experiment_id = self.experiment(experiment_name)
+
+    def experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return self.client.create_experiment(name, artifact_location(self.uri))
+            except MlflowException:  # another job was faster
+                found = self.client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage != "active":
+            raise InputError(
+                f"Experiment {name!r} was deleted from the store. Restore it in the MLflow UI or "
+                "choose another name with tracking.experiment_name=NAME."
+            )
+        return found.experiment_id
+
+    def runs(self, filter_string: str, order_by: str, limit: int = 1) -> list[Any]:
+        return self.client.search_runs(
+            [self.experiment_id], filter_string, max_results=limit, order_by=[order_by]
+        )
+
+    def ended(self, signature: str, rerun: str) -> Any | None:
+        """The newest run that already did this work, as `rerun` reads it, or None."""
+        if rerun == "all":
+            return None
+        wanted = f"tags.{SIGNATURE} = '{signature}'"
+        states = ("FINISHED", "FAILED") if rerun == "none" else ("FINISHED",)
+        for run in self.runs(wanted, "attributes.start_time DESC", limit=100):
+            if run.info.status in states and STOPPED not in run.data.tags:
+                return run
+        return None
+
+    def create_run(self, name: str, tags: Mapping[str, str]) -> str:
+        return self.client.create_run(self.experiment_id, tags=dict(tags), run_name=name).info.run_id
+
+    def download(self, run_id: str, folder: Path) -> Path:
+        """The run's artifacts, below `folder`."""
+        import mlflow
+
+        mlflow.artifacts.download_artifacts(
+            run_id=run_id, artifact_path="", dst_path=str(folder), tracking_uri=self.uri
+        )
+        return folder
+
+    def download_model(self, run_id: str, folder: Path) -> Path | None:
+        """The run's stored Keras model file, below `folder`; None when it kept none."""
+        import mlflow
+
+        wanted = f"source_run_id = '{run_id}'"
+        models = self.client.search_logged_models([self.experiment_id], wanted, max_results=1)
+        if not models:
+            return None
+        mlflow.artifacts.download_artifacts(
+            artifact_uri=f"models:/{models[0].model_id}",
+            dst_path=str(folder),
+            tracking_uri=self.uri,
+        )
+        return next(folder.rglob("model.keras"))
+
+
+class Tracker:
+    """Where a training run reports. Before `begin` (and without a store) all it is told goes nowhere."""
+
+    def __init__(self, cfg: DictConfig, name: str):
+        self.cfg, self.name = cfg.tracking, name
+        self.run_id: str | None = None
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store | None:
+        if self._store is None and self.cfg.uri:
+            self._store = Store(self.cfg.uri, self.cfg.experiment_name)
+        return self._store
+
+    def begin(self, tags: Mapping[str, str]) -> None:
+        """Creates the run, below its multirun's parent if there is one."""
+        if self.store is None:
+            return
+        parent = self.cfg.parent_run_id
+        nesting = {"mlflow.parentRunId": parent} if parent else {}
+        everywhere = {"host": socket.gethostname(), **git_tags()}
+        self.run_id = self.store.create_run(self.name, {**everywhere, **nesting, **tags})
+
+    def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+        if self.run_id and self.store:
+            self.tag(tags or {})
+            self.store.client.set_terminated(self.run_id, status)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
+        if self.run_id is None and self.cfg.parent_run_id:
+            self.begin({})
+        self.finish("FAILED", {"error": f"{type(error).__name__}: {error}"[:4000]})
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        if self.run_id and self.store:
+            for key, value in tags.items():
+                self.store.client.set_tag(self.run_id, key, value)
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        if self.run_id and self.store:
+            from mlflow.entities import Param
+
+            entries = [Param(key, str(value)[:500]) for key, value in params.items()]
+            self.store.client.log_batch(self.run_id, params=entries)
+
+    def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
+        if self.run_id and self.store:
+            from mlflow.entities import Metric
+
+            now = int(time.time() * 1000)
+            entries = [
+                Metric(key, float(value), now, step)
+                for key, value in metrics.items()
+                if not math.isnan(value)
+            ]
+            self.store.client.log_batch(self.run_id, metrics=entries)
+
+    def image(self, key: str, image: np.ndarray, step: int) -> None:
+        """An image (H, W, 3) uint8 of the slider `key`; the only thing written under images/."""
+        if self.run_id and self.store:
+            self.store.client.log_image(self.run_id, image, key=key, step=step)
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """A file, or a folder with all it holds, below the artifact folder `folder`."""
+        if self.run_id and self.store:
+            send = self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
+            send(self.run_id, str(path), folder or None)
+
+    def dataset(self, table: Any, name: str, digest: str, source: str) -> None:
+        """The sample table as the run's dataset input."""
+        if self.run_id and self.store:
+            import mlflow
+            from mlflow.entities import DatasetInput, InputTag
+
+            columns = table[["label", "source", "variant", "split", "width", "height", "sha256"]]
+            with warnings.catch_warnings(action="ignore"):  # hints about integer columns
+                data = mlflow.data.from_pandas(columns, source=source, name=name, digest=digest)
+            tags = [InputTag("mlflow.data.context", "training")]
+            entry = DatasetInput(data._to_mlflow_entity(), tags)
+            self.store.client.log_inputs(self.run_id, [entry])
+
+    def model(self, model: Any, example: np.ndarray) -> None:
+        """The Keras model with signature and input example (1, H, W, 3) uint8."""
+        if not (self.run_id and self.store and self.cfg.log_model):
+            return
+        import mlflow
+        import numpy as np
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        channels = model.output_shape[-1]
+        inputs = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, 3))])
+        outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
+        mlflow.set_tracking_uri(self.store.uri)
+        with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings(action="ignore"):
+            mlflow.tensorflow.log_model(
+                model,
+                name="model",
+                signature=ModelSignature(inputs, outputs),
+                input_example=example,
+                pip_requirements=requirements(),
+            )
+
+
+@contextmanager
+def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
+    """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED."""
+    tracker = Tracker(cfg, name)
+    try:
+        yield tracker
+    except KeyboardInterrupt:
+        tracker.finish("KILLED")
+        raise
+    except Exception as error:
+        tracker.fail(error)
+        raise
+    else:
+        tracker.finish("FINISHED")
+
+
+def absolute_uri(uri: str) -> str:
+    """A relative SQLite path made absolute (Hydra may change folders), its folder created."""
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix):
+        return uri
+    path = Path(uri.removeprefix(prefix)).expanduser().absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return prefix + str(path)
+
+
+def artifact_location(uri: str) -> str | None:
+    """Artifacts lie beside the SQLite file; a server decides for itself."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+
+
+@contextmanager
+def one_process_at_a_time(uri: str) -> Iterator[None]:
+    """Guards the first use of an SQLite store, which creates its tables."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    with open(Path(uri.removeprefix("sqlite:///")).parent / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def quiet_mlflow() -> None:
+    """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def requirements() -> list[str]:
+    """What the stored model needs; given, so that MLflow does not spend seconds guessing."""
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]
+
+
+def git_tags() -> dict[str, str]:
+    """Commit and dirty state of the checkout this package runs from; nothing for a wheel."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+            ).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
+
+
+def ui_address(store: Store, port: int) -> str:
+    """The address that lands on the runs table, not on MLflow's start page."""
+    host = f"http://127.0.0.1:{port}" if urlparse(store.uri).scheme == "sqlite" else store.uri
+    return f"{host}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"

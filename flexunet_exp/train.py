@@ -1,0 +1,73 @@
+"""flexunet train: compose → fit → evaluate → track."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp import config, job, runs, runtime, sweep, validation
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking import SIGNATURE, Tracker, tracked
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
+    job.run_app("train", task)
+    return sweep.finish()
+
+
+def task(cfg: DictConfig) -> float:
+    return job.supervised(cfg, experiment)
+
+
+def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:
+    """One experiment, from a composed configuration to a scored and tracked run."""
+    from flexunet_exp.data import dataset as datasets
+
+    name = runs.run_name(cfg)
+    with tracked(cfg, name) as tracker:
+        validation.check_settings(cfg)
+        validation.check_targets(cfg, ("dataset", "split", "augmentation"))
+        dataset = datasets.load(cfg)
+        log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
+        signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
+        if tracker.store and (ended := tracker.store.ended(signature, cfg.rerun)):
+            return runs.skip(cfg, ended, folder)
+        runtime.prepare(cfg.trainer)
+        validation.check_targets(cfg, ("model", "loss", "optimizer", "callbacks"))
+        OmegaConf.save(OmegaConf.create(config.plain(cfg)), folder / "config.yaml")
+        datasets.write_table(dataset.table, folder / "samples.csv")
+        scores = fit_and_score(cfg, dataset, tracker, folder, signature)
+    log.info("Run folder: %s", folder)
+    objective = scores.get(cfg.objective, float("nan"))
+    return job.Outcome("finished", name, objective, tracker.run_id, str(folder))
+
+
+def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) -> dict[str, float]:
+    from flexunet_exp import evaluation, fitting
+
+    model = fitting.compiled_model(cfg, dataset)
+    description = fitting.describe(model, cfg)
+    (folder / "model.txt").write_text(description)
+    runs.begin(tracker, cfg, dataset, folder, {SIGNATURE: signature})
+    fitting.fit(model, cfg, dataset, tracker, folder)
+    scores = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
+    tracker.metrics(scores)
+    runs.mirror(tracker, folder)
+    tracker.model(model, fitting.input_example(dataset, cfg))
+    require(cfg, scores)
+    return scores
+
+
+def require(cfg: DictConfig, scores: dict[str, float]) -> None:
+    """Fails a run whose objective does not exceed `require` (debug=overfit)."""
+    reached = scores[cfg.objective]
+    if cfg.require is not None and not reached > cfg.require:
+        raise InputError(
+            f"{cfg.objective} reached {reached:.4f} and must exceed {cfg.require}: if the network "
+            "cannot even memorise these pictures, look at model, loss, learning rate and masks."
+        )

@@ -1,0 +1,359 @@
+"""Checks a composed configuration before any work: every problem at once, each with its mend.
+
+Two steps. *Settings* need no TensorFlow: types, ranges, divisibility, classes, unknown keys.
+*Targets* import what the configuration wants to build and check every argument by name, because
+signatures with `**kwargs`, Keras's among them, swallow a misspelt one in silence.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from flexunet_exp import config
+from flexunet_exp.errors import InputError, did_you_mean
+
+Check = Callable[[Any], bool]
+
+# What the program itself passes to a target; a configuration need not (and cannot) give it.
+FROM_PROGRAM = {"input_shape", "num_classes", "run", "table"}
+TARGET_SECTIONS = ("model", "loss", "optimizer", "callbacks", "augmentation", "split")
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a key's value must be; `optional` keys are checked only where they exist."""
+
+    key: str
+    holds: Check
+    expected: str
+    example: str
+    optional: bool = False
+
+
+def is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return real and math.isfinite(value)
+
+
+def at_least(smallest: int) -> Check:
+    return lambda value: is_int(value) and value >= smallest
+
+
+def or_null(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def one_of(*choices: str) -> Check:
+    return lambda value: isinstance(value, str) and value in choices
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def is_positive(value: Any) -> bool:
+    return is_number(value) and value > 0
+
+
+def is_fraction(value: Any) -> bool:
+    return is_number(value) and 0 < value < 1
+
+
+def is_size(value: Any) -> bool:
+    sides = value if isinstance(value, list) else [value]
+    return len(sides) in (1, 2) and all(map(at_least(8), sides)) and value != sides[:1]
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+COUNT = "a whole number of at least 1"
+RULES = (
+    Rule("data_root", is_text, "a folder", "data_root=data"),
+    Rule("rerun", one_of("failed", "all", "none"), "failed, all or none", "rerun=failed"),
+    Rule("require", or_null(is_number), "null or a number", "require=null"),
+    Rule("dataset.name", is_text, "a name", "dataset=zipper"),
+    Rule("dataset.path", is_text, "a folder", "dataset.path=FOLDER"),
+    Rule(
+        "dataset.image_size",
+        is_size,
+        "a whole number or [height, width], each at least 8",
+        "dataset.image_size=256",
+    ),
+    Rule("dataset.good", one_of("none", "test", "all"), "none, test or all", "dataset.good=test"),
+    Rule("dataset.cache", one_of("none", "memory"), "none or memory", "dataset.cache=memory"),
+    Rule("dataset.strict", is_flag, "true or false", "dataset.strict=false"),
+    Rule("trainer.epochs", at_least(1), COUNT, "trainer.epochs=60"),
+    Rule("trainer.batch_size", at_least(1), COUNT, "trainer.batch_size=4"),
+    Rule("trainer.seed", at_least(0), "a whole number of at least 0", "trainer.seed=0"),
+    Rule(
+        "trainer.precision",
+        one_of("float32", "mixed_bfloat16", "mixed_float16"),
+        "float32, mixed_bfloat16 or mixed_float16",
+        "trainer.precision=float32",
+    ),
+    Rule("trainer.threads", or_null(at_least(1)), f"null or {COUNT}", "trainer.threads=2"),
+    Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
+    Rule("tracking.uri", or_null(is_text), "null or an address", "tracking=local"),
+    Rule(
+        "tracking.experiment_name", is_text, "a name", "tracking.experiment_name=flexunet"
+    ),
+    Rule("tracking.run_name", or_null(is_text), "null or a name", "tracking.run_name=first"),
+    Rule("tracking.log_model", is_flag, "true or false", "tracking.log_model=true"),
+    Rule("tracking.parent_run_id", or_null(is_text), "null", "tracking.parent_run_id=null"),
+    Rule("tracking.vary", is_list, "a list", "tracking.vary=[]"),
+    Rule(
+        "optimizer.learning_rate",
+        is_positive,
+        "a number above 0",
+        "optimizer.learning_rate=1e-3",
+        optional=True,
+    ),
+    Rule(
+        "optimizer.clipvalue",
+        or_null(is_positive),
+        "null or a number above 0",
+        "optimizer.clipvalue=0.5",
+        optional=True,
+    ),
+    Rule("model.num_layers", at_least(1), COUNT, "model.num_layers=5", optional=True),
+    Rule("model.base_filters", at_least(1), COUNT, "model.base_filters=16", optional=True),
+    Rule(
+        "callbacks.early_stopping.patience",
+        at_least(1),
+        COUNT,
+        "callbacks.early_stopping.patience=20",
+        optional=True,
+    ),
+    Rule(
+        "callbacks.reduce_lr.patience",
+        at_least(1),
+        COUNT,
+        "callbacks.reduce_lr.patience=8",
+        optional=True,
+    ),
+    Rule(
+        "callbacks.reduce_lr.factor",
+        is_fraction,
+        "a number between 0 and 1",
+        "callbacks.reduce_lr.factor=0.5",
+        optional=True,
+    ),
+    Rule(
+        "callbacks.epoch_images.num_images",
+        at_least(1),
+        COUNT,
+        "callbacks.epoch_images.num_images=6",
+        optional=True,
+    ),
+    Rule(
+        "callbacks.epoch_images.every",
+        at_least(1),
+        COUNT,
+        "callbacks.epoch_images.every=1",
+        optional=True,
+    ),
+)
+CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset")
+OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """The light step; raises InputError with every problem of the settings."""
+    try:
+        settings = config.plain(cfg)
+    except OmegaConfBaseException as error:
+        raise InputError(f"The configuration does not resolve: {error}") from error
+    problems = [*unknown_keys(settings), *broken_rules(settings), *class_problems(settings)]
+    if not problems:
+        problems = [*name_problems(settings), *size_problems(settings), *weight_problems(settings)]
+    if problems:
+        raise InputError(problems)
+
+
+def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
+    """The heavy step for these sections; raises InputError with every problem of their targets."""
+    settings = config.plain(cfg)
+    problems: list[str] = []
+    for section in sections:
+        for key, node in target_nodes(settings[section], section):
+            problems += target_problems(key, node)
+    if problems:
+        raise InputError(problems)
+
+
+def lookup(settings: dict, key: str) -> Any:
+    node: Any = settings
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return MISSING
+        node = node[part]
+    return node
+
+
+def broken_rules(settings: dict) -> Iterator[str]:
+    for rule in RULES:
+        value = lookup(settings, rule.key)
+        if value is MISSING and rule.optional:
+            continue
+        if value is MISSING:
+            yield f"{rule.key} is missing; expected {rule.expected}. Try {rule.example}"
+        elif not rule.holds(value):
+            yield f"{rule.key}={value} is not {rule.expected}. Try {rule.example}"
+
+
+def unknown_keys(settings: dict) -> Iterator[str]:
+    """Keys that nothing reads, such as a misspelt one in a yaml of one's own."""
+    known = {rule.key for rule in RULES} | OTHER_KEYS | set(TARGET_SECTIONS)
+    for section in CLOSED_SECTIONS:
+        node = lookup(settings, section) if section else settings
+        for name in node if isinstance(node, dict) else ():
+            key = f"{section}.{name}".lstrip(".")
+            siblings = [word for word in known if word.startswith(section)]
+            if key not in known and key not in CLOSED_SECTIONS:
+                yield f"Unknown option {key!r}.{did_you_mean(key, siblings)}"
+
+
+def class_problems(settings: dict) -> Iterator[str]:
+    """Classes are an ordered list of {name, color}, background (black) first, none twice."""
+    classes = lookup(settings, "dataset.classes")
+    entries = classes if isinstance(classes, list) else []
+    if len(entries) < 2 or not all(isinstance(e, dict) and {"name", "color"} == set(e) for e in entries):
+        yield "dataset.classes must list {name, color}, the background first and a defect after it."
+        return
+    if entries[0]["name"] != "background" or entries[0]["color"] != [0, 0, 0]:
+        yield "dataset.classes must begin with {name: background, color: [0, 0, 0]}."
+    for entry in entries:
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", str(entry["name"])):
+            yield f"Class name {entry['name']!r} may hold letters, digits, _ and - only."
+        color = entry["color"] if isinstance(entry["color"], list) else []
+        if len(color) != 3 or not all(is_int(part) and 0 <= part <= 255 for part in color):
+            yield f"Color {entry['color']} of {entry['name']!r} must be three numbers from 0 to 255."
+    for what in ("name", "color"):
+        values = [str(entry[what]) for entry in entries]
+        for value in sorted({value for value in values if values.count(value) > 1}):
+            yield f"dataset.classes has the {what} {value} twice."
+
+
+def name_problems(settings: dict) -> Iterator[str]:
+    """`monitor` and `objective` must be figures that exist; Keras would only warn."""
+    defects = [entry["name"] for entry in settings["dataset"]["classes"][1:]]
+    for key, known in (("monitor", monitors(defects)), ("objective", objectives(defects))):
+        if settings[key] not in known:
+            hint = did_you_mean(str(settings[key]), known)
+            yield f"{key}={settings[key]} is no figure of this run.{hint} There are: {', '.join(known)}"
+
+
+def monitors(defects: list[str]) -> list[str]:
+    """What Keras's callbacks can watch."""
+    figures = ["loss", "dice", "iou", *(f"{f}/{name}" for f in ("dice", "iou") for name in defects)]
+    return [f"{prefix}{figure}" for prefix in ("val_", "") for figure in figures]
+
+
+def objectives(defects: list[str]) -> list[str]:
+    """Final validation figures a sweep may compare; the seed's own metric is never one."""
+    figures = ["dice", "iou", "precision", "recall"]
+    more = ["defect_dice", "defect_iou", "image_dice", "image_iou"]
+    classwise = [f"{figure}/{name}" for figure in figures for name in defects]
+    return [f"val/{name}" for name in [*figures, *more, *classwise]]
+
+
+def size_problems(settings: dict) -> Iterator[str]:
+    """Each level below the first halves the picture: both sides must divide by 2^(levels - 1)."""
+    levels = lookup(settings, "model.num_layers")
+    if levels is MISSING:
+        return
+    size = settings["dataset"]["image_size"]
+    sides = size if isinstance(size, list) else [size, size]
+    step = 2 ** (levels - 1)
+    if any(side % step for side in sides):
+        fitting = [math.ceil(side / step) * step for side in sides]
+        text = fitting[0] if fitting[0] == fitting[1] else str(fitting).replace(" ", "")
+        yield (
+            f"dataset.image_size={size} must be divisible by {step} for model.num_layers={levels}. "
+            f"Try dataset.image_size={text}, or fewer layers"
+        )
+
+
+def weight_problems(settings: dict) -> Iterator[str]:
+    weights = lookup(settings, "loss.class_weights")
+    count = len(settings["dataset"]["classes"])
+    if weights is MISSING or weights in ("none", "balanced"):
+        return
+    fits = isinstance(weights, list) and len(weights) == count
+    if not fits or not all(is_number(weight) and weight >= 0 for weight in weights):
+        yield (
+            f"loss.class_weights={weights} is not none, balanced, or a list of {count} numbers of at "
+            "least 0, one a class and the background first. Try loss.class_weights=none"
+        )
+
+
+def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
+    """Every mapping with a `_target_` in a section, with where it stands."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield key, node
+        for name, child in node.items():
+            yield from target_nodes(child, f"{key}.{name}")
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from target_nodes(child, f"{key}[{index}]")
+
+
+def target_problems(key: str, node: dict) -> list[str]:
+    """Why a target cannot be built: not to be found, an unknown argument, or one that is missing."""
+    try:
+        target = config.locate(str(node["_target_"]))
+    except InputError as error:
+        return [f"{key}: {problem}" for problem in error.problems]
+    accepted, required = named_arguments(target)
+    given = set(node) - {"_target_"}
+    problems = [
+        f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
+        f"There are: {', '.join(accepted)}"
+        for name in sorted(given - set(accepted))
+    ]
+    lacking = sorted(required - given - FROM_PROGRAM)
+    problems += [f"{key}.{name} is missing; {node['_target_']} needs it." for name in lacking]
+    return problems
+
+
+def named_arguments(target: Callable) -> tuple[list[str], set[str]]:
+    """Argument names a target accepts, and those without a default.
+
+    Where a class's constructor takes `**kwargs`, the names its base classes spell out count too.
+    """
+    constructors = (
+        [base.__init__ for base in inspect.getmro(target) if "__init__" in vars(base)]
+        if inspect.isclass(target)
+        else [target]
+    )
+    accepted: list[str] = []
+    required: set[str] = set()
+    for constructor in constructors:
+        parameters = list(inspect.signature(constructor).parameters.values())
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        accepted += [p.name for p in named if p.name not in ("self", *accepted)]
+        if constructor is constructors[0]:
+            required = {p.name for p in named if p.default is p.empty and p.name != "self"}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return [name for name in accepted if name not in FROM_PROGRAM], required - {"self"}

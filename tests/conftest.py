@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real MVTec images, kept outside the project; tests that need it skip without."""
+    folder = Path(os.environ.get("FLEXUNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real images not found in {folder} (set FLEXUNET_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture
+def compose():
+    """Composes a command's configuration: compose("train", "model=flexunet", …)."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from flexunet_exp import config
+
+    config.register_resolvers()
+
+    def composed(command: str, *overrides: str):
+        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+            return hydra_compose(command, list(overrides))
+
+    return composed
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory) -> Path:
+    """A data root in which generated 64 px grids are found, made once."""
+    return tmp_path_factory.mktemp("data")
+
+
+TINY = (
+    "dataset=grid",
+    "dataset/layout=synthetic",
+    "dataset.layout.images_per_class=4",
+    "dataset.layout.good_images=4",
+    "dataset.layout.size=64",
+    "dataset.image_size=64",
+    "model.base_filters=2",
+    "model.base_kernel=3",
+    "model.num_layers=3",
+    "trainer.epochs=2",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_data):
+    """A configuration of the tiny grids: tiny_dataset("split=folds", …)."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    from flexunet_exp import config
+
+    config.register_resolvers()
+
+    def composed(*overrides: str):
+        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+            return hydra_compose("train", [*TINY, f"data_root={tiny_data}", *overrides])
+
+    return composed

@@ -1,0 +1,36 @@
+"""Pixel counts and class weights against direct counts and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from flexunet_exp.data import card
+
+
+def test_pixels_of_each_class_in_each_picture():
+    stored = {"a": [[0, 0, 2]], "b": [[1, 255, 1], [2, 2, 2]]}
+    table = pd.DataFrame({"image": ["a", "b"]})
+    pixels = card.class_pixels(table, lambda row: np.array(stored[row.image], np.uint8), 4)
+    assert pixels.tolist() == [[2, 0, 1, 0], [0, 2, 3, 0]] and pixels.dtype == np.int64
+
+
+def test_no_pictures_have_no_pixels():
+    pixels = card.class_pixels(pd.DataFrame({"image": []}), lambda row: np.zeros(1, np.uint8), 3)
+    assert pixels.shape == (0, 3)
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=8))
+def test_weights_are_those_of_scikit_learn(pixels):
+    truth = np.repeat(np.arange(len(pixels)), pixels)
+    expected = compute_class_weight("balanced", classes=np.arange(len(pixels)), y=truth)
+    assert card.balanced_weights(pixels) == pytest.approx(expected)
+
+
+def test_class_without_pixels_weighs_nothing():
+    assert card.balanced_weights([6, 0, 2]) == pytest.approx([8 / 18, 0, 8 / 6])
+    assert card.balanced_weights(np.zeros(2, np.int64)) == [0, 0]

@@ -1,0 +1,110 @@
+"""The console script: commands, exit statuses, paths with any characters, readable errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from flexunet_exp import cli
+
+
+def flexunet(*arguments, cwd=None, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "flexunet_exp", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def test_without_a_command_it_lists_the_commands(capsys):
+    assert cli.main([]) == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in cli.COMMANDS)
+
+
+def test_unknown_command_is_status_2_with_a_suggestion(capsys):
+    assert cli.main(["trian"]) == 2
+    assert "Did you mean 'train'?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_prints_its_config_quickly_and_writes_nothing(command, tmp_path):
+    flexunet(command, "--cfg", "job", cwd=tmp_path)
+    started = time.perf_counter()
+    done = flexunet(command, "--cfg", "job", cwd=tmp_path)
+    seconds = time.perf_counter() - started
+    assert done.returncode == 0, done.stderr
+    assert "tracking:" in done.stdout
+    assert seconds < 5  # the real figure is in docs/benchmarks.md; this catches a TensorFlow import
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_config_only_calls_import_neither_tensorflow_nor_mlflow(command, tmp_path):
+    code = (
+        "import sys; from flexunet_exp import cli; "
+        f"status = cli.main(['{command}', '--cfg', 'job']); "
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'pandas', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(f'{status} {heavy}' if status or heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
+def test_any_path_survives_hydras_grammar(path):
+    if path == "null" or (path[0] == path[-1] and path[0] in "'\"") or path.startswith("["):
+        return  # these keep their meaning for Hydra
+    override = OverridesParser.create().parse_override(cli.quote_path(f"dataset.path={path}"))
+    value = override.value()
+    assert not override.is_sweep_override()
+    config = OmegaConf.create({"path": getattr(value, "text", value)})
+    assert config.path == path
+
+
+def test_unknown_option_names_the_ones_there_are(tmp_path):
+    done = flexunet("train", "trainer.epoch=3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Unknown option 'trainer.epoch'" in done.stderr
+    assert "Did you mean 'epochs'?" in done.stderr
+    assert "batch_size" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_choice_names_the_ones_there_are(tmp_path):
+    done = flexunet("train", "loss=dise", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "cross_entropy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_fold_is_refused_with_split_folders(tmp_path):
+    done = flexunet("train", "split=folders", "split.fold=1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Unknown option 'split.fold'" in done.stderr
+
+
+def test_the_trace_is_there_for_who_asks(tmp_path):
+    done = flexunet("train", "trainer.epoch=3", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_output_folder_not_writable_is_one_sentence(tmp_path):
+    (tmp_path / "outputs").write_text("a file where a folder is needed")
+    done = flexunet("train", "dataset/layout=synthetic", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "outputs" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,293 @@
+"""The main job end to end, through the real command line, a real store and real pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conftest import TINY
+from flexunet_exp import scores
+from flexunet_exp.data.masks import read_image
+from flexunet_exp.tracking import Store
+
+pytestmark = pytest.mark.usefixtures("tiny_data")
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "flexunet_exp", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def flexunet(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    process = start(folder, *arguments)
+    output, _ = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def store(folder: Path) -> Store:
+    return Store(f"sqlite:///{folder}/mlruns/mlflow.db", "flexunet")
+
+
+def all_runs(folder: Path) -> list:
+    return store(folder).runs("", "attributes.start_time ASC", limit=100)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory, tiny_data) -> Path:
+    """A folder in which one tiny experiment was trained."""
+    folder = tmp_path_factory.mktemp("workspace")
+    done = flexunet(folder, "train", *TINY, f"data_root={tiny_data}")
+    assert done.returncode == 0, done.stdout
+    (folder / "printed.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(workspace) -> Path:
+    (folder,) = workspace.glob("outputs/*/*_grid_flexunet")
+    return folder
+
+
+def test_the_run_folder_holds_what_it_should(run_folder):
+    expected = [
+        *(".hydra/config.yaml", "train.log", "config.yaml", "samples.csv", "model.txt", "best.keras"),
+        *("train_losses.csv", "train_losses.png", "train_metrics.csv", "train_metrics.png"),
+        *("evaluation/valid/scores.csv", "evaluation/test/scores.json", "result.json"),
+        *("evaluation/test/confusions.npz", "evaluation/test/figures/confusion.png"),
+    ]
+    assert [name for name in expected if not (run_folder / name).is_file()] == []
+    losses = pd.read_csv(run_folder / "train_losses.csv")
+    assert list(losses.columns) == ["epoch", "loss", "val_loss"] and list(losses["epoch"]) == [1, 2]
+
+
+def test_epoch_pictures_are_palette_masks_at_native_size(run_folder):
+    pictures = sorted((run_folder / "epoch_change_infer").glob("epoch_*.png"))
+    masks = [path for path in pictures if not path.stem.endswith("_panel")]
+    assert len(masks) == 2 * 6 and len(pictures) == 4 * 6
+    for path in masks:
+        with Image.open(path) as mask:
+            assert mask.mode == "P" and mask.size == (64, 64)
+
+
+def test_scores_are_a_function_of_the_stored_counts_and_masks(run_folder):
+    folder = run_folder / "evaluation" / "test"
+    kept = scores.load_counts(folder / "confusions.npz")
+    table = pd.read_csv(run_folder / "samples.csv")
+    assert len(kept.names) == (table["split"] == "test").sum()
+    summary = scores.summary(kept.counts, kept.classes)
+    written = json.loads((folder / "scores.json").read_text())
+    for name, value in summary.items():
+        assert written[name] == (None if math.isnan(value) else pytest.approx(value, abs=1e-12))
+    for name, counts in zip(kept.names, kept.counts, strict=True):
+        with Image.open(folder / "predictions" / f"{name}.png") as mask:
+            found = np.bincount(np.asarray(mask).ravel(), minlength=len(kept.classes))
+        np.testing.assert_array_equal(counts.sum(axis=0), found)
+
+
+def test_the_store_mirrors_the_run(workspace, run_folder):
+    (run,) = all_runs(workspace)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["run_folder"] == str(run_folder)
+    assert {"signature", "overrides", "host", "test_digest"} <= set(run.data.tags)
+    assert run.data.params["dataset"] == "grid" and run.data.params["base_filters"] == "2"
+    written = json.loads((run_folder / "evaluation" / "test" / "scores.json").read_text())
+    assert run.data.metrics["test/dice"] == written["dice"]
+    assert {"val/dice", "val/dice/bent", "test/dice_coef_multiclass"} <= set(run.data.metrics)
+    client = store(workspace).client
+    history = client.get_metric_history(run.info.run_id, "epoch/val/loss")
+    assert [entry.step for entry in history] == [1, 2]
+    losses = pd.read_csv(run_folder / "train_losses.csv")["val_loss"]
+    np.testing.assert_allclose([entry.value for entry in history], losses)
+    top = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {"config", "evaluation", "figures", "images", "samples.csv"} <= top
+    assert run.inputs.dataset_inputs[0].dataset.name == "grid"
+
+
+def test_only_slider_pictures_are_under_images(workspace):
+    (run,) = all_runs(workspace)
+    names = [item.path for item in store(workspace).client.list_artifacts(run.info.run_id, "images")]
+    assert names and all("epoch_change_infer~" in name and "step" in name for name in names)
+    steps = {name.split("%step%")[1].split("%")[0] for name in names}
+    assert steps == {"1", "2"}
+
+
+def test_the_stored_model_predicts_as_the_run_did(workspace, run_folder, tmp_path):
+    import mlflow
+
+    (run,) = all_runs(workspace)
+    kept = store(workspace)
+    mlflow.set_tracking_uri(kept.uri)
+    (logged,) = kept.client.search_logged_models([kept.experiment_id])
+    model = mlflow.pyfunc.load_model(f"models:/{logged.model_id}")
+    table = pd.read_csv(run_folder / "samples.csv")
+    sample = table[table["split"] == "test"].iloc[0]
+    logits = model.predict(read_image(sample["image"])[None])
+    name = sample["source"].replace("/", "_")
+    with Image.open(run_folder / "evaluation/test/predictions" / f"{name}.png") as mask:
+        np.testing.assert_array_equal(logits[0].argmax(-1), np.asarray(mask))
+    assert logged.source_run_id == run.info.run_id
+
+
+def test_the_checkpoint_carries_no_optimizer(run_folder):
+    import keras
+
+    model = keras.saving.load_model(run_folder / "best.keras")
+    assert getattr(model, "optimizer", None) is None
+
+
+def test_the_same_command_trains_nothing_and_says_so(workspace, tiny_data):
+    before = len(all_runs(workspace))
+    done = flexunet(workspace, "train", *TINY, f"data_root={tiny_data}")
+    assert done.returncode == 0
+    assert "Already done" in done.stdout and "rerun=all" in done.stdout
+    assert len(all_runs(workspace)) == before
+
+
+@pytest.mark.parametrize("run", ["latest", "best", "folder", "id"])
+def test_evaluate_gives_the_figures_the_run_ended_with(workspace, run_folder, run):
+    (tracked,) = all_runs(workspace)
+    words = {"folder": str(run_folder), "id": tracked.info.run_id}
+    before = sorted(run_folder.rglob("*"))
+    done = flexunet(workspace, "evaluate", f"run={words.get(run, run)}")
+    assert done.returncode == 0, done.stdout
+    assert "These are the figures the run ended with." in done.stdout
+    assert sorted(run_folder.rglob("*")) == before
+
+
+def test_evaluate_from_the_store_alone(workspace, run_folder):
+    aside = run_folder.with_name("moved")
+    run_folder.rename(aside)
+    try:
+        done = flexunet(workspace, "evaluate", "run=latest")
+    finally:
+        aside.rename(run_folder)
+    assert done.returncode == 0, done.stdout
+    assert "These are the figures the run ended with." in done.stdout
+
+
+def test_evaluate_of_nothing_is_one_sentence(workspace, tmp_path):
+    done = flexunet(workspace, "evaluate", f"run={tmp_path}")
+    assert done.returncode == 1
+    assert "is not a finished run: it lacks config.yaml" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, tiny_data) -> tuple[Path, list[subprocess.CompletedProcess]]:
+    """The same sweep with one broken value, run twice."""
+    folder = tmp_path_factory.mktemp("sweep")
+    command = ["train", "-m", *TINY, f"data_root={tiny_data}", "trainer.epochs=1"]
+    choices = ["loss=cross_entropy,ce_dice", "model.base_filters=2,0"]
+    return folder, [flexunet(folder, *command, *choices) for _ in range(2)]
+
+
+def test_a_sweep_goes_on_after_failures_and_ends_with_all_cells(swept):
+    folder, (first, _) = swept
+    assert first.returncode == 1
+    table = first.stdout[first.stdout.rindex("Sweep") :]
+    assert table.count("finished") == 2 and table.count("cell 1 failed") == 1
+    assert "model.base_filters=0 is not a whole number" in table
+
+
+def test_cells_are_nested_under_one_parent_and_named_by_what_differs(swept):
+    folder, _ = swept
+    runs = all_runs(folder)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parents) == 1 and parents[0].info.status == "FAILED"
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId")]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    finished = [run for run in children if run.info.status == "FINISHED"]
+    assert [run.info.run_name for run in finished] == ["cross_entropy bf=2", "ce_dice bf=2"]
+    failed = [run for run in children if run.info.status == "FAILED"]
+    assert all("base_filters" in run.data.tags["error"] for run in failed)
+
+
+def test_the_same_sweep_again_trains_nothing_that_was_finished(swept):
+    folder, (_, second) = swept
+    assert second.returncode == 1
+    assert second.stdout.count("Already done") == 2
+    finished = [run for run in all_runs(folder) if run.info.status == "FINISHED"]
+    assert len(finished) == 2
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+def long_run(folder: Path, tiny_data: Path) -> tuple[subprocess.Popen, Path]:
+    """A run of very many epochs, whose first epoch is over."""
+    process = start(folder, "train", *TINY, f"data_root={tiny_data}", "trainer.epochs=5000",
+                    "callbacks.early_stopping.patience=5000", "callbacks.epoch_images.every=1000")  # fmt: skip
+    wait_for(lambda: list(folder.glob("outputs/*/*/best.keras")))
+    (best,) = folder.glob("outputs/*/*/best.keras")
+    return process, best.parent
+
+
+def test_ctrl_c_keeps_what_was_trained_and_ends_the_run_killed(tmp_path, tiny_data):
+    process, run = long_run(tmp_path, tiny_data)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in output
+    (tracked,) = all_runs(tmp_path)
+    assert tracked.info.status == "KILLED"
+    assert json.loads((run / "result.json").read_text())["status"] == "killed"
+    assert (run / "best.keras").is_file() and (run / "train_losses.csv").is_file()
+
+
+def test_a_stop_file_ends_after_the_epoch_with_scores(tmp_path, tiny_data):
+    process, run = long_run(tmp_path, tiny_data)
+    (run / "STOP").touch()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    (tracked,) = all_runs(tmp_path)
+    assert tracked.info.status == "FINISHED" and "STOP file" in tracked.data.tags["stopped"]
+    assert (run / "evaluation" / "test" / "scores.json").is_file()
+    assert not (run / "STOP").exists()
+
+
+def test_a_loss_that_explodes_fails_the_run_with_epoch_and_step(tmp_path, tiny_data):
+    done = flexunet(tmp_path, "train", *TINY, f"data_root={tiny_data}", "optimizer=sgd",
+                    "optimizer.learning_rate=1e30", "loss=cross_entropy")  # fmt: skip
+    assert done.returncode == 1
+    assert "in epoch 1, step" in done.stdout and "Traceback" not in done.stdout
+    (tracked,) = all_runs(tmp_path)
+    assert tracked.info.status == "FAILED" and "epoch 1, step" in tracked.data.tags["error"]
+
+
+def test_missing_data_says_what_to_do(tmp_path):
+    done = flexunet(tmp_path, "train", "dataset=zipper", "data_root=no where")
+    assert done.returncode == 1
+    for hint in ("mvtec_anomaly_detection/zipper", "mvtec.com", "dataset/layout=synthetic"):
+        assert hint in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_without_a_store_the_run_folder_is_enough(tmp_path, tiny_data):
+    done = flexunet(tmp_path, "train", *TINY, f"data_root={tiny_data}", "tracking=none", "debug=smoke")
+    assert done.returncode == 0, done.stdout
+    (best,) = tmp_path.glob("outputs/*/*/best.keras")
+    assert not (tmp_path / "mlruns").exists()
+    again = flexunet(tmp_path, "evaluate", f"run={best.parent}", "tracking=none")
+    assert again.returncode == 0, again.stdout
+    assert "These are the figures the run ended with." in again.stdout
