@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -20,11 +19,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flexunet_exp import plots, predict
+from flexunet_exp import panels, plots, predict
 from flexunet_exp.data.dataset import Dataset, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
+from flexunet_exp.files import whole_or_nothing
 from flexunet_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -105,8 +105,8 @@ class EpochImages(keras.callbacks.Callback):
         path = self.folder / f"epoch_{epoch:04d}_{name}.png"
         write_palette_mask(path, prediction, dataset.palette)
         title = f"{name} ({sample.split}), epoch {epoch}"
-        panel = plots.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
-        plots.write_png(path.with_name(f"{path.stem}_panel.png"), panel)
+        panel = panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+        panels.write_png(path.with_name(f"{path.stem}_panel.png"), panel)
         self.run.tracker.image(f"epoch_change_infer/{name}", panel, epoch)
 
 
@@ -207,9 +207,5 @@ def save_model(model: keras.Model, path: Path) -> None:
     """Saves a functional model without optimizer state, whole or not at all."""
     # A model around the same layers that was never compiled has no optimizer to save.
     bare = keras.Model(model.inputs, model.outputs, name=model.name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.keras")
-    try:
-        bare.save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_or_nothing(path) as part:
+        bare.save(part)

@@ -10,7 +10,7 @@ import numpy as np
 from omegaconf import DictConfig
 from PIL import Image
 
-from flexunet_exp import config, plots, predict, report, scores
+from flexunet_exp import config, panels, predict, report, scores
 from flexunet_exp.data.dataset import Dataset, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 
@@ -60,16 +60,16 @@ def draw_extremes(dataset: Dataset, samples: list[Any], counts: np.ndarray, fold
     """figures/<best|median|worst>.png: panels of the pictures that score so."""
     names = [sample_name(sample) for sample in samples]
     for kind, chosen in report.pick_extremes(counts, names).items():
-        panels = [draw_panel(dataset, samples[index], names[index], folder) for index in chosen]
-        if panels:
-            plots.write_png(folder / "figures" / f"{kind}.png", plots.contact_sheet(panels))
+        drawn = [draw_panel(dataset, samples[index], names[index], folder) for index in chosen]
+        if drawn:
+            panels.write_png(folder / "figures" / f"{kind}.png", panels.contact_sheet(drawn))
 
 
 def draw_panel(dataset: Dataset, sample: Any, name: str, folder: Path) -> np.ndarray:
     image, truth = dataset.read(sample)
     prediction = np.asarray(Image.open(folder / "predictions" / f"{name}.png"))
     title = f"{name} ({sample.split})"
-    return plots.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+    return panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
 
 
 def compare_with_stored(folder: Path, figures: dict[str, float]) -> None:

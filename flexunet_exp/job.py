@@ -39,7 +39,9 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
             raised.append(error)
 
     config.register_resolvers()
-    hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name=config_name)(task)()
+    hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name=config_name)(
+        task
+    )()
     if raised:
         raise raised[0]
 

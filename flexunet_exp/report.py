@@ -16,7 +16,7 @@ from rich.text import Text
 
 from flexunet_exp import plots, scores
 from flexunet_exp.errors import InputError
-from flexunet_exp.scores import replace_file
+from flexunet_exp.files import replace_file
 
 MAX_WIDTH = 100
 

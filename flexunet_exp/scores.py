@@ -7,8 +7,6 @@ undefined figure is NaN, never 0 or 1 by convention, and leaves every mean.
 from __future__ import annotations
 
 import io
-import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -20,6 +18,7 @@ import pandas as pd
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
+from flexunet_exp.files import replace_file
 
 FIGURES = ("dice", "iou", "precision", "recall")
 
@@ -179,16 +178,6 @@ def load_counts(path: Path) -> ImageCounts:
     ):
         raise _damaged(path)
     return stored
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: a reader sees the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error)

@@ -31,7 +31,9 @@ class SweepCallback(Callback):
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
         overrides = list(config.hydra.overrides.task)
-        self.parent_run_id = self.open_parent(overrides, config.rerun) if self.tracking.uri else None
+        self.parent_run_id = (
+            self.open_parent(overrides, config.rerun) if self.tracking.uri else None
+        )
         with read_write(config), open_dict(config):
             told = config.hydra.overrides.task
             told.append(f"tracking.vary=[{','.join(varying_keys(config, overrides))}]")
@@ -49,7 +51,11 @@ class SweepCallback(Callback):
             return found[0].info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
         name = self.tracking.run_name or "sweep"
-        tags = {SWEEP: signature, "overrides": command[:4000], "mlflow.note.content": f"`{command}`"}
+        tags = {
+            SWEEP: signature,
+            "overrides": command[:4000],
+            "mlflow.note.content": f"`{command}`",
+        }
         return self.store.create_run(name, tags)
 
     def end(self, outcomes: list[job.Outcome]) -> None:

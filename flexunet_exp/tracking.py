@@ -80,7 +80,9 @@ class Store:
         return None
 
     def create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        return self.client.create_run(self.experiment_id, tags=dict(tags), run_name=name).info.run_id
+        return self.client.create_run(
+            self.experiment_id, tags=dict(tags), run_name=name
+        ).info.run_id
 
     def download(self, run_id: str, folder: Path) -> Path:
         """The run's artifacts, below `folder`."""
@@ -174,7 +176,9 @@ class Tracker:
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or a folder with all it holds, below the artifact folder `folder`."""
         if self.run_id and self.store:
-            send = self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
+            send = (
+                self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
+            )
             send(self.run_id, str(path), folder or None)
 
     def dataset(self, table: Any, name: str, digest: str, source: str) -> None:
@@ -279,7 +283,11 @@ def git_tags() -> dict[str, str]:
     try:
         commit, changes = (
             subprocess.run(
-                ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+                ["git", "-C", str(root), *words],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
             ).stdout.strip()
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         )

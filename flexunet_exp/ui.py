@@ -27,7 +27,9 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     if not cfg.tracking.uri:
-        raise InputError("tracking=none has no store to show. Use tracking=local or tracking=server.")
+        raise InputError(
+            "tracking=none has no store to show. Use tracking=local or tracking=server."
+        )
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
     address = ui_address(store, cfg.port)
     if artifact_location(store.uri) is None:

@@ -113,9 +113,7 @@ RULES = (
     Rule("trainer.threads", or_null(at_least(1)), f"null or {COUNT}", "trainer.threads=2"),
     Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
     Rule("tracking.uri", or_null(is_text), "null or an address", "tracking=local"),
-    Rule(
-        "tracking.experiment_name", is_text, "a name", "tracking.experiment_name=flexunet"
-    ),
+    Rule("tracking.experiment_name", is_text, "a name", "tracking.experiment_name=flexunet"),
     Rule("tracking.run_name", or_null(is_text), "null or a name", "tracking.run_name=first"),
     Rule("tracking.log_model", is_flag, "true or false", "tracking.log_model=true"),
     Rule("tracking.parent_run_id", or_null(is_text), "null", "tracking.parent_run_id=null"),
@@ -236,7 +234,9 @@ def class_problems(settings: dict) -> Iterator[str]:
     """Classes are an ordered list of {name, color}, background (black) first, none twice."""
     classes = lookup(settings, "dataset.classes")
     entries = classes if isinstance(classes, list) else []
-    if len(entries) < 2 or not all(isinstance(e, dict) and {"name", "color"} == set(e) for e in entries):
+    if len(entries) < 2 or not all(
+        isinstance(e, dict) and {"name", "color"} == set(e) for e in entries
+    ):
         yield "dataset.classes must list {name, color}, the background first and a defect after it."
         return
     if entries[0]["name"] != "background" or entries[0]["color"] != [0, 0, 0]:

@@ -59,7 +59,9 @@ def test_config_only_calls_import_neither_tensorflow_nor_mlflow(command, tmp_pat
         "heavy = {'tensorflow', 'keras', 'mlflow', 'pandas', 'matplotlib'} & set(sys.modules); "
         "sys.exit(f'{status} {heavy}' if status or heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
 
 

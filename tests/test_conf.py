@@ -14,8 +14,23 @@ FILES = sorted(CONF.rglob("*.yaml"))
 HEAVY = ("dataset", "split", "augmentation", "model", "loss", "optimizer", "callbacks")
 COMMANDS = {"train", "inspect", "evaluate", "ui"}
 MVTEC_AD = set(
-    "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush "
-    "transistor wood zipper".split()
+    [
+        "bottle",
+        "cable",
+        "capsule",
+        "carpet",
+        "grid",
+        "hazelnut",
+        "leather",
+        "metal_nut",
+        "pill",
+        "screw",
+        "tile",
+        "toothbrush",
+        "transistor",
+        "wood",
+        "zipper",
+    ]
 )
 
 
@@ -26,7 +41,9 @@ def options(group: str) -> list[str]:
 def choices() -> list[str]:
     """group=option for every file in a group, but for the fragments that callbacks/default lists."""
     nested = [path.relative_to(CONF).with_suffix("") for path in FILES if path.parent != CONF]
-    whole = [path for path in nested if path.parts[0] != "callbacks" or path.stem in ("default", "none")]
+    whole = [
+        path for path in nested if path.parts[0] != "callbacks" or path.stem in ("default", "none")
+    ]
     return [f"{path.parent.as_posix()}={path.stem}" for path in whole]
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import TINY
 from PIL import Image
 
-from conftest import TINY
 from flexunet_exp import scores
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.tracking import Store
@@ -67,7 +67,14 @@ def run_folder(workspace) -> Path:
 
 def test_the_run_folder_holds_what_it_should(run_folder):
     expected = [
-        *(".hydra/config.yaml", "train.log", "config.yaml", "samples.csv", "model.txt", "best.keras"),
+        *(
+            ".hydra/config.yaml",
+            "train.log",
+            "config.yaml",
+            "samples.csv",
+            "model.txt",
+            "best.keras",
+        ),
         *("train_losses.csv", "train_losses.png", "train_metrics.csv", "train_metrics.png"),
         *("evaluation/valid/scores.csv", "evaluation/test/scores.json", "result.json"),
         *("evaluation/test/confusions.npz", "evaluation/test/figures/confusion.png"),
@@ -122,7 +129,9 @@ def test_the_store_mirrors_the_run(workspace, run_folder):
 
 def test_only_slider_pictures_are_under_images(workspace):
     (run,) = all_runs(workspace)
-    names = [item.path for item in store(workspace).client.list_artifacts(run.info.run_id, "images")]
+    names = [
+        item.path for item in store(workspace).client.list_artifacts(run.info.run_id, "images")
+    ]
     assert names and all("epoch_change_infer~" in name and "step" in name for name in names)
     steps = {name.split("%step%")[1].split("%")[0] for name in names}
     assert steps == {"1", "2"}
@@ -284,7 +293,9 @@ def test_missing_data_says_what_to_do(tmp_path):
 
 
 def test_without_a_store_the_run_folder_is_enough(tmp_path, tiny_data):
-    done = flexunet(tmp_path, "train", *TINY, f"data_root={tiny_data}", "tracking=none", "debug=smoke")
+    done = flexunet(
+        tmp_path, "train", *TINY, f"data_root={tiny_data}", "tracking=none", "debug=smoke"
+    )
     assert done.returncode == 0, done.stdout
     (best,) = tmp_path.glob("outputs/*/*/best.keras")
     assert not (tmp_path / "mlruns").exists()

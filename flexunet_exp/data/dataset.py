@@ -17,6 +17,7 @@ from flexunet_exp import config
 from flexunet_exp.data import card, masks, splits
 from flexunet_exp.errors import InputError
 
+
 @dataclass(frozen=True)
 class Dataset:
     """`table` is the sample table with its split; `layout` knows how to read a sample's mask."""
@@ -49,7 +50,9 @@ class Dataset:
     @cached_property
     def train_pixels(self) -> np.ndarray:
         """Pixels a class over the training split, (C,) int64."""
-        return card.class_pixels(self.split("train"), self.layout.read_mask, self.num_classes).sum(0)
+        return card.class_pixels(self.split("train"), self.layout.read_mask, self.num_classes).sum(
+            0
+        )
 
 
 def digest(table: pd.DataFrame) -> str:

@@ -7,8 +7,6 @@ An image is uint8 (H, W, 3) RGB; a mask is uint8 (H, W), a class index a pixel, 
 from __future__ import annotations
 
 import io
-import os
-import uuid
 from pathlib import Path
 
 import cv2
@@ -16,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.files import whole_or_nothing
 
 IGNORE = 255
 OFF_PALETTE_RULES = ("present", "nearest")
@@ -132,12 +131,8 @@ def write_palette_mask(path: str | Path, mask: np.ndarray, palette: np.ndarray) 
     path = Path(path)
     picture = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
     picture.putpalette(_full_palette(np.asarray(palette, dtype=np.uint8)).tobytes())
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with whole_or_nothing(path) as part:
         picture.save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:

@@ -87,12 +87,16 @@ def batches(
     """One element a step: images (B, H, W, 3) uint8, masks (B, H, W) uint8."""
 
     def load(step: Any) -> tuple[np.ndarray, np.ndarray]:
-        images, class_masks = zip(*(read(*arguments) for arguments in indices(int(step))), strict=True)
+        images, class_masks = zip(
+            *(read(*arguments) for arguments in indices(int(step))), strict=True
+        )
         return np.stack(images), np.stack(class_masks)
 
     def load_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, class_masks = tf.numpy_function(load, [step], (tf.uint8, tf.uint8), stateful=False)
-        return tf.ensure_shape(images, (None, *size, 3)), tf.ensure_shape(class_masks, (None, *size))
+        return tf.ensure_shape(images, (None, *size, 3)), tf.ensure_shape(
+            class_masks, (None, *size)
+        )
 
     steps_in_order = tf.data.Dataset.range(steps)
     loaded = steps_in_order.map(load_batch, num_parallel_calls=2, deterministic=True)

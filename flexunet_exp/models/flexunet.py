@@ -6,14 +6,13 @@ The encoder-decoder with skips is that of Ronneberger et al., "U-Net" (2015), ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.errors import InputError
 
 # Scale and offset that turn raw pixels, 0..255, into the network's input.
 INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
@@ -38,8 +37,7 @@ def flexunet(
     `input_shape` (H, W, channels) only the channels are fixed: any H and W divisible by
     2^(num_layers - 1) will do later. Raises InputError with every argument that does not fit.
     """
-    arguments = dict(locals())
-    if problems := [*argument_problems(arguments)]:
+    if problems := list(argument_problems(locals())):
         raise InputError(problems)
 
     def stage(x: keras.KerasTensor, name: str, level: int) -> keras.KerasTensor:
@@ -111,84 +109,50 @@ def double_conv(
 
 def argument_problems(arguments: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the arguments of `flexunet`, a sentence each."""
-    for name, (smallest, example) in WHOLE_NUMBERS.items():
-        if not is_whole(arguments[name], smallest):
+    broken = {name for name, (holds, _, _) in RULES.items() if not holds(arguments[name])}
+    for name, (_, expected, example) in RULES.items():
+        if name in broken:
             found = arguments[name]
-            yield (
-                f"Argument `{name}` must be a whole number of at least {smallest}. "
-                f"Received: {found!r}. Try {example}"
-            )
-    yield from size_problems(arguments["input_shape"], arguments["num_layers"])
-    kernel = arguments["base_kernel"]
-    if is_whole(kernel, 3) and kernel % 2 == 0:
+            yield f"Argument `{name}` must be {expected}. Received: {found!r}. Try {example}"
+    if not broken & {"input_shape", "num_layers"}:
+        yield from size_problems(arguments["input_shape"], arguments["num_layers"])
+    if not broken & {"dropout_rate", "num_layers"}:
+        yield from dropout_problems(arguments["dropout_rate"], arguments["num_layers"])
+
+
+def size_problems(input_shape: Sequence[int], num_layers: int) -> Iterator[str]:
+    size, step = tuple(input_shape[:2]), 2 ** (num_layers - 1)
+    if any(side % step for side in size):
+        height, width = (math.ceil(side / step) * step for side in size)
         yield (
-            "Argument `base_kernel` must be odd: an even kernel shifts the picture. "
-            f"Received: {kernel}. Try model.base_kernel={kernel + 1}"
-        )
-    yield from dropout_problems(arguments["dropout_rate"], arguments["num_layers"])
-    if not isinstance(arguments["batch_norm"], bool):
-        yield (
-            "Argument `batch_norm` must be true or false. "
-            f"Received: {arguments['batch_norm']!r}. Try model.batch_norm=false"
-        )
-    if not is_activation(arguments["activation"]):
-        yield (
-            "Argument `activation` must be a name that keras.activations knows. "
-            f"Received: {arguments['activation']!r}. Try model.activation=relu"
-        )
-    scaling = arguments["input_scaling"]
-    if scaling not in INPUT_SCALINGS:
-        yield (
-            f"Argument `input_scaling` must be one of {', '.join(INPUT_SCALINGS)}. "
-            f"Received: {scaling!r}.{did_you_mean(str(scaling), INPUT_SCALINGS)} "
-            "Try model.input_scaling=unit"
+            f"Argument `image_size` must be divisible by {step} for num_layers={num_layers}. "
+            f"Received: {size}. Try dataset.image_size=[{height},{width}]"
         )
 
 
-# Argument → smallest value, and what to type instead of a wrong one.
-WHOLE_NUMBERS = {
-    "num_classes": (1, "a dataset with at least one class"),
-    "base_filters": (1, "model.base_filters=16"),
-    "base_kernel": (3, "model.base_kernel=9"),
-    "num_layers": (1, "model.num_layers=8"),
-    "dilation": (1, "model.dilation=1"),
-}
-
-
-def size_problems(input_shape: Sequence[int], num_layers: Any) -> Iterator[str]:
-    if len(input_shape) != 3 or not all(is_whole(size, 1) for size in input_shape):
+def dropout_problems(dropout_rate: float, num_layers: int) -> Iterator[str]:
+    poolings = num_layers - 1
+    if dropout_rate * poolings >= 1:
         yield (
-            "Argument `input_shape` must be (height, width, channels), each at least 1. "
-            f"Received: {tuple(input_shape)}. Try dataset.image_size=[256,256]"
-        )
-    elif is_whole(num_layers, 1):
-        size, step = tuple(input_shape[:2]), 2 ** (num_layers - 1)
-        if any(side % step for side in size):
-            height, width = (math.ceil(side / step) * step for side in size)
-            yield (
-                f"Argument `image_size` must be divisible by {step} for num_layers={num_layers}. "
-                f"Received: {size}. Try dataset.image_size=[{height},{width}]"
-            )
-
-
-def dropout_problems(dropout_rate: Any, num_layers: Any) -> Iterator[str]:
-    is_rate = isinstance(dropout_rate, Real) and not isinstance(dropout_rate, bool)
-    if not is_rate or not 0 <= dropout_rate < 1:
-        yield (
-            "Argument `dropout_rate` must be a number from 0 to below 1. "
-            f"Received: {dropout_rate!r}. Try model.dropout_rate=0.04"
-        )
-    elif is_whole(num_layers, 1) and dropout_rate * (num_layers - 1) >= 1:
-        deepest = round(dropout_rate * (num_layers - 1), 4)
-        largest = math.floor(99 / (num_layers - 1)) / 100
-        yield (
-            "Argument `dropout_rate` times (num_layers - 1) must stay below 1. Received: "
-            f"{dropout_rate} * {num_layers - 1} = {deepest}. Try model.dropout_rate={largest}"
+            "Argument `dropout_rate` times (num_layers - 1) must stay below 1. "
+            f"Received: {dropout_rate} * {poolings}. Try model.dropout_rate={0.5 / poolings:.2g}"
         )
 
 
-def is_whole(value: Any, smallest: int) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= smallest
+def at_least(smallest: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= smallest
+
+
+def is_shape(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) == 3 and all(map(at_least(1), value))
+
+
+def is_odd_kernel(value: Any) -> bool:
+    return at_least(3)(value) and value % 2 == 1
+
+
+def is_rate(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1
 
 
 def is_activation(name: Any) -> bool:
@@ -196,3 +160,23 @@ def is_activation(name: Any) -> bool:
         return isinstance(name, str) and callable(keras.activations.get(name))
     except ValueError:
         return False
+
+
+COUNT = "a whole number of at least 1"
+# Argument → what holds of it, in words, and what to type instead of a wrong one.
+RULES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "input_shape": (is_shape, "(height, width, channels)", "dataset.image_size=256"),
+    "num_classes": (at_least(1), COUNT, "a dataset with classes, such as dataset=zipper"),
+    "base_filters": (at_least(1), COUNT, "model.base_filters=16"),
+    "base_kernel": (is_odd_kernel, "odd and at least 3", "model.base_kernel=9"),
+    "num_layers": (at_least(1), COUNT, "model.num_layers=8"),
+    "dropout_rate": (is_rate, "a number from 0 to below 1", "model.dropout_rate=0.04"),
+    "dilation": (at_least(1), COUNT, "model.dilation=1"),
+    "batch_norm": (lambda value: type(value) is bool, "true or false", "model.batch_norm=false"),
+    "activation": (is_activation, "a name of keras.activations", "model.activation=relu"),
+    "input_scaling": (
+        lambda value: isinstance(value, str) and value in INPUT_SCALINGS,
+        f"one of {', '.join(INPUT_SCALINGS)}",
+        "model.input_scaling=unit",
+    ),
+}

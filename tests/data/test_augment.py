@@ -59,7 +59,8 @@ def test_probability_is_the_share_of_pictures_changed():
     transform = augment.HorizontalFlip(probability=0.25)
     image, mask = pair(2, 8, 8)
     changed = [
-        (augment.augment([transform], image, mask, key=(0, 0, i))[1] != mask).any() for i in range(2000)
+        (augment.augment([transform], image, mask, key=(0, 0, i))[1] != mask).any()
+        for i in range(2000)
     ]
     assert abs(np.mean(changed) - 0.25) < 0.04  # four standard deviations
 

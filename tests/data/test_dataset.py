@@ -71,7 +71,9 @@ def test_names_for_files():
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_names_are_safe_and_tell_samples_apart(one, other):
     names = [datasets.sample_name(sample(text)) for text in (one, other)]
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) and not name.startswith(".") for name in names)
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9_.-]+", name) and not name.startswith(".") for name in names
+    )
     if one.replace("/", "_") != other.replace("/", "_"):
         assert names[0] != names[1]
 

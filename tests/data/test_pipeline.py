@@ -30,7 +30,9 @@ def test_every_epoch_shows_every_sample_once_in_a_new_order(dataset):
     batches, steps = pipeline.training(source, [], batch_size=4, seed=3, epochs=2)
     seen = collect(batches)
     assert steps == -(-count // 4) and len(seen) == 2 * steps
-    epochs = [np.concatenate([images for images, _ in part]) for part in (seen[:steps], seen[steps:])]
+    epochs = [
+        np.concatenate([images for images, _ in part]) for part in (seen[:steps], seen[steps:])
+    ]
     plain = {source(index)[0].tobytes() for index in range(count)}
     for images in epochs:
         assert images.dtype == np.uint8 and images.shape == (count, 64, 64, 3)
@@ -46,7 +48,11 @@ def test_the_same_seed_gives_the_same_bytes_with_any_cache(dataset, cache):
     for (images, masks), (images_again, masks_again) in zip(expected, again, strict=True):
         np.testing.assert_array_equal(images, images_again)
         np.testing.assert_array_equal(masks, masks_again)
-    assert any((a[0] != b[0]).any() for a, b in zip(expected, other, strict=True) if a[0].shape == b[0].shape)
+    assert any(
+        (a[0] != b[0]).any()
+        for a, b in zip(expected, other, strict=True)
+        if a[0].shape == b[0].shape
+    )
 
 
 def test_an_epoch_does_not_depend_on_the_ones_before(dataset):
@@ -70,7 +76,9 @@ def test_memory_cache_reads_each_file_once(dataset, monkeypatch):
     monkeypatch.setattr(
         pipeline.SampleReader,
         "read",
-        lambda self, index: reads.append(index) or (np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)),
+        lambda self, index: (
+            reads.append(index) or (np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8))
+        ),
     )
     for _ in range(3):
         source(0), source(1)

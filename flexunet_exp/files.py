@@ -1,0 +1,29 @@
+"""Files that are whole at any moment."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """A temporary path of the same suffix beside `path`, which it replaces in one step at the end.
+
+    A reader sees the old content or the new, never a part; after an error the old one stays.
+    """
+    part = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    with whole_or_nothing(path) as part:
+        part.write_bytes(content)

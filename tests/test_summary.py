@@ -1,0 +1,131 @@
+"""What a model is said to cost and to see, against published figures and against trying it out."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from flexunet_exp.models.flexunet import flexunet
+from flexunet_exp.summary import describe, layer_table, receptive_field
+
+FULL_SIZE = (512, 512, 3)
+
+
+def outline(*args, **settings) -> keras.Model:
+    """A FlexUNet whose variables have shapes and no memory."""
+    with keras.StatelessScope(initialize_variables=False):
+        return flexunet(*args, **settings)
+
+
+@pytest.fixture(scope="module")
+def zipper() -> keras.Model:
+    return outline(FULL_SIZE, 8)
+
+
+def test_published_rows_of_the_zipper_network(zipper):
+    rows = layer_table(zipper, FULL_SIZE).set_index("layer")
+    expected = {
+        "encoder0_conv1": ("512x512x16", "9x9", 3_904),
+        "encoder3_conv2": ("64x64x128", "3x3", 147_584),
+        "bridge_conv2": ("4x4x2048", "3x3", 37_750_784),
+        "decoder6_up": ("8x8x1024", "2x2", 8_389_632),
+        "decoder6_concat": ("8x8x2048", "", 0),
+        "decoder1_conv1": ("256x256x32", "7x7", 100_384),
+        "head": ("512x512x8", "1x1", 136),
+    }
+    for layer, row in expected.items():
+        assert tuple(rows.loc[layer, ["output", "kernel", "parameters"]]) == row
+    assert rows["parameters"].sum() == 124_996_968
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "settings", "giga"),
+    [(8, {}, 57.9), (5, {"base_kernel": 11, "dilation": 3}, 90.8)],
+)
+def test_published_multiply_adds(num_classes, settings, giga):
+    table = layer_table(outline(FULL_SIZE, num_classes, **settings), FULL_SIZE)
+    assert table["multiply_adds"].sum() / 1e9 == pytest.approx(giga, abs=0.05)
+
+
+def test_multiply_adds_by_hand():
+    model = outline((4, 8, 3), 2, base_filters=2, num_layers=2, base_kernel=5)
+    cost = layer_table(model, (4, 8, 3)).set_index("layer")["multiply_adds"]
+    assert cost["encoder0_conv1"] == (4 * 8) * (5 * 5) * 3 * 2
+    assert cost["bridge_conv1"] == (2 * 4) * (3 * 3) * 2 * 4
+    assert cost["decoder0_up"] == (2 * 4) * (2 * 2) * 4 * 2
+    assert cost["head"] == (4 * 8) * 2 * 2
+    assert cost["encoder0_pool"] == 0
+
+
+def rows_seen(model: keras.Model, height: int, width: int) -> np.ndarray:
+    """How many rows from the first to the last input row that changes it each output row sees.
+
+    With positive weights no two contributions cancel, and an all-zero picture gives zero, so one
+    bright row at a time shows in each output row that sees it.
+    """
+    model.set_weights([np.full(w.shape, 0.0 if w.ndim == 1 else 0.1) for w in model.get_weights()])
+    lines = np.zeros((height, height, width, 3), np.uint8)
+    lines[np.arange(height), np.arange(height)] = 255
+    seen = np.asarray(model.predict_on_batch(lines)).sum(axis=(2, 3)).T > 0
+    first, last = seen.argmax(axis=1), height - 1 - seen[:, ::-1].argmax(axis=1)
+    return last - first + 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_layers": 1, "base_kernel": 7, "dilation": 2},
+        {"num_layers": 2, "base_kernel": 5},
+        {"num_layers": 3, "base_kernel": 3, "dilation": 2},
+        {"num_layers": 3, "base_kernel": 5, "dilation": 3},
+    ],
+)
+def test_receptive_field_is_what_changes_an_output_pixel(settings):
+    height = 160
+    model = flexunet((height, 4, 3), 2, base_filters=1, dropout_rate=0, **settings)
+    middle = rows_seen(model, height, 4)[height // 2 - 8 : height // 2 + 8]
+    assert receptive_field(model) == middle.max()
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_receptive_field_through_strides_and_overlapping_windows(padding):
+    x = image = keras.Input((None, None, 3), dtype="uint8")
+    for layer in (
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Conv2D(1, 7, strides=2, padding=padding),
+        keras.layers.AveragePooling2D(3, strides=2, padding=padding),
+        keras.layers.DepthwiseConv2D(3, padding=padding),
+        keras.layers.Conv2DTranspose(1, 5, strides=2, padding=padding),
+    ):
+        x = layer(x)
+    model = keras.Model(image, x)
+    middle = rows_seen(model, 128, 128)[20:40]
+    assert receptive_field(model) == middle.max()
+
+
+def test_receptive_field_of_a_layer_with_unknown_reach_is_unknown():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.UpSampling2D(2, interpolation="bicubic")(image))
+    assert receptive_field(model) is None
+    assert "receptive field: unknown" in describe(model, (8, 8, 3))
+
+
+def test_description_fits_a_terminal_and_gives_the_totals(zipper):
+    text = describe(zipper, FULL_SIZE)
+    assert max(map(len, text.splitlines())) <= 100
+    for total in (
+        "124,996,968 (124,996,968 trainable, 0 not)",
+        "476.8 MiB",
+        "57.9 G",
+        "1832 x 1832",
+    ):
+        assert total in text
+    assert "24,448 not" in describe(outline(FULL_SIZE, 8, batch_norm=True), FULL_SIZE)
+
+
+def test_describing_leaves_the_model_as_it_was(zipper):
+    before = zipper.get_layer("decoder0_concat").output
+    describe(zipper, (256, 256, 3))
+    assert zipper.get_layer("decoder0_concat").output is before
+    assert zipper.output.shape == (None, None, None, 8)
