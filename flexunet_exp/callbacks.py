@@ -1,6 +1,6 @@
 """What happens during training beside training: checkpoints, curves, pictures, guards, progress.
 
-A callback that asks for `run` is given the `Run` it serves; the rest of its arguments are its yaml's.
+A callback that asks for `run` is given the `Run` it serves; its other arguments are its yaml's.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ class NanGuard(keras.callbacks.Callback):
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             raise InputError(
-                f"The training loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}. Try a "
-                "smaller optimizer.learning_rate, optimizer.clipvalue=0.5, or model.input_scaling=unit."
+                f"The training loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}. Try "
+                "a smaller optimizer.learning_rate, optimizer.clipvalue=0.5, or "
+                "model.input_scaling=unit."
             )
 
 
@@ -79,8 +80,8 @@ class BestCheckpoint(keras.callbacks.Callback):
 class EpochImages(keras.callbacks.Callback):
     """Predicts the same pictures every `every` epochs: palette masks at native size, and panels.
 
-    The pictures are chosen by hash over the whole data set, whatever its split; the panel says which
-    split each is of. Files: epoch_change_infer/epoch_0007_<name>.png and …_panel.png.
+    The pictures are chosen by hash over the whole data set; the panel says of which split each is.
+    Files: epoch_change_infer/epoch_0007_<name>.png and …_panel.png.
     """
 
     def __init__(self, num_images: int, every: int, run: Run):

@@ -1,4 +1,4 @@
-"""The console script: picks a command, makes path values safe for Hydra, turns errors into words."""
+"""The console script: picks a command, makes paths safe for Hydra, turns errors into words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRACE = "HYDRA_FULL_ERROR"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command: 0 done, 1 failed (a readable message), 2 unknown command, 130 interrupted."""
+    """Runs one command: 0 done, 1 failed with a message, 2 unknown command, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -58,11 +58,11 @@ def usage() -> str:
     lines = [f"  {name:<10}{does}" for name, does in COMMANDS.items()]
     return "\n".join(
         [
-            "usage: flexunet COMMAND [overrides]      e.g. flexunet train experiment=quickstart",
+            "usage: flexunet COMMAND [overrides]    e.g. flexunet train experiment=quickstart",
             "",
             *lines,
             "",
-            "flexunet COMMAND --help lists the choices, flexunet COMMAND --cfg job prints the config.",
+            "flexunet COMMAND --help lists the choices; flexunet COMMAND --cfg job the config.",
         ]
     )
 

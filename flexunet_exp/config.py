@@ -1,4 +1,4 @@
-"""The composed configuration: where it lives, its resolvers, building from it, and its signature."""
+"""The composed configuration: where it lives, its resolvers, building from it, its signature."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def score_splits(model: Any, cfg: DictConfig, dataset: Dataset, folder: Path) ->
 def score_split(
     model: Any, cfg: DictConfig, dataset: Dataset, split: str, folder: Path
 ) -> dict[str, float]:
-    """Predicts every picture of a split once; keeps masks, counts, scores and figures in `folder`."""
+    """Predicts every picture of a split once; keeps masks, counts, scores, figures in `folder`."""
     samples = list(dataset.split(split).itertuples())
     names = [sample_name(sample) for sample in samples]
     (folder / "predictions").mkdir(parents=True, exist_ok=True)

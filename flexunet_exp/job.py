@@ -1,4 +1,4 @@
-"""What surrounds one job: its outcome on disk, its errors in words, and never an exit of its own."""
+"""What surrounds a job: its outcome on disk, its errors in words, and never an exit of its own."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Outcome:
 
 
 def supervised(cfg: DictConfig, work: Callable[[DictConfig, Path], Outcome]) -> float:
-    """Runs a job and writes how it ended to result.json; returns the objective, NaN after a failure.
+    """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
-    A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only Ctrl-C
-    is, because it means all of them.
+    A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only
+    Ctrl-C is, because it means all of them.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     started = time.time()

@@ -53,7 +53,7 @@ def split_override(override: str) -> tuple[str, str, str]:
 
 
 def short(key: str, value: str) -> str:
-    """A choice as its value, any other setting as the initials of its name: base_filters=8 → bf=8."""
+    """A choice as its value, any other setting by its initials: base_filters=8 → bf=8."""
     if "." not in key:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)

@@ -39,7 +39,7 @@ def prepare(trainer: DictConfig) -> None:
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keeps the notices that TensorFlow's libraries write straight to file descriptor 2 off the screen.
+    """Keeps the notices off the screen that TensorFlow's libraries write to file descriptor 2.
 
     No setting does: they come before TensorFlow's own logging is up. What fails, raises.
     """
@@ -64,6 +64,6 @@ def set_threads(tf, threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError as error:
         raise InputError(
-            f"trainer.threads={threads} differs from an earlier run of this process, and TensorFlow "
-            "cannot change it once started. Give each value a command of its own."
+            f"trainer.threads={threads} differs from an earlier run of this process, and "
+            "TensorFlow cannot change it once started. Give each value a command of its own."
         ) from error

@@ -42,7 +42,7 @@ class SweepCallback(Callback):
         SweepCallback.current = self
 
     def open_parent(self, overrides: list[str], rerun: str) -> str:
-        """The run of this very sweep if it was started before, so that it is completed, or a new one."""
+        """The run of this very sweep if it was started before, to be completed, or a new one."""
         self.store = Store(self.tracking.uri, self.tracking.experiment_name)
         signature = sweep_signature(overrides)
         found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")

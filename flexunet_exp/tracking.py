@@ -110,7 +110,7 @@ class Store:
 
 
 class Tracker:
-    """Where a training run reports. Before `begin` (and without a store) all it is told goes nowhere."""
+    """Where a training run reports; before `begin`, and without a store, it goes nowhere."""
 
     def __init__(self, cfg: DictConfig, name: str):
         self.cfg, self.name = cfg.tracking, name

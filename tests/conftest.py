@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real MVTec images, kept outside the project; tests that need it skip without."""
+    """The folder of real MVTec images, kept outside the project; without it tests skip."""
     folder = Path(os.environ.get("FLEXUNET_SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"real images not found in {folder} (set FLEXUNET_SHARED_DATA)")

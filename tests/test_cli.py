@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -40,14 +39,10 @@ def test_unknown_command_is_status_2_with_a_suggestion(capsys):
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
-def test_every_command_prints_its_config_quickly_and_writes_nothing(command, tmp_path):
-    flexunet(command, "--cfg", "job", cwd=tmp_path)
-    started = time.perf_counter()
+def test_every_command_prints_its_config_and_writes_nothing(command, tmp_path):
     done = flexunet(command, "--cfg", "job", cwd=tmp_path)
-    seconds = time.perf_counter() - started
     assert done.returncode == 0, done.stderr
     assert "tracking:" in done.stdout
-    assert seconds < 5  # the real figure is in docs/benchmarks.md; this catches a TensorFlow import
     assert not list(tmp_path.iterdir())
 
 

@@ -39,7 +39,7 @@ def options(group: str) -> list[str]:
 
 
 def choices() -> list[str]:
-    """group=option for every file in a group, but for the fragments that callbacks/default lists."""
+    """group=option for every file in a group but the parts of callbacks/default."""
     nested = [path.relative_to(CONF).with_suffix("") for path in FILES if path.parent != CONF]
     whole = [
         path for path in nested if path.parts[0] != "callbacks" or path.stem in ("default", "none")
@@ -78,10 +78,12 @@ def test_every_experiment_gives_its_command(name):
 def test_colours_of_the_published_maps(compose):
     expected = {
         "zipper": "broken_teeth=0,0,255 combined=0,255,0 fabric_border=255,0,0 "
-        "fabric_interior=128,128,128 rough=255,255,255 split_teeth=0,255,255 squeezed_teeth=255,255,0",
+        "fabric_interior=128,128,128 rough=255,255,255 split_teeth=0,255,255 "
+        "squeezed_teeth=255,255,0",
         "screw": "manipulated_front=0,255,0 scratch_head=255,0,0 scratch_neck=0,0,255 "
         "thread_side=0,255,255 thread_top=255,255,0",
-        "grid": "bent=0,0,255 broken=0,255,0 glue=255,0,0 metal_contamination=255,255,0 thread=0,255,255",
+        "grid": "bent=0,0,255 broken=0,255,0 glue=255,0,0 metal_contamination=255,255,0 "
+        "thread=0,255,255",
         "leather": "color=0,0,255 cut=255,0,0 fold=0,255,0 glue=255,255,0 poke=0,255,255",
     }
     for name, text in expected.items():

@@ -173,6 +173,16 @@ def test_serialised_and_back_it_is_the_same_loss(loss):
     assert float(back(truth, logits)) == float(loss(truth, logits))
 
 
+@pytest.mark.parametrize("loss", [CrossEntropy(), Dice(), CrossEntropyDice()])
+def test_the_last_reduction_is_left_to_keras_which_divides_by_the_replicas(loss, monkeypatch):
+    truth = np.array([[[0, 1]]], np.uint8)
+    logits = np.array([[[[0.3, -1], [2, 0.5]]]], np.float32)
+    alone = float(loss(truth, logits))
+    strategy = tf.distribute.get_strategy()
+    monkeypatch.setattr(type(strategy), "num_replicas_in_sync", 4)
+    assert float(loss(truth, logits)) == pytest.approx(alone / 4)
+
+
 def head_model(num_classes: int) -> keras.Model:
     image = keras.Input((None, None, 3))
     return keras.Model(image, keras.layers.Conv2D(num_classes, 1)(image))

@@ -245,8 +245,8 @@ def wait_for(condition, seconds: float = 120) -> None:
 
 def long_run(folder: Path, tiny_data: Path) -> tuple[subprocess.Popen, Path]:
     """A run of very many epochs, whose first epoch is over."""
-    process = start(folder, "train", *TINY, f"data_root={tiny_data}", "trainer.epochs=5000",
-                    "callbacks.early_stopping.patience=5000", "callbacks.epoch_images.every=1000")  # fmt: skip
+    endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
+    process = start(folder, "train", *TINY, f"data_root={tiny_data}", *endless)
     wait_for(lambda: list(folder.glob("outputs/*/*/best.keras")))
     (best,) = folder.glob("outputs/*/*/best.keras")
     return process, best.parent

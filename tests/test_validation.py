@@ -68,7 +68,7 @@ def test_all_wrong_settings_are_reported_at_once(compose):
         ),
         (
             [{"name": n, "color": c} for n, c in (("background", [0, 0, 0]), ("a", [0, 300, 0]))],
-            "three numbers from 0 to 255",
+            "three numbers, 0 to 255",
         ),
     ],
 )

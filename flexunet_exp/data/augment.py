@@ -1,6 +1,6 @@
-"""Augmentation: each transform turns an image and its mask together, drawing from a given generator.
+"""Augmentation: each transform turns an image and its mask together, drawing from a generator.
 
-A transform is a dataclass; called with (image, mask, generator) it returns the pair, uint8 as it came.
+A transform is a dataclass; called with (image, mask, generator) it returns the pair, uint8 still.
 Geometric ones move image and mask alike, photometric ones touch the image only.
 """
 
@@ -76,7 +76,7 @@ class Brightness:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Stretches or flattens around the image's mean by up to ±`limit` (0.15: factor 0.85 to 1.15)."""
+    """Stretches or flattens around the image's mean by a factor of 1 ± `limit`."""
 
     probability: float = 0.5
     limit: float = 0.15

@@ -1,4 +1,4 @@
-"""One data set as the rest of the program sees it: classes, a split sample table, pictures and masks."""
+"""A data set as the rest of the program sees it: classes, a split sample table, pictures, masks."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def summary(dataset: Dataset) -> str:
 
 
 def sample_name(sample: Any) -> str:
-    """A name for files and image keys: ASCII letters, digits, `_`, `-`, `.`; unlike for unlike samples.
+    """A name for files and image keys, of ASCII letters, digits, `_`, `-`, `.`; one a sample.
 
     `bent/003` becomes bent_003; a name that loses other characters gets a short hash instead.
     """

@@ -1,4 +1,4 @@
-"""Batches: streaming, uint8, in an order and with augmentation that only (seed, epoch, index) decide."""
+"""Batches: uint8, in an order and with augmentation that (seed, epoch, index) alone decide."""
 
 from __future__ import annotations
 

@@ -1,16 +1,10 @@
-"""Checks a composed configuration before any work: every problem at once, each with its mend.
-
-Two steps. *Settings* need no TensorFlow: types, ranges, divisibility, classes, unknown keys.
-*Targets* import what the configuration wants to build and check every argument by name, because
-signatures with `**kwargs`, Keras's among them, swallow a misspelt one in silence.
-"""
+"""The light step, without TensorFlow: types, ranges, divisibility, classes, unknown keys."""
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +15,6 @@ from flexunet_exp import config
 from flexunet_exp.errors import InputError, did_you_mean
 
 Check = Callable[[Any], bool]
-
-# What the program itself passes to a target; a configuration need not (and cannot) give it.
-FROM_PROGRAM = {"input_shape", "num_classes", "run", "table"}
 TARGET_SECTIONS = ("model", "loss", "optimizer", "callbacks", "augmentation", "split")
 MISSING = object()
 
@@ -187,17 +178,6 @@ def check_settings(cfg: DictConfig) -> None:
         raise InputError(problems)
 
 
-def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
-    """The heavy step for these sections; raises InputError with every problem of their targets."""
-    settings = config.plain(cfg)
-    problems: list[str] = []
-    for section in sections:
-        for key, node in target_nodes(settings[section], section):
-            problems += target_problems(key, node)
-    if problems:
-        raise InputError(problems)
-
-
 def lookup(settings: dict, key: str) -> Any:
     node: Any = settings
     for part in key.split("."):
@@ -246,7 +226,7 @@ def class_problems(settings: dict) -> Iterator[str]:
             yield f"Class name {entry['name']!r} may hold letters, digits, _ and - only."
         color = entry["color"] if isinstance(entry["color"], list) else []
         if len(color) != 3 or not all(is_int(part) and 0 <= part <= 255 for part in color):
-            yield f"Color {entry['color']} of {entry['name']!r} must be three numbers from 0 to 255."
+            yield f"Color {entry['color']} of {entry['name']} must be three numbers, 0 to 255."
     for what in ("name", "color"):
         values = [str(entry[what]) for entry in entries]
         for value in sorted({value for value in values if values.count(value) > 1}):
@@ -258,8 +238,8 @@ def name_problems(settings: dict) -> Iterator[str]:
     defects = [entry["name"] for entry in settings["dataset"]["classes"][1:]]
     for key, known in (("monitor", monitors(defects)), ("objective", objectives(defects))):
         if settings[key] not in known:
-            hint = did_you_mean(str(settings[key]), known)
-            yield f"{key}={settings[key]} is no figure of this run.{hint} There are: {', '.join(known)}"
+            value, hint = settings[key], did_you_mean(str(settings[key]), known)
+            yield f"{key}={value} is no figure of this run.{hint} There are: {', '.join(known)}"
 
 
 def monitors(defects: list[str]) -> list[str]:
@@ -301,59 +281,6 @@ def weight_problems(settings: dict) -> Iterator[str]:
     fits = isinstance(weights, list) and len(weights) == count
     if not fits or not all(is_number(weight) and weight >= 0 for weight in weights):
         yield (
-            f"loss.class_weights={weights} is not none, balanced, or a list of {count} numbers of at "
-            "least 0, one a class and the background first. Try loss.class_weights=none"
+            f"loss.class_weights={weights} is not none, balanced, or a list of {count} numbers of "
+            "at least 0, one a class and the background first. Try loss.class_weights=none"
         )
-
-
-def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
-    """Every mapping with a `_target_` in a section, with where it stands."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield key, node
-        for name, child in node.items():
-            yield from target_nodes(child, f"{key}.{name}")
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from target_nodes(child, f"{key}[{index}]")
-
-
-def target_problems(key: str, node: dict) -> list[str]:
-    """Why a target cannot be built: not to be found, an unknown argument, or one that is missing."""
-    try:
-        target = config.locate(str(node["_target_"]))
-    except InputError as error:
-        return [f"{key}: {problem}" for problem in error.problems]
-    accepted, required = named_arguments(target)
-    given = set(node) - {"_target_"}
-    problems = [
-        f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
-        f"There are: {', '.join(accepted)}"
-        for name in sorted(given - set(accepted))
-    ]
-    lacking = sorted(required - given - FROM_PROGRAM)
-    problems += [f"{key}.{name} is missing; {node['_target_']} needs it." for name in lacking]
-    return problems
-
-
-def named_arguments(target: Callable) -> tuple[list[str], set[str]]:
-    """Argument names a target accepts, and those without a default.
-
-    Where a class's constructor takes `**kwargs`, the names its base classes spell out count too.
-    """
-    constructors = (
-        [base.__init__ for base in inspect.getmro(target) if "__init__" in vars(base)]
-        if inspect.isclass(target)
-        else [target]
-    )
-    accepted: list[str] = []
-    required: set[str] = set()
-    for constructor in constructors:
-        parameters = list(inspect.signature(constructor).parameters.values())
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        accepted += [p.name for p in named if p.name not in ("self", *accepted)]
-        if constructor is constructors[0]:
-            required = {p.name for p in named if p.default is p.empty and p.name != "self"}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return [name for name in accepted if name not in FROM_PROGRAM], required - {"self"}

@@ -1,0 +1,82 @@
+"""The heavy step: what the configuration builds is imported, every argument checked by name.
+
+By name, because signatures with `**kwargs`, Keras's among them, swallow a misspelt one in silence.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp import config
+from flexunet_exp.errors import InputError, did_you_mean
+
+# What the program itself passes to a target; a configuration need not (and cannot) give it.
+FROM_PROGRAM = {"input_shape", "num_classes", "run", "table"}
+
+
+def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
+    """The heavy step for these sections; raises InputError with every problem of their targets."""
+    settings = config.plain(cfg)
+    problems: list[str] = []
+    for section in sections:
+        for key, node in target_nodes(settings[section], section):
+            problems += target_problems(key, node)
+    if problems:
+        raise InputError(problems)
+
+
+def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
+    """Every mapping with a `_target_` in a section, with where it stands."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield key, node
+        for name, child in node.items():
+            yield from target_nodes(child, f"{key}.{name}")
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from target_nodes(child, f"{key}[{index}]")
+
+
+def target_problems(key: str, node: dict) -> list[str]:
+    """Why a target cannot be built: it is not there, or an argument is unknown or missing."""
+    try:
+        target = config.locate(str(node["_target_"]))
+    except InputError as error:
+        return [f"{key}: {problem}" for problem in error.problems]
+    accepted, required = named_arguments(target)
+    given = set(node) - {"_target_"}
+    problems = [
+        f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
+        f"There are: {', '.join(accepted)}"
+        for name in sorted(given - set(accepted))
+    ]
+    lacking = sorted(required - given - FROM_PROGRAM)
+    problems += [f"{key}.{name} is missing; {node['_target_']} needs it." for name in lacking]
+    return problems
+
+
+def named_arguments(target: Callable) -> tuple[list[str], set[str]]:
+    """Argument names a target accepts, and those without a default.
+
+    Where a class's constructor takes `**kwargs`, the names its base classes spell out count too.
+    """
+    constructors = (
+        [base.__init__ for base in inspect.getmro(target) if "__init__" in vars(base)]
+        if inspect.isclass(target)
+        else [target]
+    )
+    accepted: list[str] = []
+    required: set[str] = set()
+    for constructor in constructors:
+        parameters = list(inspect.signature(constructor).parameters.values())
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        accepted += [p.name for p in named if p.name not in ("self", *accepted)]
+        if constructor is constructors[0]:
+            required = {p.name for p in named if p.default is p.empty and p.name != "self"}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return [name for name in accepted if name not in FROM_PROGRAM], required - {"self"}
