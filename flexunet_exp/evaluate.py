@@ -20,7 +20,7 @@ def main() -> int:
 
 
 def task(cfg: DictConfig) -> float:
-    return job.supervised(cfg, score_again)
+    return job.supervised(cfg, "evaluate", score_again)
 
 
 def score_again(cfg: DictConfig, folder: Path) -> job.Outcome:

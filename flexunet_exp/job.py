@@ -59,7 +59,7 @@ class Outcome:
     minutes: float = 0.0
 
 
-def supervised(cfg: DictConfig, work: Callable[[DictConfig, Path], Outcome]) -> float:
+def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Outcome]) -> float:
     """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
     A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only
@@ -70,11 +70,11 @@ def supervised(cfg: DictConfig, work: Callable[[DictConfig, Path], Outcome]) -> 
     try:
         outcome = work(cfg, folder)
     except KeyboardInterrupt:
-        write_outcome(folder, Outcome("killed", folder=str(folder)), started)
+        write_outcome(folder, Outcome("killed", name, folder=str(folder)), started)
         log.info("Interrupted: what was trained so far is in %s", folder)
         raise
     except Exception as error:
-        outcome = Outcome("failed", folder=str(folder), error=explain(error))
+        outcome = Outcome("failed", name, folder=str(folder), error=explain(error))
         log.error("Failed: %s", outcome.error)
         keep_trace(folder)
     write_outcome(folder, outcome, started)

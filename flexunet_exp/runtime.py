@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ def prepare(trainer: DictConfig) -> None:
     set_threads(tf, num_threads(trainer))
     keras.backend.clear_session()
     keras.utils.disable_interactive_logging()  # we print our own lines
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     keras.config.set_dtype_policy(trainer.precision)
     keras.utils.set_random_seed(trainer.seed)
     if trainer.deterministic:

@@ -112,4 +112,5 @@ def print_cells(outcomes: list[job.Outcome]) -> None:
     console.print(table)
     for number, outcome in enumerate(outcomes):
         if outcome.error:
-            console.print(f"cell {number} failed: {outcome.error}", markup=False, highlight=False)
+            line = f"cell {number} failed: {outcome.error}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ def main() -> int:
 
 
 def task(cfg: DictConfig) -> float:
-    return job.supervised(cfg, experiment)
+    return job.supervised(cfg, runs.run_name(cfg), experiment)
 
 
 def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:

@@ -57,7 +57,13 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset(tiny_data):
+def tiny(tiny_data) -> list[str]:
+    """The words that make a command train a tiny network on tiny grids, in a second."""
+    return [*TINY, f"data_root={tiny_data}"]
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny):
     """A configuration of the tiny grids: tiny_dataset("split=folds", …)."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -68,6 +74,6 @@ def tiny_dataset(tiny_data):
 
     def composed(*overrides: str):
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-            return hydra_compose("train", [*TINY, f"data_root={tiny_data}", *overrides])
+            return hydra_compose("train", [*tiny, *overrides])
 
     return composed
