@@ -17,6 +17,10 @@ from flexunet_exp.errors import InputError
 # Scale and offset that turn raw pixels, 0..255, into the network's input.
 INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
 
+# Epochs of a small data set have few steps: with Keras's 0.99 the running statistics would lag a
+# hundred steps behind the weights, and validation would judge another network than the trained one.
+NORM_MOMENTUM = 0.9
+
 
 def flexunet(
     input_shape: Sequence[int],
@@ -101,7 +105,7 @@ def double_conv(
             name=f"{name}_conv{index}",
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(name=f"{name}_norm{index}")(x)
+            x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
         if index == 1 and dropout_rate > 0:
             x = layers.Dropout(dropout_rate, name=f"{name}_dropout")(x)
     return x

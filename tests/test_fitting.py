@@ -1,0 +1,139 @@
+"""Training: what the callbacks promise, on real (tiny) training runs."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from flexunet_exp import callbacks, config, fitting, runtime
+from flexunet_exp.data import card, pipeline
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking import Tracker
+
+
+@pytest.fixture
+def trained(tiny_dataset, tmp_path):
+    """trained("trainer.epochs=3", …) → (model, data set, epoch table) of a run without a store."""
+
+    def run(*overrides: str):
+        cfg = tiny_dataset("tracking=none", "~callbacks.epoch_images", *overrides)
+        runtime.prepare(cfg.trainer)
+        dataset = datasets.load(cfg)
+        model = fitting.compiled_model(cfg, dataset)
+        fitting.fit(model, cfg, dataset, Tracker(cfg, "test"), tmp_path)
+        tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]
+        return model, dataset, tables[0].merge(tables[1], on="epoch")
+
+    return run
+
+
+def validation_figures(model, dataset) -> dict:
+    reader = pipeline.SampleReader(dataset, dataset.split("valid"), (64, 64))
+    return model.evaluate(pipeline.evaluation(reader, 4), return_dict=True, verbose=0)
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("val_loss", "min"), ("val_dice", "max")])
+def test_the_best_epochs_weights_are_restored(trained, monitor, best):
+    model, dataset, epochs = trained(
+        f"monitor={monitor}", "trainer.epochs=6", "optimizer.learning_rate=0.3"
+    )
+    expected = getattr(epochs[monitor], best)()
+    assert epochs[monitor].iloc[-1] != pytest.approx(expected, abs=1e-4)  # else it shows nothing
+    found = validation_figures(model, dataset)[monitor.removeprefix("val_")]
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_learning_rate_really_falls_when_nothing_improves(trained):
+    _, _, epochs = trained(
+        "monitor=val_loss",
+        "trainer.epochs=6",
+        "optimizer.learning_rate=1e-9",
+        "callbacks.reduce_lr.patience=2",
+        "callbacks.reduce_lr.factor=0.5",
+        "callbacks.reduce_lr.min_lr=0",
+    )
+    rates = epochs["learning_rate"] / 1e-9
+    # The first epoch sets the best; after two without progress it halves, and again after two.
+    np.testing.assert_allclose(rates, [1, 1, 1, 0.5, 0.5, 0.25], rtol=1e-5)
+
+
+def test_early_stopping_ends_after_its_patience(trained):
+    _, _, epochs = trained(
+        "monitor=val_loss",
+        "trainer.epochs=50",
+        "optimizer.learning_rate=1e-9",
+        "callbacks.early_stopping.patience=3",
+        "~callbacks.reduce_lr",
+    )
+    losses = epochs["val_loss"].to_numpy()
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 50
+
+
+def test_figures_of_the_epochs_table_are_keras_names(trained):
+    _, dataset, epochs = trained()
+    expected = {"dice", "val_dice", "val_iou", "val_dice/bent", "learning_rate", "val_loss"}
+    assert expected <= set(epochs.columns)
+    assert list(epochs["epoch"]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("loss", "epoch/train/loss"),
+        ("val_loss", "epoch/val/loss"),
+        ("dice/bent", "epoch/train/dice/bent"),
+        ("val_dice/bent", "epoch/val/dice/bent"),
+        ("learning_rate", "epoch/learning_rate"),
+    ],
+)
+def test_names_in_the_store(name, expected):
+    assert callbacks.metric_name(name) == expected
+
+
+def test_balanced_weights_come_from_the_training_split(tiny_dataset):
+    cfg = tiny_dataset("loss=cross_entropy", "loss.class_weights=balanced")
+    dataset = datasets.load(cfg)
+    loss = fitting.build_loss(cfg, dataset)
+    masks = [dataset.layout.read_mask(sample) for sample in dataset.split("train").itertuples()]
+    pixels = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=6)
+    assert loss.class_weights == pytest.approx(card.balanced_weights(pixels))
+
+
+def test_a_saved_model_has_no_optimizer_and_predicts_the_same(trained, tmp_path):
+    model, dataset, _ = trained()
+    image, _ = dataset.read(next(dataset.table.itertuples()))
+    before = model.predict_on_batch(image[None])
+    callbacks.save_model(model, tmp_path / "saved.keras")
+    again = keras.saving.load_model(tmp_path / "saved.keras")
+    np.testing.assert_array_equal(again.predict_on_batch(image[None]), before)
+    assert again.optimizer is None
+    assert not list(tmp_path.glob(".*.keras"))
+
+
+def test_a_failed_save_leaves_the_old_file(trained, tmp_path):
+    model, _, _ = trained()
+    kept = (tmp_path / "best.keras").read_bytes()
+    model.layers[1].get_config = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        callbacks.save_model(model, tmp_path / "best.keras")
+    assert (tmp_path / "best.keras").read_bytes() == kept
+
+
+def test_the_nan_guard_names_epoch_and_step():
+    guard = callbacks.NanGuard()
+    guard.on_epoch_begin(6)
+    guard.on_train_batch_end(0, {"loss": 1.0})
+    with pytest.raises(InputError, match="epoch 7, step 12"):
+        guard.on_train_batch_end(11, {"loss": float("nan")})
+
+
+def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
+    cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
+    dataset = datasets.load(cfg)
+    run = callbacks.Run(tmp_path, dataset, config.image_size(cfg), Tracker(cfg, "test"))
+    names = {type(callback).__name__ for callback in fitting.build_callbacks(cfg, run)}
+    assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
