@@ -42,7 +42,7 @@ def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:
         OmegaConf.save(OmegaConf.create(config.plain(cfg)), folder / "config.yaml")
         datasets.write_table(dataset.table, folder / "samples.csv")
         scores = fit_and_score(cfg, dataset, tracker, folder, signature)
-    log.info("Run folder: %s", folder)
+        say_where(folder, tracker)
     objective = scores.get(cfg.objective, float("nan"))
     return job.Outcome("finished", name, objective, tracker.run_id, str(folder))
 
@@ -61,6 +61,16 @@ def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) 
     tracker.model(model, fitting.input_example(dataset, cfg))
     require(cfg, scores)
     return scores
+
+
+def say_where(folder: Path, tracker: Tracker) -> None:
+    """The last lines of a run: where its figures and pictures are."""
+    log.info("\nRun folder     %s", folder)
+    log.info("Pictures       %s", folder / "evaluation" / "test" / "figures")
+    if (folder / "epoch_change_infer").is_dir():
+        log.info("Every epoch's  %s", folder / "epoch_change_infer")
+    if tracker.store:
+        log.info("All runs       flexunet ui   (%s)", tracker.store.uri)
 
 
 def require(cfg: DictConfig, scores: dict[str, float]) -> None:

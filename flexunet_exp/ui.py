@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -37,13 +38,17 @@ def task(cfg: DictConfig) -> None:
         return
     if is_listening(cfg.port):
         raise InputError(f"Port {cfg.port} is taken. Choose another one: flexunet ui port=5001")
-    server = subprocess.Popen(server_command(store, cfg.port))
+    # Without its job runners the UI is two processes instead of ten.
+    lean = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen(server_command(store, cfg.port), env=lean)
     try:
         wait_until_listening(server, cfg.port)
         log.info("Runs: %s   (Ctrl-C ends)", address)
         if cfg.open_browser and sys.stdout.isatty():
             webbrowser.open(address)
         server.wait()
+    except KeyboardInterrupt:
+        log.info("Closed.")
     finally:
         server.terminate()
         server.wait(timeout=30)
