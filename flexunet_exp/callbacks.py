@@ -78,10 +78,10 @@ class BestCheckpoint(keras.callbacks.Callback):
 
 
 class EpochImages(keras.callbacks.Callback):
-    """Predicts the same pictures every `every` epochs: palette masks at native size, and panels.
+    """Predicts the same pictures before training and every `every` epochs, as masks and panels.
 
     The pictures are chosen by hash over the whole data set; the panel says of which split each is.
-    Files: epoch_change_infer/epoch_0007_<name>.png and …_panel.png.
+    Files: epoch_change_infer/epoch_0007_<name>.png (palette mask, native size) and …_panel.png.
     """
 
     def __init__(self, num_images: int, every: int, run: Run):
@@ -92,14 +92,19 @@ class EpochImages(keras.callbacks.Callback):
         self.samples = list(table.itertuples())
         self.pairs = [run.dataset.read(sample) for sample in self.samples]
 
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self.predict(0)  # the slider of the MLflow UI opens at step 0
+
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        if (epoch + 1) % self.every:
-            return
+        if (epoch + 1) % self.every == 0:
+            self.predict(epoch + 1)
+
+    def predict(self, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)
         images = [image for image, _ in self.pairs]
         scores = predict.probabilities(self.model, images, self.run.size, max(1, len(images)))
         for sample, (image, truth), classes in zip(self.samples, self.pairs, scores, strict=True):
-            self.show(epoch + 1, sample, image, truth, classes.argmax(-1).astype(np.uint8))
+            self.show(epoch, sample, image, truth, classes.argmax(-1).astype(np.uint8))
 
     def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
         dataset, name = self.run.dataset, sample_name(sample)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HYPERPARAMETERS = ("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size")
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
 
 
@@ -34,13 +36,16 @@ class FinishedRun:
 
 
 def run_name(cfg: DictConfig) -> str:
-    """What differs from the sweep's other jobs (`ce_dice bf=8`), else data set and model."""
+    """What differs from the sweep's other jobs (`bf=8 ce_dice`), else data set and model.
+
+    The shortest first, because the UI cuts a name after some thirteen characters.
+    """
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
     chosen = {key: value for key, _, value in map(split_override, task_overrides())}
     varying = [short(key, chosen[key]) for key in cfg.tracking.vary if key in chosen]
     model = str(OmegaConf.select(cfg, "model._target_", default="model")).rsplit(".", 1)[-1]
-    return " ".join(varying) or f"{cfg.dataset.name} {model}"
+    return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
 
 
 def task_overrides() -> list[str]:
@@ -80,22 +85,25 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
 
 
 def params(cfg: DictConfig) -> dict[str, Any]:
-    """The choices and settings that matter, few and short, for the tables of the UI."""
+    """The choices, and whatever the command line says beyond them: few and short.
+
+    The UI writes all of them above every picture and makes an axis of each; the whole configuration
+    is an artifact.
+    """
     choices = HydraConfig.get().runtime.choices
-    groups = {group: choices.get(group) for group in ("dataset", "model", "loss", "optimizer")}
     settings = {
-        "augmentation": choices.get("augmentation"),
-        "layout": choices.get("dataset/layout"),
-        "split": choices.get("split"),
-        "fold": cfg.split.get("fold"),
+        **{group: choices.get(group) for group in ("dataset", "model", "loss", "experiment")},
         "image_size": cfg.dataset.image_size,
         "learning_rate": cfg.optimizer.get("learning_rate"),
-        "class_weights": cfg.loss.get("class_weights"),
-        **{key: cfg.trainer[key] for key in ("epochs", "batch_size", "seed", "precision")},
+        "seed": cfg.trainer.seed,
+        "fold": cfg.split.get("fold"),
     }
-    model = {key: value for key, value in config.plain(cfg.model).items() if key != "_target_"}
-    everything = {**groups, **settings, **model}
-    return {key: value for key, value in everything.items() if value is not None}
+    for key in map(itemgetter(0), map(split_override, task_overrides())):
+        if key.startswith(HYPERPARAMETERS):
+            settings[key.rsplit(".", 1)[-1]] = OmegaConf.select(cfg, key)
+        elif key in choices:
+            settings[key] = choices[key]
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def mirror(tracker: Tracker, folder: Path) -> None:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
 STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
+SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 
 
@@ -129,7 +130,7 @@ class Tracker:
             return
         parent = self.cfg.parent_run_id
         nesting = {"mlflow.parentRunId": parent} if parent else {}
-        everywhere = {"host": socket.gethostname(), **git_tags()}
+        everywhere = {**SOURCE, "host": socket.gethostname(), **git_tags()}
         self.run_id = self.store.create_run(self.name, {**everywhere, **nesting, **tags})
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:

@@ -59,6 +59,7 @@ def server_command(store: Store, port: int) -> list[str]:
         *(sys.executable, "-m", "mlflow", "ui"),
         *("--backend-store-uri", store.uri),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),
     ]
 
 

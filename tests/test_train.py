@@ -84,7 +84,7 @@ def test_the_run_folder_holds_what_it_should(run_folder):
 def test_epoch_pictures_are_palette_masks_at_native_size(run_folder):
     pictures = sorted((run_folder / "epoch_change_infer").glob("epoch_*.png"))
     masks = [path for path in pictures if not path.stem.endswith("_panel")]
-    assert len(masks) == 2 * 6 and len(pictures) == 4 * 6
+    assert len(masks) == 3 * 6 and len(pictures) == 6 * 6  # before training, and two epochs
     for path in masks:
         with Image.open(path) as mask:
             assert mask.mode == "P" and mask.size == (64, 64)
@@ -111,6 +111,7 @@ def test_the_store_mirrors_the_run(workspace, run_folder):
     assert run.data.tags["run_folder"] == str(run_folder)
     assert {"signature", "overrides", "host", "test_digest"} <= set(run.data.tags)
     assert run.data.params["dataset"] == "grid" and run.data.params["base_filters"] == "2"
+    assert "trainer.epochs" not in run.data.params and len(run.data.params) <= 12
     written = json.loads((run_folder / "evaluation" / "test" / "scores.json").read_text())
     assert run.data.metrics["test/dice"] == written["dice"]
     assert {"val/dice", "val/dice/bent", "test/dice_coef_multiclass"} <= set(run.data.metrics)
@@ -131,7 +132,7 @@ def test_only_slider_pictures_are_under_images(workspace):
     ]
     assert names and all("epoch_change_infer~" in name and "step" in name for name in names)
     steps = {name.split("+step+")[1].split("+")[0] for name in names}
-    assert steps == {"1", "2"}
+    assert steps == {"0", "1", "2"}
 
 
 def test_the_stored_model_predicts_as_the_run_did(workspace, run_folder, tmp_path):
@@ -209,7 +210,7 @@ def test_a_sweep_goes_on_after_failures_and_ends_with_all_cells(swept):
     assert first.returncode == 1
     table = first.stdout[first.stdout.rindex("Sweep") :]
     assert table.count("finished") == 2 and table.count("failed: model.base_filters=0 is not") == 2
-    assert "cross_entropy bf=0" in table and "ce_dice bf=0" in table
+    assert "bf=0 cross_entropy" in table and "bf=0 ce_dice" in table
 
 
 def test_cells_are_nested_under_one_parent_and_named_by_what_differs(swept):
@@ -220,7 +221,7 @@ def test_cells_are_nested_under_one_parent_and_named_by_what_differs(swept):
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId")]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
     finished = [run for run in children if run.info.status == "FINISHED"]
-    assert [run.info.run_name for run in finished] == ["cross_entropy bf=2", "ce_dice bf=2"]
+    assert [run.info.run_name for run in finished] == ["bf=2 cross_entropy", "bf=2 ce_dice"]
     failed = [run for run in children if run.info.status == "FAILED"]
     assert all("base_filters" in run.data.tags["error"] for run in failed)
 
