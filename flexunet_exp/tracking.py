@@ -189,10 +189,10 @@ class Tracker:
             from mlflow.entities import DatasetInput, InputTag
 
             columns = table[["label", "source", "variant", "split", "width", "height", "sha256"]]
+            tags = [InputTag("mlflow.data.context", "training")]
             with warnings.catch_warnings(action="ignore"):  # hints about integer columns
                 data = mlflow.data.from_pandas(columns, source=source, name=name, digest=digest)
-            tags = [InputTag("mlflow.data.context", "training")]
-            entry = DatasetInput(data._to_mlflow_entity(), tags)
+                entry = DatasetInput(data._to_mlflow_entity(), tags)
             self.store.client.log_inputs(self.run_id, [entry])
 
     def model(self, model: Any, example: np.ndarray) -> None:

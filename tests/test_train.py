@@ -298,3 +298,21 @@ def test_without_a_store_the_run_folder_is_enough(tmp_path, tiny):
     again = flexunet(tmp_path, "evaluate", f"run={best.parent}", "tracking=none")
     assert again.returncode == 0, again.stdout
     assert "These are the figures the run ended with." in again.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.parametrize("kilobytes", [40, 400])
+def test_a_full_disk_is_one_sentence_and_a_failed_run(tmp_path, tiny, kilobytes):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk may be mounted here")
+    try:
+        done = flexunet(tmp_path, "train", *tiny, f"hydra.run.dir={disk}/run")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stdout and "Traceback" not in done.stdout
+    (tracked,) = all_runs(tmp_path)
+    assert tracked.info.status == "FAILED" and "No space left" in tracked.data.tags["error"]
