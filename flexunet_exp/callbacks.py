@@ -20,7 +20,7 @@ import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flexunet_exp import panels, plots, predict
-from flexunet_exp.data.dataset import Dataset, sample_name
+from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
@@ -89,7 +89,7 @@ class EpochImages(keras.callbacks.Callback):
         self.every, self.run = every, run
         self.folder = run.folder / "epoch_change_infer"
         table = pick_samples(run.dataset.table, num_images)
-        self.samples = list(table.itertuples())
+        self.samples = list(rows(table))
         self.pairs = [run.dataset.read(sample) for sample in self.samples]
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:

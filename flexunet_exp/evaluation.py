@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from flexunet_exp import config, panels, predict, report, scores
-from flexunet_exp.data.dataset import Dataset, sample_name
+from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ def score_splits(model: Any, cfg: DictConfig, dataset: Dataset, folder: Path) ->
 
     Returns the figures under their tracked names, val/dice … test/dice/<class>.
     """
-    figures, shown = {}, {}
+    figures: dict[str, float] = {}
+    shown = {}
     for split, prefix in SCORED.items():
         if len(dataset.split(split)):
             summary = score_split(model, cfg, dataset, split, folder / split)
@@ -38,7 +39,7 @@ def score_split(
     model: Any, cfg: DictConfig, dataset: Dataset, split: str, folder: Path
 ) -> dict[str, float]:
     """Predicts every picture of a split once; keeps masks, counts, scores, figures in `folder`."""
-    samples = list(dataset.split(split).itertuples())
+    samples = list(rows(dataset.split(split)))
     names = [sample_name(sample) for sample in samples]
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     images = (dataset.read(sample)[0] for sample in samples)

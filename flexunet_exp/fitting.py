@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp import callbacks, config
 from flexunet_exp.data import card, masks, pipeline
-from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.summary import describe as describe_model
@@ -102,6 +102,6 @@ def say_what_is_undefined(dataset: Dataset) -> None:
 
 def input_example(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
     """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
-    sample = next(pick_samples(dataset.table, 1).itertuples())
+    sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
     return masks.resize_image(image, config.image_size(cfg))[None]

@@ -53,7 +53,7 @@ def write_evaluation(
     folder: Path,
     names: Sequence[str],
     counts: np.ndarray,
-    seed_dice: Sequence[float],
+    seed_dice: Sequence[float] | np.ndarray,
     class_names: Sequence[str],
 ) -> dict[str, float]:
     """Write scores.csv, scores.json, confusions.npz and figures/ into `folder`; return the summary.

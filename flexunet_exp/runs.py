@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, job
+from flexunet_exp import job
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking import Store, Tracker
 

@@ -145,7 +145,7 @@ def save_counts(
     path: Path,
     names: Sequence[str],
     counts: np.ndarray,
-    seed_dice: Sequence[float],
+    seed_dice: Sequence[float] | np.ndarray,
     class_names: Sequence[str],
 ) -> None:
     """Store an evaluation as `.npz`, to be read without pickle; nobody ever sees half a file."""

@@ -46,7 +46,8 @@ class SweepCallback(Callback):
         self.store = Store(self.tracking.uri, self.tracking.experiment_name)
         signature = sweep_signature(overrides)
         found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
-        if found and rerun != "all":
+        self.is_new = not found or rerun == "all"
+        if not self.is_new:
             self.store.client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
@@ -58,11 +59,13 @@ class SweepCallback(Callback):
         }
         return self.store.create_run(name, tags)
 
-    def end(self, outcomes: list[job.Outcome]) -> None:
-        if self.parent_run_id:
-            failed = any(outcome.status not in ("finished", "skipped") for outcome in outcomes)
-            status = "FAILED" if failed or not outcomes else "FINISHED"
-            self.store.client.set_terminated(self.parent_run_id, status)
+    def end(self, status: str) -> None:
+        """Ends the parent run; one that never got a job leaves no trace in the store."""
+        if not self.parent_run_id:
+            return
+        self.store.client.set_terminated(self.parent_run_id, status)
+        if self.is_new and not job_folders(self.folder):
+            self.store.client.delete_run(self.parent_run_id)
 
 
 def finish() -> int:
@@ -72,9 +75,17 @@ def finish() -> int:
         return job.exit_status()
     outcomes = [job.read_outcome(folder) for folder in job_folders(current.folder)]
     print_cells(outcomes)
-    current.end(outcomes)
+    failed = any(outcome.status == "failed" for outcome in outcomes)
+    current.end("FAILED" if failed else "FINISHED")
     SweepCallback.current = None
-    return int(any(outcome.status == "failed" for outcome in outcomes))
+    return int(failed)
+
+
+def abandon(status: str) -> None:
+    """Ends the parent run of a multirun that did not come to its end."""
+    if SweepCallback.current:
+        SweepCallback.current.end(status)
+        SweepCallback.current = None
 
 
 def job_folders(folder: Path) -> list[Path]:

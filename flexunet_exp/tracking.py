@@ -185,13 +185,13 @@ class Tracker:
     def dataset(self, table: Any, name: str, digest: str, source: str) -> None:
         """The sample table as the run's dataset input."""
         if self.run_id and self.store:
-            import mlflow
+            from mlflow.data.pandas_dataset import from_pandas
             from mlflow.entities import DatasetInput, InputTag
 
             columns = table[["label", "source", "variant", "split", "width", "height", "sha256"]]
             tags = [InputTag("mlflow.data.context", "training")]
             with warnings.catch_warnings(action="ignore"):  # hints about integer columns
-                data = mlflow.data.from_pandas(columns, source=source, name=name, digest=digest)
+                data = from_pandas(columns, source=source, name=name, digest=digest)
                 entry = DatasetInput(data._to_mlflow_entity(), tags)
             self.store.client.log_inputs(self.run_id, [entry])
 

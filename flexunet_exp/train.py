@@ -16,7 +16,14 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
-    job.run_app("train", task)
+    try:
+        job.run_app("train", task)
+    except KeyboardInterrupt:
+        sweep.abandon("KILLED")
+        raise
+    except Exception:
+        sweep.abandon("FAILED")
+        raise
     return sweep.finish()
 
 

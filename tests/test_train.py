@@ -234,6 +234,22 @@ def test_the_same_sweep_again_trains_nothing_that_was_finished(swept):
     assert len(finished) == 2
 
 
+def test_a_sweep_over_an_unknown_choice_leaves_nothing_behind(tmp_path, tiny):
+    done = flexunet(tmp_path, "train", "-m", *tiny, "loss=dice,dise")
+    assert done.returncode == 1 and "cross_entropy" in done.stdout
+    assert all_runs(tmp_path) == []
+
+
+def test_ctrl_c_ends_the_whole_sweep(tmp_path, tiny):
+    endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
+    process = start(tmp_path, "train", "-m", *tiny, *endless, "trainer.seed=0,1")
+    wait_for(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/best.keras")))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in output
+    assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "KILLED"]
+
+
 def wait_for(condition, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,13 +6,24 @@ Geometric ones move image and mask alike, photometric ones touch the image only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 Pair = tuple[np.ndarray, np.ndarray]
-Transform = Callable[[np.ndarray, np.ndarray, np.random.Generator], Pair]
+
+
+class Transform(Protocol):
+    """What a transform is: a chance to be used, and a function of the pair."""
+
+    @property
+    def probability(self) -> float: ...
+
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator
+    ) -> Pair: ...
 
 
 def augment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,13 +56,17 @@ class Dataset:
         )
 
 
+def rows(table: pd.DataFrame) -> Iterator[Any]:
+    """The samples of a table, a named tuple each."""
+    yield from table.itertuples()
+
+
 def digest(table: pd.DataFrame) -> str:
     """16 hex digits over split, picture and mask content of every row, and whose source it is."""
-    rows = [
-        "\t".join([row.split, row.source, row.sha256, file_hash(row.mask)])
-        for row in table.itertuples()
+    lines = [
+        "\t".join([row.split, row.source, row.sha256, file_hash(row.mask)]) for row in rows(table)
     ]
-    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
 def file_hash(path: str) -> str:
@@ -96,7 +101,7 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
 def check_unchanged(dataset: Dataset) -> None:
     """Raises InputError naming every picture that is gone or no longer the one of its sha256."""
     problems = []
-    for sample in dataset.table.itertuples():
+    for sample in rows(dataset.table):
         if not Path(sample.image).is_file():
             problems.append(f"{sample.image} is gone; the run was made with it.")
         elif file_hash(sample.image) != sample.sha256:

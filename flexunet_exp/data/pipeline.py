@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.augment import Transform, augment
-from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.dataset import Dataset, rows
 
 Size = tuple[int, int]
 
@@ -26,7 +26,7 @@ class SampleReader:
 
     def __init__(self, dataset: Dataset, table: pd.DataFrame, size: Size, cache: str = "none"):
         self.dataset, self.size = dataset, size
-        self.samples = list(table.itertuples())
+        self.samples = list(rows(table))
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] | None = (
             {} if cache == "memory" else None
         )
@@ -80,7 +80,7 @@ def order(seed: int, epoch: int, count: int) -> np.ndarray:
 
 def batches(
     steps: int,
-    indices: Callable[[int], list[tuple[int, ...]]],
+    indices: Callable[[int], Sequence[tuple[int, ...]]],
     read: Callable[..., tuple[np.ndarray, np.ndarray]],
     size: Size,
 ) -> tf.data.Dataset:

@@ -65,7 +65,7 @@ def named_arguments(target: Callable) -> tuple[list[str], set[str]]:
     Where a class's constructor takes `**kwargs`, the names its base classes spell out count too.
     """
     constructors = (
-        [base.__init__ for base in inspect.getmro(target) if "__init__" in vars(base)]
+        [vars(base)["__init__"] for base in inspect.getmro(target) if "__init__" in vars(base)]
         if inspect.isclass(target)
         else [target]
     )
