@@ -1,5 +1,7 @@
 # make quickstart: install, then train and score a small FlexUNet on generated pictures (no download)
 # make test:       install with the tools for development, then run the tests
+# make lint:       ruff and mypy
+# make bench:      measure, and write docs/benchmarks.md
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # An exported PYTHONDONTWRITEBYTECODE would make every start import TensorFlow uncompiled (10 s, not 5 s).
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/flexunet train experiment=quickstart
@@ -20,6 +22,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/measure.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

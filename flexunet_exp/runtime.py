@@ -15,7 +15,11 @@ from flexunet_exp.errors import InputError
 
 def num_threads(trainer: DictConfig) -> int:
     """The threads this run computes with: as configured, else all this process may use."""
-    return trainer.threads or len(os.sched_getaffinity(0))
+    return trainer.threads or available_cores()
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def prepare(trainer: DictConfig) -> None:
@@ -60,7 +64,9 @@ def quiet_start() -> Iterator[None]:
 
 
 def set_threads(tf, threads: int) -> None:
-    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+    # 0 is TensorFlow's own word for all cores.
+    current = tf.config.threading.get_intra_op_parallelism_threads() or available_cores()
+    if current == threads:
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -44,8 +44,8 @@ class Store:
 
         quiet_mlflow()
         self.uri = absolute_uri(uri)
-        self.client = mlflow.MlflowClient(self.uri)
         with one_process_at_a_time(self.uri):
+            self.client = mlflow.MlflowClient(self.uri)  # creates the tables of a new store
             self.experiment_id = self.experiment(experiment_name)
 
     def experiment(self, name: str) -> str:

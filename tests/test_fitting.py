@@ -35,10 +35,12 @@ def validation_figures(model, dataset) -> dict:
     return model.evaluate(pipeline.evaluation(reader, 4), return_dict=True, verbose=0)
 
 
-@pytest.mark.parametrize(("monitor", "best"), [("val_loss", "min"), ("val_dice", "max")])
-def test_the_best_epochs_weights_are_restored(trained, monitor, best):
+@pytest.mark.parametrize(
+    ("monitor", "best", "learning_rate"), [("val_loss", "min", 0.3), ("val_dice", "max", 3e-3)]
+)
+def test_the_best_epochs_weights_are_restored(trained, monitor, best, learning_rate):
     model, dataset, epochs = trained(
-        f"monitor={monitor}", "trainer.epochs=6", "optimizer.learning_rate=0.3"
+        f"monitor={monitor}", "trainer.epochs=8", f"optimizer.learning_rate={learning_rate}"
     )
     expected = getattr(epochs[monitor], best)()
     assert epochs[monitor].iloc[-1] != pytest.approx(expected, abs=1e-4)  # else it shows nothing
@@ -110,7 +112,7 @@ def test_a_saved_model_has_no_optimizer_and_predicts_the_same(trained, tmp_path)
     callbacks.save_model(model, tmp_path / "saved.keras")
     again = keras.saving.load_model(tmp_path / "saved.keras")
     np.testing.assert_array_equal(again.predict_on_batch(image[None]), before)
-    assert again.optimizer is None
+    assert getattr(again, "optimizer", None) is None
     assert not list(tmp_path.glob(".*.keras"))
 
 

@@ -1,0 +1,168 @@
+"""make bench: times what a person waits for, each beside something measured in the same run.
+
+Writes docs/benchmarks.md. Figures are medians; the ratio is the figure to quote, since machines and
+their loads differ.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from flexunet_exp import config, panels, plots, runtime, scores
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import masks, synthetic
+
+ROOT = Path(__file__).resolve().parents[1]
+Row = tuple[str, str, str, str]
+
+
+def seconds(action: Callable[[], object], repeats: int = 5) -> float:
+    """Median time of `action`, after one call that is not counted."""
+    action()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def run(*words: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, *words], capture_output=True, check=True)
+
+
+def start_up() -> list[Row]:
+    """Config-only calls against an interpreter that imports Hydra and does nothing."""
+    bare = seconds(run("-c", "import hydra"))
+    rows = []
+    for command in ("train", "evaluate", "inspect", "ui"):
+        for option in ("--help", "--cfg=job"):
+            took = seconds(run("-m", "flexunet_exp", command, *option.split("=")))
+            words = f"`flexunet {command} {option.replace('=', ' ')}`"
+            rows.append(
+                (words, f"{took:.2f} s", f"{bare:.2f} s: `import hydra`", f"{took / bare:.1f}")
+            )
+    return rows
+
+
+def drawing() -> list[Row]:
+    """Generated pictures a second on one thread, 256 px, PNG files included."""
+    rows = []
+    for name in synthetic.CLASSES:
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            target = Path(folder) / name
+            synthetic.generate(
+                target, name, images_per_class=10, good=10, size=256, seed=1, workers=1
+            )
+            took = time.perf_counter() - started
+            count = len(list(target.glob("*/*/*.png"))) - len(list(target.glob("ground_truth/*/*")))
+        rate = count / took
+        rows.append(
+            (f"synthetic {name}", f"{rate:.0f} images/s", "20 images/s: wanted", f"{rate / 20:.1f}")
+        )
+    return rows
+
+
+def compose(*overrides: str):
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    config.register_resolvers()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        return hydra_compose("train", ["experiment=quickstart", *overrides])
+
+
+def training() -> list[Row]:
+    """A step of quickstart through the whole pipeline against the bare step of the same model."""
+    cfg = compose()
+    runtime.prepare(cfg.trainer)
+    from flexunet_exp import fitting
+    from flexunet_exp.data import pipeline
+
+    dataset = datasets.load(cfg)
+    model = fitting.compiled_model(cfg, dataset)
+    size = config.image_size(cfg)
+    transforms = [config.build(node) for node in cfg.augmentation.transforms]
+    rows = []
+    for cache in ("none", "memory"):
+        reader = pipeline.SampleReader(dataset, dataset.split("train"), size, cache)
+        batches, steps = pipeline.training(reader, transforms, cfg.trainer.batch_size, 0, 50)
+        iterator = iter(batches)
+        images, class_masks = next(iterator)
+        bare = seconds(lambda x=images, y=class_masks: model.train_on_batch(x, y), 20)
+
+        def epoch(iterator=iterator, steps=steps) -> None:
+            for _ in range(steps):
+                model.train_on_batch(*next(iterator))
+
+        step = seconds(epoch, 3) / steps
+        label = f"quickstart, a training step with its data, cache {cache}"
+        rows.append(
+            (
+                label,
+                f"{1e3 * step:.0f} ms",
+                f"{1e3 * bare:.0f} ms: the bare step",
+                f"{step / bare:.2f}",
+            )
+        )
+    return rows
+
+
+def pictures() -> list[Row]:
+    """What an epoch draws, against reading one picture."""
+    image, mask = synthetic.render("zipper", "rough", 1, 0, 256)
+    truth = (mask > 0).astype(np.uint8)
+    names, palette = ["background", "rough"], np.array([(0, 0, 0), (255, 0, 0)], np.uint8)
+    import pandas as pd
+
+    history = pd.DataFrame({"train": np.linspace(0, 1, 50), "valid": np.linspace(0, 0.8, 50)})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        panels.write_png(path, image)
+        read = seconds(lambda: masks.read_image(path), 20)
+        jobs = {
+            "a panel of 256 px": lambda: panels.panel(image, truth, truth, names, palette, "x"),
+            "a palette mask written": lambda: masks.write_palette_mask(path, truth, palette),
+            "a curve plot": lambda: plots.curves(history, path, "dice", "dice"),
+            "confusion counts of 256 px": lambda: scores.confusion(truth, truth, 2),
+        }
+        took = {label: seconds(action, 10) for label, action in jobs.items()}
+    return [
+        (label, f"{1e3 * s:.1f} ms", f"{1e3 * read:.1f} ms: reading a picture", f"{s / read:.1f}")
+        for label, s in took.items()
+    ]
+
+
+def table(rows: list[Row]) -> str:
+    head = "| what | measured | beside | ratio |\n|---|---|---|---|\n"
+    return head + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def main() -> None:
+    os.chdir(ROOT)
+    sections = [start_up, drawing, pictures, training]
+    text = (
+        "# Benchmarks\n\nWritten by `make bench` "
+        f"({os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}). "
+        "Medians; each figure beside something measured in the same run.\n"
+    )
+    for section in sections:
+        title = (section.__doc__ or "").strip()
+        text += f"\n{title}\n\n{table(section())}"
+        print(text.rsplit("\n\n", 2)[-2], text.rsplit("\n\n", 1)[-1], sep="\n", flush=True)
+    (ROOT / "docs" / "benchmarks.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
