@@ -13,6 +13,7 @@ from flexunet_exp import callbacks, config
 from flexunet_exp.data import card, masks, pipeline
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.summary import describe as describe_model
 from flexunet_exp.tracking import Tracker
@@ -24,9 +25,22 @@ def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*config.image_size(cfg), 3)
     model = config.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+    check_output(model, shape, dataset)
     scores = SegmentationScores(list(dataset.class_names))
     model.compile(config.build(cfg.optimizer), build_loss(cfg, dataset), metrics=[scores])
     return model
+
+
+def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Dataset) -> None:
+    """Raises InputError unless the model gives one float32 logit a class for every pixel."""
+    expected = (1, *shape[:2], dataset.num_classes)
+    found = tuple(model.compute_output_shape((1, *shape)))
+    if found != expected or model.output.dtype != "float32":
+        raise InputError(
+            f"The model turns an image of {shape} into {model.output.dtype} {found[1:]}; expected "
+            f"float32 logits {expected[1:]}, one a class ({', '.join(dataset.class_names)}). "
+            "Look at its last layer: linear, num_classes channels, dtype float32."
+        )
 
 
 def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
@@ -82,6 +96,7 @@ def fit(
     finally:
         line.close()
     if not best.exists():
+        log.warning("No callback chose a best epoch: best.keras holds the last one's weights.")
         callbacks.save_model(model, best)
     model.set_weights(keras.saving.load_model(best, compile=False).get_weights())
 

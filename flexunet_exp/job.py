@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from flexunet_exp import config
+from flexunet_exp.errors import InputError
 from flexunet_exp.messages import explain
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Ou
     except Exception as error:
         outcome = Outcome("failed", name, folder=str(folder), error=explain(error))
         log.error("Failed: %s", outcome.error)
-        keep_trace(folder)
+        if not isinstance(error, InputError):
+            keep_trace(folder)
     write_outcome(folder, outcome, started)
     ENDED.append(outcome)
     return outcome.objective
@@ -90,6 +92,7 @@ def exit_status() -> int:
 def keep_trace(folder: Path) -> None:
     try:
         (folder / "error.txt").write_text(traceback.format_exc())
+        log.error("Its stack trace is in %s", folder / "error.txt")
     except OSError as error:
         log.error("The stack trace could not be kept: %s", error)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
+from typing import Any
 
 from flexunet_exp.errors import InputError, did_you_mean
 
@@ -15,8 +17,11 @@ def explain(error: BaseException, command: str = "train") -> str:
     if isinstance(error, OSError) and error.errno in DISK_ADVICE:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}. {DISK_ADVICE[error.errno]}"
-    if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
+    package = type(error).__module__.split(".")[0]
+    if package in ("hydra", "omegaconf"):
         return explain_composition(error, command)
+    if package == "yaml":
+        return f"A configuration file is no valid YAML: {error}"
     return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
 
 
@@ -38,28 +43,49 @@ def listing(problems: list[str]) -> str:
 
 
 def explain_composition(error: BaseException, command: str) -> str:
-    """Hydra's own words, and for an unknown key the keys that there are."""
+    """Hydra's own words without its internals, and for an unknown word those that there are."""
     texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
-    unknown = re.search(r"Could not override '([\w.@/]+)'", texts[0])
-    if not unknown:
-        return "\n".join(dict.fromkeys(texts))
-    section, _, key = unknown[1].rpartition(".")
-    siblings = known_keys(command, section)
+    text = "\n".join(dict.fromkeys(texts))
+    if unknown := re.search(r"Could not override '([\w.@/]+)'", text):
+        return unknown_option(unknown[1], command)
+    if choice := re.search(r"Could not find '([\w@.]+)/([^']+)'", text):
+        options = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
+        hint = did_you_mean(choice[2], options)
+        there_are = ", ".join(options)
+        return f"Unknown choice {choice[1]}={choice[2]}.{hint} There are: {there_are}."
+    if "Ambiguous value for argument" in text:
+        return f"{text}\nTo run one job a value, add -m: flexunet {command} -m …"
+    return text
+
+
+def unknown_option(option: str, command: str) -> str:
+    """That the option is unknown, the closest one, and the ones there are beside it."""
+    section, _, _ = option.rpartition(".")
+    siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
-    hint = did_you_mean(key, siblings)
-    return f"Unknown option {unknown[1]!r}.{hint}{there_are}"
+    return f"Unknown option {option!r}.{did_you_mean(option, siblings)}{there_are}"
 
 
 def known_keys(command: str, section: str) -> list[str]:
-    """The keys of a section of the command's default configuration."""
+    """The keys of a section of the command's configuration, with the choices that were made."""
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+
+    made = [word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=[\w,]+", word)]
+    try:
+        config = composed(command, [word.split(",")[0] for word in made])
+    except HydraException:  # one of the choices is wrong too
+        config = composed(command, [])
+    node = OmegaConf.select(config, section) if section else config
+    return sorted(map(str, node)) if isinstance(node, DictConfig) else []
+
+
+def composed(command: str, choices: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import DictConfig, OmegaConf
 
     from flexunet_exp.config import conf_dir
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose(command)
-    node = OmegaConf.select(config, section) if section else config
-    return sorted(map(str, node)) if isinstance(node, DictConfig) else []
+        return compose(command, choices)

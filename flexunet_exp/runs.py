@@ -101,7 +101,7 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
             settings[key.rsplit(".", 1)[-1]] = OmegaConf.select(cfg, key)
-        elif key in choices:
+        elif key in choices and "@" not in key:
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
 
@@ -129,7 +129,7 @@ def skip(cfg: DictConfig, ended: Any, folder: Path) -> job.Outcome:
     failed = ended.info.status == "FAILED"
     error = ended.data.tags.get("error", "") if failed else ""
     status = "failed" if failed else "skipped"
-    return job.Outcome(status, ended.info.run_name, objective, ended.info.run_id, where, error)
+    return job.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
 
 
 def find(cfg: DictConfig, download_to: Path) -> FinishedRun:

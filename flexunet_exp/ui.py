@@ -39,8 +39,8 @@ def task(cfg: DictConfig) -> None:
     if is_listening(cfg.port):
         raise InputError(f"Port {cfg.port} is taken. Choose another one: flexunet ui port=5001")
     # Without its job runners the UI is two processes instead of ten.
-    lean = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    server = subprocess.Popen(server_command(store, cfg.port), env=lean)
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    server = subprocess.Popen(server_command(store, cfg.port), env={**os.environ, **quiet})
     try:
         wait_until_listening(server, cfg.port)
         log.info("Runs: %s   (Ctrl-C ends)", address)

@@ -75,16 +75,36 @@ def test_unknown_option_names_the_ones_there_are(tmp_path):
     done = flexunet("train", "trainer.epoch=3", cwd=tmp_path)
     assert done.returncode == 1
     assert "Unknown option 'trainer.epoch'" in done.stderr
-    assert "Did you mean 'epochs'?" in done.stderr
-    assert "batch_size" in done.stderr
+    assert "Did you mean 'trainer.epochs'?" in done.stderr
+    assert "trainer.batch_size" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_unknown_choice_names_the_ones_there_are(tmp_path):
     done = flexunet("train", "loss=dise", cwd=tmp_path)
     assert done.returncode == 1
-    assert "cross_entropy" in done.stderr
+    assert "Unknown choice loss=dise. Did you mean 'dice'?" in done.stderr
+    assert "cross_entropy" in done.stderr and "search path" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_options_listed_are_those_of_the_choice_that_was_made(tmp_path):
+    done = flexunet("train", "optimizer=sgd", "optimizer.momentun=0.9", cwd=tmp_path)
+    assert "Did you mean 'optimizer.momentum'?" in done.stderr
+
+
+def test_a_forgotten_m_is_named(tmp_path):
+    done = flexunet("train", "loss=dice,ce_dice", cwd=tmp_path)
+    assert done.returncode == 1 and "add -m" in done.stderr
+
+
+def test_a_broken_yaml_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("a: b: c")
+    done = flexunet(
+        "train", f"--config-dir={tmp_path}", "+mine=x", "--config-name=mine", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "no valid YAML" in done.stderr and "mine.yaml" in done.stderr
 
 
 def test_fold_is_refused_with_split_folders(tmp_path):

@@ -125,6 +125,19 @@ def test_a_failed_save_leaves_the_old_file(trained, tmp_path):
     assert (tmp_path / "best.keras").read_bytes() == kept
 
 
+@pytest.mark.parametrize("fault", ["channels", "resolution", "precision"])
+def test_a_model_of_another_output_is_named(tiny_dataset, fault):
+    dataset = datasets.load(tiny_dataset())
+    image = keras.Input((None, None, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    channels = dataset.num_classes + (fault == "channels")
+    precision = "float16" if fault == "precision" else "float32"
+    strides = 2 if fault == "resolution" else 1
+    logits = keras.layers.Conv2D(channels, 1, strides=strides, dtype=precision)(x)
+    with pytest.raises(InputError, match=r"expected float32 logits \(64, 64, 6\)"):
+        fitting.check_output(keras.Model(image, logits), (64, 64, 3), dataset)
+
+
 def test_the_nan_guard_names_epoch_and_step():
     guard = callbacks.NanGuard()
     guard.on_epoch_begin(6)

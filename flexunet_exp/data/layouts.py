@@ -28,7 +28,7 @@ from flexunet_exp.data.scanning import (
     require_folder,
     sample_table,
 )
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import InputError, did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,11 @@ class MVTec:
         pairs = [*self._defects(folder, problems), *self._defect_free(folder, problems)]
         table = sample_table(pairs, problems)
         defects = table[table["mask"] != ""]
-        shapes = each(defects.to_dict("records"), lambda row: self.read_mask(row).shape, problems)
-        compare_sizes(defects, shapes, problems)
+        truths = each(defects.to_dict("records"), self._shape_and_area, problems)
+        compare_sizes(defects, [truth and truth[0] for truth in truths], problems)
+        empty = [m for m, t in zip(defects["mask"], truths, strict=True) if t and t[1] == 0]
+        if empty:
+            log.warning("A defect's mask is all black: the network learns to miss it: %s", empty)
         refuse(problems or _emptiness(table, folder))
         return table
 
@@ -72,12 +75,16 @@ class MVTec:
             return np.zeros((row["height"], row["width"]), dtype=np.uint8)
         return masks.read_binary_mask(row["mask"], self.names.index(row["label"]))
 
+    def _shape_and_area(self, row: Mapping) -> tuple[tuple[int, ...], int]:
+        mask = self.read_mask(row)
+        return mask.shape, int(np.count_nonzero(mask))
+
     def _defects(self, folder: Path, problems: list[str]) -> list[Pair]:
         found = folder_names(folder / "test") | folder_names(folder / "ground_truth")
         problems += [
             f"{folder}: the folder {name} is no configured class (they are "
-            f"{', '.join(self.names[1:])}): add it to dataset.classes, or choose another "
-            "dataset/layout (mvtec, image_mask)."
+            f"{', '.join(self.names[1:])}).{did_you_mean(name.lower(), self.names[1:])} Rename it, "
+            "add it to dataset.classes, or choose another dataset/layout (mvtec, image_mask)."
             for name in sorted(found - {GOOD, *self.names[1:]})
         ]
         pairs = [p for name in self.names[1:] for p in self._of_class(folder, name, problems)]

@@ -57,9 +57,13 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
     white = grey == 255
     if np.count_nonzero(white) != np.count_nonzero(grey):
         odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
+        mend = (
+            "multiply it by 255."
+            if odd == [1]
+            else "was it resized with interpolation, or saved as JPEG? Export it again without."
+        )
         raise InputError(
-            f"{path}: a defect mask holds the values 0 and 255 only, found {_some(odd)} too "
-            "(resized with interpolation, or saved as JPEG?): export it again without."
+            f"{path}: a defect mask holds the values 0 and 255 only, found {_some(odd)} too: {mend}"
         )
     return white.astype(np.uint8) * np.uint8(class_index)
 

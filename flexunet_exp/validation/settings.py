@@ -82,7 +82,12 @@ RULES = (
     Rule("rerun", one_of("failed", "all", "none"), "failed, all or none", "rerun=failed"),
     Rule("require", or_null(is_number), "null or a number", "require=null"),
     Rule("dataset.name", is_text, "a name", "dataset=zipper"),
-    Rule("dataset.path", is_text, "a folder", "dataset.path=FOLDER"),
+    Rule(
+        "dataset.path",
+        is_text,
+        "a folder (a category's yaml begins with `defaults: [{layout: mvtec}, _self_]` to get it)",
+        "dataset=zipper",
+    ),
     Rule(
         "dataset.image_size",
         is_size,
