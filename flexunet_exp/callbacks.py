@@ -25,7 +25,7 @@ from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import whole_or_nothing
-from flexunet_exp.tracking import Tracker
+from flexunet_exp.tracking import STOPPED, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +119,10 @@ class EpochImages(keras.callbacks.Callback):
 class Curves(keras.callbacks.Callback):
     """train_losses.csv|png and train_metrics.csv|png in the run folder, rewritten every epoch."""
 
-    def __init__(self, metric: str, run: Run):
+    def __init__(self, metric: str, monitor: str, mode: str, run: Run):
         super().__init__()
-        self.metric, self.folder = metric, run.folder
+        self.metric, self.monitor, self.folder = metric, monitor, run.folder
+        self.sign = 1 if mode == "max" else -1
         self.rows: list[dict[str, float]] = []
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
@@ -137,7 +138,9 @@ class Curves(keras.callbacks.Callback):
     def draw(self, table: pd.DataFrame, name: str, file: str) -> None:
         columns = {name: "train", f"val_{name}": "valid"}
         curves = table.set_index("epoch").reindex(columns=list(columns)).rename(columns=columns)
-        plots.curves(curves, self.folder / file, ylabel=name, title=f"{name} by epoch")
+        best = int((self.sign * table[self.monitor]).argmax()) + 1
+        path, title = self.folder / file, f"{name} by epoch"
+        plots.curves(curves, path, ylabel=name, title=title, best_epoch=best)
 
 
 class StopFile(keras.callbacks.Callback):
@@ -146,14 +149,13 @@ class StopFile(keras.callbacks.Callback):
     def __init__(self, run: Run):
         super().__init__()
         self.path, self.tracker = run.folder / "STOP", run.tracker
-        self.stopped = False
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.path.exists():
             log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
             self.path.unlink()
-            self.tracker.tag({"stopped": f"STOP file after epoch {epoch + 1}"})
-            self.stopped = self.model.stop_training = True
+            self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
+            self.model.stop_training = True
 
 
 class EpochMetrics(keras.callbacks.Callback):
@@ -211,7 +213,10 @@ def metric_name(name: str) -> str:
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Saves a functional model without optimizer state, whole or not at all."""
-    # A model around the same layers that was never compiled has no optimizer to save.
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)
     with whole_or_nothing(path) as part:
-        bare.save(part)
+        without_optimizer(model).save(part)
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """A model around the same layers that was never compiled: it has no optimizer to save."""
+    return keras.Model(model.inputs, model.outputs, name=model.name)

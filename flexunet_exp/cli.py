@@ -17,7 +17,8 @@ COMMANDS = {
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
     "ui": "opens the MLflow UI on the project's store",
 }
-PATH_KEYS = {"data_root", "dataset.path", "run", "tracking.uri"}
+PATH_KEYS = {"data_root", "dataset.path", "run", "tracking.uri", "tracking.run_name"}
+PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"
 
 
@@ -73,7 +74,7 @@ def quote_path(argument: str) -> str:
     Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
     """
     match = re.fullmatch(r"(\+{0,2}[\w.]+)=(.*)", argument, flags=re.DOTALL)
-    if not match or match[1].lstrip("+") not in PATH_KEYS or not match[2]:
+    if not match or match[1].lstrip("+") not in PATH_KEYS | PATTERN_KEYS or not match[2]:
         return argument
     key, value = match.groups()
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
@@ -83,4 +84,6 @@ def quote_path(argument: str) -> str:
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
     if escaped.endswith("\\"):
         escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
-    return f"{key}='{escaped.replace('${', chr(92) + '${')}'"
+    if key.lstrip("+") in PATH_KEYS:
+        escaped = escaped.replace("${", r"\${")
+    return f"{key}='{escaped}'"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def register_resolvers() -> None:
     resolvers: dict[str, Callable[[Any], str]] = {
         "upper": lambda name: str(name).upper(),
         "last_part": lambda target: str(target).rsplit(".", 1)[-1],
-        "monitor_mode": lambda monitor: "min" if "loss" in str(monitor) else "max",
+        "monitor_mode": lambda monitor: "min" if monitor in ("loss", "val_loss") else "max",
     }
     for name, resolve in resolvers.items():
         OmegaConf.register_new_resolver(name, resolve, replace=True)
@@ -86,7 +87,8 @@ def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
     """Hash of all that can change the trained weights (16 hex digits).
 
     The resolved configuration without tracking, drawing and paths; the sample table's digest; the
-    package's source; the versions of TensorFlow and Keras; the number of threads.
+    package's source and that of own packages it builds from; the versions of TensorFlow and Keras;
+    the number of threads.
     """
     settings = plain(config)
     for name in WITHOUT_EFFECT:
@@ -98,13 +100,37 @@ def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
         settings["callbacks"].pop(name, None)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    parts = [settings, sample_digest, source_digest(), versions]
+    parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def source_digest() -> str:
-    """Hash of the package's Python source: other code may train other weights."""
+def source_digest(root: Path = PACKAGE) -> str:
+    """Hash of a package's (or one file's) Python source: other code may train other weights."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def own_code_digests(settings: Any) -> dict[str, str]:
+    """Hash of the source of every package outside this one and Keras that a `_target_` names."""
+    packages = {target.split(".")[0] for target in targets_in(settings)}
+    return {name: source_digest(source_of(name)) for name in packages - {"flexunet_exp", "keras"}}
+
+
+def targets_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from targets_in(child)
+
+
+def source_of(package: str) -> Path:
+    """The folder or file of an installed package; InputError when there is none."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(f"The package {package!r}, named by a _target_, is not installed.")
+    path = Path(spec.origin)
+    return path.parent if path.name == "__init__.py" else path

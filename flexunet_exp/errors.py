@@ -14,6 +14,14 @@ class InputError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class Abort(BaseException):
+    """Carries an error out of a Hydra callback, where every Exception is only warned of."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+        super().__init__(str(error))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known word, or nothing."""
     close = difflib.get_close_matches(word, [str(name) for name in known], n=1)

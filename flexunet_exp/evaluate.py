@@ -28,6 +28,7 @@ def score_again(cfg: DictConfig, folder: Path) -> job.Outcome:
     run = runs.find(cfg, folder)
     log.info("Run: %s", run.folder)
     validation.check_settings(run.cfg)
+    validation.check_targets(run.cfg, ("dataset",))
     runtime.prepare(run.cfg.trainer)
     import keras
 

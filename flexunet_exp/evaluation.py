@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from flexunet_exp import config, panels, predict, report, scores
+from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
-from flexunet_exp.data.masks import write_palette_mask
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ def score_split(
     samples = list(rows(dataset.split(split)))
     names = [sample_name(sample) for sample in samples]
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    images = (dataset.read(sample)[0] for sample in samples)
+    images = (masks.read_image(sample.image) for sample in samples)
     predicted = predict.probabilities(model, images, config.image_size(cfg), cfg.trainer.batch_size)
     counts, seed_dice = [], []
     for sample, name, classes in zip(samples, names, predicted, strict=True):
         truth, mask = dataset.layout.read_mask(sample), classes.argmax(-1).astype(np.uint8)
         counts.append(scores.confusion(truth, mask, dataset.num_classes))
         seed_dice.append(scores.dice_coef_multiclass(classes, truth))
-        write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
+        masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
     summary = report.write_evaluation(
         folder, names, np.stack(counts), np.array(seed_dice), dataset.class_names
     )

@@ -49,7 +49,7 @@ def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
     if node.get("class_weights") == "none":
         node["class_weights"] = None
     elif node.get("class_weights") == "balanced":
-        node["class_weights"] = card.balanced_weights(dataset.train_pixels)
+        node["class_weights"] = card.balanced_weights(dataset.split_pixels("train"))
         weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
         log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
     return config.build(node)
@@ -102,12 +102,12 @@ def fit(
 
 
 def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> list[keras.callbacks.Callback]:
-    return [config.build(node, run=run) for node in cfg.callbacks.values()]
+    return [config.build(node, run=run) for node in cfg.callbacks.values() if node is not None]
 
 
 def say_what_is_undefined(dataset: Dataset) -> None:
-    present = set(dataset.split("valid")["label"])
-    absent = [name for name in dataset.class_names[1:] if name not in present]
+    pixels = dataset.split_pixels("valid")
+    absent = [name for name, n in zip(dataset.class_names, pixels, strict=True) if not n]
     if absent:
         log.warning(
             "No validation picture shows %s: its epoch figures are logged as 0 and leave the mean.",

@@ -14,10 +14,10 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Abort, InputError
 from flexunet_exp.messages import explain
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,13 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
             raised.append(error)
 
     config.register_resolvers()
-    hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name=config_name)(
-        task
-    )()
+    app = hydra.main(
+        version_base="1.3", config_path=str(config.conf_dir()), config_name=config_name
+    )
+    try:
+        app(task)()
+    except Abort as abort:
+        raise abort.error from None
     if raised:
         raise raised[0]
 
@@ -58,6 +62,7 @@ class Outcome:
     folder: str = ""
     error: str = ""
     minutes: float = 0.0
+    number: int = 0  # of the cell in its sweep
 
 
 def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Outcome]) -> float:
@@ -68,6 +73,11 @@ def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Ou
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     started = time.time()
+    if is_taken(folder):
+        error = f"{folder} holds a run already. Nothing was changed in it; choose another folder."
+        log.error("Failed: %s", error)
+        ENDED.append(Outcome("failed", name, folder=str(folder), error=error))
+        return math.nan
     try:
         outcome = work(cfg, folder)
     except KeyboardInterrupt:
@@ -82,6 +92,11 @@ def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Ou
     write_outcome(folder, outcome, started)
     ENDED.append(outcome)
     return outcome.objective
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether a run was made in this folder before (hydra.run.dir can name any)."""
+    return any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
 
 
 def exit_status() -> int:
@@ -99,10 +114,17 @@ def keep_trace(folder: Path) -> None:
 
 def write_outcome(folder: Path, outcome: Outcome, started: float) -> None:
     outcome.minutes = round((time.time() - started) / 60, 3)
+    outcome.number = cell_number()
     try:
         (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     except OSError as error:
         log.error("The outcome could not be kept: %s", error)
+
+
+def cell_number() -> int:
+    """The number of this job in its sweep; 0 outside of one, where Hydra has none."""
+    settings = HydraConfig.get().job
+    return 0 if OmegaConf.is_missing(settings, "num") else settings.num
 
 
 def read_outcome(folder: Path) -> Outcome:

@@ -20,9 +20,23 @@ def explain(error: BaseException, command: str = "train") -> str:
     package = type(error).__module__.split(".")[0]
     if package in ("hydra", "omegaconf"):
         return explain_composition(error, command)
+    if package == "mlflow" and "Max retries exceeded" in str(error):
+        start = "Start it, or use tracking=local."
+        return f"The MLflow server does not answer. {start} ({first_line(error)})"
     if package == "yaml":
         return f"A configuration file is no valid YAML: {error}"
     return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
+
+
+SPLIT_OPTIONS = {
+    "split.fold": " It goes with split=folds.",
+    "split.n": " It goes with split=folds.",
+    "split.ratios": " It goes with split=ratios.",
+}
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]
 
 
 DISK_ADVICE = {
@@ -63,7 +77,8 @@ def unknown_option(option: str, command: str) -> str:
     section, _, _ = option.rpartition(".")
     siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
-    return f"Unknown option {option!r}.{did_you_mean(option, siblings)}{there_are}"
+    hint = SPLIT_OPTIONS.get(option) or did_you_mean(option, siblings)
+    return f"Unknown option {option!r}.{hint}{there_are}"
 
 
 def known_keys(command: str, section: str) -> list[str]:

@@ -47,11 +47,6 @@ class SegmentationScores(keras.metrics.Metric):
             figures |= {f"{name}/{defect}": values[index] for name, values in classwise.items()}
         return figures
 
-    def defined(self) -> list[str]:
-        """The defect classes that have had truth since the last reset."""
-        pixels = ops.convert_to_numpy(self.counts).sum(axis=1)
-        return [name for name, count in zip(self.class_names[1:], pixels[1:], strict=True) if count]
-
     def get_config(self) -> dict[str, Any]:
         return {"class_names": self.class_names, "name": self.name}
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HYPERPARAMETERS = ("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size")
+OWNERS = {
+    "seed": "trainer.seed",
+    "fold": "split.fold",
+    "learning_rate": "optimizer.learning_rate",
+    "image_size": "dataset.image_size",
+}
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
 
 
@@ -100,7 +106,9 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     }
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
-            settings[key.rsplit(".", 1)[-1]] = OmegaConf.select(cfg, key)
+            last = key.rsplit(".", 1)[-1]
+            name = last if OWNERS.get(last, key) == key else key  # trainer.seed is not split.seed
+            settings[name] = OmegaConf.select(cfg, key)
         elif key in choices and "@" not in key:
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
@@ -115,7 +123,7 @@ def mirror(tracker: Tracker, folder: Path) -> None:
                 tracker.artifact(path, "figures")
 
 
-def skip(cfg: DictConfig, ended: Any, folder: Path) -> job.Outcome:
+def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
     """The outcome of work that a run of the store has already done."""
     objective = ended.data.metrics.get(cfg.objective, float("nan"))
     log.info(
@@ -164,7 +172,10 @@ def find_in_store(store: Store, name: str, objective: str) -> Any:
         return finished[0]
     digest = finished[0].data.tags.get("test_digest")
     same = [run for run in finished if run.data.tags.get("test_digest") == digest]
-    return max(same, key=lambda run: run.data.metrics.get(objective, float("-inf")))
+    scored = [run for run in same if objective in run.data.metrics]
+    if not scored:
+        raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
+    return max(scored, key=lambda run: run.data.metrics[objective])
 
 
 def run_by_id(store: Store, run_id: str) -> Any:

@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
 
+DETERMINISTIC: list[bool] = []  # filled once this process was made deterministic
+
 
 def num_threads(trainer: DictConfig) -> int:
     """The threads this run computes with: as configured, else all this process may use."""
@@ -40,8 +42,7 @@ def prepare(trainer: DictConfig) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     keras.config.set_dtype_policy(trainer.precision)
     keras.utils.set_random_seed(trainer.seed)
-    if trainer.deterministic:
-        tf.config.experimental.enable_op_determinism()
+    set_determinism(tf, trainer.deterministic)
 
 
 @contextmanager
@@ -61,6 +62,18 @@ def quiet_start() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def set_determinism(tf, wanted: bool) -> None:
+    """TensorFlow can be made deterministic in a process, but not let go again."""
+    if wanted:
+        tf.config.experimental.enable_op_determinism()
+        DETERMINISTIC.append(True)
+    elif DETERMINISTIC:
+        raise InputError(
+            "trainer.deterministic=false after a deterministic run in this process: TensorFlow "
+            "cannot go back. Give each value a command of its own."
+        )
 
 
 def set_threads(tf, threads: int) -> None:

@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp import config, job
+from flexunet_exp.errors import Abort, InputError
 from flexunet_exp.tracking import SWEEP, Store
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,21 @@ class SweepCallback(Callback):
     current: SweepCallback | None = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.hydra.job.name != "train":
+            return
+        try:
+            self.start(config)
+        except Exception as error:
+            raise Abort(error) from error
+
+    def start(self, config: DictConfig) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
         overrides = list(config.hydra.overrides.task)
+        if outcomes_in(self.folder):
+            raise InputError(
+                f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir."
+            )
         self.parent_run_id = (
             self.open_parent(overrides, config.rerun) if self.tracking.uri else None
         )
@@ -64,7 +77,7 @@ class SweepCallback(Callback):
         if not self.parent_run_id:
             return
         self.store.client.set_terminated(self.parent_run_id, status)
-        if self.is_new and not job_folders(self.folder):
+        if self.is_new and not outcomes_in(self.folder):
             self.store.client.delete_run(self.parent_run_id)
 
 
@@ -73,7 +86,7 @@ def finish() -> int:
     current = SweepCallback.current
     if current is None:
         return job.exit_status()
-    outcomes = [job.read_outcome(folder) for folder in job_folders(current.folder)]
+    outcomes = outcomes_in(current.folder)
     print_cells(outcomes)
     failed = any(outcome.status == "failed" for outcome in outcomes)
     current.end("FAILED" if failed else "FINISHED")
@@ -88,10 +101,11 @@ def abandon(status: str) -> None:
         SweepCallback.current = None
 
 
-def job_folders(folder: Path) -> list[Path]:
-    """The jobs' folders of a multirun, 0, 1, 2 …"""
-    numbered = [path for path in folder.glob("*") if path.name.isdigit()]
-    return sorted(numbered, key=lambda path: int(path.name))
+def outcomes_in(folder: Path) -> list[job.Outcome]:
+    """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir calls theirs."""
+    folders = {path.parent for name in (".hydra", job.RESULT) for path in folder.rglob(name)}
+    outcomes = [job.read_outcome(path) for path in folders]
+    return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
 
 
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
@@ -115,13 +129,13 @@ def print_cells(outcomes: list[job.Outcome]) -> None:
     table = Table(title="Sweep", title_justify="left")
     for column in ("cell", "name", "ended", "objective", "minutes"):
         table.add_column(column, justify="left" if column in ("name", "ended") else "right")
-    for number, outcome in enumerate(outcomes):
+    for outcome in outcomes:
         score = "–" if math.isnan(outcome.objective) else f"{outcome.objective:.4f}"
         minutes = f"{outcome.minutes:.1f}"
-        table.add_row(str(number), outcome.name, outcome.status, score, minutes)
+        table.add_row(str(outcome.number), outcome.name, outcome.status, score, minutes)
     console = Console()
     console.print(table)
-    for number, outcome in enumerate(outcomes):
+    for outcome in outcomes:
         if outcome.error:
-            line = f"cell {number} failed: {outcome.error}"
+            line = f"cell {outcome.number} failed: {outcome.error}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)

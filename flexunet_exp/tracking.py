@@ -36,10 +36,20 @@ SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 
 
+# MLflow's own defaults wait four minutes for a server that is not there.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
 class Store:
     """An experiment of an MLflow store, created if need be, safely when many jobs start at once."""
 
     def __init__(self, uri: str, experiment_name: str):
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         import mlflow
 
         quiet_mlflow()
@@ -74,10 +84,11 @@ class Store:
         if rerun == "all":
             return None
         wanted = f"tags.{SIGNATURE} = '{signature}'"
-        states = ("FINISHED", "FAILED") if rerun == "none" else ("FINISHED",)
-        for run in self.runs(wanted, "attributes.start_time DESC", limit=100):
-            if run.info.status in states and STOPPED not in run.data.tags:
-                return run
+        runs = self.runs(wanted, "attributes.start_time DESC", limit=100)
+        for state in ("FINISHED", "FAILED") if rerun == "none" else ("FINISHED",):
+            for run in runs:
+                if run.info.status == state and STOPPED not in run.data.tags:
+                    return run
         return None
 
     def create_run(self, name: str, tags: Mapping[str, str]) -> str:
@@ -98,6 +109,7 @@ class Store:
         """The run's stored Keras model file, below `folder`; None when it kept none."""
         import mlflow
 
+        mlflow.set_tracking_uri(self.uri)  # models:/ addresses are looked up there alone
         wanted = f"source_run_id = '{run_id}'"
         models = self.client.search_logged_models([self.experiment_id], wanted, max_results=1)
         if not models:
@@ -105,7 +117,6 @@ class Store:
         mlflow.artifacts.download_artifacts(
             artifact_uri=f"models:/{models[0].model_id}",
             dst_path=str(folder),
-            tracking_uri=self.uri,
         )
         return next(folder.rglob("model.keras"))
 
@@ -228,7 +239,10 @@ def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
         tracker.finish("KILLED")
         raise
     except Exception as error:
-        tracker.fail(error)
+        try:
+            tracker.fail(error)
+        except Exception as unreachable:  # the store's trouble must not hide the run's
+            log.error("The store could not be told: %s", unreachable)
         raise
     else:
         tracker.finish("FINISHED")
@@ -265,6 +279,7 @@ def one_process_at_a_time(uri: str) -> Iterator[None]:
 def quiet_mlflow() -> None:
     """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

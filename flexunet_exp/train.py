@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -43,19 +44,21 @@ def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:
         log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
         signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
         if tracker.store and (ended := tracker.store.ended(signature, cfg.rerun)):
-            return runs.skip(cfg, ended, folder)
+            outcome = runs.skip(cfg, ended)
+            require(cfg, outcome.objective)
+            return outcome
         runtime.prepare(cfg.trainer)
         validation.check_targets(cfg, ("model", "loss", "optimizer", "callbacks"))
         OmegaConf.save(OmegaConf.create(config.plain(cfg)), folder / "config.yaml")
         datasets.write_table(dataset.table, folder / "samples.csv")
         scores = fit_and_score(cfg, dataset, tracker, folder, signature)
         say_where(folder, tracker)
-    objective = scores.get(cfg.objective, float("nan"))
+    objective = scores.get(cfg.objective, math.nan)
     return job.Outcome("finished", name, objective, tracker.run_id, str(folder))
 
 
 def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) -> dict[str, float]:
-    from flexunet_exp import evaluation, fitting
+    from flexunet_exp import callbacks, evaluation, fitting
 
     model = fitting.compiled_model(cfg, dataset)
     description = fitting.describe(model, cfg)
@@ -65,8 +68,8 @@ def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) 
     scores = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
     tracker.metrics(scores)
     runs.mirror(tracker, folder)
-    tracker.model(model, fitting.input_example(dataset, cfg))
-    require(cfg, scores)
+    tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
+    require(cfg, scores.get(cfg.objective, math.nan))
     return scores
 
 
@@ -80,9 +83,8 @@ def say_where(folder: Path, tracker: Tracker) -> None:
         log.info("All runs       flexunet ui   (%s)", tracker.store.uri)
 
 
-def require(cfg: DictConfig, scores: dict[str, float]) -> None:
+def require(cfg: DictConfig, reached: float) -> None:
     """Fails a run whose objective does not exceed `require` (debug=overfit)."""
-    reached = scores[cfg.objective]
     if cfg.require is not None and not reached > cfg.require:
         raise InputError(
             f"{cfg.objective} reached {reached:.4f} and must exceed {cfg.require}: if the network "

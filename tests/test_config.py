@@ -54,6 +54,22 @@ def test_data_and_threads_change_it(compose):
     assert signature(compose("train", "trainer.threads=2")) == signature(cfg)
 
 
+def test_own_code_outside_the_package_changes_it(compose, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLEXUNET_TRUSTED", "mylosses")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = compose("train", "loss._target_=mylosses.Mine")
+    signatures = set()
+    for factor in (1, 2):
+        (tmp_path / "mylosses.py").write_text(f"FACTOR = {factor}\n")
+        signatures.add(signature(cfg))
+    assert len(signatures) == 2
+
+
+def test_a_class_called_gloss_does_not_turn_the_monitor_round(compose):
+    assert compose("train", "monitor=val_dice/gloss").callbacks.early_stopping.mode == "max"
+    assert compose("train", "monitor=val_loss").callbacks.early_stopping.mode == "min"
+
+
 def test_build_gives_a_target_what_it_asks_for_and_no_more(compose):
     optimizer = config.build(compose("train").optimizer, run="unasked")
     assert isinstance(optimizer, keras.optimizers.Adam)

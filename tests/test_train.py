@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp import scores
@@ -146,7 +148,7 @@ def test_the_stored_model_predicts_as_the_run_did(workspace, run_folder, tmp_pat
     table = pd.read_csv(run_folder / "samples.csv")
     sample = table[table["split"] == "test"].iloc[0]
     logits = model.predict(read_image(sample["image"])[None])
-    name = sample["source"].replace("/", "_")
+    name = sample["source"].replace("/", "-")
     with Image.open(run_folder / "evaluation/test/predictions" / f"{name}.png") as mask:
         np.testing.assert_array_equal(logits[0].argmax(-1), np.asarray(mask))
     assert logged.source_run_id == run.info.run_id
@@ -187,6 +189,48 @@ def test_evaluate_from_the_store_alone(workspace, run_folder):
         aside.rename(run_folder)
     assert done.returncode == 0, done.stdout
     assert "These are the figures the run ended with." in done.stdout
+
+
+def test_evaluate_from_the_store_alone_by_id_from_another_folder(workspace, run_folder, tmp_path):
+    (tracked,) = all_runs(workspace)
+    aside = run_folder.with_name("moved")
+    run_folder.rename(aside)
+    try:
+        uri = f"tracking.uri=sqlite:///{workspace}/mlruns/mlflow.db"
+        done = flexunet(tmp_path, "evaluate", f"run={tracked.info.run_id}", uri)
+    finally:
+        aside.rename(run_folder)
+    assert done.returncode == 0, done.stdout
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_a_stranger_s_run_folder_cannot_build_what_it_likes(run_folder, tmp_path):
+    victim = tmp_path / "precious.txt"
+    victim.write_text("mine")
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    cfg = OmegaConf.load(run / "config.yaml")
+    target = "flexunet_exp.data.masks.write_palette_mask"
+    cfg.dataset.layout = {"_target_": target, "path": str(victim), "mask": [[0]], "palette": []}
+    OmegaConf.save(cfg, run / "config.yaml")
+    done = flexunet(tmp_path, "evaluate", f"run={run}", "tracking=none")
+    assert done.returncode == 1 and "is nothing that dataset can use" in done.stdout
+    assert victim.read_text() == "mine"
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run_folder, tiny):
+    before = {path: path.read_bytes() for path in run_folder.rglob("*.keras")}
+    done = flexunet(
+        run_folder.parent, "train", *tiny, f"hydra.run.dir={run_folder}", "trainer.seed=5"
+    )
+    assert done.returncode == 1 and "holds a run already" in done.stdout
+    assert {path: path.read_bytes() for path in run_folder.rglob("*.keras")} == before
+    assert json.loads((run_folder / "result.json").read_text())["status"] == "finished"
+
+
+def test_finished_work_that_is_not_good_enough_fails_when_it_is_required(workspace, tiny):
+    done = flexunet(workspace, "train", *tiny, "require=0.99")
+    assert done.returncode == 1 and "must exceed 0.99" in done.stdout
 
 
 def test_evaluate_of_nothing_is_one_sentence(workspace, tmp_path):
@@ -232,6 +276,23 @@ def test_the_same_sweep_again_trains_nothing_that_was_finished(swept):
     assert second.stdout.count("Already done") == 2
     finished = [run for run in all_runs(folder) if run.info.status == "FINISHED"]
     assert len(finished) == 2
+
+
+def test_failures_are_seen_whatever_the_cells_folders_are_called(tmp_path, tiny):
+    folders = "hydra.sweep.subdir=cell_${hydra.job.num}_x"
+    words = ["model.base_filters=0,-1", "trainer.seed=3", "split.seed=4", folders]
+    done = flexunet(tmp_path, "train", "-m", *tiny, *words)
+    assert done.returncode == 1
+    assert "bf=0" in done.stdout and "bf=-1" in done.stdout
+    assert len(list(tmp_path.glob("outputs/multirun/*/*/cell_*_x/result.json"))) == 2
+    parents = [run for run in all_runs(tmp_path) if "sweep" in run.data.tags]
+    assert [run.info.status for run in parents] == ["FAILED"]
+
+
+def test_a_seed_of_the_split_is_not_taken_for_that_of_the_training(tmp_path, tiny):
+    flexunet(tmp_path, "train", *tiny, "debug=smoke", "split=ratios", "split.seed=5")
+    (run,) = all_runs(tmp_path)
+    assert run.data.params["seed"] == "0" and run.data.params["split.seed"] == "5"
 
 
 def test_a_sweep_over_an_unknown_choice_leaves_nothing_behind(tmp_path, tiny):

@@ -42,18 +42,20 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of pictures, masks and split; neither paths nor the order of rows matter."""
+        """Hash of pictures, masks and split; where they lie does not matter."""
         return digest(self.table)
 
     def split_digest(self, name: str) -> str:
         return digest(self.split(name))
 
     @cached_property
-    def train_pixels(self) -> np.ndarray:
-        """Pixels a class over the training split, (C,) int64."""
-        return card.class_pixels(self.split("train"), self.layout.read_mask, self.num_classes).sum(
-            0
-        )
+    def pixels(self) -> np.ndarray:
+        """Pixels of each class in each row of the table, (N, C) int64."""
+        return card.class_pixels(self.table, self.layout.read_mask, self.num_classes)
+
+    def split_pixels(self, name: str) -> np.ndarray:
+        """Pixels of each class over a split, (C,) int64."""
+        return self.pixels[(self.table["split"] == name).to_numpy()].sum(axis=0)
 
 
 def rows(table: pd.DataFrame) -> Iterator[Any]:
@@ -81,9 +83,10 @@ def load(cfg: DictConfig) -> Dataset:
     dataset = from_table(cfg, pd.DataFrame())
     table = dataset.layout.scan(Path(cfg.dataset.path).expanduser().absolute())
     splitter = config.plain(cfg.split)
-    table = config.locate(splitter.pop("_target_"))(table, **splitter)
-    splits.check(table, dataset.class_names)
-    return from_table(cfg, table)
+    split = config.locate(splitter.pop("_target_"))
+    dataset = from_table(cfg, split(splits.with_merged_copies(table), **splitter))
+    splits.check(dataset.table, dataset.pixels, dataset.class_names)
+    return dataset
 
 
 def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
@@ -133,9 +136,11 @@ def summary(dataset: Dataset) -> str:
 def sample_name(sample: Any) -> str:
     """A name for files and image keys, of ASCII letters, digits, `_`, `-`, `.`; one a sample.
 
-    `bent/003` becomes bent_003; a name that loses other characters gets a short hash instead.
+    `bent/003` becomes bent-003; a name that loses anything gets a short hash instead.
     """
     prefix = "" if sample.variant == "original" else f"{sample.variant}_"
-    full = f"{prefix}{sample.source}".replace("/", "_")
-    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", full)[:100].strip(".")
-    return slug if slug == full else f"{slug}_{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    full = f"{prefix}{sample.source}"
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", full.replace("/", "-"))[:100].strip(".")
+    if slug.replace("-", "/") == full:
+        return slug
+    return f"{slug}_{hashlib.sha256(full.encode()).hexdigest()[:8]}"

@@ -159,8 +159,9 @@ class ImageMask:
         images = files_by_stem(folder / split / "images", problems)
         truths = files_by_stem(expected, problems, suffixes=(*IMAGE_SUFFIXES, ".npz"))
         known = [*self.names[1:], GOOD]
+        # A name that tells no lineage, such as 000, may be another picture in each folder.
         return [
-            Pair(image, mask, *parse_name(stem, known), split=split)
+            Pair(image, mask, *parse_name(stem, known, f"{split}/{stem}"), split=split)
             for stem, image, mask in matched(images, truths, expected, problems)
         ]
 
@@ -209,18 +210,18 @@ class Synthetic(MVTec):
         return super().scan(folder)
 
 
-def parse_name(stem: str, class_names: Iterable[str]) -> tuple[str, str]:
+def parse_name(stem: str, class_names: Iterable[str], otherwise: str) -> tuple[str, str]:
     """Source and variant of a picture by its file name, `<variant>_<class>_<number>`.
 
     `deformed_alpha_1300_sigmoid_7_bent_3` gives (`bent_3`, `deformed_alpha_1300_sigmoid_7`), and
     `bent_3` (`bent_3`, `original`). Of several fitting classes the longest counts; a name of
-    another form is its own source.
+    another form has the source `otherwise`.
     """
     classes = "|".join(re.escape(name) for name in class_names)
     # Lazy: the shortest variant leaves the longest class name.
     fit = re.fullmatch(rf"(?:(?P<variant>.+?)_)??(?P<source>(?:{classes})_\d+)", stem)
     if fit is None:
-        return stem, "original"
+        return otherwise, "original"
     return fit["source"], fit["variant"] or "original"
 
 

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from flexunet_exp.errors import InputError
@@ -96,16 +97,46 @@ def pick_samples(table: pd.DataFrame, count: int) -> pd.DataFrame:
     return table.loc[chosen]
 
 
-def check(table: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
-    """Warnings, logged and returned, for empty splits and classes without a picture in a split.
+def with_merged_copies(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with identical pictures (one sha256) made one source, said in a warning.
 
-    `class_names` has the background first; a picture counts for the class that is its label.
+    Under two names they would count as two pictures, and could train and test.
     """
+    together: dict[str, str] = {}
+
+    def root(source: str) -> str:
+        while together.get(source, source) != source:
+            source = together[source]
+        return source
+
+    for _, copies in table.groupby("sha256")["source"]:
+        first, *others = sorted(set(copies))
+        for other in others:
+            together[root(other)] = root(first)
+    if together:
+        named = ", ".join(sorted(together)[:5])
+        log.warning("%d sources hold copies of other pictures, such as %s.", len(together), named)
+    return table.assign(source=[root(source) for source in table["source"]])
+
+
+def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Warnings, logged and returned, for classes without a pixel in a split.
+
+    `pixels` (N, C) are those of each class in each row, `class_names` has the background first.
+    Raises InputError when there is nothing to train or to validate with.
+    """
+    sizes = table["split"].value_counts()
+    empty = [split for split in ("train", "valid") if not sizes.get(split)]
+    if empty:
+        raise InputError(
+            f"No picture is left to {' and '.join(empty)}: training needs both. Try more pictures, "
+            "or other shares such as split.ratios=[0.6,0.2,0.2]"
+        )
     warnings = []
     for split in SPLITS:
-        labels = set(table.loc[table["split"] == split, "label"])
-        absent = [name for name in class_names[1:] if name not in labels]
-        if not labels:
+        seen = pixels[(table["split"] == split).to_numpy()].sum(axis=0)
+        absent = [name for name, n in zip(class_names[1:], seen[1:], strict=True) if not n]
+        if not sizes.get(split):
             warnings.append(f"The split {split} holds no picture.")
         elif absent:
             warnings.append(f"The split {split} holds no picture of {', '.join(absent)}.")

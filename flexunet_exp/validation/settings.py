@@ -17,6 +17,7 @@ from flexunet_exp.errors import InputError, did_you_mean
 Check = Callable[[Any], bool]
 TARGET_SECTIONS = ("model", "loss", "optimizer", "callbacks", "augmentation", "split")
 MISSING = object()
+MAX_CLASSES = 255  # index 255 means ignore
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ RULES = (
         "optimizer.clipvalue=0.5",
         optional=True,
     ),
+    Rule("split.n", at_least(3), "a whole number of at least 3", "split.n=5", optional=True),
+    Rule("split.fold", at_least(0), "a whole number of at least 0", "split.fold=0", optional=True),
+    Rule("split.seed", at_least(0), "a whole number of at least 0", "split.seed=0", optional=True),
+    Rule("split.num_images", at_least(1), COUNT, "split.num_images=4", optional=True),
     Rule("model.num_layers", at_least(1), COUNT, "model.num_layers=5", optional=True),
     Rule("model.base_filters", at_least(1), COUNT, "model.base_filters=16", optional=True),
     Rule(
@@ -219,6 +224,8 @@ def class_problems(settings: dict) -> Iterator[str]:
     """Classes are an ordered list of {name, color}, background (black) first, none twice."""
     classes = lookup(settings, "dataset.classes")
     entries = classes if isinstance(classes, list) else []
+    if len(entries) > MAX_CLASSES:
+        yield f"dataset.classes has {len(entries)} classes; a mask can hold {MAX_CLASSES}."
     if len(entries) < 2 or not all(
         isinstance(e, dict) and {"name", "color"} == set(e) for e in entries
     ):
@@ -227,8 +234,11 @@ def class_problems(settings: dict) -> Iterator[str]:
     if entries[0]["name"] != "background" or entries[0]["color"] != [0, 0, 0]:
         yield "dataset.classes must begin with {name: background, color: [0, 0, 0]}."
     for entry in entries:
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", str(entry["name"])):
-            yield f"Class name {entry['name']!r} may hold letters, digits, _ and - only."
+        name = entry["name"]
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+            yield f"Class name {name!r} must be a text of letters, digits, _ and - only."
+        elif name == "good":
+            yield "No class can be called good: that is what pictures without a defect are."
         color = entry["color"] if isinstance(entry["color"], list) else []
         if len(color) != 3 or not all(is_int(part) and 0 <= part <= 255 for part in color):
             yield f"Color {entry['color']} of {entry['name']} must be three numbers, 0 to 255."

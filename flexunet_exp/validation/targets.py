@@ -18,13 +18,38 @@ from flexunet_exp.errors import InputError, did_you_mean
 FROM_PROGRAM = {"input_shape", "num_classes", "run", "table"}
 
 
+def is_kind(section: str, target: Any) -> bool:
+    """Whether a target is what its section builds, and not any function of a trusted package."""
+    if section in ("loss", "optimizer", "callbacks"):
+        import keras
+
+        base = {
+            "loss": keras.losses.Loss,
+            "optimizer": keras.optimizers.Optimizer,
+            "callbacks": keras.callbacks.Callback,
+        }[section]
+        return inspect.isclass(target) and issubclass(target, base)
+    if section == "model":
+        return {"input_shape", "num_classes"} <= set(inspect.signature(target).parameters)
+    if section == "split":
+        return "table" in inspect.signature(target).parameters
+    method = {"dataset": "scan", "augmentation": "__call__"}[section]
+    return inspect.isclass(target) and hasattr(target, method)
+
+
 def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
     """The heavy step for these sections; raises InputError with every problem of their targets."""
     settings = config.plain(cfg)
     problems: list[str] = []
     for section in sections:
         for key, node in target_nodes(settings[section], section):
-            problems += target_problems(key, node)
+            problems += target_problems(section, key, node)
+    if "callbacks" in sections:
+        problems += [
+            f"callbacks.{name} has no _target_: a callback's yaml is `{name}: {{_target_: …}}`."
+            for name, node in settings["callbacks"].items()
+            if node is not None and "_target_" not in node
+        ]
     if problems:
         raise InputError(problems)
 
@@ -41,12 +66,14 @@ def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
             yield from target_nodes(child, f"{key}[{index}]")
 
 
-def target_problems(key: str, node: dict) -> list[str]:
+def target_problems(section: str, key: str, node: dict) -> list[str]:
     """Why a target cannot be built: it is not there, or an argument is unknown or missing."""
     try:
         target = config.locate(str(node["_target_"]))
     except InputError as error:
         return [f"{key}: {problem}" for problem in error.problems]
+    if not is_kind(section, target):
+        return [f"{key}: _target_ {node['_target_']} is nothing that {section} can use."]
     accepted, required = named_arguments(target)
     given = set(node) - {"_target_"}
     problems = [

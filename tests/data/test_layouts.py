@@ -319,7 +319,7 @@ def test_unknown_off_palette_rule_is_told_once():
     ],
 )
 def test_names_of_augmented_copies(stem, expected):
-    assert parse_name(stem, ["teeth", "broken_teeth", "a+b"]) == expected
+    assert parse_name(stem, ["teeth", "broken_teeth", "a+b"], stem) == expected
 
 
 def test_synthetic_pictures_are_drawn_once_and_scanned(tmp_path):

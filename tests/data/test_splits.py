@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -233,7 +234,8 @@ def test_classes_absent_from_a_split_are_warnings(caplog):
         [("a", "original", "bent", "train"), ("b", "original", "cut", "train")]
         + [("c", "original", "cut", "valid")]
     )
-    warnings = splits.check(table, ["background", "bent", "cut"])
+    pixels = np.array([[9, 1, 0], [9, 1, 3], [9, 0, 3]])
+    warnings = splits.check(table, pixels, ["background", "bent", "cut"])
     assert warnings == [
         "The split valid holds no picture of bent.",
         "The split test holds no picture.",
@@ -243,7 +245,35 @@ def test_classes_absent_from_a_split_are_warnings(caplog):
 
 def test_complete_splits_have_no_warnings():
     split = splits.ratios(originals(bent=5, cut=5, good=2))
-    assert splits.check(split, ["background", "bent", "cut"]) == []
+    pixels = np.ones((len(split), 3), int)
+    assert splits.check(split, pixels, ["background", "bent", "cut"]) == []
+
+
+def test_a_class_counts_where_its_pixels_are_not_where_its_label_is():
+    rows = [("a", "original", "bent", split) for split in ("train", "valid", "test")]
+    pixels = np.array([[9, 5, 1]] * 3)
+    assert splits.check(table_of(rows), pixels, ["background", "bent", "cut"]) == []
+
+
+def test_nothing_to_validate_with_is_an_error():
+    table = splits.ratios(originals(bent=5), ratios=(0.8, 0, 0.2))
+    with pytest.raises(InputError, match="left to valid"):
+        splits.check(table, np.ones((5, 2), int), ["background", "bent"])
+
+
+def test_copies_under_other_names_become_one_source(caplog):
+    table = originals(bent=6).assign(sha256=["x", "x", "y", "y", "z", "x"])
+    merged = splits.with_merged_copies(table)
+    assert merged.groupby("sha256")["source"].nunique().tolist() == [1, 1, 1]
+    assert merged["source"].nunique() == 3 and "3 sources hold copies" in caplog.text
+    assert splits.ratios(merged).groupby("sha256")["split"].nunique().tolist() == [1, 1, 1]
+
+
+def test_a_copy_in_another_folder_is_a_leak(caplog):
+    rows = [("a", "original", "bent", "train"), ("b", "original", "bent", "test")]
+    table = splits.with_merged_copies(table_of(rows).assign(sha256="same"))
+    with pytest.raises(InputError, match="1 of 1 test"):
+        splits.folders(table, strict=True)
 
 
 def test_shown_pictures_cover_the_classes_and_ignore_split_and_order():
