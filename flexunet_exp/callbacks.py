@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flexunet_exp import panels, plots, predict
+from flexunet_exp import interrupt, panels, plots, predict
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
@@ -171,7 +171,7 @@ class EpochMetrics(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """One line an epoch, and on a terminal a bar with the steps and the time left in between."""
+    """One line an epoch, and on a terminal a bar with steps and time left; lets Ctrl-C through."""
 
     def __init__(self, epochs: int, steps: int):
         super().__init__()
@@ -187,6 +187,7 @@ class EpochLine(keras.callbacks.Callback):
             self.bar.start()
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        interrupt.check()
         if self.bar:
             self.bar.advance(self.task)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 
+from flexunet_exp import interrupt
 from flexunet_exp.errors import did_you_mean
 
 COMMANDS = {
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}\n\n{usage()}")
         return 2
     sys.argv = [f"flexunet {command}", *map(quote_path, overrides)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt.listen()
     return run(command)
 
 

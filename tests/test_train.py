@@ -290,7 +290,7 @@ def test_failures_are_seen_whatever_the_cells_folders_are_called(tmp_path, tiny)
 
 
 def test_a_seed_of_the_split_is_not_taken_for_that_of_the_training(tmp_path, tiny):
-    flexunet(tmp_path, "train", *tiny, "debug=smoke", "split=ratios", "split.seed=5")
+    flexunet(tmp_path, "train", *tiny, "split.seed=5")
     (run,) = all_runs(tmp_path)
     assert run.data.params["seed"] == "0" and run.data.params["split.seed"] == "5"
 

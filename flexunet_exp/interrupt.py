@@ -1,0 +1,31 @@
+"""Ctrl-C that cannot get lost.
+
+Python raises KeyboardInterrupt wherever the main thread happens to be, and in a destructor or a
+library's callback it is swallowed. The wish is kept here, so that the next step can act on it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+requested = threading.Event()
+
+
+def listen() -> None:
+    """Takes Ctrl-C and SIGTERM alike; a job that a shell put in the background ignores Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    requested.set()
+    raise KeyboardInterrupt
+
+
+def check() -> None:
+    """Raises KeyboardInterrupt if it was asked for and got lost."""
+    if requested.is_set():
+        raise KeyboardInterrupt
