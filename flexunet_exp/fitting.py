@@ -61,8 +61,11 @@ def describe(model: keras.Model, cfg: DictConfig) -> str:
 
 def fit(
     model: keras.Model, cfg: DictConfig, dataset: Dataset, tracker: Tracker, folder: Path
-) -> None:
-    """Trains the model, and leaves the best epoch's weights in it and in best.keras."""
+) -> float:
+    """Trains the model, and leaves the best epoch's weights in it and in best.keras.
+
+    Returns the highest val_dice of any epoch, at training size.
+    """
     trainer, size = cfg.trainer, config.image_size(cfg)
     say_what_is_undefined(dataset)
     readers = {
@@ -76,7 +79,7 @@ def fit(
     best = folder / "best.keras"
     line = callbacks.EpochLine(trainer.epochs, steps)
     try:
-        model.fit(
+        history = model.fit(
             batches,
             steps_per_epoch=steps,
             epochs=trainer.epochs,
@@ -99,6 +102,7 @@ def fit(
         log.warning("No callback chose a best epoch: best.keras holds the last one's weights.")
         callbacks.save_model(model, best)
     model.set_weights(keras.saving.load_model(best, compile=False).get_weights())
+    return max(history.history["val_dice"])
 
 
 def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> list[keras.callbacks.Callback]:

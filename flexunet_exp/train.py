@@ -14,6 +14,8 @@ from flexunet_exp.tracking import SIGNATURE, Tracker, tracked
 
 log = logging.getLogger(__name__)
 
+BEST_DICE = "epoch/val/best_dice"
+
 
 def main() -> int:
     """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
@@ -45,7 +47,7 @@ def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:
         signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
         if tracker.store and (ended := tracker.store.ended(signature, cfg.rerun)):
             outcome = runs.skip(cfg, ended)
-            require(cfg, outcome.objective)
+            require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             return outcome
         runtime.prepare(cfg.trainer)
         validation.check_targets(cfg, ("model", "loss", "optimizer", "callbacks"))
@@ -64,12 +66,13 @@ def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) 
     description = fitting.describe(model, cfg)
     (folder / "model.txt").write_text(description)
     runs.begin(tracker, cfg, dataset, folder, {SIGNATURE: signature})
-    fitting.fit(model, cfg, dataset, tracker, folder)
+    best_dice = fitting.fit(model, cfg, dataset, tracker, folder)
+    tracker.metrics({BEST_DICE: best_dice})
     scores = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
     tracker.metrics(scores)
     runs.mirror(tracker, folder)
     tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
-    require(cfg, scores.get(cfg.objective, math.nan))
+    require(cfg, best_dice)
     return scores
 
 
@@ -84,9 +87,9 @@ def say_where(folder: Path, tracker: Tracker) -> None:
 
 
 def require(cfg: DictConfig, reached: float) -> None:
-    """Fails a run whose objective does not exceed `require` (debug=overfit)."""
+    """Fails a run whose best val_dice, at training size, does not exceed `require`."""
     if cfg.require is not None and not reached > cfg.require:
         raise InputError(
-            f"{cfg.objective} reached {reached:.4f} and must exceed {cfg.require}: if the network "
+            f"val_dice reached {reached:.4f} and must exceed {cfg.require}: if the network "
             "cannot even memorise these pictures, look at model, loss, learning rate and masks."
         )
