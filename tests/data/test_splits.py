@@ -294,3 +294,5 @@ def test_memorised_pictures_are_in_every_split(caplog):
         tuple(same["sha256"][:3])
     }
     assert len(same) == 9 and "nothing else" in caplog.text
+    shown = splits.memorise(table, num_images=3, repeats=4)["split"].value_counts()
+    assert shown.to_dict() == {"train": 12, "valid": 3, "test": 3}
