@@ -23,8 +23,19 @@ from flexunet_exp.data.masks import read_image
 from flexunet_exp.tracking import Store
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_running():
+    """A test that fails must not leave its training behind."""
+    yield
+    for process in STARTED:
+        process.kill()
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "flexunet_exp", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -32,6 +43,8 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
+    STARTED.append(process)
+    return process
 
 
 def flexunet(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
