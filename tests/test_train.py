@@ -22,7 +22,6 @@ from flexunet_exp import scores
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.tracking import Store
 
-
 STARTED: list[subprocess.Popen] = []
 
 
