@@ -28,11 +28,11 @@ from flexunet_exp.data.scanning import (
     require_folder,
     sample_table,
 )
+from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError, did_you_mean
 
 log = logging.getLogger(__name__)
 
-GOOD = "good"
 # Folder of the defect-free pictures -> what their sources begin with, for each dataset.good.
 GOOD_FOLDERS: dict[str, dict[str, str]] = {
     "none": {},
