@@ -1,7 +1,8 @@
 """make bench: times what a person waits for, each beside something measured in the same run.
 
 Writes docs/benchmarks.md. Figures are medians; the ratio is the figure to quote, since machines and
-their loads differ.
+their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import whole
+from composing import compose
 
 from flexunet_exp import config, panels, plots, runtime, scores
 from flexunet_exp.data import dataset as datasets
@@ -45,7 +48,7 @@ def start_up() -> list[Row]:
     """Config-only calls against an interpreter that imports Hydra and does nothing."""
     bare = seconds(run("-c", "import hydra"))
     rows = []
-    for command in ("train", "evaluate", "inspect", "ui"):
+    for command in ("train", "evaluate", "inspect", "cache", "ui"):
         for option in ("--help", "--cfg=job"):
             took = seconds(run("-m", "flexunet_exp", command, *option.split("=")))
             words = f"`flexunet {command} {option.replace('=', ' ')}`"
@@ -74,18 +77,9 @@ def drawing() -> list[Row]:
     return rows
 
 
-def compose(*overrides: str):
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-
-    config.register_resolvers()
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-        return hydra_compose("train", ["experiment=quickstart", *overrides])
-
-
 def training() -> list[Row]:
     """A step of quickstart through the whole pipeline against the bare step of the same model."""
-    cfg = compose()
+    cfg = compose("experiment=quickstart")
     runtime.prepare(cfg.trainer)
     from flexunet_exp import fitting
     from flexunet_exp.data import pipeline
@@ -151,17 +145,21 @@ def table(rows: list[Row]) -> str:
 
 def main() -> None:
     os.chdir(ROOT)
-    sections = [start_up, drawing, pictures, training]
+    sections = [start_up, drawing, pictures, training, *whole.SECTIONS]
+    wanted = sys.argv[1:]
     text = (
         "# Benchmarks\n\nWritten by `make bench` "
         f"({os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}). "
         "Medians; each figure beside something measured in the same run.\n"
     )
     for section in sections:
-        title = (section.__doc__ or "").strip()
-        text += f"\n{title}\n\n{table(section())}"
-        print(text.rsplit("\n\n", 2)[-2], text.rsplit("\n\n", 1)[-1], sep="\n", flush=True)
-    (ROOT / "docs" / "benchmarks.md").write_text(text)
+        if wanted and section.__name__ not in wanted:
+            continue
+        part = f"\n{' '.join((section.__doc__ or '').split())}\n\n{table(section())}"
+        print(part, flush=True)
+        text += part
+    if not wanted:
+        (ROOT / "docs" / "benchmarks.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -4,4 +4,5 @@ import sys
 
 from flexunet_exp.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a process started for a job of its own imports this again
+    sys.exit(main())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import statistics
 import sys
 import time
 from collections.abc import Mapping
@@ -32,12 +33,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What a callback may know of the run: its folder, its data, its network's input, its store."""
+    """What a callback may know of the run: its folder, its data, its network's input, its store,
+    and how many epochs it was trained before it was cut off."""
 
     folder: Path
     dataset: Dataset
     size: tuple[int, int]
     tracker: Tracker
+    epochs_before: int = 0
 
 
 class NanGuard(keras.callbacks.Callback):
@@ -93,7 +96,11 @@ class EpochImages(keras.callbacks.Callback):
         self.pairs = [run.dataset.read(sample) for sample in self.samples]
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        self.predict(0)  # the slider of the MLflow UI opens at step 0
+        for path in self.folder.glob("epoch_*_*.png"):
+            if int(path.name.split("_")[1]) > self.run.epochs_before:
+                path.unlink()  # of an epoch that was cut off and comes again
+        if self.run.epochs_before == 0:
+            self.predict(0)  # the slider of the MLflow UI opens at step 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if (epoch + 1) % self.every == 0:
@@ -112,8 +119,9 @@ class EpochImages(keras.callbacks.Callback):
         write_palette_mask(path, prediction, dataset.palette)
         title = f"{name} ({sample.split}), epoch {epoch}"
         panel = panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
-        panels.write_png(path.with_name(f"{path.stem}_panel.png"), panel)
-        self.run.tracker.image(f"epoch_change_infer/{name}", panel, epoch)
+        panel_path = path.with_name(f"{path.stem}_panel.png")
+        panels.write_png(panel_path, panel)
+        self.run.tracker.image(f"epoch_change_infer/{name}", panel_path, epoch)
 
 
 class Curves(keras.callbacks.Callback):
@@ -153,9 +161,49 @@ class StopFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.path.exists():
             log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
-            self.path.unlink()
             self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
             self.model.stop_training = True
+            self.path.unlink()
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Judges and keeps the moving average of the weights (optimizer.use_ema), trains the weights.
+
+    The two change places before validation and again before the next epoch, so that every other
+    callback sees the average at an epoch's end. (Keras's SwapEMAWeights swaps by adding and
+    subtracting, which rounds the weights that are trained.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.averaged = False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.averaged:
+            self.swap()
+
+    def on_test_begin(self, logs: Mapping | None = None) -> None:
+        if not self.averaged:
+            self.swap()
+
+    def swap(self) -> None:
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scaling one
+        averages = optimizer._model_variables_moving_average
+        for weight, average in zip(self.model.trainable_variables, averages, strict=True):
+            kept = keras.ops.convert_to_numpy(weight)
+            weight.assign(average)
+            average.assign(kept)
+        self.averaged = not self.averaged
+
+
+class LearningRate(keras.callbacks.Callback):
+    """Adds the learning rate, as it was at the epoch's end, to the figures the others are given."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if logs is not None:
+            rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            logs["learning_rate"] = float(rate)
 
 
 class EpochMetrics(keras.callbacks.Callback):
@@ -171,32 +219,51 @@ class EpochMetrics(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """One line an epoch, and on a terminal a bar with steps and time left; lets Ctrl-C through."""
+    """One line an epoch, on a terminal also a bar, both with images a second and the time left.
 
-    def __init__(self, epochs: int, steps: int):
+    Lets Ctrl-C through. An epoch trains on `num_images`, a step on `batch_size`.
+    """
+
+    def __init__(self, epochs: int, num_images: int, batch_size: int):
         super().__init__()
-        self.epochs, self.steps = epochs, steps
+        self.epochs, self.num_images, self.batch_size = epochs, num_images, batch_size
         self.bar: Progress | None = None
+        self.durations: list[float] = []  # of the epochs so far, in seconds
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self.started = time.perf_counter()
+        self.rate = 0.0
         if sys.stdout.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            rate = TextColumn("{task.fields[rate]:.3g} images/s")
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate)
             self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
-            self.task = self.bar.add_task(f"epoch {epoch + 1}/{self.epochs}", total=self.steps)
+            title = f"epoch {epoch + 1}/{self.epochs}{self.time_left(epoch)}"
+            self.task = self.bar.add_task(title, total=self.num_images, rate=0.0)
             self.bar.start()
 
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         interrupt.check()
+        done = min((batch + 1) * self.batch_size, self.num_images)
+        self.rate = done / (time.perf_counter() - self.started)
         if self.bar:
-            self.bar.advance(self.task)
+            self.bar.update(self.task, completed=done, rate=self.rate)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self.close()
+        self.durations.append(time.perf_counter() - self.started)
         shown = ("loss", "val_loss", "dice", "val_dice", "learning_rate")
         figures = [f"{name} {float(logs[name]):.4g}" for name in shown if logs and name in logs]
-        seconds = time.perf_counter() - self.started
-        log.info("epoch %d/%d  %s  %.1f s", epoch + 1, self.epochs, "  ".join(figures), seconds)
+        figures += [f"{self.rate:.3g} images/s", f"{self.durations[-1]:.1f} s"]
+        line = "  ".join(figures) + self.time_left(epoch + 1)
+        log.info("epoch %d/%d  %s", epoch + 1, self.epochs, line)
+
+    def time_left(self, epochs_done: int) -> str:
+        """How long the epochs that remain will take; nothing before one was timed."""
+        left = self.epochs - epochs_done
+        if not self.durations or not left:
+            return ""
+        seconds = left * statistics.median(self.durations)
+        return f", {seconds:.0f} s left" if seconds < 100 else f", {seconds / 60:.0f} min left"
 
     def close(self) -> None:
         if self.bar:

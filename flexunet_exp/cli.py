@@ -15,9 +15,10 @@ COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
+    "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS empties it",
     "ui": "opens the MLflow UI on the project's store",
 }
-PATH_KEYS = {"data_root", "dataset.path", "run", "tracking.uri", "tracking.run_name"}
+PATH_KEYS = {"data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"}
 PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"
 

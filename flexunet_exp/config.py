@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).resolve().parent
 TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbacks.")
 
 # Values that cannot change the trained weights; the paths of data and store among them.
-WITHOUT_EFFECT = ("tracking", "hydra", "rerun", "objective", "data_root", "require")
+WITHOUT_EFFECT = ("tracking", "hydra", "rerun", "objective", "data_root", "cache_dir", "require")
 
 
 def conf_dir() -> Path:
@@ -53,6 +53,11 @@ def image_size(cfg: DictConfig) -> tuple[int, int]:
     """(height, width) of the network's input."""
     size = cfg.dataset.image_size
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def cache_dir(cfg: DictConfig) -> Path:
+    """The folder of what is remembered between runs: decoded pictures, measured precisions."""
+    return Path(cfg.cache_dir).expanduser().absolute()
 
 
 def is_trusted(target: str) -> bool:
@@ -98,6 +103,8 @@ def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
         settings["dataset"].pop(name, None)
     for name in ("epoch_images", "curves", "stop_file"):
         settings["callbacks"].pop(name, None)
+    for name in ("resume", "save_every", "profile"):
+        settings["trainer"].pop(name, None)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -23,8 +22,9 @@ def task(cfg: DictConfig) -> float:
     return job.supervised(cfg, "evaluate", score_again)
 
 
-def score_again(cfg: DictConfig, folder: Path) -> job.Outcome:
+def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
     """Loads a finished run and scores it into this command's own folder."""
+    folder = home.folder
     run = runs.find(cfg, folder)
     log.info("Run: %s", run.folder)
     validation.check_settings(run.cfg)

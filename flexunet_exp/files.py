@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,3 +28,10 @@ def replace_file(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all."""
     with whole_or_nothing(path) as part:
         part.write_bytes(content)
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what writers that were killed left half-written anywhere below `folder`."""
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\.[0-9a-f]{32}(\..*)?", path.name) and path.is_file():
+            path.unlink(missing_ok=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp import callbacks, config
+from flexunet_exp import callbacks, config, profile, runtime, state
 from flexunet_exp.data import card, masks, pipeline
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.summary import describe as describe_model
-from flexunet_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +23,31 @@ log = logging.getLogger(__name__)
 def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*config.image_size(cfg), 3)
-    model = config.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
-    check_output(model, shape, dataset)
-    scores = SegmentationScores(list(dataset.class_names))
-    model.compile(config.build(cfg.optimizer), build_loss(cfg, dataset), metrics=[scores])
+    with runtime.strategy(cfg.trainer):
+        model = config.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+        check_output(model, shape, dataset)
+        scores = SegmentationScores(list(dataset.class_names))
+        loss = build_loss(cfg, dataset)
+        model.compile(build_optimizer(cfg, dataset), loss, metrics=[scores])
+        model.optimizer.build(model.trainable_variables)
     return model
+
+
+def build_optimizer(cfg: DictConfig, dataset: Dataset) -> keras.optimizers.Optimizer:
+    """The optimizer, its learning rate following the schedule."""
+    rate = build_schedule(cfg, dataset)
+    return config.build({**config.plain(cfg.optimizer), "learning_rate": rate})
+
+
+def build_schedule(cfg: DictConfig, dataset: Dataset) -> Any:
+    """The learning rate over the steps of the training; a number if it is constant."""
+    num_samples = len(dataset.split("train"))
+    return config.build(
+        cfg.schedule,
+        learning_rate=cfg.optimizer.learning_rate,
+        steps_per_epoch=pipeline.steps_per_epoch(num_samples, cfg.trainer.batch_size),
+        epochs=cfg.trainer.epochs,
+    )
 
 
 def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Dataset) -> None:
@@ -60,53 +79,93 @@ def describe(model: keras.Model, cfg: DictConfig) -> str:
 
 
 def fit(
-    model: keras.Model, cfg: DictConfig, dataset: Dataset, tracker: Tracker, folder: Path
-) -> float:
-    """Trains the model, and leaves the best epoch's weights in it and in best.keras.
+    model: keras.Model,
+    cfg: DictConfig,
+    dataset: Dataset,
+    keeper: state.Keeper,
+    progress: state.Progress,
+) -> None:
+    """Trains the model from where `progress` stands to the end, and leaves the best epoch's weights
+    in it and in best.keras."""
+    if not progress.fitted:
+        try:
+            train(model, cfg, dataset, keeper, progress)
+        except KeyboardInterrupt:
+            if not keeper.best.exists():
+                callbacks.save_model(model, keeper.best)
+            raise
+    model.set_weights(keras.saving.load_model(keeper.best, compile=False).get_weights())
 
-    Returns the highest val_dice of any epoch, at training size.
-    """
+
+def train(
+    model: keras.Model,
+    cfg: DictConfig,
+    dataset: Dataset,
+    keeper: state.Keeper,
+    progress: state.Progress,
+) -> None:
     trainer, size = cfg.trainer, config.image_size(cfg)
     say_what_is_undefined(dataset)
-    readers = {
-        name: pipeline.SampleReader(dataset, dataset.split(name), size, cfg.dataset.cache)
+    train_reader, valid_reader = (
+        pipeline.SampleReader(
+            dataset, dataset.split(name), size, cfg.dataset.cache, config.cache_dir(cfg)
+        )
         for name in ("train", "valid")
-    }
+    )
+    replicas = model.distribute_strategy.num_replicas_in_sync
     transforms = [config.build(node) for node in cfg.augmentation.transforms]
     batches, steps = pipeline.training(
-        readers["train"], transforms, trainer.batch_size, trainer.seed, trainer.epochs
+        *(train_reader, transforms, trainer.batch_size),
+        *(trainer.seed, trainer.epochs, progress.epochs, replicas),
     )
-    best = folder / "best.keras"
-    line = callbacks.EpochLine(trainer.epochs, steps)
+    run = callbacks.Run(keeper.best.parent, dataset, size, keeper.tracker, progress.epochs)
+    listed = all_callbacks(cfg, run, keeper, progress)
+    watched = list(listed.values())
+    if trainer.profile:
+        watch = profile.Profile(run.folder / profile.FILE)
+        batches, watched = watch.noting_batches(batches), watch.watching(listed)
+    line = callbacks.EpochLine(trainer.epochs, len(train_reader), trainer.batch_size)
     try:
-        history = model.fit(
+        model.fit(
             batches,
             steps_per_epoch=steps,
+            initial_epoch=progress.epochs,
             epochs=trainer.epochs,
-            validation_data=pipeline.evaluation(readers["valid"], trainer.batch_size),
-            callbacks=[
-                *build_callbacks(cfg, callbacks.Run(folder, dataset, size, tracker)),
-                callbacks.EpochMetrics(tracker),
-                line,
-            ],
+            validation_data=pipeline.evaluation(valid_reader, trainer.batch_size, replicas),
+            callbacks=[*watched, line],
             shuffle=False,
             verbose=0,
         )
-    except KeyboardInterrupt:
-        if not best.exists():
-            callbacks.save_model(model, best)
-        raise
     finally:
         line.close()
-    if not best.exists():
-        log.warning("No callback chose a best epoch: best.keras holds the last one's weights.")
-        callbacks.save_model(model, best)
-    model.set_weights(keras.saving.load_model(best, compile=False).get_weights())
-    return max(history.history["val_dice"])
 
 
-def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> list[keras.callbacks.Callback]:
-    return [config.build(node, run=run) for node in cfg.callbacks.values() if node is not None]
+def all_callbacks(
+    cfg: DictConfig, run: callbacks.Run, keeper: state.Keeper, progress: state.Progress
+) -> dict[str, keras.callbacks.Callback]:
+    """The configured callbacks between those that every training has, by name, in their order."""
+    averaging = cfg.optimizer.get("use_ema", False)
+    named = {
+        **({"averaged weights": callbacks.AveragedWeights()} if averaging else {}),
+        "learning rate": callbacks.LearningRate(),
+        **build_callbacks(cfg, run),
+        "epoch metrics": callbacks.EpochMetrics(run.tracker),
+    }
+    trainer = cfg.trainer
+    keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
+    return {**named, "state": keep_state, "tracking": state.Deliver(run.tracker, keep_state)}
+
+
+def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> dict[str, keras.callbacks.Callback]:
+    """The configured callbacks by name, in their order."""
+    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
+    built = {str(name): config.build(node, run=run) for name, node in nodes.items()}
+    if not isinstance(build_schedule(cfg, run.dataset), float):
+        for name, callback in list(built.items()):
+            if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+                log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
+                del built[name]
+    return built
 
 
 def say_what_is_undefined(dataset: Dataset) -> None:

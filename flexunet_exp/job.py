@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
+import shutil
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config
+from flexunet_exp import config, interrupt, unfinished
 from flexunet_exp.errors import Abort, InputError
 from flexunet_exp.messages import explain
 
@@ -65,38 +73,113 @@ class Outcome:
     number: int = 0  # of the cell in its sweep
 
 
-def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Path], Outcome]) -> float:
+class Home:
+    """Where a job's files go: the folder Hydra made for it, or that of the run it continues."""
+
+    def __init__(self) -> None:
+        self.folder = self.given = Path(HydraConfig.get().runtime.output_dir)
+
+    def move_to(self, folder: Path) -> None:
+        """Goes on in another folder, its log file too; Hydra's own is not left behind empty.
+
+        A cell of a sweep keeps its place among the others, for the table at the end.
+        """
+        if folder == self.given:
+            return
+        self.folder = folder
+        for handler in logging.getLogger().handlers:
+            if (
+                isinstance(handler, logging.FileHandler)
+                and self.given in Path(handler.baseFilename).parents
+            ):
+                name = Path(handler.baseFilename).name
+                handler.close()
+                handler.baseFilename = str(folder / name)
+        if not in_multirun():
+            shutil.rmtree(self.given, ignore_errors=True)
+
+    def folders(self) -> list[Path]:
+        return [path for path in dict.fromkeys((self.folder, self.given)) if path.is_dir()]
+
+
+def in_multirun() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Home], Outcome]) -> float:
     """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
     A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only
     Ctrl-C is, because it means all of them.
     """
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    home = Home()
     started = time.time()
-    if is_taken(folder):
-        error = f"{folder} holds a run already. Nothing was changed in it; choose another folder."
+    if is_taken(home.folder):
+        where = home.folder
+        error = f"{where} holds a run already. Nothing was changed in it; choose another folder."
         log.error("Failed: %s", error)
-        ENDED.append(Outcome("failed", name, folder=str(folder), error=error))
+        ENDED.append(Outcome("failed", name, folder=str(where), error=error))
         return math.nan
     try:
-        outcome = work(cfg, folder)
+        outcome = work(cfg, home)
     except KeyboardInterrupt:
-        write_outcome(folder, Outcome("killed", name, folder=str(folder)), started)
-        log.info("Interrupted: what was trained so far is in %s", folder)
+        write_outcome(home, Outcome("killed", name, folder=str(home.folder)), started)
+        log.info("Interrupted: what was trained so far is in %s", home.folder)
         raise
     except Exception as error:
-        outcome = Outcome("failed", name, folder=str(folder), error=explain(error))
+        outcome = Outcome("failed", name, folder=str(home.folder), error=explain(error))
         log.error("Failed: %s", outcome.error)
         if not isinstance(error, InputError):
-            keep_trace(folder)
-    write_outcome(folder, outcome, started)
+            keep_trace(home.folder)
+    write_outcome(home, outcome, started)
     ENDED.append(outcome)
     return outcome.objective
 
 
+def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:
+    """Runs a job in a new process, for what this one cannot change any more; its objective.
+
+    `task` is a function of a module, which calls `supervised`.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    hydra_node = OmegaConf.create({"hydra": HydraConfig.get()})
+    process = get_context("spawn").Process(target=take_over, args=(task, cfg, hydra_node))
+    process.start()
+    try:
+        process.join()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.join()
+        raise
+    outcome = read_outcome(folder)
+    ENDED.append(outcome)
+    return outcome.objective
+
+
+def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: Any) -> None:
+    """What the new process does: sets up what Hydra would have, and runs the job."""
+    interrupt.listen()
+    Thread(target=end_with, args=(parent_process(),), daemon=True).start()
+    setup_globals()
+    config.register_resolvers()
+    HydraConfig.instance().set_config(hydra_node)
+    configure_log(hydra_node.hydra.job_logging, hydra_node.hydra.verbose)
+    try:
+        task(cfg)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def end_with(process: Any) -> None:
+    """Interrupts this process when the one that started it is gone."""
+    process.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def is_taken(folder: Path) -> bool:
-    """Whether a run was made in this folder before (hydra.run.dir can name any)."""
-    return any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
+    """Whether a run was made in this folder (hydra.run.dir can name any) and is not to go on."""
+    made = any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
+    return made and unfinished.signature_in(folder) is None
 
 
 def exit_status() -> int:
@@ -112,13 +195,14 @@ def keep_trace(folder: Path) -> None:
         log.error("The stack trace could not be kept: %s", error)
 
 
-def write_outcome(folder: Path, outcome: Outcome, started: float) -> None:
+def write_outcome(home: Home, outcome: Outcome, started: float) -> None:
     outcome.minutes = round((time.time() - started) / 60, 3)
     outcome.number = cell_number()
-    try:
-        (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
-    except OSError as error:
-        log.error("The outcome could not be kept: %s", error)
+    for folder in home.folders():
+        try:
+            (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+        except OSError as error:
+            log.error("The outcome could not be kept: %s", error)
 
 
 def cell_number() -> int:

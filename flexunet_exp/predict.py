@@ -24,7 +24,8 @@ def probabilities(
     iterator = iter(images)
     while batch := list(itertools.islice(iterator, batch_size)):
         inputs = np.stack([masks.resize_image(image, size) for image in batch])
-        logits = np.asarray(model.predict_on_batch(inputs), np.float32)
+        # A mirrored model predicts the whole batch once a device, one after the other.
+        logits = np.asarray(model.predict_on_batch(inputs), np.float32)[: len(batch)]
         for image, scores in zip(batch, softmax(logits, axis=-1), strict=True):
             yield resize_probabilities(scores, image.shape[:2])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import job
+from flexunet_exp import job, unfinished
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import Store, Tracker
+from flexunet_exp.tracking import RUN_FOLDER, Store, Tracker
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -71,13 +73,65 @@ def short(key: str, value: str) -> str:
     return f"{initials}={value}"
 
 
+def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> unfinished.Claim:
+    """The run this command is for: the one that began with it and was cut off, or a new one.
+
+    Going on with a run moves the job into its folder, and the tracker to its run in the store.
+    With `trainer.resume=never` it stands as it is, ended as KILLED.
+    """
+    stored = tracker.store.unfinished(signature) if tracker.store else {}
+    for folder in unfinished.search(signature, stored, home.folder):
+        run_id = stored.get(str(folder))
+        if cfg.trainer.resume == "never":
+            abandon(folder, run_id, signature, tracker)
+        elif taken := unfinished.take_up(folder, signature):
+            home.move_to(folder)
+            tracker.run_id = run_id
+            log.info("Going on with the unfinished run in %s", folder)
+            return taken
+    return unfinished.begin(home.folder, signature)
+
+
+def abandon(folder: Path, run_id: str | None, signature: str, tracker: Tracker) -> None:
+    """Ends a run that nothing trains any more; one that is being trained is left alone."""
+    try:
+        taken = unfinished.take_up(folder, signature)
+    except InputError:
+        return
+    if taken and tracker.store and run_id:
+        tracker.store.client.set_terminated(run_id, "KILLED")
+    if taken:
+        taken.end()
+
+
+@contextmanager
+def ended_if_hopeless() -> Iterator[list[unfinished.Claim]]:
+    """Ends the claims it is given when their run is through, or failed as it would fail again.
+
+    After anything else (Ctrl-C, a full disk, a store that is gone) the same command goes on.
+    """
+    claims: list[unfinished.Claim] = []
+    try:
+        yield claims
+    except InputError:
+        for taken in claims:
+            taken.end()
+        raise
+    except BaseException:
+        for taken in claims:
+            taken.release()
+        raise
+    for taken in claims:
+        taken.end()
+
+
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
     """Opens the run in the store with its parameters, tags and data set."""
     overrides = [word for word in task_overrides() if not word.startswith("tracking.")]
     tracker.begin(
         {
             **tags,
-            "run_folder": str(folder),
+            RUN_FOLDER: str(folder),
             "overrides": " ".join(overrides)[:4000],
             "test_digest": dataset.split_digest("test"),
             "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
@@ -117,10 +171,9 @@ def params(cfg: DictConfig) -> dict[str, Any]:
 def mirror(tracker: Tracker, folder: Path) -> None:
     """Copies what the run folder holds at its end into the store."""
     tracker.artifact(folder / "evaluation", "evaluation")
-    for name in ("train_losses", "train_metrics"):
-        for suffix in (".csv", ".png"):
-            if (path := folder / f"{name}{suffix}").exists():
-                tracker.artifact(path, "figures")
+    for pattern in ("train_*.csv", "train_*.png", "profile.csv"):
+        for path in sorted(folder.glob(pattern)):
+            tracker.artifact(path, "figures")
 
 
 def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
@@ -133,7 +186,7 @@ def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
         cfg.objective,
         objective,
     )
-    where = ended.data.tags.get("run_folder", "")
+    where = ended.data.tags.get(RUN_FOLDER, "")
     failed = ended.info.status == "FAILED"
     error = ended.data.tags.get("error", "") if failed else ""
     status = "failed" if failed else "skipped"
@@ -152,7 +205,7 @@ def find(cfg: DictConfig, download_to: Path) -> FinishedRun:
         raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
     found = find_in_store(store, name, cfg.objective)
-    folder = Path(found.data.tags.get("run_folder", ""))
+    folder = Path(found.data.tags.get(RUN_FOLDER, ""))
     if not all((folder / file).is_file() for file in FILES):
         folder = fetch(store, found.info.run_id, download_to)
     return load(folder, found.info.run_id)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from omegaconf import DictConfig
 
-from flexunet_exp.errors import InputError
-
-DETERMINISTIC: list[bool] = []  # filled once this process was made deterministic
+# What a process is fixed to by its first run, because TensorFlow cannot change it: threads, and
+# whether it computes deterministically.
+FIXED: list[tuple[int, bool]] = []
 
 
 def num_threads(trainer: DictConfig) -> int:
@@ -24,25 +25,71 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def prepare(trainer: DictConfig) -> None:
-    """Sets the process up for one run, leaving nothing of an earlier run in it.
+def needs_own_process(trainer: DictConfig) -> bool:
+    """Whether a run of this process has fixed what this one wants otherwise."""
+    return bool(FIXED) and FIXED[0] != fixed_by(trainer)
 
-    Raises InputError when an earlier run in this process used another number of threads, which
-    TensorFlow cannot change once it has started.
-    """
+
+def fixed_by(trainer: DictConfig) -> tuple[int, bool]:
+    return num_threads(trainer), bool(trainer.deterministic)
+
+
+def prepare(trainer: DictConfig) -> None:
+    """Sets the process up for one run, leaving nothing of an earlier run in it."""
+    keep_freed_memory()
     with quiet_start():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    set_threads(tf, num_threads(trainer))
+    if not FIXED:
+        fix(tf, trainer)
+    assert not needs_own_process(trainer), "job.supervised starts a process for such a run"
     keras.backend.clear_session()
     keras.utils.disable_interactive_logging()  # we print our own lines
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     keras.config.set_dtype_policy(trainer.precision)
     keras.utils.set_random_seed(trainer.seed)
-    set_determinism(tf, trainer.deterministic)
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep memory that TensorFlow frees, instead of giving it back each step.
+
+    Activations are freed and wanted again at every step; as new pages they cost a sixth of it
+    (docs/speed.md). Does nothing where the library is not glibc.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        one_arena, no_mmap, keep_top = (-8, 1), (-4, 0), (-1, 2**31 - 1)  # as in malloc.h
+        for option, value in (one_arena, no_mmap, keep_top):
+            libc.mallopt(option, value)
+
+
+def fix(tf, trainer: DictConfig) -> None:
+    threads, deterministic = fixed_by(trainer)
+    # 0 is TensorFlow's own word for all cores.
+    if threads != (tf.config.threading.get_intra_op_parallelism_threads() or available_cores()):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    FIXED.append((threads, deterministic))
+
+
+def strategy(trainer: DictConfig) -> AbstractContextManager:
+    """The scope in which a network is made: over all devices if mirrored, else nothing special.
+
+    `auto` mirrors over the GPUs when there are several. Mirrored without a GPU takes the logical
+    CPU devices, which is how it is tested.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    if trainer.strategy == "auto" and len(gpus) < 2:
+        return nullcontext()
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()
 
 
 @contextmanager
@@ -51,7 +98,7 @@ def quiet_start() -> Iterator[None]:
 
     No setting does: they come before TensorFlow's own logging is up. What fails, raises.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -62,30 +109,3 @@ def quiet_start() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def set_determinism(tf, wanted: bool) -> None:
-    """TensorFlow can be made deterministic in a process, but not let go again."""
-    if wanted:
-        tf.config.experimental.enable_op_determinism()
-        DETERMINISTIC.append(True)
-    elif DETERMINISTIC:
-        raise InputError(
-            "trainer.deterministic=false after a deterministic run in this process: TensorFlow "
-            "cannot go back. Give each value a command of its own."
-        )
-
-
-def set_threads(tf, threads: int) -> None:
-    # 0 is TensorFlow's own word for all cores.
-    current = tf.config.threading.get_intra_op_parallelism_threads() or available_cores()
-    if current == threads:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError as error:
-        raise InputError(
-            f"trainer.threads={threads} differs from an earlier run of this process, and "
-            "TensorFlow cannot change it once started. Give each value a command of its own."
-        ) from error

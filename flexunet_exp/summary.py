@@ -49,8 +49,8 @@ def layer_table(model: keras.Model, input_shape: Sequence[int]) -> pd.DataFrame:
     """A row a layer, in the order of computing, for one image of `input_shape` (H, W, channels).
 
     Columns: `layer`, `output` such as "512x512x16", `kernel` and `dilation` such as "9x9" (empty
-    where a layer has none), `parameters`, `multiply_adds`. Biases, activations and normalisation
-    are not counted as multiply-adds, as is usual.
+    where a layer has none), `parameters`, `multiply_adds`. Biases, activations, normalisation,
+    resampling and products of maps are not counted as multiply-adds, as is usual.
     """
     shapes = output_shapes(model, input_shape)
     rows = [
@@ -146,6 +146,8 @@ def rows_read(layer: keras.layers.Layer, first: Rows, last: Rows) -> tuple[Rows,
     """
     if isinstance(layer, POINTWISE):
         return first, last
+    if isinstance(layer, layers.UpSampling2D):
+        return rows_resampled(layer, first, last)
     if not isinstance(layer, WINDOWED):
         return None
     is_pool = isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D)
@@ -157,6 +159,20 @@ def rows_read(layer: keras.layers.Layer, first: Rows, last: Rows) -> tuple[Rows,
         # Input row i adds to the output rows i * stride - before .. + reach: solved for i.
         return -((reach - before - first) // stride), (last + before) // stride
     return first * stride - before, last * stride - before + reach
+
+
+def rows_resampled(layer: layers.UpSampling2D, first: Rows, last: Rows) -> tuple[Rows, Rows] | None:
+    """The rows of its input between which a layer interpolates the rows `first` .. `last`.
+
+    The centre of row r lies at (r + 1/2) / factor - 1/2 in the input.
+    """
+    factor = layer.size[0]
+    if layer.interpolation == "nearest":
+        return first // factor, last // factor
+    if layer.interpolation != "bilinear":
+        return None
+    span = 2 * factor
+    return (2 * first + 1 - factor) // span, -((factor - 1 - 2 * last) // span)
 
 
 def times(sizes: Sequence[int]) -> str:

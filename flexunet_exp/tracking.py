@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
 STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
+ERROR = "error"  # why a run failed
+RUN_FOLDER = "run_folder"
+MOST_METRICS = 1000  # that MLflow takes at once
 SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 
@@ -96,6 +100,58 @@ class Store:
             self.experiment_id, tags=dict(tags), run_name=name
         ).info.run_id
 
+    def unfinished(self, signature: str) -> dict[str, str]:
+        """The runs that began this work and did not finish it: run folder → newest run's id."""
+        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", "attributes.start_time DESC", 100)
+        cut_off = [run for run in reversed(runs) if run.info.status != "FINISHED"]
+        return {run.data.tags[RUN_FOLDER]: run.info.run_id for run in cut_off}
+
+    def reopen(self, run_id: str) -> None:
+        """Marks a run as running again."""
+        self.client.update_run(run_id, status="RUNNING")
+        if ERROR in self.client.get_run(run_id).data.tags:
+            self.client.delete_tag(run_id, ERROR)
+
+    def log_metrics(self, run_id: str, metrics: list[Any]) -> None:
+        """Metrics (key, value, milliseconds, step); one that is there already is not doubled."""
+        from mlflow.entities import Metric
+
+        for start in range(0, len(metrics), MOST_METRICS):
+            batch = [Metric(*metric) for metric in metrics[start : start + MOST_METRICS]]
+            self.client.log_batch(run_id, metrics=batch)
+
+    def log_images(self, run_id: str, images: list[Any]) -> None:
+        """Images (key, PNG file, milliseconds, step)."""
+        from PIL import Image
+
+        for key, path, timestamp, step in images:
+            with Image.open(path) as picture:
+                self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
+
+    def remove_images(self, run_id: str, images: list[Any]) -> None:
+        """Removes what the store has of these images: sending them again would double them."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        uri = self.client.get_run(run_id).info.artifact_uri
+        repository = get_artifact_repository(uri, self.uri)
+        starts = tuple(
+            f"images/{key.replace('/', '~')}+step+{step}+timestamp+{timestamp}+"
+            for key, _, timestamp, step in images
+        )
+        for file in self.client.list_artifacts(run_id, "images") if starts else ():
+            if file.path.startswith(starts):
+                repository.delete_artifacts(file.path)
+
+    def has_model(self, run_id: str) -> bool:
+        """Whether the run's model is stored whole; half a one, of a killed run, is removed."""
+        wanted = f"source_run_id = '{run_id}'"
+        models = self.client.search_logged_models([self.experiment_id], wanted)
+        whole = [model for model in models if model.status == "READY"]
+        for model in models:
+            if model not in whole:
+                self.client.delete_logged_model(model.model_id)
+        return bool(whole)
+
     def download(self, run_id: str, folder: Path) -> Path:
         """The run's artifacts, below `folder`."""
         import mlflow
@@ -121,13 +177,27 @@ class Store:
         return next(folder.rglob("model.keras"))
 
 
+@dataclass
+class Waiting:
+    """Metrics (key, value, milliseconds, step) and images (key, PNG file, milliseconds, step)."""
+
+    metrics: list[Any] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+
+
 class Tracker:
-    """Where a training run reports; before `begin`, and without a store, it goes nowhere."""
+    """Where a training run reports; before `begin`, and without a store, it goes nowhere.
+
+    Metrics and images wait until `deliver`, each with the time it was made: sent again with the
+    same time after an interruption, the store keeps it once.
+    """
 
     def __init__(self, cfg: DictConfig, name: str):
         self.cfg, self.name = cfg.tracking, name
         self.run_id: str | None = None
         self._store: Store | None = None
+        self.waiting = Waiting()
+        self.sent_before = False  # what waits may have reached the store already
 
     @property
     def store(self) -> Store | None:
@@ -136,13 +206,17 @@ class Tracker:
         return self._store
 
     def begin(self, tags: Mapping[str, str]) -> None:
-        """Creates the run, below its multirun's parent if there is one."""
+        """Creates the run, below its multirun's parent if there is one, or reopens `run_id`."""
         if self.store is None:
             return
         parent = self.cfg.parent_run_id
         nesting = {"mlflow.parentRunId": parent} if parent else {}
-        everywhere = {**SOURCE, "host": socket.gethostname(), **git_tags()}
-        self.run_id = self.store.create_run(self.name, {**everywhere, **nesting, **tags})
+        tags = {**SOURCE, "host": socket.gethostname(), **git_tags(), **nesting, **tags}
+        if self.run_id is None:
+            self.run_id = self.store.create_run(self.name, tags)
+        else:
+            self.store.reopen(self.run_id)
+            self.tag(tags)
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         if self.run_id and self.store:
@@ -153,7 +227,7 @@ class Tracker:
         """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
         if self.run_id is None and self.cfg.parent_run_id:
             self.begin({})
-        self.finish("FAILED", {"error": f"{type(error).__name__}: {error}"[:4000]})
+        self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
 
     def tag(self, tags: Mapping[str, str]) -> None:
         if self.run_id and self.store:
@@ -169,21 +243,37 @@ class Tracker:
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
-        if self.run_id and self.store:
-            from mlflow.entities import Metric
-
-            now = int(time.time() * 1000)
-            entries = [
-                Metric(key, float(value), now, step)
+        if self.run_id:
+            now = milliseconds()
+            self.waiting.metrics += [
+                (key, float(value), now, step)
                 for key, value in metrics.items()
                 if not math.isnan(value)
             ]
-            self.store.client.log_batch(self.run_id, metrics=entries)
 
-    def image(self, key: str, image: np.ndarray, step: int) -> None:
-        """An image (H, W, 3) uint8 of the slider `key`; the only thing written under images/."""
+    def image(self, key: str, path: Path, step: int) -> None:
+        """A PNG file for the slider `key`; the only thing written under images/."""
+        if self.run_id:
+            self.waiting.images.append((key, str(path), milliseconds(), step))
+
+    def undelivered(self) -> dict[str, list]:
+        """What the store has not been sent, as JSON can hold it."""
+        return asdict(self.waiting)
+
+    def take_back(self, undelivered: Mapping[str, list]) -> None:
+        """Has what an interrupted run had still to deliver, or had in part, wait again."""
+        self.waiting = Waiting(**undelivered)
+        self.sent_before = True
+
+    def deliver(self) -> None:
+        """Sends all that waits."""
         if self.run_id and self.store:
-            self.store.client.log_image(self.run_id, image, key=key, step=step)
+            self.store.log_metrics(self.run_id, self.waiting.metrics)
+            if self.sent_before:
+                self.store.remove_images(self.run_id, self.waiting.images)
+            self.store.log_images(self.run_id, self.waiting.images)
+        self.waiting = Waiting()
+        self.sent_before = False
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or a folder with all it holds, below the artifact folder `folder`."""
@@ -210,6 +300,8 @@ class Tracker:
         """The Keras model with signature and input example (1, H, W, 3) uint8."""
         if not (self.run_id and self.store and self.cfg.log_model):
             return
+        if self.store.has_model(self.run_id):
+            return  # sent before an interruption
         import mlflow
         import numpy as np
         from mlflow.models import ModelSignature
@@ -240,12 +332,19 @@ def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
         raise
     except Exception as error:
         try:
+            if isinstance(error, InputError):  # it does not go on: nothing is sent twice
+                tracker.deliver()
             tracker.fail(error)
         except Exception as unreachable:  # the store's trouble must not hide the run's
             log.error("The store could not be told: %s", unreachable)
         raise
     else:
         tracker.finish("FINISHED")
+
+
+def milliseconds() -> int:
+    """Now, as MLflow counts time."""
+    return int(time.time() * 1000)
 
 
 def absolute_uri(uri: str) -> str:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, job, runs, runtime, sweep, validation
+from flexunet_exp import config, job, precision, runs, runtime, sweep, validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking import SIGNATURE, Tracker, tracked
+from flexunet_exp.unfinished import Claim
+
+if TYPE_CHECKING:
+    from flexunet_exp.data.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -31,49 +36,60 @@ def main() -> int:
 
 
 def task(cfg: DictConfig) -> float:
+    if runtime.needs_own_process(cfg.trainer):
+        return job.in_own_process(task, cfg)
     return job.supervised(cfg, runs.run_name(cfg), experiment)
 
 
-def experiment(cfg: DictConfig, folder: Path) -> job.Outcome:
+def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     from flexunet_exp.data import dataset as datasets
 
     name = runs.run_name(cfg)
-    with tracked(cfg, name) as tracker:
+    with runs.ended_if_hopeless() as claims, tracked(cfg, name) as tracker:
         validation.check_settings(cfg)
         validation.check_targets(cfg, ("dataset", "split", "augmentation"))
         dataset = datasets.load(cfg)
         log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
+        precision.resolve(cfg, dataset)
         signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
         if tracker.store and (ended := tracker.store.ended(signature, cfg.rerun)):
             outcome = runs.skip(cfg, ended)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             return outcome
+        claims.append(runs.claim(cfg, signature, home, tracker))
         runtime.prepare(cfg.trainer)
-        validation.check_targets(cfg, ("model", "loss", "optimizer", "callbacks"))
-        OmegaConf.save(OmegaConf.create(config.plain(cfg)), folder / "config.yaml")
-        datasets.write_table(dataset.table, folder / "samples.csv")
-        scores = fit_and_score(cfg, dataset, tracker, folder, signature)
-        say_where(folder, tracker)
+        validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule", "callbacks"))
+        OmegaConf.save(OmegaConf.create(config.plain(cfg)), home.folder / "config.yaml")
+        datasets.write_table(dataset.table, home.folder / "samples.csv")
+        scores = fit_and_score(cfg, dataset, tracker, claims[0], signature)
+        say_where(home.folder, tracker)
     objective = scores.get(cfg.objective, math.nan)
-    return job.Outcome("finished", name, objective, tracker.run_id, str(folder))
+    return job.Outcome("finished", name, objective, tracker.run_id, str(home.folder))
 
 
-def fit_and_score(cfg, dataset, tracker: Tracker, folder: Path, signature: str) -> dict[str, float]:
-    from flexunet_exp import callbacks, evaluation, fitting
+def fit_and_score(
+    cfg: DictConfig, dataset: Dataset, tracker: Tracker, claim: Claim, signature: str
+) -> dict[str, float]:
+    """Trains, scores and stores the run, from wherever it stands."""
+    from flexunet_exp import callbacks, evaluation, fitting, state
 
+    folder = claim.run_folder
     model = fitting.compiled_model(cfg, dataset)
-    description = fitting.describe(model, cfg)
-    (folder / "model.txt").write_text(description)
+    (folder / "model.txt").write_text(fitting.describe(model, cfg))
     runs.begin(tracker, cfg, dataset, folder, {SIGNATURE: signature})
-    best_dice = fitting.fit(model, cfg, dataset, tracker, folder)
-    tracker.metrics({BEST_DICE: best_dice})
-    scores = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
-    tracker.metrics(scores)
+    keeper = state.Keeper(claim.folder, tracker)
+    progress = keeper.read()
+    fitting.fit(model, cfg, dataset, keeper, progress)
+    if progress.figures is None:
+        progress.figures = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
+        tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
+        keeper.write(progress)
+    tracker.deliver()
     runs.mirror(tracker, folder)
     tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
-    require(cfg, best_dice)
-    return scores
+    require(cfg, progress.best_dice)
+    return progress.figures
 
 
 def say_where(folder: Path, tracker: Tracker) -> None:

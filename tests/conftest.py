@@ -6,8 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+import running
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_running():
+    """A test that fails must not leave its training behind."""
+    yield
+    while running.STARTED:
+        running.STARTED.pop().kill()
 
 
 @pytest.fixture(scope="session")

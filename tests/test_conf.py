@@ -11,8 +11,11 @@ from flexunet_exp import config, validation
 
 CONF = config.conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))
-HEAVY = ("dataset", "split", "augmentation", "model", "loss", "optimizer", "callbacks")
-COMMANDS = {"train", "inspect", "evaluate", "ui"}
+HEAVY = (
+    *("dataset", "split", "augmentation", "model", "loss", "optimizer", "schedule"),
+    "callbacks",
+)
+COMMANDS = {"train", "inspect", "evaluate", "cache", "ui"}
 MVTEC_AD = set(
     [
         "bottle",

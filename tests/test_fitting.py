@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flexunet_exp import callbacks, config, fitting, runtime
+from flexunet_exp import callbacks, config, fitting, runtime, state
 from flexunet_exp.data import card, pipeline
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
@@ -23,7 +23,9 @@ def trained(tiny_dataset, tmp_path):
         runtime.prepare(cfg.trainer)
         dataset = datasets.load(cfg)
         model = fitting.compiled_model(cfg, dataset)
-        fitting.fit(model, cfg, dataset, Tracker(cfg, "test"), tmp_path)
+        (tmp_path / "resume").mkdir(exist_ok=True)
+        keeper = state.Keeper(tmp_path / "resume", Tracker(cfg, "test"))
+        fitting.fit(model, cfg, dataset, keeper, keeper.read())
         tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]
         return model, dataset, tables[0].merge(tables[1], on="epoch")
 
@@ -150,5 +152,50 @@ def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
     run = callbacks.Run(tmp_path, dataset, config.image_size(cfg), Tracker(cfg, "test"))
-    names = {type(callback).__name__ for callback in fitting.build_callbacks(cfg, run)}
+    names = {type(callback).__name__ for callback in fitting.build_callbacks(cfg, run).values()}
     assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
+
+
+def test_a_schedule_sets_the_rate_of_every_epoch_and_the_plateau_is_left_out(trained):
+    schedule = ("schedule=cosine", "schedule.warmup_epochs=1", "schedule.final_fraction=0.1")
+    _, _, epochs = trained("trainer.epochs=4", "optimizer.learning_rate=0.01", *schedule)
+    rates = epochs["learning_rate"]
+    # Three steps an epoch: the warm-up is over after the first three of twelve, the last one has a
+    # tenth, and eight steps lead there; an epoch's rate is that of the step to come.
+    turns = np.minimum(np.array([0, 3, 6, 9]) / 8, 1) * np.pi
+    expected = 0.001 + 0.009 * (1 + np.cos(turns)) / 2
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path):
+    """The moving average, worked out step by step beside the training."""
+    cfg = tiny_dataset(
+        "tracking=none", "optimizer.use_ema=true", "optimizer.ema_momentum=0.5", "callbacks=none"
+    )
+    runtime.prepare(cfg.trainer)
+    dataset = datasets.load(cfg)
+    model = fitting.compiled_model(cfg, dataset)
+    weight = model.trainable_variables[0]
+    after_step: list[np.ndarray] = []
+    validated: list[np.ndarray] = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            after_step.append(keras.ops.convert_to_numpy(weight))
+
+        def on_epoch_end(self, epoch, logs=None):
+            validated.append(keras.ops.convert_to_numpy(weight))
+
+    average = callbacks.AveragedWeights()
+    reader = pipeline.SampleReader(dataset, dataset.split("train"), (64, 64))
+    batches, steps = pipeline.training(reader, [], 4, 0, 2)
+    valid = pipeline.SampleReader(dataset, dataset.split("valid"), (64, 64))
+    model.fit(
+        batches, steps_per_epoch=steps, epochs=2, verbose=0, shuffle=False,
+        validation_data=pipeline.evaluation(valid, 4), callbacks=[average, Watch()],
+    )  # fmt: skip
+    expected = after_step[0]
+    for value in after_step[1:]:
+        expected = 0.5 * expected + 0.5 * value
+    np.testing.assert_allclose(validated[-1], expected, rtol=1e-5)
+    assert np.abs(validated[-1] - after_step[-1]).max() > 1e-4

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from flexunet_exp.models.attention_unet import attention_unet
 from flexunet_exp.models.flexunet import flexunet
 from flexunet_exp.summary import describe, layer_table, receptive_field
 
@@ -58,6 +60,16 @@ def test_multiply_adds_by_hand():
     assert cost["encoder0_pool"] == 0
 
 
+def test_multiply_adds_of_a_gate_by_hand():
+    model = attention_unet((16, 32, 3), 2, base_filters=2, num_layers=3)
+    cost = layer_table(model, (16, 32, 3)).set_index("layer")["multiply_adds"]
+    assert cost["gate1_skip"] == (4 * 8) * (2 * 2) * 4 * 4
+    assert cost["gate1_gating"] == (4 * 8) * 8 * 4
+    assert cost["gate1_coefficients"] == (4 * 8) * 4
+    assert cost["decoder1_conv1"] == (8 * 16) * (3 * 3) * (8 + 4) * 4
+    assert not cost[["gate1_resampled", "gate1", "decoder1_up"]].any()
+
+
 def rows_seen(model: keras.Model, height: int, width: int) -> np.ndarray:
     """How many rows from the first to the last input row that changes it each output row sees.
 
@@ -102,6 +114,48 @@ def test_receptive_field_through_strides_and_overlapping_windows(padding):
     model = keras.Model(image, x)
     middle = rows_seen(model, 128, 128)[20:40]
     assert receptive_field(model) == middle.max()
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_receptive_field_through_resampling(interpolation, factor):
+    x = image = keras.Input((None, None, 3), dtype="uint8")
+    for layer in (
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.AveragePooling2D(factor),
+        keras.layers.UpSampling2D(factor, interpolation=interpolation),
+        keras.layers.Conv2D(1, 3, padding="same"),
+        keras.layers.UpSampling2D(factor, interpolation=interpolation),
+    ):
+        x = layer(x)
+    model = keras.Model(image, x)
+    middle = rows_seen(model, 48, 48)[20 * factor : 28 * factor]
+    assert receptive_field(model) == middle.max()
+
+
+def rows_with_gradient(model: keras.Model, height: int, row: int) -> int:
+    """From the first to the last input row that an output row's gradient reaches.
+
+    With positive weights no two gradients cancel. A max pooling passes its gradient to the brighter
+    pixel alone: the upper in a picture that darkens downwards, the lower in one that brightens.
+    """
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.1, 0.3, weight.shape) for weight in model.get_weights()])
+    after_scaling = keras.Model(model.get_layer("scaling").output, model.output)
+    ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    pictures = tf.constant(np.broadcast_to([ramp, ramp[::-1]], (2, height, 8, 3)))
+    with tf.GradientTape() as tape:
+        tape.watch(pictures)
+        output = tf.reduce_sum(after_scaling(pictures)[:, row])
+    reached = np.asarray(tape.gradient(output, pictures)).any(axis=(0, 2, 3)).nonzero()[0]
+    return reached[-1] - reached[0] + 1
+
+
+def test_receptive_field_of_the_attention_unet_counts_what_its_gates_see():
+    height, settings = 96, {"base_filters": 1, "num_layers": 3, "batch_norm": False}
+    model = attention_unet((height, 8, 3), 2, **settings)
+    seen = [rows_with_gradient(model, height, row) for row in range(48, 52)]
+    assert receptive_field(model) == max(seen)
 
 
 def test_receptive_field_of_a_layer_with_unknown_reach_is_unknown():

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,47 +16,10 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
+from running import all_runs, flexunet, start_flexunet, store
 
 from flexunet_exp import scores
 from flexunet_exp.data.masks import read_image
-from flexunet_exp.tracking import Store
-
-STARTED: list[subprocess.Popen] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_left_running():
-    """A test that fails must not leave its training behind."""
-    yield
-    for process in STARTED:
-        process.kill()
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flexunet_exp", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    STARTED.append(process)
-    return process
-
-
-def flexunet(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    process = start(folder, *arguments)
-    output, _ = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, output)
-
-
-def store(folder: Path) -> Store:
-    return Store(f"sqlite:///{folder}/mlruns/mlflow.db", "flexunet")
-
-
-def all_runs(folder: Path) -> list:
-    return store(folder).runs("", "attributes.start_time ASC", limit=100)
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +277,7 @@ def test_a_sweep_over_an_unknown_choice_leaves_nothing_behind(tmp_path, tiny):
 
 def test_ctrl_c_ends_the_whole_sweep(tmp_path, tiny):
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
-    process = start(tmp_path, "train", "-m", *tiny, *endless, "trainer.seed=0,1")
+    process = start_flexunet(tmp_path, "train", "-m", *tiny, *endless, "trainer.seed=0,1")
     wait_for(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/best.keras")))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
@@ -333,7 +295,7 @@ def wait_for(condition, seconds: float = 120) -> None:
 def long_run(folder: Path, tiny: list[str]) -> tuple[subprocess.Popen, Path]:
     """A run of very many epochs, whose first epoch is over."""
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
-    process = start(folder, "train", *tiny, *endless)
+    process = start_flexunet(folder, "train", *tiny, *endless)
     wait_for(lambda: list(folder.glob("outputs/*/*/best.keras")))
     (best,) = folder.glob("outputs/*/*/best.keras")
     return process, best.parent

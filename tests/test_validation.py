@@ -22,7 +22,7 @@ def problems(check, *arguments) -> str:
         ("trainer.epochs=ten", "trainer.epochs=ten"),
         ("trainer.epochs=true", "trainer.epochs=True"),
         ("trainer.batch_size=1.5", "trainer.batch_size=1.5"),
-        ("trainer.precision=half", "float32, mixed_bfloat16 or mixed_float16"),
+        ("trainer.precision=half", "float32, mixed_bfloat16, mixed_float16 or auto"),
         ("model.num_layers=0", "model.num_layers=0 is not a whole number of at least 1"),
         ("model.base_filters=-1", "model.base_filters=-1"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan is not a number above 0"),

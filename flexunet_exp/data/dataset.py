@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Dataset:
     class_names: tuple[str, ...]
     palette: np.ndarray  # (C, 3) uint8 RGB
     layout: Any
+    recipe: dict[str, Any]  # the configuration of `layout`
     table: pd.DataFrame
 
     @property
@@ -36,9 +37,17 @@ class Dataset:
     def split(self, name: str) -> pd.DataFrame:
         return self.table[self.table["split"] == name]
 
-    def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) uint8 RGB and class mask (H, W) uint8 of a row, at their own size."""
-        return masks.read_image(Path(sample.image)), self.layout.read_mask(sample)
+    def read(
+        self, sample: Any, size: tuple[int, int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Image (H, W, 3) uint8 RGB and class mask (H, W) uint8 of a row.
+
+        At their own size, or resized to `size` (height, width).
+        """
+        image, mask = masks.read_image(Path(sample.image)), self.layout.read_mask(sample)
+        if size is None:
+            return image, mask
+        return masks.resize_image(image, size), masks.resize_mask(mask, size)
 
     @cached_property
     def digest(self) -> str:
@@ -51,7 +60,8 @@ class Dataset:
     @cached_property
     def pixels(self) -> np.ndarray:
         """Pixels of each class in each row of the table, (N, C) int64."""
-        return card.class_pixels(self.table, self.layout.read_mask, self.num_classes)
+        known = getattr(self.layout, "pixels", None)  # what its scan has counted, if it did
+        return card.class_pixels(self.table, self.layout.read_mask, self.num_classes, known)
 
     def split_pixels(self, name: str) -> np.ndarray:
         """Pixels of each class over a split, (C,) int64."""
@@ -84,7 +94,7 @@ def load(cfg: DictConfig) -> Dataset:
     table = dataset.layout.scan(Path(cfg.dataset.path).expanduser().absolute())
     splitter = config.plain(cfg.split)
     split = config.locate(splitter.pop("_target_"))
-    dataset = from_table(cfg, split(splits.with_merged_copies(table), **splitter))
+    dataset = replace(dataset, table=split(splits.with_merged_copies(table), **splitter))
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
 
@@ -97,6 +107,7 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
         class_names=tuple(entry["name"] for entry in classes),
         palette=np.array([entry["color"] for entry in classes], np.uint8),
         layout=config.build(cfg.dataset.layout),
+        recipe=config.plain(cfg.dataset.layout),
         table=table,
     )
 

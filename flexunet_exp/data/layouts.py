@@ -1,7 +1,9 @@
 """From a folder of pictures to the sample table, checked: one class a folder layout.
 
 A layout offers `scan(folder)`, the sample table, and `read_mask(sample)`, the index mask of one of
-its rows. Pictures and masks are paired by relative path and stem, never by position.
+its rows, which the row's mask file and label and the layout's arguments alone decide. It can keep
+in `pixels` what `scan` has counted: picture → pixels of each class. Pictures and masks are paired
+by relative path and stem, never by position.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.card import count_pixels
 from flexunet_exp.data.scanning import (
     IMAGE_SUFFIXES,
     Pair,
@@ -51,6 +54,7 @@ class MVTec:
     def __init__(self, classes: Sequence[Mapping], good: str = "test"):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = _known_good(good)
+        self.pixels: dict[str, np.ndarray] = {}
 
     def scan(self, folder: str | Path) -> pd.DataFrame:
         """The sample table of `folder`, split "" throughout; InputError with every problem."""
@@ -77,7 +81,8 @@ class MVTec:
 
     def _shape_and_area(self, row: Mapping) -> tuple[tuple[int, ...], int]:
         mask = self.read_mask(row)
-        return mask.shape, int(np.count_nonzero(mask))
+        self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
+        return mask.shape, int(pixels[1:].sum())
 
     def _defects(self, folder: Path, problems: list[str]) -> list[Pair]:
         found = folder_names(folder / "test") | folder_names(folder / "ground_truth")
@@ -130,6 +135,7 @@ class ImageMask:
         self.good = _known_good(good)
         masks.check_rule(off_palette)
         self.rule, self.limit = off_palette, off_palette_limit
+        self.pixels: dict[str, np.ndarray] = {}
 
     def scan(self, folder: str | Path) -> pd.DataFrame:
         """The sample table of `folder`, split by folder; InputError with every problem."""
@@ -139,7 +145,7 @@ class ImageMask:
         splits = ("train", "valid", "test")
         pairs = [pair for split in splits for pair in self._pairs(folder, split, problems)]
         table = sample_table(pairs, problems)
-        found = each(table["mask"], self._inspect, problems)
+        found = each(table.to_dict("records"), self._inspect, problems)
         compare_sizes(table, [facts and facts[0] for facts in found], problems)
         refuse(problems)
         table["label"] = [facts[1] for facts in found if facts]
@@ -165,11 +171,11 @@ class ImageMask:
             for stem, image, mask in matched(images, truths, expected, problems)
         ]
 
-    def _inspect(self, path: str) -> tuple[tuple[int, ...], str, int]:
-        """Shape, label and number of off-palette pixels of a mask."""
-        mask, odd = masks.read_colour_mask(path, self.palette, self.rule, self.limit)
-        defect_pixels = np.bincount(mask.ravel(), minlength=256)[1 : len(self.names)]
-        label = self.names[1 + defect_pixels.argmax()] if defect_pixels.any() else GOOD
+    def _inspect(self, row: Mapping) -> tuple[tuple[int, ...], str, int]:
+        """Shape, label and number of off-palette pixels of a row's mask."""
+        mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
+        self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
+        label = self.names[1 + pixels[1:].argmax()] if pixels[1:].any() else GOOD
         return mask.shape, label, odd
 
 

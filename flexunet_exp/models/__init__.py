@@ -1,1 +1,2 @@
-"""Architectures: one self-contained file each, a function that returns a `keras.Model`."""
+"""Architectures, a function that returns a keras.Model each, and the blocks and argument checks
+they share."""

@@ -15,7 +15,7 @@ from flexunet_exp import config
 from flexunet_exp.errors import InputError, did_you_mean
 
 Check = Callable[[Any], bool]
-TARGET_SECTIONS = ("model", "loss", "optimizer", "callbacks", "augmentation", "split")
+TARGET_SECTIONS = ("model", "loss", "optimizer", "schedule", "callbacks", "augmentation", "split")
 MISSING = object()
 MAX_CLASSES = 255  # index 255 means ignore
 
@@ -80,6 +80,7 @@ def is_list(value: Any) -> bool:
 COUNT = "a whole number of at least 1"
 RULES = (
     Rule("data_root", is_text, "a folder", "data_root=data"),
+    Rule("cache_dir", is_text, "a folder", "cache_dir=cache", optional=True),
     Rule("rerun", one_of("failed", "all", "none"), "failed, all or none", "rerun=failed"),
     Rule("require", or_null(is_number), "null or a number", "require=null"),
     Rule("dataset.name", is_text, "a name", "dataset=zipper"),
@@ -96,17 +97,39 @@ RULES = (
         "dataset.image_size=256",
     ),
     Rule("dataset.good", one_of("none", "test", "all"), "none, test or all", "dataset.good=test"),
-    Rule("dataset.cache", one_of("none", "memory"), "none or memory", "dataset.cache=memory"),
+    Rule(
+        "dataset.cache",
+        one_of("none", "memory", "disk"),
+        "none, memory or disk",
+        "dataset.cache=memory",
+    ),
     Rule("dataset.strict", is_flag, "true or false", "dataset.strict=false"),
     Rule("trainer.epochs", at_least(1), COUNT, "trainer.epochs=60"),
     Rule("trainer.batch_size", at_least(1), COUNT, "trainer.batch_size=4"),
     Rule("trainer.seed", at_least(0), "a whole number of at least 0", "trainer.seed=0"),
     Rule(
         "trainer.precision",
-        one_of("float32", "mixed_bfloat16", "mixed_float16"),
-        "float32, mixed_bfloat16 or mixed_float16",
+        one_of("float32", "mixed_bfloat16", "mixed_float16", "auto"),
+        "float32, mixed_bfloat16, mixed_float16 or auto",
         "trainer.precision=float32",
     ),
+    # Optional, so that runs made before there were these can be evaluated.
+    Rule(
+        "trainer.strategy",
+        one_of("auto", "mirrored"),
+        "auto or mirrored",
+        "trainer.strategy=auto",
+        optional=True,
+    ),
+    Rule("trainer.save_every", at_least(1), COUNT, "trainer.save_every=1", optional=True),
+    Rule(
+        "trainer.resume",
+        one_of("auto", "never"),
+        "auto or never",
+        "trainer.resume=auto",
+        optional=True,
+    ),
+    Rule("trainer.profile", is_flag, "true or false", "trainer.profile=false", optional=True),
     Rule("trainer.threads", or_null(at_least(1)), f"null or {COUNT}", "trainer.threads=2"),
     Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
     Rule("tracking.uri", or_null(is_text), "null or an address", "tracking=local"),
@@ -120,13 +143,20 @@ RULES = (
         is_positive,
         "a number above 0",
         "optimizer.learning_rate=1e-3",
-        optional=True,
     ),
     Rule(
         "optimizer.clipvalue",
         or_null(is_positive),
         "null or a number above 0",
         "optimizer.clipvalue=0.5",
+        optional=True,
+    ),
+    Rule("optimizer.use_ema", is_flag, "true or false", "optimizer.use_ema=true", optional=True),
+    Rule(
+        "optimizer.ema_momentum",
+        is_fraction,
+        "a number between 0 and 1",
+        "optimizer.ema_momentum=0.99",
         optional=True,
     ),
     Rule("split.n", at_least(3), "a whole number of at least 3", "split.n=5", optional=True),

@@ -15,7 +15,12 @@ from flexunet_exp import config
 from flexunet_exp.errors import InputError, did_you_mean
 
 # What the program itself passes to a target; a configuration need not (and cannot) give it.
-FROM_PROGRAM = {"input_shape", "num_classes", "run", "table"}
+FROM_PROGRAM = {
+    "model": {"input_shape", "num_classes"},
+    "callbacks": {"run"},
+    "split": {"table"},
+    "schedule": {"learning_rate", "steps_per_epoch", "epochs"},
+}
 
 
 def is_kind(section: str, target: Any) -> bool:
@@ -29,10 +34,10 @@ def is_kind(section: str, target: Any) -> bool:
             "callbacks": keras.callbacks.Callback,
         }[section]
         return inspect.isclass(target) and issubclass(target, base)
-    if section == "model":
-        return {"input_shape", "num_classes"} <= set(inspect.signature(target).parameters)
-    if section == "split":
-        return "table" in inspect.signature(target).parameters
+    if section in ("model", "split"):
+        return FROM_PROGRAM[section] <= set(inspect.signature(target).parameters)
+    if section == "schedule":
+        return "learning_rate" in inspect.signature(target).parameters
     method = {"dataset": "scan", "augmentation": "__call__"}[section]
     return inspect.isclass(target) and hasattr(target, method)
 
@@ -75,13 +80,15 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
     if not is_kind(section, target):
         return [f"{key}: _target_ {node['_target_']} is nothing that {section} can use."]
     accepted, required = named_arguments(target)
+    from_program = FROM_PROGRAM.get(section, set())
+    accepted = [name for name in accepted if name not in from_program]
     given = set(node) - {"_target_"}
     problems = [
         f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
         f"There are: {', '.join(accepted)}"
         for name in sorted(given - set(accepted))
     ]
-    lacking = sorted(required - given - FROM_PROGRAM)
+    lacking = sorted(required - given - from_program)
     problems += [f"{key}.{name} is missing; {node['_target_']} needs it." for name in lacking]
     return problems
 
@@ -106,4 +113,4 @@ def named_arguments(target: Callable) -> tuple[list[str], set[str]]:
             required = {p.name for p in named if p.default is p.empty and p.name != "self"}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return [name for name in accepted if name not in FROM_PROGRAM], required - {"self"}
+    return accepted, required - {"self"}

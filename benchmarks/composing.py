@@ -1,0 +1,14 @@
+"""The train command's configuration, composed without running it."""
+
+from __future__ import annotations
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+
+from flexunet_exp import config
+
+
+def compose(*overrides: str):
+    config.register_resolvers()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        return hydra_compose("train", list(overrides))

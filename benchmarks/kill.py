@@ -1,0 +1,169 @@
+"""python benchmarks/kill.py: twenty SIGKILLs over ten runs, at random moments of their life.
+
+Every run is started again by the same command until it ends, and then compared with one that was
+never killed: weights, curves, scores, predictions and what the store holds must be equal, nothing
+missing or doubled, no run left RUNNING. Writes docs/kill.md; exits 1 if a run differs.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from running import all_runs, same_weights  # noqa: E402
+from test_resume import SETTINGS, contents, images, metrics, the_run_folder  # noqa: E402
+
+RUNS, KILLS_A_RUN, SEED = 10, 2, 20261122
+TINY = (
+    *("dataset=grid", "dataset/layout=synthetic", "dataset.image_size=64"),
+    *("dataset.layout.images_per_class=4", "dataset.layout.good_images=4"),
+    *(
+        "dataset.layout.size=64",
+        "model.base_filters=4",
+        "model.base_kernel=3",
+        "model.num_layers=3",
+    ),
+)
+
+
+@dataclass
+class Killed:
+    """A run, when it was killed and where it stood, and whether it ended as the other did."""
+
+    folder: Path
+    moments: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+def command(data: Path) -> list[str]:
+    words = [*TINY, *SETTINGS, "trainer.epochs=6", f"data_root={data}"]
+    return [sys.executable, "-m", "flexunet_exp", "train", *words]
+
+
+def start(folder: Path, data: Path) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    log = (folder / "printed.txt").open("a")
+    return subprocess.Popen(command(data), cwd=folder, stdout=log, stderr=log)
+
+
+def where(folder: Path) -> str:
+    """What a run was doing, as its folder tells."""
+    found = list(folder.glob("outputs/*/*"))
+    if not found or not (found[-1] / "resume").is_dir():
+        return "starting"
+    run = found[-1]
+    if list(run.rglob(".*.npy")):
+        return "writing its state"
+    if list(run.rglob(".*.keras")):
+        return "writing a checkpoint"
+    losses = run / "train_losses.csv"
+    epochs = len(losses.read_text().splitlines()) - 1 if losses.exists() else 0
+    if (run / "evaluation" / "test" / "scores.json").exists():
+        return "storing scores, files and model"
+    if (run / "evaluation").exists():
+        return "evaluating"
+    return f"epoch {epochs + 1}" if epochs < 6 else "after the last epoch"
+
+
+def wait_until_read(process: subprocess.Popen, folder: Path) -> None:
+    """Waits until a run has read its data, which is when its own life begins."""
+    said = (folder / "printed.txt").read_text().count("Data:")
+    while process.poll() is None and (folder / "printed.txt").read_text().count("Data:") == said:
+        time.sleep(0.02)
+
+
+def kill_twice(folder: Path, data: Path, seconds: float, draw: random.Random) -> Killed:
+    """Kills a run of so many seconds, starts it again, kills it again, and lets it end.
+
+    One that ends before its second death begins anew, in a folder of its own.
+    """
+    killed = Killed(folder)
+    while len(killed.moments) < KILLS_A_RUN:
+        process = start(killed.folder, data)
+        wait_until_read(process, killed.folder)
+        wait = draw.uniform(0, seconds)
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            killed.moments.append(f"{wait:.1f} s: {where(killed.folder)}")
+            process.kill()
+            process.wait()
+        else:
+            killed = Killed(killed.folder.with_name(f"{killed.folder.name}x"))
+    process = start(killed.folder, data)
+    if process.wait():
+        killed.differences.append(f"exit {process.returncode}")
+    return killed
+
+
+def differences(ours: Path, theirs: Path) -> list[str]:
+    """In what two finished runs differ."""
+    runs = all_runs(ours)
+    checks = {
+        "a run left RUNNING": all(run.info.status == "FINISHED" for run in runs),
+        "more than one run": len(runs) == 1 and len(list(ours.glob("outputs/*/*"))) == 1,
+    }
+    if all(checks.values()):
+        mine, other = the_run_folder(ours), the_run_folder(theirs)
+        checks |= {
+            "weights": same_weights(mine, other),
+            "files": contents(mine) == contents(other),
+            "metrics in the store": metrics(ours) == metrics(theirs),
+            "images in the store": images(ours) == images(theirs),
+        }
+    return [name for name, equal in checks.items() if not equal]
+
+
+def table(killed: list[Killed]) -> str:
+    lines = [
+        "| run | killed so long after reading its data, doing | ended as if never killed |",
+        "|---|---|---|",
+    ]
+    for number, run in enumerate(killed, start=1):
+        verdict = "yes" if not run.differences else f"NO: {', '.join(run.differences)}"
+        lines.append(f"| {number} | {'; '.join(run.moments)} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    draw = random.Random(SEED)
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        whole = home / "whole"
+        process = start(whole, home / "data")
+        wait_until_read(process, whole)
+        started = time.perf_counter()
+        if process.wait():
+            print((whole / "printed.txt").read_text())
+            return 1
+        seconds = time.perf_counter() - started
+        killed = []
+        for number in range(RUNS):
+            run = kill_twice(home / f"run{number}", home / "data", seconds, draw)
+            run.differences += differences(run.folder, whole)
+            print(f"run {number + 1}: {run.moments} {run.differences or 'equal'}", flush=True)
+            killed.append(run)
+    (ROOT / "docs" / "kill.md").write_text(
+        "# Killed and continued\n\n"
+        f"Written by `python benchmarks/kill.py` (Python {platform.python_version()}, "
+        f"{platform.system()}): {RUNS * KILLS_A_RUN} SIGKILLs over {RUNS} deterministic runs of "
+        f"six tiny epochs ({seconds:.0f} s from reading the data to the end when left alone), each "
+        "then started again by the same command. *Ended as if never killed*: weights, curves, "
+        "pictures, scores and predictions are equal bit for bit to those of a run that was left "
+        "alone, the store has every metric and image once, and no run is left RUNNING.\n\n"
+        + table(killed)
+    )
+    return int(any(run.differences for run in killed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""python benchmarks/through.py WORDS…: seconds a training sample of a composed experiment, bare
+(train_on_batch on one batch) and through the whole pipeline (fit), alternating; a line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from composing import compose  # noqa: E402
+
+from flexunet_exp import config, runtime  # noqa: E402
+from flexunet_exp.data import dataset as datasets  # noqa: E402
+
+ROUNDS, STEPS = 4, 6
+
+
+def main() -> None:
+    cfg = compose(*sys.argv[1:])
+    runtime.prepare(cfg.trainer)
+    from flexunet_exp import fitting
+    from flexunet_exp.data import pipeline
+
+    dataset = datasets.load(cfg)
+    model = fitting.compiled_model(cfg, dataset)
+    reader = pipeline.SampleReader(dataset, dataset.split("train"), config.image_size(cfg))
+    transforms = [config.build(node) for node in cfg.augmentation.transforms]
+    batch_size = cfg.trainer.batch_size
+    batches, _ = pipeline.training(reader, transforms, batch_size, 0, 100)
+    images, masks = next(iter(batches))
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            model.train_on_batch(images, masks)
+
+    def through() -> None:
+        model.fit(batches, steps_per_epoch=STEPS, epochs=1, shuffle=False, verbose=0)
+
+    took: dict = {"bare": [], "pipeline": []}
+    for _ in range(ROUNDS + 1):
+        for name, action in (("bare", bare), ("pipeline", through)):
+            started = time.perf_counter()
+            action()
+            took[name].append((time.perf_counter() - started) / STEPS / batch_size)
+    print(json.dumps({name: median(times[1:]) for name, times in took.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""flexunet cache: what the disk cache of decoded pictures holds, and its removal."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp import config, job
+from flexunet_exp.errors import InputError
+from flexunet_exp.validation.settings import is_text
+
+log = logging.getLogger(__name__)
+
+SECONDS_A_DAY = 24 * 60 * 60
+
+
+def main() -> None:
+    """The command."""
+    job.run_app("cache", task)
+
+
+def task(cfg: DictConfig) -> None:
+    from flexunet_exp.data import cache_entry
+
+    if not is_text(cfg.cache_dir):
+        raise InputError(f"cache_dir={cfg.cache_dir} names no folder. Try cache_dir=cache")
+    folder = config.cache_dir(cfg)
+    days = days_unused(cfg.prune)
+    if days is not None:
+        prune(folder, days)
+    show(folder, cache_entry.entries(folder))
+
+
+def days_unused(prune: Any) -> float | None:
+    """From how many days without use on entries go; None where none does."""
+    if prune is None or prune == "all":
+        return None if prune is None else -math.inf
+    if isinstance(prune, bool) or not isinstance(prune, int | float) or not prune >= 0:
+        raise InputError(
+            f"prune={prune} is neither all nor a number of days. To remove what no run has used "
+            "for 30 days: flexunet cache prune=30"
+        )
+    return prune
+
+
+def prune(folder: Path, days: float) -> None:
+    """Removes what was not used for so long, and whatever is no complete entry."""
+    from flexunet_exp.data import cache_entry
+
+    for path in cache_entry.entries(folder):
+        unused = (time.time() - cache_entry.last_use(path)) / SECONDS_A_DAY
+        if unused >= days or cache_entry.state(path) != cache_entry.COMPLETE:
+            remove(path)
+    cache_entry.remove_locks(folder)
+
+
+def remove(path: Path) -> None:
+    from flexunet_exp.data import cache_entry, cache_lock
+
+    megabytes = cache_entry.size_on_disk(path) / 1e6
+    try:
+        with cache_lock.locked(path, wait=False):
+            cache_entry.discard(path)
+    except BlockingIOError:
+        log.info("Kept %s: it is being built.", path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
+    else:
+        log.info("Removed %s (%.1f MB)", path, megabytes)
+
+
+def show(folder: Path, paths: list[Path]) -> None:
+    """A row an entry."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not paths:
+        log.info("There are no decoded pictures in %s", folder)
+        return
+    log.info("Disk cache in %s", folder)
+    table = Table(box=box.SIMPLE)
+    for column in ("data set", "size", "pictures", "MB", "last used", "state", "entry"):
+        table.add_column(column, justify="right" if column in ("pictures", "MB") else "left")
+    for path in paths:
+        table.add_row(*cells(path))
+    Console().print(table)
+
+
+def cells(path: Path) -> list[str]:
+    from rich.markup import escape
+
+    from flexunet_exp.data import cache_entry
+
+    info = cache_entry.read_info(path)
+    return [
+        escape(str(info.get("dataset", "?"))),
+        escape(str(info.get("size", "?"))),
+        escape(str(info.get("number", "?"))),
+        f"{cache_entry.size_on_disk(path) / 1e6:.1f}",
+        time.strftime("%Y-%m-%d", time.localtime(cache_entry.last_use(path))),
+        cache_entry.state(path),
+        path.name[:8],
+    ]

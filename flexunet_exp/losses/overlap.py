@@ -1,0 +1,158 @@
+"""Losses of overlap: of each class, soft counts over all valid pixels of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from flexunet_exp.losses.arguments import (
+    background_problem,
+    negative_problem,
+    positive_problem,
+    require,
+    weights_problem,
+)
+from flexunet_exp.losses.base import ClassMeanLoss, class_totals
+
+# Below this a focal term is a straight line to 0: the slope of a root at 0 is infinite.
+SMALLEST_CURVED = 1e-6
+
+
+class OverlapLoss(ClassMeanLoss):
+    """A mean of terms that depend on three soft counts of each class, with `smooth` among them."""
+
+    def __init__(
+        self,
+        name: str,
+        class_weights: Sequence[float] | None,
+        smooth: float,
+        include_background: bool,
+    ):
+        super().__init__(name, class_weights, include_background)
+        self.smooth = smooth
+
+    def terms(self, truth: Any, chances: Any) -> Any:
+        hits = class_totals(truth * chances)
+        return self.term(hits, class_totals(truth), class_totals(chances))
+
+    def term(self, hits: Any, true: Any, predicted: Any) -> Any:
+        """sum(y p), sum(y) and sum(p) of each class, all (C,), to its term."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "smooth": self.smooth}
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+class Dice(OverlapLoss):
+    """1 - the mean soft Dice of the classes that the batch's truth shows; 0 if it shows none.
+
+    Of a class (2 sum(y p) + smooth) / (sum(y) + sum(p) + smooth), y the one-hot truth and p the
+    softmax, summed over all valid pixels of the batch: Milletari et al., "V-Net" (2016),
+    arXiv:1606.04797, without their squares. `class_weights` weight the mean over classes, in which
+    background takes part only with `include_background`. A class with a term has a true pixel, so
+    `smooth` is 0: nothing can divide by zero, while 1 would credit a missed pixel with a Dice of
+    0.5. Raises InputError for a negative `smooth`, and for weights as CrossEntropy does.
+    """
+
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        smooth: float = 0.0,
+        include_background: bool = False,
+    ):
+        require(
+            weights_problem(class_weights),
+            negative_problem("smooth", smooth),
+            background_problem(include_background),
+        )
+        super().__init__("dice", class_weights, smooth, include_background)
+
+    def term(self, hits: Any, true: Any, predicted: Any) -> Any:
+        return 1 - ops.divide_no_nan(2 * hits + self.smooth, true + predicted + self.smooth)
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+class Tversky(OverlapLoss):
+    """1 - the mean Tversky index TP / (TP + alpha FP + beta FN) of the classes the truth shows.
+
+    TP = sum(y p), FP = sum((1 - y) p), FN = sum(y (1 - p)), `smooth` added above and below:
+    Salehi et al. (2017), arXiv:1706.05721, whose best weights 0.3 and 0.7 are the defaults (a
+    missed pixel costs more than an invented one). 0.5 and 0.5 give Dice, 1 and 1 the soft IoU. Mean
+    and other arguments as in Dice. Raises InputError for negative `alpha`, `beta` or `smooth`, for
+    `alpha` and `beta` both 0, and for weights as CrossEntropy does.
+    """
+
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        smooth: float = 0.0,
+        include_background: bool = False,
+    ):
+        require(*tversky_problems(class_weights, alpha, beta, smooth, include_background))
+        super().__init__("tversky", class_weights, smooth, include_background)
+        self.alpha = alpha
+        self.beta = beta
+
+    def term(self, hits: Any, true: Any, predicted: Any) -> Any:
+        errors = self.alpha * (predicted - hits) + self.beta * (true - hits)
+        return 1 - ops.divide_no_nan(hits + self.smooth, hits + errors + self.smooth)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+class FocalTversky(Tversky):
+    """The mean of (1 - Tversky index)^(1 / gamma) of the classes that the batch's truth shows.
+
+    Abraham & Khan (2019), arXiv:1810.07842, with their `gamma` (above 0) of 4/3, thus the exponent
+    0.75; code that calls the exponent itself gamma means the reciprocal. Their alpha weights the
+    missed pixels; here, as in Tversky, it weights the invented ones. With `gamma` above 1 the slope
+    grows as a class gets good; below 1e-6 a term goes straight to 0, so the slope stays finite.
+    Raises InputError for a `gamma` that is not above 0, and as Tversky does.
+    """
+
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        gamma: float = 4 / 3,
+        smooth: float = 0.0,
+        include_background: bool = False,
+    ):
+        require(
+            *tversky_problems(class_weights, alpha, beta, smooth, include_background),
+            positive_problem("gamma", gamma, example=1.33),
+        )
+        super().__init__(class_weights, alpha, beta, smooth, include_background)
+        self.name = "focal_tversky"
+        self.gamma = gamma
+
+    def term(self, hits: Any, true: Any, predicted: Any) -> Any:
+        distance = super().term(hits, true, predicted)
+        return distance * ops.maximum(distance, SMALLEST_CURVED) ** (1 / self.gamma - 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gamma": self.gamma}
+
+
+def tversky_problems(
+    class_weights: Any, alpha: Any, beta: Any, smooth: Any, include_background: Any
+) -> list[str | None]:
+    problems = [
+        weights_problem(class_weights),
+        negative_problem("alpha", alpha, example=0.3),
+        negative_problem("beta", beta, example=0.7),
+        negative_problem("smooth", smooth),
+        background_problem(include_background),
+    ]
+    if alpha == beta == 0:
+        problems.append("loss.alpha and loss.beta are both 0: no error costs. Try loss.beta=0.7")
+    return problems

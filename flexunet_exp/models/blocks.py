@@ -1,0 +1,66 @@
+"""Parts that the U-Nets share: the scaled input, the contracting path, the pair of convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+# Scale and offset that turn raw pixels, 0..255, into the network's input.
+INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
+
+# Epochs of a small data set have few steps: with Keras's 0.99 the running statistics would lag a
+# hundred steps behind the weights, and validation would judge another network than the trained one.
+NORM_MOMENTUM = 0.9
+
+
+def scaled_image(channels: int, input_scaling: str) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The model's input (B, H, W, channels) uint8 0..255 of any H and W, and the same scaled."""
+    image = keras.Input((None, None, channels), dtype="uint8", name="image")
+    scale, offset = INPUT_SCALINGS[input_scaling]
+    # In float32, because a bfloat16 product would lose grey levels.
+    return image, layers.Rescaling(scale, offset, dtype="float32", name="scaling")(image)
+
+
+def encoder(
+    x: keras.KerasTensor, stage: Callable[..., keras.KerasTensor], num_layers: int
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+    """Runs `stage(x, name, level)` at each level, halving in between: the bridge and the skips.
+
+    The skips are the outputs of levels 0 .. num_layers - 2, finest first.
+    """
+    skips = []
+    for level in range(num_layers - 1):
+        x = stage(x, f"encoder{level}", level)
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"encoder{level}_pool")(x)
+    return stage(x, "bridge", num_layers - 1), skips
+
+
+def double_conv(
+    x: keras.KerasTensor,
+    name: str,
+    filters: int,
+    kernel_size: int,
+    dilation: int,
+    dropout_rate: float,
+    batch_norm: bool,
+    activation: str,
+) -> keras.KerasTensor:
+    """Two convolutions with activation, each with batch norm if asked, and dropout in between."""
+    for index in (1, 2):
+        x = layers.Conv2D(
+            filters,
+            kernel_size,
+            dilation_rate=dilation,
+            padding="same",
+            activation=activation,
+            kernel_initializer="he_normal",
+            name=f"{name}_conv{index}",
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
+        if index == 1 and dropout_rate > 0:
+            x = layers.Dropout(dropout_rate, name=f"{name}_dropout")(x)
+    return x

@@ -1,0 +1,67 @@
+"""Real commands in real folders, and what they leave there and in the store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from flexunet_exp.tracking import Store
+
+STARTED: list[subprocess.Popen] = []  # conftest.py kills what is left of them
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen:
+    """Starts `python command …` in a folder, which is made if need be."""
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    STARTED.append(process)
+    return process
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    """Runs `python command …` to its end; both outputs are in `stdout`."""
+    process = start(folder, *command)
+    output, _ = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+
+def start_flexunet(folder: Path, *words: str) -> subprocess.Popen:
+    return start(folder, "-m", "flexunet_exp", *words)
+
+
+def flexunet(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return run(folder, "-m", "flexunet_exp", *words)
+
+
+def train(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return flexunet(folder, "train", *words)
+
+
+def store(folder: Path) -> Store:
+    return Store(f"sqlite:///{folder}/mlruns/mlflow.db", "flexunet")
+
+
+def all_runs(folder: Path) -> list:
+    return store(folder).runs("", "attributes.start_time ASC", limit=100)
+
+
+def weights(run_folder: Path) -> list[np.ndarray]:
+    import keras
+
+    return keras.saving.load_model(run_folder / "best.keras", compile=False).get_weights()
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    """Whether two run folders hold the same network, bit by bit."""
+    return all(map(np.array_equal, weights(first), weights(second)))

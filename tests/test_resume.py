@@ -1,0 +1,108 @@
+"""Runs killed at fixed points and started again by the same command: as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from running import all_runs, run, same_weights, store, train
+
+KILL_AT = Path(__file__).with_name("kill_at.py")
+
+# All that keeps a state of its own: dropout, batch norm, Adam, averaged weights, a learning rate
+# that falls, patience, augmentation.
+SETTINGS = (
+    "trainer.deterministic=true",
+    "trainer.epochs=4",
+    "model.dropout_rate=0.1",
+    "model.batch_norm=true",
+    "optimizer.use_ema=true",
+    "monitor=val_loss",
+    "optimizer.learning_rate=0.5",
+    "callbacks.reduce_lr.patience=1",
+    "callbacks.epoch_images.num_images=2",
+)
+
+
+def the_run_folder(folder: Path) -> Path:
+    (found,) = folder.glob("outputs/*/*")
+    return found
+
+
+def the_run(folder: Path):
+    (found,) = all_runs(folder)
+    return found
+
+
+def metrics(folder: Path) -> Counter:
+    """How often the store has each (metric, step, value)."""
+    client, info = store(folder).client, the_run(folder)
+    histories = (client.get_metric_history(info.info.run_id, key) for key in info.data.metrics)
+    return Counter((m.key, m.step, m.value) for history in histories for m in history)
+
+
+def images(folder: Path) -> Counter:
+    """How often the store has a file for each (slider, step)."""
+    files = store(folder).client.list_artifacts(the_run(folder).info.run_id, "images")
+    return Counter("+".join(file.path.split("+")[:3]) for file in files)
+
+
+def contents(run_folder: Path) -> dict[str, bytes]:
+    """Every file that is the run's result, but for those that hold times of day."""
+    timed = {"train.log", "result.json", "best.keras"}
+    files = (path for path in run_folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(run_folder)): path.read_bytes()
+        for path in files
+        if path.name not in timed and ".hydra" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def command(tiny) -> list[str]:
+    return [*tiny, *SETTINGS]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, command) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    done = train(folder, *command)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("function", "nth"),
+    [
+        pytest.param("flexunet_exp.callbacks:NanGuard.on_train_batch_end", 8, id="in an epoch"),
+        pytest.param("numpy:save", 200, id="half-way through writing its state"),
+        pytest.param("mlflow:MlflowClient.log_image", 6, id="half-way through telling the store"),
+        pytest.param("flexunet_exp.panels:contact_sheet", 2, id="half-way through its evaluation"),
+    ],
+)
+def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, command, uninterrupted, function, nth):
+    killed = run(tmp_path, str(KILL_AT), function, str(nth), "train", *command)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    assert (the_run_folder(tmp_path) / "resume" / "run.json").is_file()
+
+    done = train(tmp_path, *command)
+    assert done.returncode == 0, done.stdout
+    assert "Going on with the unfinished run" in done.stdout
+
+    ours, theirs = the_run_folder(tmp_path), the_run_folder(uninterrupted)
+    assert same_weights(ours, theirs)
+    assert contents(ours) == contents(theirs)
+    assert json.loads((ours / "result.json").read_text())["status"] == "finished"
+    assert the_run(tmp_path).info.status == "FINISHED"
+    assert metrics(tmp_path) == metrics(uninterrupted)
+    assert images(tmp_path) == images(uninterrupted)
+
+
+def test_the_learning_rate_fell_in_these_runs(uninterrupted):
+    """Else they would not show that the plateau's state is kept."""
+    lines = (the_run_folder(uninterrupted) / "train_metrics.csv").read_text().splitlines()
+    column = lines[0].split(",").index("learning_rate")
+    assert len({line.split(",")[column] for line in lines[1:]}) > 1
