@@ -24,7 +24,7 @@ from flexunet_exp import interrupt, panels, plots, predict
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Hopeless
 from flexunet_exp.files import whole_or_nothing
 from flexunet_exp.tracking import STOPPED, Tracker
 
@@ -52,7 +52,7 @@ class NanGuard(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
-            raise InputError(
+            raise Hopeless(
                 f"The training loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}. Try "
                 "a smaller optimizer.learning_rate, optimizer.clipvalue=0.5, or "
                 "model.input_scaling=unit."
@@ -161,9 +161,11 @@ class StopFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.path.exists():
             log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
-            self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
+            self.tracker.tag_later({STOPPED: f"STOP file after epoch {epoch + 1}"})
             self.model.stop_training = True
-            self.path.unlink()
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        self.path.unlink(missing_ok=True)
 
 
 class AveragedWeights(keras.callbacks.Callback):

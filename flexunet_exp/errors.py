@@ -14,6 +14,10 @@ class InputError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class Hopeless(InputError):
+    """A run's failure that would come again at the same place: it is not to be continued."""
+
+
 class Abort(BaseException):
     """Carries an error out of a Hydra callback, where every Exception is only warned of."""
 

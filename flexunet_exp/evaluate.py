@@ -8,6 +8,7 @@ import math
 from omegaconf import DictConfig
 
 from flexunet_exp import job, runs, runtime, validation
+from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,11 @@ def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
     log.info("Run: %s", run.folder)
     validation.check_settings(run.cfg)
     validation.check_targets(run.cfg, ("dataset",))
+    if runtime.needs_own_process(run.cfg.trainer):
+        raise InputError(
+            "This run has other threads or determinism than the one before it in this process, "
+            "which TensorFlow cannot change. Evaluate them one at a time."
+        )
     runtime.prepare(run.cfg.trainer)
     import keras
 

@@ -6,12 +6,12 @@ import json
 import logging
 import math
 import os
-import shutil
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -78,43 +78,66 @@ class Home:
 
     def __init__(self) -> None:
         self.folder = self.given = Path(HydraConfig.get().runtime.output_dir)
+        self.is_ours = True  # not the folder of another run, in which nothing may be written
 
     def move_to(self, folder: Path) -> None:
-        """Goes on in another folder, its log file too; Hydra's own is not left behind empty.
+        """Goes on in another folder, its log file too.
 
-        A cell of a sweep keeps its place among the others, for the table at the end.
+        What Hydra just made is removed, and nothing else: hydra.run.dir can name any folder. A cell
+        of a sweep keeps its place among the others, for the table at the end.
         """
         if folder == self.given:
             return
-        self.folder = folder
+        self.folder, self.is_ours = folder, True
         for handler in logging.getLogger().handlers:
-            if (
-                isinstance(handler, logging.FileHandler)
-                and self.given in Path(handler.baseFilename).parents
-            ):
-                name = Path(handler.baseFilename).name
-                handler.close()
-                handler.baseFilename = str(folder / name)
+            if isinstance(handler, logging.FileHandler):
+                self.move_log(handler)
         if not in_multirun():
-            shutil.rmtree(self.given, ignore_errors=True)
+            self.remove_given()
+
+    def remove_given(self) -> None:
+        if subdir := HydraConfig.get().output_subdir:
+            for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
+                (self.given / subdir / name).unlink(missing_ok=True)
+        for folder in (self.given / (subdir or ""), self.given):
+            with suppress(OSError):  # there is something else in it
+                folder.rmdir()
+
+    def move_log(self, handler: logging.FileHandler) -> None:
+        path = Path(handler.baseFilename)
+        if path.parent != self.given:
+            return
+        handler.close()
+        handler.baseFilename = str(self.folder / path.name)
+        if not in_multirun() and not (self.given / RESULT).exists():
+            path.unlink(missing_ok=True)
 
     def folders(self) -> list[Path]:
-        return [path for path in dict.fromkeys((self.folder, self.given)) if path.is_dir()]
+        """Those that are to say how the job ended."""
+        if not self.is_ours:
+            return []
+        return list(dict.fromkeys([self.folder, self.given] if in_multirun() else [self.folder]))
 
 
 def in_multirun() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Home], Outcome]) -> float:
+def supervised(
+    cfg: DictConfig,
+    name: str,
+    work: Callable[[DictConfig, Home], Outcome],
+    goes_on: bool = False,
+) -> float:
     """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
     A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only
-    Ctrl-C is, because it means all of them.
+    Ctrl-C is, because it means all of them. Work that `goes_on` may be given the folder of an
+    unfinished run.
     """
     home = Home()
     started = time.time()
-    if is_taken(home.folder):
+    if holds_run(home.folder) or (not goes_on and unfinished.is_marked(home.folder)):
         where = home.folder
         error = f"{where} holds a run already. Nothing was changed in it; choose another folder."
         log.error("Failed: %s", error)
@@ -124,12 +147,14 @@ def supervised(cfg: DictConfig, name: str, work: Callable[[DictConfig, Home], Ou
         outcome = work(cfg, home)
     except KeyboardInterrupt:
         write_outcome(home, Outcome("killed", name, folder=str(home.folder)), started)
-        log.info("Interrupted: what was trained so far is in %s", home.folder)
+        log.info("Interrupted: what was made so far is in %s", home.folder)
+        if goes_on:
+            log.info("The same command goes on from there.")
         raise
     except Exception as error:
         outcome = Outcome("failed", name, folder=str(home.folder), error=explain(error))
         log.error("Failed: %s", outcome.error)
-        if not isinstance(error, InputError):
+        if home.is_ours and not isinstance(error, InputError):
             keep_trace(home.folder)
     write_outcome(home, outcome, started)
     ENDED.append(outcome)
@@ -148,6 +173,7 @@ def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
     try:
         process.join()
     except KeyboardInterrupt:
+        process.join(5)  # on a terminal it was interrupted too
         process.terminate()
         process.join()
         raise
@@ -176,10 +202,10 @@ def end_with(process: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def is_taken(folder: Path) -> bool:
-    """Whether a run was made in this folder (hydra.run.dir can name any) and is not to go on."""
+def holds_run(folder: Path) -> bool:
+    """Whether a run was made in this folder (hydra.run.dir can name any) and is not unfinished."""
     made = any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
-    return made and unfinished.signature_in(folder) is None
+    return made and not unfinished.is_marked(folder)
 
 
 def exit_status() -> int:

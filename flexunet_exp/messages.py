@@ -39,9 +39,13 @@ def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200]
 
 
+FULL = (
+    "Free some space and give the same command again, which goes on with what it began; or write "
+    "elsewhere with trainer.resume=never hydra.run.dir=FOLDER."
+)
 DISK_ADVICE = {
-    errno.ENOSPC: "Free some space, or write elsewhere with hydra.run.dir=FOLDER.",
-    errno.EDQUOT: "Free some space, or write elsewhere with hydra.run.dir=FOLDER.",
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
     errno.EACCES: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
     errno.EPERM: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
     errno.EROFS: "Write elsewhere with hydra.run.dir=FOLDER.",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp import config, files, runtime
+from flexunet_exp import config, files, runtime, validation
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -35,16 +35,16 @@ def resolve(cfg: DictConfig, dataset: Dataset) -> None:
     """Puts the measured precision in the place of `auto`."""
     if cfg.trainer.precision != "auto":
         return
-    remembered = memory(cfg, dataset)
-    if remembered.is_file():
-        seconds = json.loads(remembered.read_text())["seconds_a_step"]
-    else:
-        log.info(
-            "trainer.precision=auto: timing %s, once on this machine …", " and ".join(CANDIDATES)
-        )
+    path = memory(cfg, dataset)
+    seconds = remembered(path)
+    if seconds is None:
+        trial = cfg.copy()
+        trial.trainer.precision = CANDIDATES[0]
+        runtime.prepare(trial.trainer)  # before anything imports Keras
+        validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule"))
+        log.info("trainer.precision=auto: timing %s, once …", " and ".join(CANDIDATES))
         seconds = {name: seconds_a_step(cfg, dataset, name) for name in CANDIDATES}
-        remembered.parent.mkdir(parents=True, exist_ok=True)
-        files.replace_file(remembered, json.dumps({"seconds_a_step": seconds}).encode())
+        remember(path, seconds)
     cfg.trainer.precision = faster(seconds)
     shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
     log.info("Precision: %s (a training step: %s)", cfg.trainer.precision, shown)
@@ -56,12 +56,34 @@ def faster(seconds: dict[str, float]) -> str:
     return "mixed_bfloat16" if ratio < WORTH_IT else "float32"
 
 
+def remembered(path: Path) -> dict[str, float] | None:
+    """What was measured before; None where nothing was, or it cannot be read."""
+    try:
+        seconds = json.loads(path.read_text())["seconds_a_step"]
+        return {name: float(seconds[name]) for name in CANDIDATES}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(path: Path, seconds: dict[str, float]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.replace_file(path, json.dumps({"seconds_a_step": seconds}).encode())
+    except OSError as error:
+        log.warning(
+            "%s cannot be written (%s): the next run times again. Name another folder with "
+            "cache_dir=FOLDER.",
+            path,
+            error.strerror,
+        )
+
+
 def memory(cfg: DictConfig, dataset: Dataset) -> Path:
     """The file that remembers what was measured for this network, step and machine."""
     parts = [
         *(config.plain(cfg[name]) for name in ("model", "loss", "optimizer")),
         *(config.image_size(cfg), cfg.trainer.batch_size, dataset.num_classes),
-        *(runtime.num_threads(cfg.trainer), cfg.trainer.deterministic),
+        *(runtime.num_threads(cfg.trainer), cfg.trainer.deterministic, cfg.trainer.strategy),
         *(processor(), version("tensorflow"), version("keras")),
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

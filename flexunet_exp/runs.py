@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import job, unfinished
+from flexunet_exp import job
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking import RUN_FOLDER, Store, Tracker
 
@@ -71,58 +69,6 @@ def short(key: str, value: str) -> str:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
     return f"{initials}={value}"
-
-
-def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> unfinished.Claim:
-    """The run this command is for: the one that began with it and was cut off, or a new one.
-
-    Going on with a run moves the job into its folder, and the tracker to its run in the store.
-    With `trainer.resume=never` it stands as it is, ended as KILLED.
-    """
-    stored = tracker.store.unfinished(signature) if tracker.store else {}
-    for folder in unfinished.search(signature, stored, home.folder):
-        run_id = stored.get(str(folder))
-        if cfg.trainer.resume == "never":
-            abandon(folder, run_id, signature, tracker)
-        elif taken := unfinished.take_up(folder, signature):
-            home.move_to(folder)
-            tracker.run_id = run_id
-            log.info("Going on with the unfinished run in %s", folder)
-            return taken
-    return unfinished.begin(home.folder, signature)
-
-
-def abandon(folder: Path, run_id: str | None, signature: str, tracker: Tracker) -> None:
-    """Ends a run that nothing trains any more; one that is being trained is left alone."""
-    try:
-        taken = unfinished.take_up(folder, signature)
-    except InputError:
-        return
-    if taken and tracker.store and run_id:
-        tracker.store.client.set_terminated(run_id, "KILLED")
-    if taken:
-        taken.end()
-
-
-@contextmanager
-def ended_if_hopeless() -> Iterator[list[unfinished.Claim]]:
-    """Ends the claims it is given when their run is through, or failed as it would fail again.
-
-    After anything else (Ctrl-C, a full disk, a store that is gone) the same command goes on.
-    """
-    claims: list[unfinished.Claim] = []
-    try:
-        yield claims
-    except InputError:
-        for taken in claims:
-            taken.end()
-        raise
-    except BaseException:
-        for taken in claims:
-            taken.release()
-        raise
-    for taken in claims:
-        taken.end()
 
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:

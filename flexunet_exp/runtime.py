@@ -44,7 +44,7 @@ def prepare(trainer: DictConfig) -> None:
         tf.config.list_physical_devices()
     if not FIXED:
         fix(tf, trainer)
-    assert not needs_own_process(trainer), "job.supervised starts a process for such a run"
+    assert not needs_own_process(trainer), "train.task starts a process for such a run"
     keras.backend.clear_session()
     keras.utils.disable_interactive_logging()  # we print our own lines
     for name in ("absl", "tensorflow"):

@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -21,13 +21,15 @@ import keras
 import numpy as np
 
 from flexunet_exp.callbacks import save_model
+from flexunet_exp.errors import Hopeless
 from flexunet_exp.files import whole_or_nothing
 from flexunet_exp.tracking import Tracker
+from flexunet_exp.unfinished import STATE
 
 log = logging.getLogger(__name__)
 
-FILE = "state.npy"
-OF_KERAS = ("params", "_model")  # set by fit on every callback
+# Set by fit on every callback; and the sign that Keras itself turns when it first needs it.
+OF_KERAS = ("params", "_model", "min_delta")
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Progress:
     figures: dict[str, float] | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: dict[str, Any] = field(default_factory=dict)
-    undelivered: dict[str, list] = field(default_factory=dict)
+    undelivered: dict[str, Any] = field(default_factory=dict)
+    arrays: int = 0  # that follow in the file
 
 
 class Keeper:
@@ -60,28 +63,33 @@ class Keeper:
 
     def progress(self) -> Progress:
         try:
-            with open(self.folder / FILE, "rb") as file:
-                return Progress(**read_json(file))
+            with open(self.folder / STATE, "rb") as file:
+                progress = Progress(**read_json(file))
+                for _ in range(progress.arrays):
+                    np.load(file, allow_pickle=False)
+                return progress
         except FileNotFoundError:
             return Progress()
-        except (OSError, ValueError, TypeError) as error:
-            log.warning("The run's state cannot be read, it starts anew: %s", error)
-            return Progress()
+        except (EOFError, ValueError, TypeError) as error:
+            raise Hopeless(
+                f"{self.folder / STATE} is damaged ({error}), so this run cannot go on. The same "
+                "command now begins a new one."
+            ) from error
 
     def kept_best(self, progress: Progress) -> Path:
         return self.folder / f"best_{progress.epochs}.keras"
 
-    def write(self, progress: Progress, variables: Iterator[np.ndarray] | tuple = ()) -> None:
+    def write(self, progress: Progress, variables: Sequence[Any] = ()) -> None:
         """Replaces the state in one step; what the store is owed is in it.
 
         Deliver that only now: nothing must be sent that a resumed run would send anew.
         """
-        progress.undelivered = self.tracker.undelivered()
+        progress.undelivered, progress.arrays = self.tracker.undelivered(), len(variables)
         name_twice(self.best, self.kept_best(progress))
-        with whole_or_nothing(self.folder / FILE) as part, open(part, "wb") as file:
+        with whole_or_nothing(self.folder / STATE) as part, open(part, "wb") as file:
             write_json(file, asdict(progress))
-            for value in variables:
-                np.save(file, value, allow_pickle=False)
+            for variable in variables:
+                np.save(file, keras.ops.convert_to_numpy(variable), allow_pickle=False)
         for path in self.folder.glob("best_*.keras"):
             if path != self.kept_best(progress):
                 path.unlink()
@@ -94,7 +102,7 @@ class Keeper:
 
     def restore(self, model: keras.Model) -> None:
         """Gives the network and its optimizer the values they had."""
-        with open(self.folder / FILE, "rb") as file:
+        with open(self.folder / STATE, "rb") as file:
             read_json(file)
             for variable in variables_of(model):
                 variable.assign(np.load(file, allow_pickle=False))
@@ -139,8 +147,7 @@ class KeepState(keras.callbacks.Callback):
         elif self.kept:
             progress.callbacks = {name: self.changes(name) for name in self.others}
             progress.generators = generators()
-            variables = (keras.ops.convert_to_numpy(value) for value in variables_of(self.model))
-            self.keeper.write(progress, variables)
+            self.keeper.write(progress, variables_of(self.model))
 
     def changes(self, name: str) -> dict[str, Any]:
         """What a callback remembers: its attributes that are no longer what they were at first."""

@@ -42,7 +42,8 @@ class SweepCallback(Callback):
         overrides = list(config.hydra.overrides.task)
         if outcomes_in(self.folder):
             raise InputError(
-                f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir."
+                f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
+                "finished or begun there is found and not trained again."
             )
         self.parent_run_id = (
             self.open_parent(overrides, config.rerun) if self.tracking.uri else None

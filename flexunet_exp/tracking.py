@@ -24,7 +24,7 @@ from urllib.parse import urlparse
 from omegaconf import DictConfig
 
 from flexunet_exp.config import PACKAGE
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Hopeless, InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,11 +100,21 @@ class Store:
             self.experiment_id, tags=dict(tags), run_name=name
         ).info.run_id
 
-    def unfinished(self, signature: str) -> dict[str, str]:
-        """The runs that began this work and did not finish it: run folder → newest run's id."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", "attributes.start_time DESC", 100)
-        cut_off = [run for run in reversed(runs) if run.info.status != "FINISHED"]
-        return {run.data.tags[RUN_FOLDER]: run.info.run_id for run in cut_off}
+    def begun(self, signature: str) -> dict[str, tuple[str, str]]:
+        """The runs that began this work: run folder → newest run's id and status."""
+        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", "attributes.start_time DESC", 1000)
+        return {
+            run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
+            for run in reversed(runs)
+        }
+
+    def has_run(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id).info.lifecycle_stage == "active"
+        except MlflowException:
+            return False
 
     def reopen(self, run_id: str) -> None:
         """Marks a run as running again."""
@@ -125,6 +135,9 @@ class Store:
         from PIL import Image
 
         for key, path, timestamp, step in images:
+            if not Path(path).is_file():  # an interrupted run's folder was moved
+                log.warning("%s is gone, it will be missing in the store.", path)
+                continue
             with Image.open(path) as picture:
                 self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
 
@@ -179,9 +192,10 @@ class Store:
 
 @dataclass
 class Waiting:
-    """Metrics (key, value, milliseconds, step) and images (key, PNG file, milliseconds, step)."""
+    """Metrics (key, value, milliseconds, step), images (key, PNG, milliseconds, step) and tags."""
 
     metrics: list[Any] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
     images: list[Any] = field(default_factory=list)
 
 
@@ -238,7 +252,12 @@ class Tracker:
         if self.run_id and self.store:
             from mlflow.entities import Param
 
-            entries = [Param(key, str(value)[:500]) for key, value in params.items()]
+            known = self.store.client.get_run(self.run_id).data.params
+            entries = [
+                Param(key, str(value)[:500])
+                for key, value in params.items()
+                if key not in known  # a run that goes on may be given another save_every
+            ]
             self.store.client.log_batch(self.run_id, params=entries)
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
@@ -256,11 +275,15 @@ class Tracker:
         if self.run_id:
             self.waiting.images.append((key, str(path), milliseconds(), step))
 
-    def undelivered(self) -> dict[str, list]:
+    def tag_later(self, tags: Mapping[str, str]) -> None:
+        """Tags that wait as metrics do."""
+        self.waiting.tags |= tags
+
+    def undelivered(self) -> dict[str, Any]:
         """What the store has not been sent, as JSON can hold it."""
         return asdict(self.waiting)
 
-    def take_back(self, undelivered: Mapping[str, list]) -> None:
+    def take_back(self, undelivered: Mapping[str, Any]) -> None:
         """Has what an interrupted run had still to deliver, or had in part, wait again."""
         self.waiting = Waiting(**undelivered)
         self.sent_before = True
@@ -272,6 +295,7 @@ class Tracker:
             if self.sent_before:
                 self.store.remove_images(self.run_id, self.waiting.images)
             self.store.log_images(self.run_id, self.waiting.images)
+            self.tag(self.waiting.tags)
         self.waiting = Waiting()
         self.sent_before = False
 
@@ -328,11 +352,14 @@ def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
     try:
         yield tracker
     except KeyboardInterrupt:
-        tracker.finish("KILLED")
+        try:
+            tracker.finish("KILLED")
+        except Exception as unreachable:
+            log.error("The store could not be told: %s", unreachable)
         raise
     except Exception as error:
         try:
-            if isinstance(error, InputError):  # it does not go on: nothing is sent twice
+            if isinstance(error, Hopeless):  # it does not go on: nothing is sent twice
                 tracker.deliver()
             tracker.fail(error)
         except Exception as unreachable:  # the store's trouble must not hide the run's

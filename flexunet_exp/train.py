@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, job, precision, runs, runtime, sweep, validation
-from flexunet_exp.errors import InputError
+from flexunet_exp import config, job, precision, resuming, runs, runtime, sweep, validation
+from flexunet_exp.errors import Hopeless
 from flexunet_exp.tracking import SIGNATURE, Tracker, tracked
 from flexunet_exp.unfinished import Claim
 
@@ -38,7 +38,7 @@ def main() -> int:
 def task(cfg: DictConfig) -> float:
     if runtime.needs_own_process(cfg.trainer):
         return job.in_own_process(task, cfg)
-    return job.supervised(cfg, runs.run_name(cfg), experiment)
+    return job.supervised(cfg, runs.run_name(cfg), experiment, goes_on=True)
 
 
 def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
@@ -46,7 +46,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
     from flexunet_exp.data import dataset as datasets
 
     name = runs.run_name(cfg)
-    with runs.ended_if_hopeless() as claims, tracked(cfg, name) as tracker:
+    with resuming.ended_if_hopeless() as claims, tracked(cfg, name) as tracker:
         validation.check_settings(cfg)
         validation.check_targets(cfg, ("dataset", "split", "augmentation"))
         dataset = datasets.load(cfg)
@@ -57,7 +57,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
             outcome = runs.skip(cfg, ended)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             return outcome
-        claims.append(runs.claim(cfg, signature, home, tracker))
+        claims.append(resuming.claim(cfg, signature, home, tracker))
         runtime.prepare(cfg.trainer)
         validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule", "callbacks"))
         OmegaConf.save(OmegaConf.create(config.plain(cfg)), home.folder / "config.yaml")
@@ -78,6 +78,7 @@ def fit_and_score(
     model = fitting.compiled_model(cfg, dataset)
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
     runs.begin(tracker, cfg, dataset, folder, {SIGNATURE: signature})
+    claim.note_run(tracker.run_id)
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
     fitting.fit(model, cfg, dataset, keeper, progress)
@@ -105,7 +106,7 @@ def say_where(folder: Path, tracker: Tracker) -> None:
 def require(cfg: DictConfig, reached: float) -> None:
     """Fails a run whose best val_dice, at training size, does not exceed `require`."""
     if cfg.require is not None and not reached > cfg.require:
-        raise InputError(
+        raise Hopeless(
             f"val_dice reached {reached:.4f} and must exceed {cfg.require}: if the network "
             "cannot even memorise these pictures, look at model, loss, learning rate and masks."
         )

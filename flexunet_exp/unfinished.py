@@ -8,31 +8,44 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flexunet_exp import files
 from flexunet_exp.errors import InputError
 
-log = logging.getLogger(__name__)
-
 FOLDER = "resume"
 MARK = "run.json"
+STATE = "state.npy"
 # Where runs lie unless hydra.run.dir or hydra.sweep.dir say otherwise; the store knows those too.
 DEFAULT_PLACES = ("outputs/*/*", "outputs/multirun/*/*/*")
+
+
+class Busy(InputError):
+    """Another process trains this run at this moment."""
 
 
 class Claim:
     """A process's hold on an unfinished run: while it lives no other one can take the run up."""
 
-    def __init__(self, run_folder: Path, lock: IO[str]):
+    def __init__(self, run_folder: Path, lock: IO[str], run_id: str | None = None):
         self.run_folder, self.folder, self.lock = run_folder, run_folder / FOLDER, lock
+        self.run_id = run_id  # in the store
+        self.signature = signature_in(run_folder)
+
+    @property
+    def has_state(self) -> bool:
+        return (self.folder / STATE).exists()
+
+    def note_run(self, run_id: str | None) -> None:
+        """Keeps in the mark which run of the store this is, wherever the folder is moved."""
+        write_mark(self.run_folder, {"signature": self.signature, "run_id": run_id})
 
     def end(self) -> None:
         """Nothing is left to go on with: the state is removed, the run stands as it is."""
+        (self.folder / MARK).unlink(missing_ok=True)  # first: from here on nobody takes it up
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
 
@@ -51,26 +64,33 @@ def begin(run_folder: Path, signature: str) -> Claim:
     (run_folder / FOLDER).mkdir(parents=True, exist_ok=True)
     lock = locked(run_folder)
     if lock is None:
-        raise InputError(f"{run_folder} is being trained by another process. Choose another.")
-    files.replace_file(run_folder / FOLDER / MARK, json.dumps({"signature": signature}).encode())
+        raise Busy(f"{run_folder} is being trained by another process. Choose another folder.")
+    write_mark(run_folder, {"signature": signature, "run_id": None})
     return Claim(run_folder, lock)
 
 
 def take_up(run_folder: Path, signature: str) -> Claim | None:
     """The claim on the unfinished run in this folder, or None if it holds none of this signature.
 
-    Raises InputError when another process is training it at this moment.
+    Raises Busy when another process is training it at this moment.
     """
     if signature_in(run_folder) != signature:
         return None
-    lock = locked(run_folder)
+    try:
+        lock = locked(run_folder)
+    except OSError:  # it has just ended, or is not ours to write in
+        return None
     if lock is None:
-        raise InputError(
+        raise Busy(
             f"This very run is being trained by another process at this moment, in {run_folder}. "
             "To train it a second time beside it: trainer.resume=never"
         )
+    mark = read_mark(run_folder)
+    if mark.get("signature") != signature:  # it ended while we waited for its lock
+        lock.close()
+        return None
     files.remove_parts(run_folder)
-    return Claim(run_folder, lock)
+    return Claim(run_folder, lock, mark.get("run_id"))
 
 
 def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
@@ -79,16 +99,31 @@ def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
     `known` are run folders that the store names; `here` is this job's own folder.
     """
     near = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{FOLDER}"))
-    folders = [here, *map(Path, known), *(path.parent for path in near)]
-    return [path for path in dict.fromkeys(folders) if signature_in(path) == signature]
+    folders = [here, *map(Path, filter(None, known)), *(path.parent for path in near)]
+    found = dict.fromkeys(path.absolute() for path in folders)
+    return [path for path in found if signature_in(path) == signature]
+
+
+def is_marked(run_folder: Path) -> bool:
+    """Whether a run in this folder is unfinished."""
+    return signature_in(run_folder) is not None
 
 
 def signature_in(run_folder: Path) -> str | None:
     """The signature of the unfinished run in a folder; None where there is none."""
+    return read_mark(run_folder).get("signature")
+
+
+def read_mark(run_folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((run_folder / FOLDER / MARK).read_text())["signature"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        mark = json.loads((run_folder / FOLDER / MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return mark if isinstance(mark, dict) else {}
+
+
+def write_mark(run_folder: Path, mark: dict[str, Any]) -> None:
+    files.replace_file(run_folder / FOLDER / MARK, json.dumps(mark).encode())
 
 
 def locked(run_folder: Path) -> IO[str] | None:

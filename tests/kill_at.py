@@ -1,7 +1,6 @@
 """Runs a flexunet command that kills itself: `python kill_at.py module:function NTH train …`.
 
-SIGKILL comes in the middle of the NTH call of the function: for one that writes a file, when part
-of it is written; for any other, before it does anything.
+SIGKILL comes when the function is called for the NTH time, before it does anything.
 """
 
 from __future__ import annotations

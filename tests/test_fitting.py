@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import keras
 import numpy as np
 import pandas as pd
@@ -199,3 +201,26 @@ def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path)
         expected = 0.5 * expected + 0.5 * value
     np.testing.assert_allclose(validated[-1], expected, rtol=1e-5)
     assert np.abs(validated[-1] - after_step[-1]).max() > 1e-4
+
+
+def test_the_profile_says_where_the_time_goes(trained, tmp_path):
+    trained("trainer.profile=true", "trainer.epochs=3")
+    table = pd.read_csv(tmp_path / "profile.csv").set_index("phase")
+    phases = {"input", "training step", "validation", "curves", "best checkpoint", "state"}
+    assert phases <= set(table.index) and (table["seconds"] >= 0).all()
+    assert table["seconds"].drop("all").sum() == pytest.approx(table.loc["all", "seconds"])
+    assert table.loc["training step", "seconds"] > 0 and table.loc["all", "share"] == 1
+
+
+def test_a_slow_reader_is_seen_as_input(trained, tmp_path, monkeypatch):
+    read = pipeline.SampleReader.read
+
+    def slow(self, index):
+        time.sleep(0.05)
+        return read(self, index)
+
+    monkeypatch.setattr(pipeline.SampleReader, "read", slow)
+    trained("trainer.profile=true", "trainer.epochs=3", "trainer.batch_size=1")
+    table = pd.read_csv(tmp_path / "profile.csv").set_index("phase")
+    # Eleven pictures one at a time, two of them read ahead: 0.45 s, of which the steps hide some.
+    assert table.loc["input", "seconds"] > 0.15

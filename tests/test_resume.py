@@ -23,6 +23,7 @@ SETTINGS = (
     "monitor=val_loss",
     "optimizer.learning_rate=0.5",
     "callbacks.reduce_lr.patience=1",
+    "+callbacks.reduce_lr.min_delta=100",
     "callbacks.epoch_images.num_images=2",
 )
 
@@ -75,21 +76,34 @@ def uninterrupted(tmp_path_factory, command) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("function", "nth"),
+    ("function", "nth", "words"),
     [
-        pytest.param("flexunet_exp.callbacks:NanGuard.on_train_batch_end", 8, id="in an epoch"),
-        pytest.param("numpy:save", 200, id="half-way through writing its state"),
-        pytest.param("mlflow:MlflowClient.log_image", 6, id="half-way through telling the store"),
-        pytest.param("flexunet_exp.panels:contact_sheet", 2, id="half-way through its evaluation"),
+        pytest.param("numpy:save", 500, [], id="half-way through writing its third state"),
+        pytest.param(
+            "mlflow:MlflowClient.log_image",
+            4,
+            ["trainer.save_every=2"],
+            id="half-way through telling the store of two epochs",
+        ),
+        pytest.param(
+            "flexunet_exp.panels:contact_sheet", 2, [], id="half-way through its evaluation"
+        ),
     ],
 )
-def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, command, uninterrupted, function, nth):
-    killed = run(tmp_path, str(KILL_AT), function, str(nth), "train", *command)
+def test_a_killed_run_ends_as_if_it_had_not_been(
+    tmp_path, command, uninterrupted, function, nth, words
+):
+    killed = run(tmp_path, str(KILL_AT), function, str(nth), "train", *command, *words)
     assert killed.returncode == -signal.SIGKILL, killed.stdout
-    assert (the_run_folder(tmp_path) / "resume" / "run.json").is_file()
+    assert (the_run_folder(tmp_path) / "resume" / "state.npy").is_file()
 
-    done = train(tmp_path, *command)
+    # Hydra's folder for the second command is one with something in it, which must stay.
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "notes.txt").touch()
+    done = train(tmp_path, *command, *words, f"hydra.run.dir={given}")
     assert done.returncode == 0, done.stdout
+    assert [path.name for path in given.iterdir()] == ["notes.txt"]
     assert "Going on with the unfinished run" in done.stdout
 
     ours, theirs = the_run_folder(tmp_path), the_run_folder(uninterrupted)
@@ -99,6 +113,24 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, command, uninterrupte
     assert the_run(tmp_path).info.status == "FINISHED"
     assert metrics(tmp_path) == metrics(uninterrupted)
     assert images(tmp_path) == images(uninterrupted)
+
+
+def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
+    """`never` begins beside it and ends it; a typo in a callback does not cost its state."""
+    words = [*command, "callbacks.early_stopping.patience=9"]
+    at = ("flexunet_exp.callbacks:NanGuard.on_train_batch_end", "5")
+    assert run(tmp_path, str(KILL_AT), *at, "train", *words).returncode == -signal.SIGKILL
+    state = the_run_folder(tmp_path) / "resume" / "state.npy"
+    before = state.read_bytes()
+
+    mistyped = train(tmp_path, *words, "+callbacks.epoch_images.evry=2")
+    assert mistyped.returncode == 1 and "Did you mean 'every'?" in mistyped.stdout
+    assert state.read_bytes() == before and the_run(tmp_path).info.status == "FAILED"
+
+    anew = train(tmp_path, *words, "trainer.resume=never", "trainer.epochs=4")
+    assert anew.returncode == 0, anew.stdout
+    assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "FINISHED"]
+    assert not state.exists() and len(list(tmp_path.glob("outputs/*/*"))) == 2
 
 
 def test_the_learning_rate_fell_in_these_runs(uninterrupted):

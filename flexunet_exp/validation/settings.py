@@ -164,6 +164,13 @@ RULES = (
     Rule("split.seed", at_least(0), "a whole number of at least 0", "split.seed=0", optional=True),
     Rule("split.num_images", at_least(1), COUNT, "split.num_images=4", optional=True),
     Rule("split.repeats", at_least(1), COUNT, "split.repeats=1", optional=True),
+    Rule(
+        "loss.include_background",
+        is_flag,
+        "true or false",
+        "loss.include_background=false",
+        optional=True,
+    ),
     Rule("model.num_layers", at_least(1), COUNT, "model.num_layers=5", optional=True),
     Rule("model.base_filters", at_least(1), COUNT, "model.base_filters=16", optional=True),
     Rule(

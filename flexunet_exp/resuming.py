@@ -1,0 +1,111 @@
+"""Which run a command is for: one that began with it and was cut off, or a new one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from omegaconf import DictConfig
+
+from flexunet_exp import job, unfinished
+from flexunet_exp.errors import Hopeless, InputError
+from flexunet_exp.tracking import Tracker
+from flexunet_exp.unfinished import Claim
+
+log = logging.getLogger(__name__)
+
+
+def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
+    """The claim on the run this command is for.
+
+    Going on with a run moves the job into its folder, and the tracker to its run in the store.
+    With `trainer.resume=never` it is ended as KILLED and stands as it is. Raises InputError when
+    another process is training it.
+    """
+    stored = tracker.store.begun(signature) if tracker.store else {}
+    busy: unfinished.Busy | None = None
+    for folder in unfinished.search(signature, stored, home.folder):
+        try:
+            taken = unfinished.take_up(folder, signature)
+        except unfinished.Busy as error:
+            busy = error
+            continue
+        if taken and cfg.trainer.resume == "never" and folder == home.folder:
+            taken.release()
+            home.is_ours = False
+            raise InputError(
+                f"{folder} holds this very run, unfinished. Choose another hydra.run.dir, or leave "
+                "out trainer.resume=never to go on with it."
+            )
+        if taken and may_go_on(cfg, taken, tracker, stored):
+            home.move_to(folder)
+            log.info("Going on with the unfinished run in %s", folder)
+            return taken
+    if busy and cfg.trainer.resume != "never":
+        home.is_ours = not unfinished.is_marked(home.folder)
+        raise busy
+    return begin(home, signature)
+
+
+def may_go_on(
+    cfg: DictConfig, taken: Claim, tracker: Tracker, stored: dict[str, tuple[str, str]]
+) -> bool:
+    """Whether to go on with a run that was taken up; its run in the store is then the tracker's."""
+    run_id, status = stored.get(str(taken.run_folder), (taken.run_id, ""))
+    if status == "FINISHED":  # it was killed in its very last moment
+        taken.end()
+        return False
+    if cfg.trainer.resume == "never":
+        abandon(taken, run_id, tracker)
+        return False
+    if run_id and not (tracker.store and tracker.store.has_run(run_id)):
+        taken.release()
+        raise InputError(
+            f"The unfinished run in {taken.run_folder} is run {run_id} of another store. Go on "
+            "with it under the same tracking, or begin anew with trainer.resume=never"
+        )
+    tracker.run_id = run_id
+    return True
+
+
+def abandon(taken: Claim, run_id: str | None, tracker: Tracker) -> None:
+    """Ends a run that nothing trains any more, as it stands."""
+    log.info("Left as it is, its state removed: the unfinished run in %s", taken.run_folder)
+    if run_id and tracker.store and tracker.store.has_run(run_id):
+        tracker.store.client.set_terminated(run_id, "KILLED")
+    taken.end()
+
+
+def begin(home: job.Home, signature: str) -> Claim:
+    """A new run, in the folder that Hydra made, unless that holds another one."""
+    home.is_ours = not job.holds_run(home.folder) and not unfinished.is_marked(home.folder)
+    if job.holds_run(home.folder):
+        raise InputError(
+            f"{home.folder} holds a run already. Nothing was changed in it; choose another folder."
+        )
+    taken = unfinished.begin(home.folder, signature)
+    home.is_ours = True
+    return taken
+
+
+@contextmanager
+def ended_if_hopeless() -> Iterator[list[Claim]]:
+    """Ends the claims it is given when their run is through, or failed as it would fail again.
+
+    After anything else (Ctrl-C, a full disk, a store or data that are away, a mistyped callback)
+    the same command goes on, if there is a state to go on from.
+    """
+    claims: list[Claim] = []
+    try:
+        yield claims
+    except BaseException as error:
+        for taken in claims:
+            goes_on = taken.has_state or isinstance(error, KeyboardInterrupt)
+            if goes_on and not isinstance(error, Hopeless):
+                taken.release()
+            else:
+                taken.end()
+        raise
+    for taken in claims:
+        taken.end()
