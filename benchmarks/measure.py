@@ -158,8 +158,8 @@ def main() -> None:
         part = f"\n{' '.join((section.__doc__ or '').split())}\n\n{table(section())}"
         print(part, flush=True)
         text += part
-    if not wanted:
-        (ROOT / "docs" / "benchmarks.md").write_text(text)
+        if not wanted:
+            (ROOT / "docs" / "benchmarks.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from composing import compose  # noqa: E402
 
 from flexunet_exp import config, runtime  # noqa: E402
 
-STEPS, BATCH, SIZE, CLASSES = 8, 2, 512, 8
+STEPS, BATCH, SIZE, CLASSES = 6, 2, 512, 8
 
 
 def main() -> None:

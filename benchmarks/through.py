@@ -16,7 +16,7 @@ from composing import compose  # noqa: E402
 from flexunet_exp import config, runtime  # noqa: E402
 from flexunet_exp.data import dataset as datasets  # noqa: E402
 
-ROUNDS, STEPS = 4, 6
+ROUNDS, STEPS = 3, 5
 
 
 def main() -> None:

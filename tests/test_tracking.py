@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import SIGNATURE, STOPPED, Store, tracked
+from flexunet_exp.tracking import SIGNATURE, STOPPED, Store, Tracker, tracked
 
 
 @pytest.fixture
@@ -78,6 +81,7 @@ def test_undefined_figures_stay_out(cfg):
     with tracked(cfg, "run") as tracker:
         tracker.begin({})
         tracker.metrics({"val/dice": float("nan"), "val/iou": 0.5})
+        tracker.deliver()
     assert store(cfg).client.get_run(tracker.run_id).data.metrics == {"val/iou": 0.5}
 
 
@@ -114,5 +118,65 @@ def test_an_environment_variable_cannot_catch_our_figures(cfg, monkeypatch):
     with tracked(cfg, "run") as tracker:
         tracker.begin({})
         tracker.metrics({"val/dice": 0.5})
+        tracker.deliver()
     assert tracker.run_id != stranger
     assert store(cfg).client.get_run(stranger).data.metrics == {}
+
+
+def png(path, value: int) -> Path:
+    Image.new("RGB", (32, 32), (value, 0, 0)).save(path)
+    return path
+
+
+def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tmp_path):
+    """The same figures and pictures, delivered again by another process, after half of them was."""
+    with tracked(cfg, "run") as tracker:
+        tracker.begin({})
+        for step in (1, 2):
+            tracker.metrics({"epoch/val/dice": 0.5, "epoch/val/iou": step / 10}, step)
+            tracker.image("epochs/bent-001", png(tmp_path / f"{step}.png", step), step)
+        tracker.tag_later({"stopped": "yes"})
+        waiting = json.loads(json.dumps(tracker.undelivered()))
+        first_half = {name: waiting[name][:1] for name in ("metrics", "images")}
+        tracker.take_back(first_half)
+        tracker.deliver()
+
+        tracker.take_back(waiting)
+        tracker.deliver()
+        tracker.deliver()
+    client, run_id = store(cfg).client, tracker.run_id
+    for key, values in {"epoch/val/dice": [0.5, 0.5], "epoch/val/iou": [0.1, 0.2]}.items():
+        history = client.get_metric_history(run_id, key)
+        assert [(entry.step, entry.value) for entry in history] == [(1, values[0]), (2, values[1])]
+    files = sorted(file.path for file in client.list_artifacts(run_id, "images"))
+    assert len(files) == 4  # a PNG and a small WebP each
+    assert [path.split("+")[2] for path in files] == ["1", "1", "2", "2"]
+    assert client.get_run(run_id).data.tags["stopped"] == "yes"
+
+
+def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg):
+    tracker = Tracker(cfg, "run")
+    tracker.begin({})
+    tracker.params({"save_every": 5})
+    again = Tracker(cfg, "run")
+    again.run_id = tracker.run_id
+    again.begin({})
+    again.params({"save_every": 1, "seed": 3})
+    params = store(cfg).client.get_run(tracker.run_id).data.params
+    assert params == {"save_every": "5", "seed": "3"}
+
+
+def test_half_a_model_of_a_killed_run_is_removed(cfg):
+    tracker = Tracker(cfg, "run")
+    tracker.begin({})
+    client = store(cfg).client
+    half = client.create_logged_model(
+        store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
+    )
+    assert not store(cfg).has_model(tracker.run_id)
+    assert not client.search_logged_models([store(cfg).experiment_id])
+    whole = client.create_logged_model(
+        store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
+    )
+    client.finalize_logged_model(whole.model_id, "READY")
+    assert half.model_id != whole.model_id and store(cfg).has_model(tracker.run_id)
