@@ -143,17 +143,20 @@ def train(
 def all_callbacks(
     cfg: DictConfig, run: callbacks.Run, keeper: state.Keeper, progress: state.Progress
 ) -> dict[str, keras.callbacks.Callback]:
-    """The configured callbacks between those that every training has, by name, in their order."""
+    """The configured callbacks between those that every training has, by name, in their order.
+
+    The latters' names are in brackets, as no configured one's can be.
+    """
     averaging = cfg.optimizer.get("use_ema", False)
     named = {
-        **({"averaged weights": callbacks.AveragedWeights()} if averaging else {}),
-        "learning rate": callbacks.LearningRate(),
+        **({"(averaged weights)": callbacks.AveragedWeights()} if averaging else {}),
+        "(learning rate)": callbacks.LearningRate(),
         **build_callbacks(cfg, run),
-        "epoch metrics": callbacks.EpochMetrics(run.tracker),
+        "(epoch metrics)": callbacks.EpochMetrics(run.tracker),
     }
     trainer = cfg.trainer
     keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
-    return {**named, "state": keep_state, "tracking": state.Deliver(run.tracker, keep_state)}
+    return {**named, "(state)": keep_state, "(tracking)": state.Deliver(run.tracker, keep_state)}
 
 
 def build_callbacks(cfg: DictConfig, run: callbacks.Run) -> dict[str, keras.callbacks.Callback]:

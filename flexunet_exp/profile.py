@@ -91,7 +91,7 @@ class Clock(keras.callbacks.Callback):
 
     def __init__(self, profile: Profile, name: str):
         super().__init__()
-        self.profile, self.name = profile, name.replace("_", " ")
+        self.profile, self.name = profile, name.strip("()").replace("_", " ")
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self.profile.add(self.name)
