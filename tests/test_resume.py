@@ -52,8 +52,8 @@ def images(folder: Path) -> Counter:
 
 
 def contents(run_folder: Path) -> dict[str, bytes]:
-    """Every file that is the run's result, but for those that hold times of day."""
-    timed = {"train.log", "result.json", "best.keras"}
+    """Every file that is the run's result, but for those with times of day or the command in them."""
+    timed = {"train.log", "result.json", "best.keras", "config.yaml"}
     files = (path for path in run_folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(run_folder)): path.read_bytes()
