@@ -52,7 +52,7 @@ def images(folder: Path) -> Counter:
 
 
 def contents(run_folder: Path) -> dict[str, bytes]:
-    """Every file that is the run's result, but for those with times of day or the command in them."""
+    """Every result file of a run, but for those with times of day or the command in them."""
     timed = {"train.log", "result.json", "best.keras", "config.yaml"}
     files = (path for path in run_folder.rglob("*") if path.is_file())
     return {
