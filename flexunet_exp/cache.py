@@ -38,8 +38,10 @@ def task(cfg: DictConfig) -> None:
 
 def days_unused(prune: Any) -> float | None:
     """From how many days without use on entries go; None where none does."""
-    if prune is None or prune == "all":
-        return None if prune is None else -math.inf
+    if prune is None:
+        return None
+    if prune == "all":
+        return -math.inf
     if isinstance(prune, bool) or not isinstance(prune, int | float) or not prune >= 0:
         raise InputError(
             f"prune={prune} is neither all nor a number of days. To remove what no run has used "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.validation.settings import is_number
 
 
 def require(*problems: str | None) -> None:
@@ -68,8 +68,3 @@ def background_problem(value: Any) -> str | None:
 
 def problem(name: str, value: Any, expected: str, example: float | str) -> str:
     return f"loss.{name}={value!r} must be {expected}. Try loss.{name}={example}"
-
-
-def is_number(value: Any) -> bool:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)
