@@ -10,13 +10,12 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -33,12 +32,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What a callback may know of the run: its folder, its data, its network's input, its store,
-    and how many epochs it was trained before it was cut off."""
+    """What a callback may know of the run: its folder, its data, how its network predicts, its
+    store, and how many epochs it was trained before it was cut off."""
 
     folder: Path
     dataset: Dataset
-    size: tuple[int, int]
+    predictor: Callable[[keras.Model], predict.Predictor]
     tracker: Tracker
     epochs_before: int = 0
 
@@ -109,9 +108,11 @@ class EpochImages(keras.callbacks.Callback):
     def predict(self, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)
         images = [image for image, _ in self.pairs]
-        scores = predict.probabilities(self.model, images, self.run.size, max(1, len(images)))
-        for sample, (image, truth), classes in zip(self.samples, self.pairs, scores, strict=True):
-            self.show(epoch, sample, image, truth, classes.argmax(-1).astype(np.uint8))
+        predictions = self.run.predictor(self.model)(images)
+        for sample, (image, truth), bands in zip(
+            self.samples, self.pairs, predictions, strict=True
+        ):
+            self.show(epoch, sample, image, truth, predict.collect(bands, truth.shape).mask)
 
     def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
         dataset, name = self.run.dataset, sample_name(sample)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp import callbacks, config, profile, runtime, state
+from flexunet_exp import callbacks, config, profile, runtime, state, trained
 from flexunet_exp.data import card, masks, pipeline
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.splits import pick_samples
@@ -118,7 +119,8 @@ def train(
         *(train_reader, transforms, trainer.batch_size),
         *(trainer.seed, trainer.epochs, progress.epochs, replicas),
     )
-    run = callbacks.Run(keeper.best.parent, dataset, size, keeper.tracker, progress.epochs)
+    predictor = partial(trained.predictor, cfg=cfg, settings=trained.predict_settings(cfg))
+    run = callbacks.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
     listed = all_callbacks(cfg, run, keeper, progress)
     watched = list(listed.values())
     if trainer.profile:

@@ -1,10 +1,17 @@
-"""Turns images of any size into class probabilities: the one way from picture to prediction."""
+"""Turns pictures of any size into class probabilities: the one way from picture to prediction.
+
+A picture is either resized to the network's input as a whole, or cut into overlapping tiles whose
+probabilities are blended. Either way the result comes band by band, from top to bottom, so that
+memory grows with a picture's width and not with its area.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,26 +19,223 @@ from scipy.special import softmax
 
 from flexunet_exp.data import masks
 
+Size = tuple[int, int]  # height, width
+Forward = Callable[[np.ndarray], np.ndarray]  # pictures of one size → their probabilities
 
-def probabilities(
-    model: Any, images: Iterable[np.ndarray], size: tuple[int, int], batch_size: int
-) -> Iterator[np.ndarray]:
-    """Class probabilities (H, W, C) float32 of each image, at the image's own height and width.
+BAND_VALUES = 2**23  # probabilities in a band, at the most, if it has more than one row
 
-    Images (H, W, 3) uint8 are resized to the network's `size` (height, width) and predicted
-    `batch_size` at a time; probabilities are enlarged bilinearly, so a mask is their argmax.
+
+class Band(NamedTuple):
+    """Some whole rows of a picture's prediction."""
+
+    top: int  # the first of them
+    probabilities: np.ndarray  # (rows, W, C) float32, summing to one
+
+
+class View(NamedTuple):
+    """A way to look at a square or not so square picture, and the way back."""
+
+    turns: int  # by 90 degrees, counterclockwise
+    mirrored: bool  # left to right, before turning
+
+    def of(self, pictures: np.ndarray) -> np.ndarray:
+        """(N, H, W, …) as seen."""
+        seen = pictures[:, :, ::-1] if self.mirrored else pictures
+        return np.rot90(seen, self.turns, axes=(1, 2))
+
+    def back(self, pictures: np.ndarray) -> np.ndarray:
+        turned = np.rot90(pictures, -self.turns, axes=(1, 2))
+        return turned[:, :, ::-1] if self.mirrored else turned
+
+
+# Test-time augmentation: the views whose predictions are averaged.
+VIEWS = {
+    "none": (View(0, False),),
+    "flips": tuple(View(turns, mirrored) for turns in (0, 2) for mirrored in (False, True)),
+    "flips_turns": tuple(View(turns, mirrored) for turns in range(4) for mirrored in (False, True)),
+}
+
+
+class Predictor:
+    """Predicts pictures with a network.
+
+    `size` (height, width) is what the network takes. Without `tile` a picture is resized to it, and
+    probabilities are enlarged bilinearly; with `tile` (height, width in the picture's own pixels)
+    tiles are, each overlapping the next by the share `overlap` (0 ≤ overlap < 1) or a little more.
+    `tta` names the `VIEWS`; `batch_size` pictures or tiles are predicted at once.
     """
-    iterator = iter(images)
-    while batch := list(itertools.islice(iterator, batch_size)):
-        inputs = np.stack([masks.resize_image(image, size) for image in batch])
-        # A mirrored model predicts the whole batch once a device, one after the other.
-        logits = np.asarray(model.predict_on_batch(inputs), np.float32)[: len(batch)]
-        for image, scores in zip(batch, softmax(logits, axis=-1), strict=True):
-            yield resize_probabilities(scores, image.shape[:2])
+
+    def __init__(
+        self,
+        model: Any,
+        size: Size,
+        batch_size: int,
+        tile: Size | None = None,
+        overlap: float = 0.25,
+        tta: str = "none",
+    ):
+        self.model, self.size, self.batch_size = model, size, batch_size
+        self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
+
+    def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
+        """The bands of each image (H, W, 3) uint8, at its own size, in the images' order.
+
+        An image's bands are to be taken before the next image is asked for.
+        """
+        if self.tile is not None:
+            for image in images:
+                yield tiled(image, self.tile, self.overlap, self.batch_size, self.tiles)
+            return
+        iterator = iter(images)
+        while batch := list(itertools.islice(iterator, self.batch_size)):
+            inputs = np.stack([masks.resize_image(image, self.size) for image in batch])
+            for image, probabilities in zip(batch, self.forward(inputs), strict=True):
+                yield enlarged(probabilities, image.shape[:2])
+
+    def tiles(self, tiles: np.ndarray) -> np.ndarray:
+        """Probabilities (N, h, w, C) of tiles (N, h, w, 3), which the network sees at `size`."""
+        inputs = np.stack([masks.resize_image(tile, self.size) for tile in tiles])
+        return np.stack([resized(part, tiles.shape[1:3]) for part in self.forward(inputs)])
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        """Probabilities (N, H, W, C) of inputs (N, H, W, 3): the mean over the views."""
+        total: Any = 0
+        for view in self.views:
+            seen = np.ascontiguousarray(view.of(inputs))
+            # A mirrored model predicts the whole batch once a device, one after the other.
+            logits = np.asarray(self.model.predict_on_batch(seen), np.float32)[: len(inputs)]
+            total = total + view.back(softmax(logits, axis=-1))
+        return total / np.float32(len(self.views))
 
 
-def resize_probabilities(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+class Ensemble:
+    """Predicts with the mean probabilities of several predictors of one batch size and tiling."""
+
+    def __init__(self, predictors: Sequence[Predictor]):
+        self.predictors = list(predictors)
+
+    def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
+        """As `Predictor` does."""
+        copies = itertools.tee(images, len(self.predictors))
+        members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
+        for predictions in zip(*members, strict=True):
+            yield map(mean_band, zip(*predictions, strict=True))
+
+
+def mean_band(bands: Sequence[Band]) -> Band:
+    """The mean of the same rows' probabilities."""
+    total = sum((band.probabilities for band in bands[1:]), start=bands[0].probabilities)
+    return Band(bands[0].top, total / np.float32(len(bands)))
+
+
+class Prediction(NamedTuple):
+    """A whole picture's prediction, without the probabilities of the other classes."""
+
+    mask: np.ndarray  # (H, W) uint8, the most probable class
+    certainty: np.ndarray  # (H, W) float16, that class's probability
+    anomaly: float  # the highest 1 - p(background)
+
+
+def collect(bands: Iterable[Band], size: Size) -> Prediction:
+    """The prediction of a picture of `size` (height, width) from its bands."""
+    mask, certainty = np.empty(size, np.uint8), np.empty(size, np.float16)
+    surest = 1.0
+    for top, probabilities in bands:
+        rows = slice(top, top + len(probabilities))
+        mask[rows] = probabilities.argmax(-1)
+        # Class by class, several times as fast as NumPy's max over a short last axis.
+        certainty[rows] = functools.reduce(np.maximum, np.moveaxis(probabilities, -1, 0))
+        surest = min(surest, float(probabilities[..., 0].min()))
+    return Prediction(mask, certainty, 1 - surest)
+
+
+def enlarged(probabilities: np.ndarray, size: Size) -> Iterator[Band]:
+    """Probabilities (h, w, C) at another (height, width), bilinear, a band at a time."""
+    height, width = size
+    rows = max(1, BAND_VALUES // (width * probabilities.shape[-1]))
+    if rows >= height:  # nearly always, and then OpenCV does all of it ten times as fast
+        yield Band(0, resized(probabilities, size))
+        return
+    wide = resized(probabilities, (probabilities.shape[0], width))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        yield Band(top, interpolated_rows(wide, height, top, bottom))
+
+
+def interpolated_rows(wide: np.ndarray, height: int, top: int, bottom: int) -> np.ndarray:
+    """Rows `top` to `bottom` of `wide` (h, W, C) stretched to `height` rows, as OpenCV would."""
+    if len(wide) == height:
+        return wide[top:bottom]
+    place = (np.arange(top, bottom) + 0.5) * (len(wide) / height) - 0.5
+    above = np.clip(np.floor(place).astype(int), 0, len(wide) - 1)
+    below = np.minimum(above + 1, len(wide) - 1)
+    share = np.clip(place - above, 0, 1).astype(np.float32)[:, None, None]
+    rows = wide[below]
+    rows -= wide[above]
+    rows *= share
+    rows += wide[above]
+    return rows
+
+
+def resized(probabilities: np.ndarray, size: Size) -> np.ndarray:
     """Probabilities (h, w, C) at another (height, width), bilinear: they still sum to one."""
-    if scores.shape[:2] == tuple(size):
-        return scores
-    return cv2.resize(scores, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    if probabilities.shape[:2] == tuple(size):
+        return probabilities
+    return cv2.resize(probabilities, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def tiled(
+    image: np.ndarray, tile: Size, overlap: float, batch_size: int, forward: Forward
+) -> Iterator[Band]:
+    """The prediction of an image (H, W, 3) from blended tiles, a row of tiles at a time.
+
+    An image smaller than a tile is reflected at its right and lower border up to the tile's size.
+    Only the rows that a following row of tiles still adds to are kept: memory grows with the
+    image's width and the tile's height.
+    """
+    height, width = image.shape[:2]
+    tops, lefts = starts(height, tile[0], overlap), starts(width, tile[1], overlap)
+    weight = np.outer(window(tile[0], overlap), window(tile[1], overlap))[..., None]
+    strip: Any = None
+    for row, top in enumerate(tops):
+        tiles = [padded(image[top : top + tile[0], left : left + tile[1]], tile) for left in lefts]
+        for first in range(0, len(lefts), batch_size):
+            batch = slice(first, first + batch_size)
+            for left, part in zip(lefts[batch], forward(np.stack(tiles[batch])), strict=True):
+                if strip is None:
+                    strip = np.zeros((tile[0], max(width, tile[1]), part.shape[-1]), np.float32)
+                strip[:, left : left + tile[1]] += weight * part
+        bottom = tops[row + 1] if row + 1 < len(tops) else height
+        finished = strip[: bottom - top, :width]
+        yield Band(top, finished / finished.sum(axis=-1, keepdims=True))
+        kept = strip[bottom - top :].copy()
+        strip[: len(kept)], strip[len(kept) :] = kept, 0
+
+
+def starts(length: int, tile: int, overlap: float) -> list[int]:
+    """Where tiles begin along a side: evenly, the last ending with the side, nothing left out."""
+    if length <= tile:
+        return [0]
+    stride = max(1, math.floor(tile * (1 - overlap)))
+    steps = math.ceil((length - tile) / stride)
+    return [round(step * (length - tile) / steps) for step in range(steps + 1)]
+
+
+def window(tile: int, overlap: float) -> np.ndarray:
+    """The weight (tile,) of a tile's pixels: rising and falling smoothly over the overlap.
+
+    Above 0 everywhere, so that no pixel stays unpainted; where two tiles overlap by just this much,
+    their weights sum to 1 (sin² + cos²).
+    """
+    ramp = min(round(tile * overlap), tile // 2)
+    weight = np.ones(tile, np.float32)
+    if ramp:
+        rise = np.sin((np.arange(ramp) + 0.5) * (np.pi / (2 * ramp))) ** 2
+        weight[:ramp], weight[tile - ramp :] = rise, rise[::-1]
+    return weight
+
+
+def padded(image: np.ndarray, size: Size) -> np.ndarray:
+    """The image reflected at its right and lower border up to `size`."""
+    lacking = [max(0, wanted - found) for wanted, found in zip(size, image.shape[:2], strict=True)]
+    return cv2.copyMakeBorder(image, 0, lacking[0], 0, lacking[1], cv2.BORDER_REFLECT_101)
