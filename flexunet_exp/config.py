@@ -24,7 +24,10 @@ PACKAGE = Path(__file__).resolve().parent
 TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbacks.")
 
 # Values that cannot change the trained weights; the paths of data and store among them.
-WITHOUT_EFFECT = ("tracking", "hydra", "rerun", "objective", "data_root", "cache_dir", "require")
+WITHOUT_EFFECT = (
+    *("tracking", "hydra", "rerun", "objective", "data_root", "cache_dir", "require"),
+    *("predict", "score"),
+)
 
 
 def conf_dir() -> Path:
@@ -108,6 +111,12 @@ def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def scoring_signature(config: DictConfig) -> str:
+    """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
+    parts = {name: plain(config[name]) for name in ("predict", "score")}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

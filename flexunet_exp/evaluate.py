@@ -1,14 +1,19 @@
-"""flexunet evaluate: scores a finished run again, from the run alone."""
+"""flexunet evaluate: scores finished runs again, from the runs alone, or on other pictures."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from flexunet_exp import job, runs, runtime, validation
-from flexunet_exp.errors import InputError
+from flexunet_exp import job, logbook, runs, validation
+
+if TYPE_CHECKING:
+    from flexunet_exp.evaluation import Part
+    from flexunet_exp.runs import FinishedRun
 
 log = logging.getLogger(__name__)
 
@@ -24,28 +29,62 @@ def task(cfg: DictConfig) -> float:
 
 
 def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
-    """Loads a finished run and scores it into this command's own folder."""
-    folder = home.folder
-    run = runs.find(cfg, folder)
-    log.info("Run: %s", run.folder)
-    validation.check_settings(run.cfg)
-    validation.check_targets(run.cfg, ("dataset",))
-    if runtime.needs_own_process(run.cfg.trainer):
-        raise InputError(
-            "This run has other threads or determinism than the one before it in this process, "
-            "which TensorFlow cannot change. Evaluate them one at a time."
-        )
-    runtime.prepare(run.cfg.trainer)
-    import keras
+    """Loads finished runs and scores them into this command's own folder."""
+    validation.check_sections(cfg, ("predict", "score"))
+    found = runs.find_all(cfg, home.folder)
+    for run in found:
+        log.info("Run: %s", run.folder)
+    from flexunet_exp import trained
 
-    from flexunet_exp import evaluation
-    from flexunet_exp.data import dataset as datasets
+    trained.check_classes(found)
+    trained.prepare_process(found[0])
+    from flexunet_exp import evaluation, other_data, pooling
 
-    dataset = datasets.from_table(run.cfg, datasets.read_table(run.folder / "samples.csv"))
-    datasets.check_unchanged(dataset)
-    model = keras.saving.load_model(run.folder / "best.keras", compile=False)
-    figures = evaluation.score_splits(model, run.cfg, dataset, folder / "evaluation")
-    evaluation.compare_with_stored(run.folder / "evaluation", figures)
-    log.info("Evaluation folder: %s", folder)
+    title, facts = title_of(cfg, found), describe(cfg, found)
+    if other_data.is_given(cfg):
+        splits = {cfg.dataset.name: cfg.dataset.name}
+        parts = iter([other_data.part(cfg, found, facts)])
+    else:
+        splits = evaluation.SCORED
+        parts = own_parts(cfg, pooling.groups(found, cfg.ensemble))
+    figures = evaluation.score(parts, home.folder / "evaluation", cfg.score, title, facts, splits)
+    if len(found) == 1 and not other_data.is_given(cfg):
+        evaluation.compare_with_stored(found[0].folder / "evaluation", figures)
+    log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
+    logbook.add_evaluation(cfg, found, home.folder / "evaluation", figures)
     objective = figures.get(cfg.objective, math.nan)
-    return job.Outcome("finished", "evaluate", objective, run.run_id, str(folder))
+    return job.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
+
+
+def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
+    """Each group's networks with the pictures it was tested on, loaded when it is its turn."""
+    from flexunet_exp import trained
+    from flexunet_exp.data import dataset as datasets
+    from flexunet_exp.evaluation import Part
+
+    for group in groups:
+        run = group[0]
+        validation.check_targets(run.cfg, ("dataset",))
+        dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
+        datasets.check_unchanged(dataset)
+        yield Part(trained.load(group, cfg.predict).predictor, dataset)
+
+
+def title_of(cfg: DictConfig, found: list[FinishedRun]) -> str:
+    how = "as an ensemble" if cfg.ensemble else "pooled out-of-fold"
+    what = f"{len(found)} runs {how}" if len(found) > 1 else job.read_outcome(found[0].folder).name
+    return f"{found[0].cfg.dataset.name}: {what}"
+
+
+def describe(cfg: DictConfig, found: list[FinishedRun]) -> dict[str, str]:
+    """What the report says below its title."""
+    from flexunet_exp import config, trained
+
+    first = found[0].cfg
+    settings = trained.predict_settings(first, cfg.predict)
+    return {
+        "runs": ", ".join(str(run.folder) for run in found),
+        "prediction": trained.describe(settings, config.image_size(first)),
+        "found": f"{cfg.score.object_overlap:.0%} of a defect predicted as its class",
+        "outline": f"matches within {cfg.score.boundary_tolerance} px",
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flexunet_exp.files import replace_file
+from flexunet_exp.scores.curves import CurvePoints
 
 BARS = (("dice", "Dice", "#1f5fa8", -0.18), ("iou", "IoU", "#9dc3e6", 0.18))
 LINE_COLOURS = ("#1f5fa8", "#d1600a", "#2a8a4a", "#8a3fa0", "#7a5230", "#555555")
@@ -84,10 +85,13 @@ def confusion_figure(
     _save(figure, path, fit=True)
 
 
-def bar_figure(per_class: pd.DataFrame, path: Path, *, title: str = "") -> None:
+def bar_figure(
+    per_class: pd.DataFrame, intervals: pd.DataFrame, path: Path, *, title: str = ""
+) -> None:
     """Write a PNG of Dice and IoU of every defect class, with the number of images that hold it.
 
-    `per_class` is the table of `scores.per_class`, background first.
+    `per_class` is the table of `report.class_table`, background first; `intervals` that of
+    `record.intervals`, drawn as whiskers where there is one.
     """
     defects = per_class.iloc[1:]
     figure = Figure(figsize=(7.5, 1.5 + 0.55 * max(len(defects), 1)), dpi=100)
@@ -96,9 +100,12 @@ def bar_figure(per_class: pd.DataFrame, path: Path, *, title: str = "") -> None:
     for column, label, colour, offset in BARS:
         values, heights = defects[column], places + offset
         axes.barh(heights, values.fillna(0), 0.34, label=label, color=colour)
-        for height, value in zip(heights, values, strict=True):
+        for height, (name, value) in zip(heights, values.items(), strict=True):
+            low, high = _whisker(intervals, f"{column}/{name}")
+            axes.plot([low, high], [height, height], color="#222222", linewidth=1, marker="|")
             text = "no truth" if np.isnan(value) else f"{value:.3f}"
-            axes.text(np.nan_to_num(value) + 0.008, height, text, va="center", fontsize=8)
+            at = np.nan_to_num(np.fmax(value, high)) + 0.012
+            axes.text(at, height, text, va="center", fontsize=8)
     labels = [f"{name}  (n = {n})" for name, n in defects["images"].items()]
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
@@ -106,8 +113,57 @@ def bar_figure(per_class: pd.DataFrame, path: Path, *, title: str = "") -> None:
     axes.set_xticks(np.arange(0, 1.01, 0.2))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    axes.set_title(_lines(title, _baseline_note(per_class)), fontsize=10, loc="left")
+    notes = (_baseline_note(per_class), _interval_note(intervals))
+    axes.set_title(_lines(title, *notes), fontsize=10, loc="left")
     _save(figure, path, fit=True)
+
+
+def score_curves(
+    points: CurvePoints, summary: Mapping[str, float], path: Path, *, title: str = ""
+) -> None:
+    """Write a PNG of the threshold-free curves: PRO and recall over false positives, precision over
+    recall. Where a figure is undefined, its panel says so."""
+    figure = Figure(figsize=(11, 3.9), dpi=100)
+    left, middle, right = figure.subplots(1, 3)
+    rates = "false positive rate over background pixels"
+    _curve(left, points.fpr, points.pro, rates, "mean share of a defect found (PRO)")
+    left.axvspan(0, 0.3, color="#9dc3e6", alpha=0.25, linewidth=0)
+    left.set_title(f"AU-PRO to 30 %: {_number(summary['au_pro'])}", fontsize=10, loc="left")
+    _curve(middle, points.fpr, points.recall, rates, "recall of defect pixels")
+    middle.set_title(f"pixel AUROC: {_number(summary['pixel_auroc'])}", fontsize=10, loc="left")
+    _curve(right, points.recall, points.precision, "recall of defect pixels", "precision")
+    ap = _number(summary["average_precision"])
+    right.set_title(f"average precision: {ap}", fontsize=10, loc="left")
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str) -> None:
+    if np.isnan(x).all() or np.isnan(y).all():
+        axes.text(0.5, 0.5, "not defined: no defect, or nothing else", ha="center", fontsize=9)
+    axes.plot(x, y, color=LINE_COLOURS[0], linewidth=1.5)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def _whisker(intervals: pd.DataFrame, figure: str) -> tuple[float, float]:
+    if figure not in intervals.index:
+        return np.nan, np.nan
+    low, high = intervals.loc[[figure], ["low", "high"]].to_numpy(np.float64)[0]
+    return low, high
+
+
+def _interval_note(intervals: pd.DataFrame) -> str:
+    classes = intervals[intervals.index.str.contains("/")]
+    if classes["low"].notna().any():
+        return "whiskers: 95 % bootstrap intervals over sources (none below ten sources)"
+    return "no intervals: fewer than ten sources a class"
 
 
 def _write_cell(axes: Axes, row: int, column: int, percent: float, pixels: int) -> None:

@@ -1,160 +1,128 @@
-"""A run in the store and on disk: its name, what is recorded of it, and how it is found again."""
+"""Finished runs, found by folder, id or name, in the registry, or as a network's file."""
 
 from __future__ import annotations
 
-import logging
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from flexunet_exp import job
-from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import RUN_FOLDER, Store, Tracker
+from flexunet_exp import config, job
+from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.tracking import RUN_FOLDER, SIGNATURE, SWEEP, Store
 
-if TYPE_CHECKING:
-    from flexunet_exp.data.dataset import Dataset
-
-log = logging.getLogger(__name__)
-
-HYPERPARAMETERS = ("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size")
-OWNERS = {
-    "seed": "trainer.seed",
-    "fold": "split.fold",
-    "learning_rate": "optimizer.learning_rate",
-    "image_size": "dataset.image_size",
-}
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
+REGISTERED = "models:/"
+WHAT_RUN_CAN_BE = (
+    "Use a run folder, a run id from the UI, `latest`, `best`, a registered model such as "
+    "models:/NAME@champion, or a .keras file."
+)
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that can be used again, from its folder alone."""
+    """A run that can be used again, from its folder alone; or a network's file without a run."""
 
     folder: Path
     cfg: DictConfig
     run_id: str | None = None
+    network: Path = Path()  # its best network
 
-
-def run_name(cfg: DictConfig) -> str:
-    """What differs from the sweep's other jobs (`bf=8 ce_dice`), else data set and model.
-
-    The shortest first, because the UI cuts a name after some thirteen characters.
-    """
-    if cfg.tracking.run_name:
-        return str(cfg.tracking.run_name)
-    chosen = {key: value for key, _, value in map(split_override, task_overrides())}
-    varying = [short(key, chosen[key]) for key in cfg.tracking.vary if key in chosen]
-    model = str(OmegaConf.select(cfg, "model._target_", default="model")).rsplit(".", 1)[-1]
-    return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
-
-
-def task_overrides() -> list[str]:
-    return list(HydraConfig.get().overrides.task)
-
-
-def split_override(override: str) -> tuple[str, str, str]:
-    key, equals, value = override.lstrip("+~").partition("=")
-    return key, equals, value
-
-
-def short(key: str, value: str) -> str:
-    """A choice as its value, any other setting by its initials: base_filters=8 → bf=8."""
-    if "." not in key:
-        return value
-    initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
-    return f"{initials}={value}"
-
-
-def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
-    """Opens the run in the store with its parameters, tags and data set."""
-    overrides = [word for word in task_overrides() if not word.startswith("tracking.")]
-    tracker.begin(
-        {
-            **tags,
-            RUN_FOLDER: str(folder),
-            "overrides": " ".join(overrides)[:4000],
-            "test_digest": dataset.split_digest("test"),
-            "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
-        }
-    )
-    tracker.params(params(cfg))
-    tracker.dataset(dataset.table, dataset.name, dataset.digest, str(cfg.dataset.path))
-    tracker.artifact(folder / "config.yaml", "config")
-    tracker.artifact(folder / "model.txt", "config")
-    tracker.artifact(folder / "samples.csv")
-
-
-def params(cfg: DictConfig) -> dict[str, Any]:
-    """The choices, and whatever the command line says beyond them: few and short.
-
-    The UI writes all of them above every picture and makes an axis of each; the whole configuration
-    is an artifact.
-    """
-    choices = HydraConfig.get().runtime.choices
-    settings = {
-        **{group: choices.get(group) for group in ("dataset", "model", "loss", "experiment")},
-        "image_size": cfg.dataset.image_size,
-        "learning_rate": cfg.optimizer.get("learning_rate"),
-        "seed": cfg.trainer.seed,
-        "fold": cfg.split.get("fold"),
-    }
-    for key in map(itemgetter(0), map(split_override, task_overrides())):
-        if key.startswith(HYPERPARAMETERS):
-            last = key.rsplit(".", 1)[-1]
-            name = last if OWNERS.get(last, key) == key else key  # trainer.seed is not split.seed
-            settings[name] = OmegaConf.select(cfg, key)
-        elif key in choices and "@" not in key:
-            settings[key] = choices[key]
-    return {key: value for key, value in settings.items() if value is not None}
-
-
-def mirror(tracker: Tracker, folder: Path) -> None:
-    """Copies what the run folder holds at its end into the store."""
-    tracker.artifact(folder / "evaluation", "evaluation")
-    for pattern in ("train_*.csv", "train_*.png", "profile.csv"):
-        for path in sorted(folder.glob(pattern)):
-            tracker.artifact(path, "figures")
-
-
-def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
-    """The outcome of work that a run of the store has already done."""
-    objective = ended.data.metrics.get(cfg.objective, float("nan"))
-    log.info(
-        "Already done: run %s (%s), %s = %.4f. Train it again with rerun=all.",
-        ended.info.run_name,
-        ended.info.run_id,
-        cfg.objective,
-        objective,
-    )
-    where = ended.data.tags.get(RUN_FOLDER, "")
-    failed = ended.info.status == "FAILED"
-    error = ended.data.tags.get("error", "") if failed else ""
-    status = "failed" if failed else "skipped"
-    return job.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
+    @property
+    def samples(self) -> Path:
+        """The table of the pictures it was made with; a network's file has none."""
+        return self.folder / "samples.csv"
 
 
 def find(cfg: DictConfig, download_to: Path) -> FinishedRun:
-    """The run that `run=` names: a run folder, a run id, `latest` or `best`.
+    """The run that `run=` names; InputError where it names none, or several.
 
     A run whose folder is gone is fetched from the store into `download_to`.
     """
-    name = str(cfg.run)
-    if Path(name).expanduser().is_dir():
-        return load(Path(name).expanduser().absolute())
+    found = find_all(cfg, download_to)
+    if len(found) > 1:
+        listed = ", ".join(str(run.folder) for run in found)
+        raise InputError(f"run={cfg.run} names {len(found)} runs; expected one of {listed}.")
+    return found[0]
+
+
+def find_all(cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+    """The runs that `run=` names: one, several (`A,B` or `[A,B]`), or the children of a parent."""
+    found: list[FinishedRun] = []
+    problems: list[str] = []
+    for name in names(cfg.run):
+        try:
+            found += named(name, cfg, download_to / f"run{len(found)}")
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def names(run: Any) -> list[str]:
+    if isinstance(run, ListConfig):
+        return [str(name) for name in run]
+    whole = str(run)
+    return [whole] if Path(whole).expanduser().exists() else whole.split(",")
+
+
+def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+    path = Path(name).expanduser().absolute()
+    if path.is_dir():
+        return load_below(path)
+    if path.suffix == ".keras" and path.is_file():
+        return [of_network(path, cfg)]
     if not cfg.tracking.uri:
         raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
-    found = find_in_store(store, name, cfg.objective)
-    folder = Path(found.data.tags.get(RUN_FOLDER, ""))
-    if not all((folder / file).is_file() for file in FILES):
-        folder = fetch(store, found.info.run_id, download_to)
-    return load(folder, found.info.run_id)
+    if name.startswith(REGISTERED):
+        return [load(whole_folder(store.download_registered(name, download_to)))]
+    stored = children_or_itself(store, find_in_store(store, name, cfg.objective))
+    return [of_stored(store, run, download_to / run.info.run_id) for run in stored]
+
+
+def load_below(folder: Path) -> list[FinishedRun]:
+    """The run in a folder, or those of the multirun it holds."""
+    if any((folder / name).exists() for name in FILES):
+        return [load(folder)]
+    cells = [path.parent for path in folder.glob(f"*/{job.RESULT}")]
+    cells.sort(key=lambda cell: job.read_outcome(cell).number)
+    finished = [cell for cell in cells if (cell / "best.keras").is_file()]
+    return [load(cell) for cell in finished] or [load(folder)]
+
+
+def load(folder: Path, run_id: str | None = None) -> FinishedRun:
+    """The run in a folder; InputError naming what is missing from it."""
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} is not a finished run: it lacks {', '.join(missing)}. {WHAT_RUN_CAN_BE}"
+        )
+    cfg = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(cfg, DictConfig)
+    return FinishedRun(folder, cfg, run_id, folder / "best.keras")
+
+
+def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
+    """A `.keras` file: of the run whose folder it lies in, else with the classes of `dataset=`."""
+    if all((path.parent / name).is_file() for name in FILES[:2]):
+        run = load(path.parent)
+        return FinishedRun(run.folder, run.cfg, network=path)
+    classes = OmegaConf.select(cfg, "dataset.classes")
+    size = OmegaConf.select(cfg, "dataset.image_size")
+    if not (classes and size):
+        raise InputError(
+            f"{path} lies in no run folder, so nothing says which classes it tells apart and at "
+            "which size. Add dataset=NAME dataset.image_size=SIZE, as it was trained."
+        )
+    trainer = OmegaConf.load(config.conf_dir() / "trainer" / "default.yaml")
+    known = {"dataset": {"name": cfg.dataset.name, "classes": classes, "image_size": size}}
+    return FinishedRun(path.parent, OmegaConf.create({**known, "trainer": trainer}), network=path)
 
 
 def find_in_store(store: Store, name: str, objective: str) -> Any:
@@ -185,10 +153,30 @@ def run_by_id(store: Store, run_id: str) -> Any:
             return store.client.get_run(run_id)
         except MlflowException:
             pass
+    hint = did_you_mean(run_id, ("latest", "best"))
     raise InputError(
-        f"run={run_id!r} is neither a folder nor a run of {store.uri}. "
-        "Use a run folder, a run id from the UI, `latest` or `best`."
+        f"run={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
     )
+
+
+def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
+    """A multirun's finished jobs, each cell's newest; any other run is alone."""
+    if SWEEP not in run.data.tags:
+        return [run]
+    wanted = f"tags.mlflow.parentRunId = '{run.info.run_id}' AND attributes.status = 'FINISHED'"
+    children = store.runs(wanted, "attributes.start_time ASC", limit=1000)
+    newest = {child.data.tags.get(SIGNATURE, child.info.run_id): child for child in children}
+    if not newest:
+        raise InputError(f"The multirun {run.info.run_id} has no finished job.")
+    return list(newest.values())
+
+
+def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
+    """A run of the store: in its own folder, or fetched where that is gone."""
+    folder = Path(run.data.tags.get(RUN_FOLDER, ""))
+    if not all((folder / file).is_file() for file in FILES):
+        folder = fetch(store, run.info.run_id, download_to)
+    return load(folder, run.info.run_id)
 
 
 def fetch(store: Store, run_id: str, folder: Path) -> Path:
@@ -201,14 +189,7 @@ def fetch(store: Store, run_id: str, folder: Path) -> Path:
     return fetched
 
 
-def load(folder: Path, run_id: str | None = None) -> FinishedRun:
-    """The run in a folder; InputError naming what is missing from it."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"{folder} is not a finished run: it lacks {', '.join(missing)}. "
-            "Use a run folder, a run id, `latest` or `best`."
-        )
-    cfg = OmegaConf.load(folder / "config.yaml")
-    assert isinstance(cfg, DictConfig)
-    return FinishedRun(folder, cfg, run_id)
+def whole_folder(downloaded: Path) -> Path:
+    """The folder within a registered model that holds the files of its run."""
+    places = [path.parent for path in sorted(downloaded.rglob(FILES[-1]))]
+    return next(iter(places), downloaded)

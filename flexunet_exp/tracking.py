@@ -10,11 +10,12 @@ import fcntl
 import logging
 import math
 import os
+import re
 import socket
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,11 +33,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
+SCORING = "scoring"  # hash of what can change the scores of the same weights
 STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 MOST_METRICS = 1000  # that MLflow takes at once
+KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
 SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
+PARENT = "mlflow.parentRunId"
+NEWEST = "attributes.start_time DESC"
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 
 
@@ -83,17 +88,24 @@ class Store:
             [self.experiment_id], filter_string, max_results=limit, order_by=[order_by]
         )
 
-    def ended(self, signature: str, rerun: str) -> Any | None:
+    def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
         """The newest run that already did this work, as `rerun` reads it, or None."""
         if rerun == "all":
             return None
-        wanted = f"tags.{SIGNATURE} = '{signature}'"
-        runs = self.runs(wanted, "attributes.start_time DESC", limit=100)
-        for state in ("FINISHED", "FAILED") if rerun == "none" else ("FINISHED",):
-            for run in runs:
-                if run.info.status == state and STOPPED not in run.data.tags:
-                    return run
-        return None
+        wanted = f"tags.{SIGNATURE} = '{signature}' AND tags.{SCORING} = '{scoring}'"
+        return next(iter(self.whole_runs(wanted, "FINISHED")), None) or (
+            next(iter(self.whole_runs(wanted, "FAILED")), None) if rerun == "none" else None
+        )
+
+    def whole_runs(self, wanted: str, status: str) -> list[Any]:
+        """Runs that came to their own end, newest first."""
+        filtered = f"{wanted} AND attributes.status = '{status}'"
+        runs = self.runs(filtered, NEWEST, limit=100)
+        return [run for run in runs if STOPPED not in run.data.tags]
+
+    def same_weights(self, signature: str) -> Any | None:
+        """The newest finished run that trained what this signature would, however scored."""
+        return next(iter(self.whole_runs(f"tags.{SIGNATURE} = '{signature}'", "FINISHED")), None)
 
     def create_run(self, name: str, tags: Mapping[str, str]) -> str:
         return self.client.create_run(
@@ -102,7 +114,7 @@ class Store:
 
     def begun(self, signature: str) -> dict[str, tuple[str, str]]:
         """The runs that began this work: run folder → newest run's id and status."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", "attributes.start_time DESC", 1000)
+        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", NEWEST, 1000)
         return {
             run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
             for run in reversed(runs)
@@ -155,15 +167,52 @@ class Store:
             if file.path.startswith(starts):
                 repository.delete_artifacts(file.path)
 
+    def owners(self, runs: Iterable[tuple[str | None, str]]) -> list[str]:
+        """Who an evaluation of runs (id or None, folder) belongs to: their parent, else each."""
+        found = [self.run_of(run_id, folder) for run_id, folder in runs]
+        parents = {run.data.tags.get(PARENT, "") if run else "" for run in found}
+        if len(found) > 1 and len(parents) == 1 and "" not in parents:
+            return list(parents)
+        return [run.info.run_id for run in found if run]
+
+    def run_of(self, run_id: str | None, folder: str) -> Any | None:
+        """The run of this id, else of this run folder; None where the store has none."""
+        if run_id is not None:
+            return self.client.get_run(run_id)
+        quoted = folder.replace("'", r"\'")
+        return next(iter(self.runs(f"tags.{RUN_FOLDER} = '{quoted}'", NEWEST)), None)
+
+    def next_evaluation(self, run_id: str) -> str:
+        """The artifact folder after those of the run's evaluations so far: evaluation2 …"""
+        names = [file.path for file in self.client.list_artifacts(run_id)]
+        numbers = [re.fullmatch(r"evaluation(\d*)", name) for name in names]
+        return f"evaluation{max([1, *(int(n[1] or 1) for n in numbers if n)]) + 1}"
+
+    def add(self, run_id: str, name: str, folder: Path, figures: Mapping[str, float]) -> None:
+        """Adds files below the artifact folder `name`, and figures as `name`/figure."""
+        self.client.log_artifacts(run_id, str(folder), name)
+        now = milliseconds()
+        defined = {key: value for key, value in figures.items() if not math.isnan(value)}
+        self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
+
     def has_model(self, run_id: str) -> bool:
-        """Whether the run's model is stored whole; half a one, of a killed run, is removed."""
-        wanted = f"source_run_id = '{run_id}'"
-        models = self.client.search_logged_models([self.experiment_id], wanted)
+        """Whether the run's Keras model is stored whole."""
+        return self.whole_model(run_id, KERAS_MODEL) is not None
+
+    def whole_model(self, run_id: str, name: str) -> Any | None:
+        """The run's stored model of this name; half a one, of a killed run, is removed."""
+        models = self.models(run_id, name)
         whole = [model for model in models if model.status == "READY"]
         for model in models:
             if model not in whole:
                 self.client.delete_logged_model(model.model_id)
-        return bool(whole)
+        return next(iter(whole), None)
+
+    def models(self, run_id: str, name: str) -> list[Any]:
+        """The run's stored models of this name, newest first."""
+        wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
+        experiment_id = self.client.get_run(run_id).info.experiment_id
+        return self.client.search_logged_models([experiment_id], wanted)
 
     def download(self, run_id: str, folder: Path) -> Path:
         """The run's artifacts, below `folder`."""
@@ -174,13 +223,29 @@ class Store:
         )
         return folder
 
+    def download_registered(self, uri: str, folder: Path) -> Path:
+        """A registered model's files, below `folder`; InputError where there is no such model."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        mlflow.set_tracking_uri(self.uri)
+        try:
+            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
+        except MlflowException as error:
+            known = [model.name for model in self.client.search_registered_models()]
+            there_are = f"There are: {', '.join(known)}." if known else "There are none yet."
+            raise InputError(
+                f"{uri} is not in the registry of {self.uri} ({str(error).splitlines()[0]}). "
+                f"{there_are} Register a run with flexunet promote run=RUN name=NAME"
+            ) from error
+        return folder
+
     def download_model(self, run_id: str, folder: Path) -> Path | None:
         """The run's stored Keras model file, below `folder`; None when it kept none."""
         import mlflow
 
         mlflow.set_tracking_uri(self.uri)  # models:/ addresses are looked up there alone
-        wanted = f"source_run_id = '{run_id}'"
-        models = self.client.search_logged_models([self.experiment_id], wanted, max_results=1)
+        models = self.models(run_id, KERAS_MODEL)
         if not models:
             return None
         mlflow.artifacts.download_artifacts(
@@ -224,7 +289,7 @@ class Tracker:
         if self.store is None:
             return
         parent = self.cfg.parent_run_id
-        nesting = {"mlflow.parentRunId": parent} if parent else {}
+        nesting = {PARENT: parent} if parent else {}
         tags = {**SOURCE, "host": socket.gethostname(), **git_tags(), **nesting, **tags}
         if self.run_id is None:
             self.run_id = self.store.create_run(self.name, tags)
@@ -338,7 +403,7 @@ class Tracker:
         with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings(action="ignore"):
             mlflow.tensorflow.log_model(
                 model,
-                name="model",
+                name=KERAS_MODEL,
                 signature=ModelSignature(inputs, outputs),
                 input_example=example,
                 pip_requirements=requirements(),

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, job, precision, resuming, runs, runtime, sweep, validation
+from flexunet_exp import config, job, logbook, precision, resuming, runtime, sweep, validation
 from flexunet_exp.errors import Hopeless
-from flexunet_exp.tracking import SIGNATURE, Tracker, tracked
+from flexunet_exp.logbook import BEST_DICE
+from flexunet_exp.tracking import SCORING, SIGNATURE, Tracker, tracked
 from flexunet_exp.unfinished import Claim
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
 
 log = logging.getLogger(__name__)
-
-BEST_DICE = "epoch/val/best_dice"
 
 
 def main() -> int:
@@ -38,14 +37,14 @@ def main() -> int:
 def task(cfg: DictConfig) -> float:
     if runtime.needs_own_process(cfg.trainer):
         return job.in_own_process(task, cfg)
-    return job.supervised(cfg, runs.run_name(cfg), experiment, goes_on=True)
+    return job.supervised(cfg, logbook.run_name(cfg), experiment, goes_on=True)
 
 
 def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     from flexunet_exp.data import dataset as datasets
 
-    name = runs.run_name(cfg)
+    name = logbook.run_name(cfg)
     with resuming.ended_if_hopeless() as claims, tracked(cfg, name) as tracker:
         validation.check_settings(cfg)
         validation.check_targets(cfg, ("dataset", "split", "augmentation"))
@@ -53,44 +52,81 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
         log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
         precision.resolve(cfg, dataset)
         signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
-        if tracker.store and (ended := tracker.store.ended(signature, cfg.rerun)):
-            outcome = runs.skip(cfg, ended)
+        scoring = config.scoring_signature(cfg)
+        if tracker.store and (ended := tracker.store.ended(signature, scoring, cfg.rerun)):
+            outcome = logbook.skip(cfg, ended)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
+            if outcome.status == "skipped":
+                register(cfg, tracker, ended.info.run_id, Path(outcome.folder))
             return outcome
         claims.append(resuming.claim(cfg, signature, home, tracker))
         runtime.prepare(cfg.trainer)
         validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule", "callbacks"))
         OmegaConf.save(OmegaConf.create(config.plain(cfg)), home.folder / "config.yaml")
         datasets.write_table(dataset.table, home.folder / "samples.csv")
-        scores = fit_and_score(cfg, dataset, tracker, claims[0], signature)
+        scores = fit_and_score(cfg, dataset, tracker, claims[0], (signature, scoring))
         say_where(home.folder, tracker)
     objective = scores.get(cfg.objective, math.nan)
     return job.Outcome("finished", name, objective, tracker.run_id, str(home.folder))
 
 
 def fit_and_score(
-    cfg: DictConfig, dataset: Dataset, tracker: Tracker, claim: Claim, signature: str
+    cfg: DictConfig,
+    dataset: Dataset,
+    tracker: Tracker,
+    claim: Claim,
+    signatures: tuple[str, str],
 ) -> dict[str, float]:
     """Trains, scores and stores the run, from wherever it stands."""
-    from flexunet_exp import callbacks, evaluation, fitting, state
+    from flexunet_exp import callbacks, fitting, state
 
     folder = claim.run_folder
     model = fitting.compiled_model(cfg, dataset)
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
-    runs.begin(tracker, cfg, dataset, folder, {SIGNATURE: signature})
+    logbook.begin(
+        tracker, cfg, dataset, folder, dict(zip((SIGNATURE, SCORING), signatures, strict=True))
+    )
     claim.note_run(tracker.run_id)
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
+    store = tracker.store if cfg.rerun != "all" and not progress.epochs else None
+    if store and (same := store.same_weights(signatures[0])):
+        progress.best_dice = logbook.take_weights(store, same, keeper.best)
+        progress.fitted = True
     fitting.fit(model, cfg, dataset, keeper, progress)
     if progress.figures is None:
-        progress.figures = evaluation.score_splits(model, cfg, dataset, folder / "evaluation")
+        progress.figures = score(cfg, dataset, model, folder)
         tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
         keeper.write(progress)
     tracker.deliver()
-    runs.mirror(tracker, folder)
+    logbook.mirror(tracker, folder)
     tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
     require(cfg, progress.best_dice)
+    register(cfg, tracker, tracker.run_id, folder)
     return progress.figures
+
+
+def register(cfg: DictConfig, tracker: Tracker, run_id: str | None, folder: Path) -> None:
+    """Makes the run's best model a version of `tracking.register`, if there is to be one."""
+    if cfg.tracking.register and tracker.store and run_id:
+        from flexunet_exp import registry
+
+        registry.register(tracker.store, run_id, folder, cfg.tracking.register, cfg.objective)
+
+
+def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[str, float]:
+    """The figures of the trained network, as `predict.*` and `score.*` say."""
+    from flexunet_exp import evaluation, trained
+
+    settings = trained.predict_settings(cfg)
+    network = trained.in_precision(model, cfg, settings["precision"])
+    part = evaluation.Part(trained.predictor(network, cfg, settings), dataset)
+    title = f"{dataset.name}: {logbook.run_name(cfg)}"
+    facts = {
+        "run": str(folder),
+        "prediction": trained.describe(settings, config.image_size(cfg)),
+    }
+    return evaluation.score([part], folder / "evaluation", cfg.score, title, facts)
 
 
 def say_where(folder: Path, tracker: Tracker) -> None:

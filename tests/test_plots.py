@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flexunet_exp import plots, scores
+from flexunet_exp import plots
+from flexunet_exp.scores import confusions
+from flexunet_exp.scores.curves import CurvePoints
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+NO_INTERVALS = pd.DataFrame(columns=["value", "low", "high", "sources"], index=pd.Index([], str))
 NAMES = ["background", "scratch", "dent"]
 PALETTE = np.array([(0, 0, 0), (255, 0, 0), (128, 128, 128)], np.uint8)
 
@@ -76,7 +79,8 @@ def test_figures_of_scores_grow_with_their_labels(tmp_path, num_classes):
     for label in ("dent", "a defect with a name of unusual length"):
         names = [f"{label} {index}" for index in range(num_classes)]
         plots.confusion_figure(counts.sum(axis=0), names, tmp_path / "c.png", title="test")
-        plots.bar_figure(scores.per_class(counts, names), tmp_path / "b.png", title="test")
+        classes = confusions.per_class(counts, names)
+        plots.bar_figure(classes, NO_INTERVALS, tmp_path / "b.png", title="test")
         for name in ("c.png", "b.png"):
             drawn = picture(tmp_path / name)
             edges = [drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]]
@@ -89,7 +93,36 @@ def test_figures_of_scores_grow_with_their_labels(tmp_path, num_classes):
 
 def test_the_baseline_is_named_beneath_the_title():
     counts = np.array([[[90, 5], [1, 4]]])
-    note = plots._baseline_note(scores.per_class(counts, ["background", "scratch"]))
+    note = plots._baseline_note(confusions.per_class(counts, ["background", "scratch"]))
     assert note.endswith("pixel accuracy 0.9500")
-    empty = plots._baseline_note(scores.per_class(counts * 0, ["background", "scratch"]))
+    empty = plots._baseline_note(confusions.per_class(counts * 0, ["background", "scratch"]))
     assert empty == "no true pixel at all"
+
+
+def test_an_interval_is_a_whisker_at_its_place(tmp_path):
+    counts = np.array([[[90, 5], [1, 4]]])
+    classes = confusions.per_class(counts, ["background", "scratch"])
+    wide = pd.DataFrame({"value": 0.57, "low": 0.1, "high": 0.95}, index=["dice/scratch"])
+    plots.bar_figure(classes, wide, tmp_path / "with.png", title="test")
+    plots.bar_figure(classes, NO_INTERVALS, tmp_path / "without.png", title="test")
+    dark = [
+        (picture(tmp_path / f"{name}.png") == 0x22).all(axis=-1) for name in ("with", "without")
+    ]
+    longest = [run.sum(axis=1).max() for run in dark]
+    assert longest[0] > longest[1] + 100
+
+
+def test_curves_of_scores_follow_their_points(tmp_path):
+    line = np.linspace(0, 1, 50)
+    points = CurvePoints(fpr=line, pro=line**0.2, recall=line**0.5, precision=1 - line / 2)
+    figures = {"au_pro": 0.7, "pixel_auroc": 0.8, "average_precision": np.nan}
+    plots.score_curves(points, figures, tmp_path / "curves.png", title="test")
+    assert line_pixels(tmp_path / "curves.png", plots.LINE_COLOURS[0]) > 500
+
+
+def test_curves_that_are_not_defined_say_so(tmp_path):
+    nothing = np.full(3, np.nan)
+    points = CurvePoints(nothing, nothing, nothing, nothing)
+    undefined = dict.fromkeys(("au_pro", "pixel_auroc", "average_precision"), np.nan)
+    plots.score_curves(points, undefined, tmp_path / "none.png", title="test")
+    assert line_pixels(tmp_path / "none.png", plots.LINE_COLOURS[0]) == 0

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from recording import masks_with, record_of
 from rich.console import Console
 
-from flexunet_exp import report, scores
+from flexunet_exp import report
 from flexunet_exp.errors import InputError
+from flexunet_exp.scores import confusions
+from flexunet_exp.scores import record as records
 
 CLASSES = ["background", "null", "[bold]split teeth"]
 # The last class has no truth; the last image holds no defect.
@@ -35,21 +38,35 @@ def folder(tmp_path):
     return tmp_path / "evaluation" / "test"
 
 
-def write(folder) -> dict[str, float]:
-    return report.write_evaluation(folder, NAMES, COUNTS, SEED_DICE, CLASSES)
+def write(folder) -> report.Evaluation:
+    record = record_of([masks_with(counts) for counts in COUNTS], NAMES, CLASSES, SEED_DICE)
+    return report.write_evaluation(folder, record, object_overlap=0.5, resamples=20)
 
 
 def test_an_evaluation_comes_back_as_it_was_written(folder):
     written = write(folder)
-    summary, classes = report.read_evaluation(folder)
-    assert summary == pytest.approx(written, rel=0, abs=0, nan_ok=True)
-    expected = scores.per_class(COUNTS, CLASSES)
-    pd.testing.assert_frame_equal(classes, expected, check_index_type=False)
+    summary, classes, intervals = report.read_evaluation(folder)
+    assert summary == pytest.approx(written.summary, rel=0, abs=0, nan_ok=True)
+    expected = confusions.per_class(COUNTS, CLASSES)
+    pd.testing.assert_frame_equal(classes[expected.columns], expected, check_index_type=False)
+    pd.testing.assert_frame_equal(classes, written.classes, check_index_type=False)
+    pd.testing.assert_frame_equal(intervals, written.intervals, check_index_type=False)
     assert classes.index.tolist() == CLASSES
+    assert classes[["objects", "found"]].to_numpy().tolist() == [[0, 0], [2, 1], [0, 0]]
+
+
+def test_the_record_comes_back_as_it_was_written(folder):
+    written = write(folder)
+    kept = records.load(folder)
+    assert records.summary(kept, 0.5) == pytest.approx(written.summary, rel=0, abs=0, nan_ok=True)
+    assert kept.names == NAMES
+    (folder / "objects.csv").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="objects.csv: missing or damaged"):
+        records.load(folder)
 
 
 def test_the_summary_adds_the_seed_metric_and_its_baseline(folder):
-    summary = write(folder)
+    summary = write(folder).summary
     assert summary["dice_coef_multiclass"] == pytest.approx(0.9)
     baseline = [(2 * 94 + 1) / (2 * 104 + 1), (2 * 83 + 1) / (2 * 93 + 1), 1.0]
     assert summary["baseline_dice_coef_multiclass"] == pytest.approx(np.mean(baseline))
@@ -60,15 +77,14 @@ def test_the_folder_holds_whole_files_and_nothing_else(folder):
     write(folder)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     assert files == [
-        "confusions.npz",
-        "figures/classes.png",
-        "figures/confusion.png",
-        "scores.csv",
-        "scores.json",
+        *("boundaries.npz", "confusions.npz"),
+        *("figures/classes.png", "figures/confusion.png", "figures/curves.png"),
+        *("histograms.npz", "images.csv", "intervals.csv", "objects.csv"),
+        *("scores.csv", "scores.json"),
     ]
     for figure in (folder / "figures").iterdir():
         Image.open(figure).verify()
-    assert scores.load_counts(folder / "confusions.npz").names.tolist() == NAMES
+    assert confusions.load_counts(folder / "confusions.npz").names.tolist() == NAMES
 
 
 def test_the_json_is_strict_sorted_and_null_where_undefined(folder):
@@ -87,8 +103,8 @@ def test_the_json_is_strict_sorted_and_null_where_undefined(folder):
 def test_missing_files_are_all_named(tmp_path):
     with pytest.raises(InputError) as raised:
         report.read_evaluation(tmp_path / "test")
-    assert len(raised.value.problems) == 2
-    for problem, name in zip(raised.value.problems, ("scores.json", "scores.csv"), strict=True):
+    expected = ("scores.json", "scores.csv", "intervals.csv")
+    for problem, name in zip(raised.value.problems, expected, strict=True):
         assert f"{name}: no such file" in problem and "flexunet evaluate" in problem
 
 
@@ -124,10 +140,14 @@ def test_the_table_shows_the_scores_beside_what_background_alone_gets(folder):
     text = printed(folder, "valid", "test")
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 100
-    assert row(text, "  null") == ["2", "6.734", *["0.5455"] * 2, "0.3750", "0.6923", "0.4500"]
-    assert row(text, "[bold]split teeth") == ["0", "0.000", "–", "–", "–", "0.0000", "–"]
+    dice, few = ["0.545"] * 2, ["too", "few"]
+    found = ["0.375", "0.692", "0.450", "0.333", "1/2"]
+    assert row(text, "  null") == ["2", "6.73", *dice, *few, *found]
+    assert row(text, "[bold]split teeth") == ["0", "0.00", *"––––", "0.000", "–", "–"]
     assert row(text, "pixel accuracy") == ["0.9394", "0.9394", "0.9327"]
-    assert row(text, "macro Dice, defects") == ["0.5455", "0.5455", "0.0000"]
+    assert row(text, "macro Dice, defects") == ["0.5455", "0.5455", *few, "0.0000"]
+    # One in the first image, one in the second.
+    assert row(text, "false alarms an image") == ["0.6667", "0.6667"]
     assert row(text, "dice_coef_multiclass")[:2] == ["0.9000", "0.9000"]
     assert "test: 3 images, 2 of them with a defect" in text
     assert text.index("[bold]split teeth") < text.index("background")
@@ -137,12 +157,11 @@ def test_the_table_of_one_split_and_of_a_narrow_terminal_stay_within_their_width
     assert row(printed(folder, "test"), "pixel accuracy") == ["0.9394", "0.9327"]
     narrow = printed(folder, "valid", "test", width=80)
     assert max(map(len, narrow.splitlines())) <= 80
-    assert row(narrow, "  null")[-1] == "0.4500"
+    assert row(narrow, "  null")[-1] == "1/2"
 
 
 def test_without_a_console_it_prints_plainly_to_standard_output(folder, capsys):
-    summary = write(folder)
-    report.print_scores({"test": (summary, scores.per_class(COUNTS, CLASSES))})
+    report.print_scores({"test": write(folder)})
     text = capsys.readouterr().out
     assert "macro Dice, defects" in text and "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 100

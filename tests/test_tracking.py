@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import SIGNATURE, STOPPED, Store, Tracker, tracked
+from flexunet_exp.tracking import SCORING, SIGNATURE, STOPPED, Store, Tracker, tracked
 
 
 @pytest.fixture
@@ -99,9 +99,11 @@ def test_undefined_figures_stay_out(cfg):
 )
 def test_which_earlier_runs_count_as_done(cfg, state, tags, rerun, found):
     kept = store(cfg)
-    run_id = kept.create_run("run", {SIGNATURE: "abc", **tags})
+    run_id = kept.create_run("run", {SIGNATURE: "abc", SCORING: "one", **tags})
     kept.client.update_run(run_id, status=state)
-    assert (kept.ended("abc", rerun) is not None) == found
+    assert (kept.ended("abc", "one", rerun) is not None) == found
+    assert kept.ended("abc", "other", rerun) is None
+    assert (kept.same_weights("abc") is not None) == (state == "FINISHED" and not tags)
     assert kept.ended("other", rerun) is None
 
 

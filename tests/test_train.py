@@ -18,8 +18,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from running import all_runs, flexunet, start_flexunet, store
 
-from flexunet_exp import scores
 from flexunet_exp.data.masks import read_image
+from flexunet_exp.scores import confusions
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,10 @@ def test_epoch_pictures_are_palette_masks_at_native_size(run_folder):
 
 def test_scores_are_a_function_of_the_stored_counts_and_masks(run_folder):
     folder = run_folder / "evaluation" / "test"
-    kept = scores.load_counts(folder / "confusions.npz")
+    kept = confusions.load_counts(folder / "confusions.npz")
     table = pd.read_csv(run_folder / "samples.csv")
     assert len(kept.names) == (table["split"] == "test").sum()
-    summary = scores.summary(kept.counts, kept.classes)
+    summary = confusions.summary(kept.counts, kept.classes)
     written = json.loads((folder / "scores.json").read_text())
     for name, value in summary.items():
         assert written[name] == (None if math.isnan(value) else pytest.approx(value, abs=1e-12))

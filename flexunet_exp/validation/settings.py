@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,11 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def is_model_name(value: Any) -> bool:
+    """Whether it can stand in an address such as `models:/NAME@champion`."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*", value, re.ASCII))
+
+
 def is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -66,6 +71,10 @@ def is_positive(value: Any) -> bool:
 
 def is_fraction(value: Any) -> bool:
     return is_number(value) and 0 < value < 1
+
+
+def is_share(value: Any) -> bool:
+    return is_number(value) and 0 <= value < 1
 
 
 def is_size(value: Any) -> bool:
@@ -132,10 +141,67 @@ RULES = (
     Rule("trainer.profile", is_flag, "true or false", "trainer.profile=false", optional=True),
     Rule("trainer.threads", or_null(at_least(1)), f"null or {COUNT}", "trainer.threads=2"),
     Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
+    Rule(
+        "predict.tile",
+        or_null(lambda value: value == "none" or is_size(value)),
+        "none, a whole number or [height, width], each at least 8",
+        "predict.tile=512",
+        optional=True,
+    ),
+    Rule(
+        "predict.overlap",
+        or_null(is_share),
+        "a number from 0 to below 1",
+        "predict.overlap=0.25",
+        optional=True,
+    ),
+    Rule(
+        "predict.tta",
+        or_null(one_of("none", "flips", "flips_turns")),
+        "none, flips or flips_turns",
+        "predict.tta=flips",
+        optional=True,
+    ),
+    Rule(
+        "predict.batch_size",
+        or_null(at_least(1)),
+        f"null or {COUNT}",
+        "predict.batch_size=4",
+        optional=True,
+    ),
+    Rule(
+        "predict.precision",
+        or_null(one_of("as_trained", "float32", "mixed_bfloat16")),
+        "as_trained, float32 or mixed_bfloat16",
+        "predict.precision=as_trained",
+        optional=True,
+    ),
+    Rule(
+        "score.object_overlap",
+        lambda value: is_number(value) and 0 < value <= 1,
+        "a number above 0, at most 1",
+        "score.object_overlap=0.3",
+        optional=True,
+    ),
+    Rule(
+        "score.boundary_tolerance",
+        lambda value: is_number(value) and 0 <= value <= 50,
+        "a number of pixels from 0 to 50",
+        "score.boundary_tolerance=3",
+        optional=True,
+    ),
+    Rule("score.resamples", at_least(1), COUNT, "score.resamples=1000", optional=True),
     Rule("tracking.uri", or_null(is_text), "null or an address", "tracking=local"),
     Rule("tracking.experiment_name", is_text, "a name", "tracking.experiment_name=flexunet"),
     Rule("tracking.run_name", or_null(is_text), "null or a name", "tracking.run_name=first"),
     Rule("tracking.log_model", is_flag, "true or false", "tracking.log_model=true"),
+    Rule(
+        "tracking.register",
+        or_null(is_model_name),
+        "null or the name of a registered model (letters, digits, _ - and dots)",
+        "tracking.register=zipper",
+        optional=True,
+    ),
     Rule("tracking.parent_run_id", or_null(is_text), "null", "tracking.parent_run_id=null"),
     Rule("tracking.vary", is_list, "a list", "tracking.vary=[]"),
     Rule(
@@ -209,8 +275,16 @@ RULES = (
         optional=True,
     ),
 )
-CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset")
+CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset", "predict", "score")
 OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
+
+
+def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
+    """The rules of some sections alone; InputError with every problem of theirs."""
+    settings = {name: config.plain(cfg[name]) for name in sections}
+    rules = [rule for rule in RULES if rule.key.split(".")[0] in sections]
+    if problems := list(broken_rules(settings, rules)):
+        raise InputError(problems)
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -222,6 +296,7 @@ def check_settings(cfg: DictConfig) -> None:
     problems = [*unknown_keys(settings), *broken_rules(settings), *class_problems(settings)]
     if not problems:
         problems = [*name_problems(settings), *size_problems(settings), *weight_problems(settings)]
+        problems += registry_problems(settings)
     if problems:
         raise InputError(problems)
 
@@ -235,8 +310,8 @@ def lookup(settings: dict, key: str) -> Any:
     return node
 
 
-def broken_rules(settings: dict) -> Iterator[str]:
-    for rule in RULES:
+def broken_rules(settings: dict, rules: Iterable[Rule] = RULES) -> Iterator[str]:
+    for rule in rules:
         value = lookup(settings, rule.key)
         if value is MISSING and rule.optional:
             continue
@@ -336,4 +411,14 @@ def weight_problems(settings: dict) -> Iterator[str]:
         yield (
             f"loss.class_weights={weights} is not none, balanced, or a list of {count} numbers of "
             "at least 0, one a class and the background first. Try loss.class_weights=none"
+        )
+
+
+def registry_problems(settings: dict) -> Iterator[str]:
+    """The registry is a part of the store."""
+    tracking = settings["tracking"]
+    if tracking.get("register") and not tracking["uri"]:
+        yield (
+            f"tracking.register={tracking['register']} needs a store, and tracking=none has none. "
+            "Use tracking=local or tracking=server, or leave tracking.register out"
         )

@@ -1,0 +1,155 @@
+"""Scoring again: folds as one, ensembles, other pictures, tiles and views; nothing replaced."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import all_runs, flexunet, store
+
+from flexunet_exp.scores import confusions
+from flexunet_exp.scores import record as records
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory, tiny) -> Path:
+    """A folder in which the three folds of one split were trained."""
+    folder = tmp_path_factory.mktemp("folds")
+    words = ["split=folds", "split.n=3", "split.fold=0,1,2", "trainer.epochs=1"]
+    done = flexunet(folder, "train", "-m", *tiny, *words)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def parent_of(folder: Path):
+    (parent,) = [run for run in all_runs(folder) if "sweep" in run.data.tags]
+    return parent
+
+
+def run_folders(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("outputs/multirun/*/*/*/best.keras"))
+
+
+def evaluation_in(done, folder: Path) -> Path:
+    """The evaluation folder that a command says it made."""
+    assert done.returncode == 0, done.stdout
+    return Path(re.search(r"Report: (.*)/report.html", done.stdout)[1])
+
+
+@pytest.fixture(scope="module")
+def pooled(folds) -> Path:
+    run = f"run={parent_of(folds).info.run_id}"
+    return evaluation_in(flexunet(folds, "evaluate", run), folds)
+
+
+def test_folds_are_pooled_with_every_picture_once_by_the_run_that_tests_it(folds, pooled):
+    table = pd.read_csv(run_folders(folds)[0] / "samples.csv")
+    images = pd.read_csv(pooled / "test" / "images.csv")
+    assert sorted(images["sha256"]) == sorted(table["sha256"])
+    own = [confusions.load_counts(f / "evaluation/test/confusions.npz") for f in run_folders(folds)]
+    kept = confusions.load_counts(pooled / "test" / "confusions.npz")
+    assert kept.names.tolist() == [name for one in own for name in one.names.tolist()]
+    np.testing.assert_array_equal(kept.counts, np.concatenate([one.counts for one in own]))
+
+
+def test_an_evaluation_is_added_to_the_parent_and_never_over_another(folds, pooled):
+    parent = parent_of(folds)
+    summary = records.summary(records.load(pooled / "test"), 0.3)
+    assert parent.data.metrics["evaluation2/test/dice"] == pytest.approx(summary["dice"])
+    assert "evaluation2/test/dice/bent" not in parent.data.metrics
+    done = flexunet(folds, "evaluate", f"run={parent.info.run_id}", "predict.tta=flips")
+    other = evaluation_in(done, folds)
+    assert "Added to run" in done.stdout and "evaluation3" in done.stdout
+    again = parent_of(folds)
+    assert again.data.metrics["evaluation2/test/dice"] == pytest.approx(summary["dice"])
+    flipped = records.summary(records.load(other / "test"), 0.3)
+    assert again.data.metrics["evaluation3/test/pixel_auroc"] == pytest.approx(
+        flipped["pixel_auroc"]
+    )
+    assert flipped["pixel_auroc"] != summary["pixel_auroc"]
+    top = {file.path for file in store(folds).client.list_artifacts(parent.info.run_id)}
+    assert top == {"evaluation2", "evaluation3"}
+
+
+def test_the_report_is_one_file_that_needs_nothing_else(pooled):
+    text = (pooled / "report.html").read_text()
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert len(addresses) > 10
+    assert all(address.startswith(("data:image/", "#")) for address in addresses)
+    for words in ("3 runs pooled out-of-fold", "AU-PRO", "macro Dice", "false alarms", "bent"):
+        assert words in text
+    assert "<script" not in text
+
+
+def test_runs_of_one_test_set_are_an_ensemble_only_on_request(folds):
+    run = run_folders(folds)[0]
+    refused = flexunet(folds, "evaluate", f"run={run},{run}", "tracking=none")
+    assert refused.returncode == 1
+    assert "have the same test pictures" in refused.stdout and "ensemble=true" in refused.stdout
+    done = flexunet(folds, "evaluate", f"run={run},{run}", "ensemble=true", "tracking=none")
+    together = confusions.load_counts(evaluation_in(done, folds) / "test" / "confusions.npz")
+    alone = confusions.load_counts(run / "evaluation" / "test" / "confusions.npz")
+    np.testing.assert_array_equal(together.counts, alone.counts)
+
+
+def test_other_pictures_of_the_same_classes_are_scored_whole(folds, tiny):
+    run = run_folders(folds)[0]
+    words = [word for word in tiny if word.startswith(("dataset=", "dataset/", "dataset.layout"))]
+    root = next(word for word in tiny if word.startswith("data_root="))
+    new = ["dataset.layout.seed=7", "dataset.layout.images_per_class=2"]
+    done = flexunet(folds, "evaluate", f"run={run}", *words, root, *new)
+    found = pd.read_csv(evaluation_in(done, folds) / "grid" / "images.csv")
+    assert len(found) == 2 * 5 + 2 and "trained or chose" not in done.stdout
+    (child,) = [run_ for run_ in all_runs(folds) if run_.data.tags.get("run_folder") == str(run)]
+    assert "evaluation2/grid/dice" in child.data.metrics
+    same = flexunet(folds, "evaluate", f"run={run}", *words, root, "tracking=none")
+    assert re.search(r"\d+ of 22 pictures trained or chose the networks", same.stdout)
+
+
+def test_pictures_of_other_classes_are_refused(folds, tiny_data):
+    words = ["dataset=screw", "dataset/layout=synthetic", f"data_root={tiny_data}"]
+    done = flexunet(folds, "evaluate", f"run={run_folders(folds)[0]}", *words, "tracking=none")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "dataset=screw has the classes" in done.stdout and "metal_contamination" in done.stdout
+
+
+def test_tiles_and_views_are_settings_of_an_evaluation(folds):
+    run = run_folders(folds)[0]
+    words = ["predict.tile=[32,48]", "predict.overlap=0.5", "predict.tta=flips_turns"]
+    done = flexunet(folds, "evaluate", f"run={run}", *words, "tracking=none")
+    report = (evaluation_in(done, folds) / "report.html").read_text()
+    assert "tiles of 32 × 48 px that overlap by 50%" in report and "mean of 8 views" in report
+    assert "The run ended with other figures" in done.stdout
+
+
+def test_every_wrong_setting_is_named_at_once(folds):
+    words = ["predict.tile=3", "predict.overlap=1", "predict.tta=flip", "score.resamples=0"]
+    done = flexunet(folds, "evaluate", f"run={run_folders(folds)[0]}", *words, "tracking=none")
+    assert done.returncode == 1 and "4 problems" in done.stdout
+    assert "Try predict.tta=flips" in done.stdout
+
+
+def test_a_network_s_file_alone_needs_the_pictures_it_is_scored_on(folds, tmp_path):
+    network = tmp_path / "mine.keras"
+    network.write_bytes((run_folders(folds)[0] / "best.keras").read_bytes())
+    done = flexunet(tmp_path, "evaluate", f"run={network}", "tracking=none")
+    assert done.returncode == 1 and "dataset=NAME dataset.image_size=SIZE" in done.stdout
+
+
+def test_other_scoring_of_the_same_training_trains_nothing(folds, tiny):
+    words = ["split=folds", "split.n=3", "split.fold=0", "trainer.epochs=1"]
+    flipped = [*words, "predict.tta=flips"]
+    done = flexunet(folds, "train", *tiny, *flipped)
+    assert done.returncode == 0, done.stdout
+    assert "Trained already, by run" in done.stdout and "epoch 1/1" not in done.stdout
+    again = flexunet(folds, "train", *tiny, *flipped)
+    assert "Already done" in again.stdout
+    newest = [run for run in all_runs(folds) if "sweep" not in run.data.tags][-1]
+    donor = run_folders(folds)[0]
+    (trained,) = [run for run in all_runs(folds) if run.data.tags.get("run_folder") == str(donor)]
+    name = "epoch/val/best_dice"
+    assert newest.data.metrics[name] == trained.data.metrics[name]
+    assert newest.data.metrics["val/pixel_auroc"] != trained.data.metrics["val/pixel_auroc"]
