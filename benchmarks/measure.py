@@ -21,9 +21,10 @@ import numpy as np
 import whole
 from composing import compose
 
-from flexunet_exp import config, panels, plots, runtime, scores
+from flexunet_exp import config, panels, plots, runtime
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks, synthetic
+from flexunet_exp.scores import confusions
 
 ROOT = Path(__file__).resolve().parents[1]
 Row = tuple[str, str, str, str]
@@ -129,7 +130,7 @@ def pictures() -> list[Row]:
             "a panel of 256 px": lambda: panels.panel(image, truth, truth, names, palette, "x"),
             "a palette mask written": lambda: masks.write_palette_mask(path, truth, palette),
             "a curve plot": lambda: plots.curves(history, path, "dice", "dice"),
-            "confusion counts of 256 px": lambda: scores.confusion(truth, truth, 2),
+            "confusion counts of 256 px": lambda: confusions.confusion(truth, truth, 2),
         }
         took = {label: seconds(action, 10) for label, action in jobs.items()}
     return [

@@ -56,12 +56,12 @@ def per_class(counts: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
     `images` = images that hold the class in truth. IoU, Dice and recall are NaN for a class without
     truth, precision for a class that is never predicted.
     """
-    hits, truth, predicted = _pixels(counts.sum(axis=0))
+    hits, truth, predicted = pixels_of(counts.sum(axis=0))
     figures = {
-        "iou": _ratio(hits, truth + predicted - hits),
-        "dice": _ratio(2 * hits, truth + predicted),
-        "precision": _ratio(hits, predicted),
-        "recall": _ratio(hits, truth),
+        "iou": ratio(hits, truth + predicted - hits),
+        "dice": ratio(2 * hits, truth + predicted),
+        "precision": ratio(hits, predicted),
+        "recall": ratio(hits, truth),
     }
     for name in ("iou", "dice"):
         figures[name][truth == 0] = np.nan
@@ -75,10 +75,10 @@ def per_image(counts: np.ndarray) -> pd.DataFrame:
 
     The mean goes over the defect classes in the image's truth or prediction; NaN with neither.
     """
-    hits, truth, predicted = _pixels(counts)
-    dice = _ratio(2 * hits, truth + predicted)
-    iou = _ratio(hits, truth + predicted - hits)
-    return pd.DataFrame({"dice": _mean(dice[:, 1:]), "iou": _mean(iou[:, 1:])})
+    hits, truth, predicted = pixels_of(counts)
+    dice = ratio(2 * hits, truth + predicted)
+    iou = ratio(hits, truth + predicted - hits)
+    return pd.DataFrame({"dice": mean_over_last(dice[:, 1:]), "iou": mean_over_last(iou[:, 1:])})
 
 
 def summary(counts: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
@@ -95,6 +95,7 @@ def summary(counts: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
         figures[figure] = _defect_macro(classes, figure)
         figures |= {f"{figure}/{name}": float(value) for name, value in classes[figure].items()}
     figures |= _overall(counts) | _defect_against_background(counts)
+    figures["dominant_class_accuracy"] = dominant_class_accuracy(counts)
     figures |= {
         f"image_{name}": mean_defined(values.to_numpy())
         for name, values in per_image(counts).items()
@@ -105,6 +106,19 @@ def summary(counts: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
     figures["num_images"] = float(len(counts))
     figures["num_defective"] = float((counts[:, 1:].sum(axis=(1, 2)) > 0).sum())
     return figures
+
+
+def dominant_class_accuracy(counts: np.ndarray) -> float:
+    """Share of the defective images whose most frequent defect class is predicted as such, 0..1.
+
+    A class whose pixels are in a tie with another's counts as the first of them; an image without
+    any predicted defect is wrong.
+    """
+    _, truth, predicted = pixels_of(counts)
+    truth, predicted = truth[:, 1:], predicted[:, 1:]
+    defective = truth.any(axis=1)
+    right = (truth.argmax(axis=1) == predicted.argmax(axis=1)) & predicted.any(axis=1)
+    return mean_defined(right[defective])
 
 
 def background_only(counts: np.ndarray) -> np.ndarray:
@@ -121,12 +135,21 @@ def dice_coef_multiclass(probabilities: np.ndarray, truth: np.ndarray) -> float:
     one-hot truth: close to the mean probability of the true class. `probabilities` (H, W, C),
     `truth` (H, W); ignored pixels leave both sides, an image of nothing else is NaN.
     """
+    return soft_dice(soft_overlap(probabilities, truth))
+
+
+def soft_overlap(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Sum of y p, of p, and of y over the known pixels of an image or a part of one: (3,)."""
     valid = truth != IGNORE
-    if not valid.any():
-        return float("nan")
     classes, chances = truth[valid], probabilities[valid]
     hit = chances[np.arange(len(classes)), classes].sum(dtype=np.float64)
-    return float((2 * hit + 1) / (len(classes) + chances.sum(dtype=np.float64) + 1))
+    return np.array([hit, chances.sum(dtype=np.float64), len(classes)])
+
+
+def soft_dice(overlap: np.ndarray) -> float:
+    """`dice_coef_multiclass` of an image from the sum of its parts' `soft_overlap`."""
+    hit, chances, pixels = overlap
+    return float((2 * hit + 1) / (pixels + chances + 1)) if pixels else float("nan")
 
 
 def hard_dice_coef_multiclass(counts: np.ndarray) -> np.ndarray:
@@ -138,7 +161,7 @@ def hard_dice_coef_multiclass(counts: np.ndarray) -> np.ndarray:
 
 def mean_defined(values: np.ndarray) -> float:
     """The mean of those values that are not NaN; NaN where there are none."""
-    return float(_mean(np.asarray(values, dtype=np.float64)))
+    return float(mean_over_last(np.asarray(values, dtype=np.float64)))
 
 
 def save_counts(
@@ -190,20 +213,20 @@ def _damaged(path: Path) -> InputError:
     )
 
 
-def _pixels(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pixels_of(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correct, true and predicted pixels a class, (..., C) each."""
     return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """numerator / denominator, NaN where the denominator is 0."""
     undefined = np.full(np.shape(denominator), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) > 0)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def mean_over_last(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of those values that are not NaN."""
-    return _ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
+    return ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
 
 
 def _defect_macro(classes: pd.DataFrame, figure: str) -> float:
@@ -214,11 +237,11 @@ def _defect_macro(classes: pd.DataFrame, figure: str) -> float:
 def _overall(counts: np.ndarray) -> dict[str, float]:
     """Figures that count background as a class like any other."""
     pooled = counts.sum(axis=0)
-    hits, truth, predicted = _pixels(pooled)
-    iou = _ratio(hits, truth + predicted - hits)
+    hits, truth, predicted = pixels_of(pooled)
+    iou = ratio(hits, truth + predicted - hits)
     return {
         "miou_with_background": mean_defined(iou[truth > 0]),
-        "pixel_accuracy": float(_ratio(hits.sum(), pooled.sum())),
+        "pixel_accuracy": float(ratio(hits.sum(), pooled.sum())),
     }
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn import metrics
 
-from flexunet_exp import scores
 from flexunet_exp.data import masks
 from flexunet_exp.errors import InputError
+from flexunet_exp.scores import confusions
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -36,7 +36,7 @@ def random_masks(seed: int, num_classes: int, images: int) -> tuple[np.ndarray, 
 
 def count(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
     pairs = zip(truth, prediction, strict=True)
-    return np.stack([scores.confusion(t, p, num_classes) for t, p in pairs])
+    return np.stack([confusions.confusion(t, p, num_classes) for t, p in pairs])
 
 
 random_case = given(st.integers(0, 2**32), st.integers(2, 5), st.integers(1, 4))
@@ -57,7 +57,7 @@ def test_confusion_is_that_of_scikit_learn_without_ignored_pixels(seed, num_clas
 @random_case
 def test_class_figures_are_those_of_scikit_learn(seed, num_classes, images):
     truth, prediction = random_masks(seed, num_classes, images)
-    table = scores.per_class(count(truth, prediction, num_classes), NAMES[:num_classes])
+    table = confusions.per_class(count(truth, prediction, num_classes), NAMES[:num_classes])
     valid = truth != masks.IGNORE
     t, p = truth[valid], prediction[valid]
     options = {"labels": range(num_classes), "average": None}
@@ -80,7 +80,7 @@ def test_class_figures_are_those_of_scikit_learn(seed, num_classes, images):
 @random_case
 def test_figures_over_classes_are_those_of_scikit_learn(seed, num_classes, images):
     truth, prediction = random_masks(seed, num_classes, images)
-    figures = scores.summary(count(truth, prediction, num_classes), NAMES[:num_classes])
+    figures = confusions.summary(count(truth, prediction, num_classes), NAMES[:num_classes])
     valid = truth != masks.IGNORE
     t, p = truth[valid], prediction[valid]
     defects = [c for c in range(1, num_classes) if c in t]
@@ -114,7 +114,7 @@ WORKED = np.array(
 
 
 def test_summary_of_a_case_worked_by_hand():
-    figures = scores.summary(WORKED, ["background", "scratch", "dent"])
+    figures = confusions.summary(WORKED, ["background", "scratch", "dent"])
     assert figures == pytest.approx(
         {
             "dice": 10 / 19,
@@ -135,6 +135,8 @@ def test_summary_of_a_case_worked_by_hand():
             "recall/dent": math.nan,
             "miou_with_background": (286 / 293 + 5 / 14) / 2,
             "pixel_accuracy": 291 / 300,
+            # The one defective image has most of its defect in the right class.
+            "dominant_class_accuracy": 1.0,
             "defect_dice": 14 / 21,
             "defect_iou": 7 / 14,
             # Image 1: scratch 10/15, dent 0; image 2: scratch 0; image 3 is left out.
@@ -151,13 +153,13 @@ def test_summary_of_a_case_worked_by_hand():
 
 
 def test_without_images_every_figure_is_undefined():
-    figures = scores.summary(np.zeros((0, 3, 3), np.int64), ["background", "scratch", "dent"])
+    figures = confusions.summary(np.zeros((0, 3, 3), np.int64), ["background", "scratch", "dent"])
     assert figures.pop("num_images") == 0 and figures.pop("num_defective") == 0
     assert all(math.isnan(value) for value in figures.values())
 
 
 def test_per_image_leaves_images_without_defect_undefined():
-    assert scores.per_image(WORKED)["dice"].tolist() == pytest.approx(
+    assert confusions.per_image(WORKED)["dice"].tolist() == pytest.approx(
         [1 / 3, 0.0, math.nan], nan_ok=True
     )
 
@@ -173,7 +175,7 @@ def test_per_image_leaves_images_without_defect_undefined():
 )
 def test_confusion_refuses_what_it_would_have_to_drop(truth, prediction):
     with pytest.raises(ValueError):
-        scores.confusion(truth, prediction, 3)
+        confusions.confusion(truth, prediction, 3)
 
 
 def test_seed_metric_is_its_formula_over_one_hot_truth():
@@ -184,29 +186,34 @@ def test_seed_metric_is_its_formula_over_one_hot_truth():
     y = np.eye(4)[np.where(truth == masks.IGNORE, 0, truth)] * (truth != masks.IGNORE)[..., None]
     p = probabilities * (truth != masks.IGNORE)[..., None]
     expected = (2 * np.sum(y * p) + 1) / (y.sum() + p.sum() + 1)
-    assert scores.dice_coef_multiclass(probabilities, truth) == pytest.approx(expected, rel=1e-6)
+    assert confusions.dice_coef_multiclass(probabilities, truth) == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_seed_metric_of_a_wholly_ignored_image_is_undefined():
     ignored = np.full((2, 2), masks.IGNORE, np.uint8)
-    assert math.isnan(scores.dice_coef_multiclass(np.full((2, 2, 3), 1 / 3), ignored))
-    assert np.isnan(scores.hard_dice_coef_multiclass(np.zeros((1, 3, 3), np.int64))).all()
+    assert math.isnan(confusions.dice_coef_multiclass(np.full((2, 2, 3), 1 / 3), ignored))
+    assert np.isnan(confusions.hard_dice_coef_multiclass(np.zeros((1, 3, 3), np.int64))).all()
 
 
 def test_hard_seed_metric_is_that_of_certain_probabilities():
     truth, prediction = random_masks(3, 4, 3)
     expected = [
-        scores.dice_coef_multiclass(np.eye(4)[p], t) for t, p in zip(truth, prediction, strict=True)
+        confusions.dice_coef_multiclass(np.eye(4)[p], t)
+        for t, p in zip(truth, prediction, strict=True)
     ]
-    hard = scores.hard_dice_coef_multiclass(count(truth, prediction, 4))
+    hard = confusions.hard_dice_coef_multiclass(count(truth, prediction, 4))
     assert hard.tolist() == pytest.approx(expected)
 
 
 def test_stored_counts_come_back_and_need_no_pickle(tmp_path):
     path = tmp_path / "confusions.npz"
     names = ["bent/000", "Größe 7", "傷"]
-    scores.save_counts(path, names, WORKED, [0.9, math.nan, 1.0], ["background", "scratch", "dent"])
-    stored = scores.load_counts(path)
+    confusions.save_counts(
+        path, names, WORKED, [0.9, math.nan, 1.0], ["background", "scratch", "dent"]
+    )
+    stored = confusions.load_counts(path)
     assert stored.names.tolist() == names
     assert stored.classes.tolist() == ["background", "scratch", "dent"]
     assert stored.counts.dtype == np.int64
@@ -217,15 +224,15 @@ def test_stored_counts_come_back_and_need_no_pickle(tmp_path):
 
 def test_stored_counts_of_no_image_come_back(tmp_path):
     path = tmp_path / "confusions.npz"
-    scores.save_counts(path, [], np.zeros((0, 2, 2)), [], ["background", "scratch"])
-    assert scores.load_counts(path).counts.shape == (0, 2, 2)
+    confusions.save_counts(path, [], np.zeros((0, 2, 2)), [], ["background", "scratch"])
+    assert confusions.load_counts(path).counts.shape == (0, 2, 2)
 
 
 def test_a_reader_of_a_file_being_replaced_sees_the_old_one_whole(tmp_path):
     target = tmp_path / "scores.json"
     target.write_bytes(b"old")
     with target.open("rb", buffering=0) as reader:
-        scores.replace_file(target, b"new, and longer")
+        confusions.replace_file(target, b"new, and longer")
         assert reader.read() == b"old"
     assert target.read_bytes() == b"new, and longer"
 
@@ -235,7 +242,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     target.mkdir()
     (target / "kept").touch()
     with pytest.raises(OSError):
-        scores.replace_file(target, b"new")
+        confusions.replace_file(target, b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["scores.json"]
 
 
@@ -261,7 +268,7 @@ def damage_array_missing(path: Path) -> None:
 
 
 def damage_other_number_of_names(path: Path) -> None:
-    scores.save_counts(path, ["a"], WORKED, [1.0], ["background", "scratch", "dent"])
+    confusions.save_counts(path, ["a"], WORKED, [1.0], ["background", "scratch", "dent"])
 
 
 def damage_pickle(path: Path) -> None:
@@ -283,10 +290,10 @@ def damage_pickle(path: Path) -> None:
 )
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path, damage):
     path = tmp_path / "confusions.npz"
-    scores.save_counts(path, ["a", "b", "c"], WORKED, [1.0] * 3, ["background", "x", "y"])
+    confusions.save_counts(path, ["a", "b", "c"], WORKED, [1.0] * 3, ["background", "x", "y"])
     damage(path)
     with pytest.raises(InputError, match="confusions.npz: .*flexunet evaluate"):
-        scores.load_counts(path)
+        confusions.load_counts(path)
 
 
 ZIPPER = {
@@ -313,6 +320,7 @@ ZIPPER = {
                 "defect_iou": 0.8289,
                 "defect_dice": 0.9064,
                 "pixel_accuracy": 0.9937,
+                "dominant_class_accuracy": 33 / 36,
                 "baseline_pixel_accuracy": 0.9731,
                 "image_dice": 0.5455,
                 "image_iou": 0.4881,
@@ -330,12 +338,12 @@ def test_published_predictions_get_the_scores_known_for_them(shared_data, rule, 
     assert len(truths) == 36
     palette = np.array(list(ZIPPER.values()), np.uint8)
     counts = [
-        scores.confusion(
+        confusions.confusion(
             masks.read_colour_mask(path, palette, rule, limit=1.0)[0],
             np.array(Image.open(folder / "reference_predictions" / path.name)),
             len(ZIPPER),
         )
         for path in truths
     ]
-    figures = scores.summary(np.stack(counts), list(ZIPPER))
+    figures = confusions.summary(np.stack(counts), list(ZIPPER))
     assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=5.1e-5)

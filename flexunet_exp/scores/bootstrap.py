@@ -1,0 +1,117 @@
+"""How sure a figure is: the bootstrap over sources, stratified by class (Efron & Tibshirani 1993).
+
+Images of one source (a part, a picture cut to tiles) are no independent evidence, so what is drawn
+are sources. A resample is a row of weights: how often each image counts. Every figure here is the
+one of `confusions.summary`, for all resamples at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from flexunet_exp.scores.confusions import mean_over_last, pixels_of, ratio
+
+MIN_SOURCES = 10  # with fewer, an interval says more than it knows
+MIN_STRATUM = 4  # of a class: two sources, drawn with replacement, show half of their variance
+
+
+class PairedDifference(NamedTuple):
+    """Macro Dice of the first less that of the second, with its 95 % interval, -1..1."""
+
+    difference: float
+    low: float
+    high: float
+    num_sources: int
+
+
+def resampled(
+    sources: ArrayLike,
+    labels: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """How often each of N images counts in each resample: (R, N) int64.
+
+    `sources` and `labels` (N,) say where an image comes from and its class; a source's label is
+    that of its first image. Each label's sources are drawn with replacement, as many as there are,
+    and all images of a source move together. Its draws do not depend on the order of the images.
+    """
+    names, first, source = np.unique(np.asarray(sources), return_index=True, return_inverse=True)
+    label = np.asarray(labels)[first]
+    draw = np.random.default_rng(seed)
+    weights = np.zeros((resamples, len(names)), np.int64)
+    for stratum in np.unique(label):
+        members = np.flatnonzero(label == stratum)
+        number = len(members)
+        weights[:, members] = draw.multinomial(number, np.full(number, 1 / number), resamples)
+    return weights[:, source]
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % percentile interval of a figure's resamples (R,), those not defined left out."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def class_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Dice (R, C) of confusion counts (N, C, C) in resamples (R, N); NaN without truth in one."""
+    hits, truth, predicted = pixels_of(_pooled(counts, weights))
+    return np.where(truth > 0, ratio(2 * hits, truth + predicted), np.nan)
+
+
+def class_iou(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """IoU (R, C), as `class_dice`."""
+    hits, truth, predicted = pixels_of(_pooled(counts, weights))
+    return np.where(truth > 0, ratio(hits, truth + predicted - hits), np.nan)
+
+
+def macro_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean Dice (R,) over the defect classes; one without truth in a resample leaves its mean."""
+    return mean_over_last(class_dice(counts, weights)[:, 1:])
+
+
+def macro_iou(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean IoU (R,), as `macro_dice`."""
+    return mean_over_last(class_iou(counts, weights)[:, 1:])
+
+
+def defect_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Dice (R,) of any defect against background; NaN for a resample without defects."""
+    pooled = _pooled(counts, weights)
+    hits = pooled[:, 1:, 1:].sum(axis=(1, 2))
+    truth, predicted = pooled[:, 1:].sum(axis=(1, 2)), pooled[:, :, 1:].sum(axis=(1, 2))
+    return np.where(truth > 0, ratio(2 * hits, truth + predicted), np.nan)
+
+
+def paired_difference(
+    counts_a: np.ndarray,
+    counts_b: np.ndarray,
+    sources: ArrayLike,
+    labels: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> PairedDifference:
+    """Compare two predictions of the same images, in the same order, by their macro Dice.
+
+    Counts (N, C, C), sources and labels (N,): both are resampled alike, so what the images have in
+    common drops out. Raises ValueError where the counts differ in shape.
+    """
+    if counts_a.shape != counts_b.shape:
+        raise ValueError(f"counts of shape {counts_a.shape} against {counts_b.shape}")
+    weights = resampled(sources, labels, resamples, seed)
+    whole = np.ones((1, len(counts_a)), np.int64)
+    difference = macro_dice(counts_a, whole) - macro_dice(counts_b, whole)
+    low, high = interval(macro_dice(counts_a, weights) - macro_dice(counts_b, weights))
+    return PairedDifference(float(difference[0]), low, high, len(np.unique(np.asarray(sources))))
+
+
+def _pooled(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The counts (R, C, C) of all images of each resample."""
+    # Exact up to 2**53 pixels, and much faster than with integers.
+    return np.tensordot(weights.astype(np.float64), counts.astype(np.float64), axes=1)
