@@ -14,11 +14,17 @@ from flexunet_exp.errors import did_you_mean
 COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
+    "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
+    "export": "run=RUN format=saved_model|onnx|litert: its network as a file that proves itself",
+    "promote": "run=RUN name=NAME registers a run's best model; the champion if it is better",
     "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS empties it",
     "ui": "opens the MLflow UI on the project's store",
 }
-PATH_KEYS = {"data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"}
+PATH_KEYS = {
+    *("data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"),
+    *("input", "output"),
+}
 PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 import pandas as pd
+from PIL import Image
 
 from flexunet_exp.files import replace_file
 from flexunet_exp.report import OVERALL, Evaluation, figure_text, interval_text
@@ -134,9 +135,10 @@ def chart(folder: Path, name: str) -> str:
 
 def picture(folder: Path, name: str) -> str:
     """Panels of the folder's figures, as JPEG: a seventh of the size."""
-    pixels = cv2.imread(str(folder / "figures" / f"{name}.png"))
-    _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return address("jpeg", content.tobytes())
+    content = io.BytesIO()
+    with Image.open(folder / "figures" / f"{name}.png") as panels:
+        panels.save(content, format="JPEG", quality=88)
+    return address("jpeg", content.getvalue())
 
 
 def address(kind: str, content: bytes) -> str:

@@ -42,12 +42,13 @@ def overlay(
 
     `alpha` 0..1 is the weight of the tint; background pixels stay as they are. uint8 (H, W, 3).
     """
-    colours = colourise(mask, palette)
-    tinted = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
-    region = mask > 0
-    drawn = np.where(region[..., None], tinted, image)
+    drawn, region = image.copy(), mask > 0
+    if not region.any():
+        return drawn
+    colours = colourise(mask[region], palette)
+    drawn[region] = cv2.addWeighted(image[region], 1 - alpha, colours, alpha, 0)
     outline = region & _edges(mask, thickness=max(1, round(max(mask.shape) / 200)))
-    drawn[outline] = colours[outline]
+    drawn[outline] = colourise(mask[outline], palette)
     return drawn
 
 
@@ -84,6 +85,28 @@ def panel(
         draw.text((left, LINE + 5), caption, FAINT, _font(12))
         canvas.paste(Image.fromarray(picture), (left, top))
     return np.asarray(canvas)
+
+
+def annotated(
+    image: np.ndarray, mask: np.ndarray, class_names: Sequence[str], palette: np.ndarray
+) -> np.ndarray:
+    """The overlay at the picture's own size above a legend of its classes: uint8 (h, w, 3) RGB.
+
+    The legend grows with the picture, so that it can be read when all of it is on a screen.
+    """
+    entries: list[tuple[Colour | None, str]] = [
+        (tuple(palette[index].tolist()), class_names[index])
+        for index in np.unique(mask[mask > 0]).tolist()
+    ]
+    scale = max(1, min(mask.shape) // 400)
+    width = max(mask.shape[1], MIN_COLUMN)
+    legend = _legend(entries or [(None, "no defect")], width // scale)
+    below = np.asarray(legend.resize((width, legend.height * scale)))
+    drawn = overlay(image, mask, palette)
+    beside = cv2.copyMakeBorder(
+        drawn, 0, 0, 0, width - drawn.shape[1], cv2.BORDER_CONSTANT, value=PAPER
+    )
+    return np.concatenate([beside, below])
 
 
 def contact_sheet(panels: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,90 @@
+"""flexunet infer: masks, overlays and tables of defect regions of any pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from flexunet_exp import job, runs
+from flexunet_exp.errors import InputError
+
+if TYPE_CHECKING:
+    from flexunet_exp.inference.inputs import Found
+    from flexunet_exp.inference.report import Report
+    from flexunet_exp.runs import FinishedRun
+    from flexunet_exp.trained import Trained
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """The command."""
+    job.run_app("infer", task)
+
+
+def task(cfg: DictConfig) -> None:
+    """Finds the pictures, loads the network, predicts; InputError lists what was refused."""
+    from flexunet_exp.inference import inputs, journal, settings
+
+    settings.check(cfg)
+    output = Path(os.path.expanduser(cfg.output)).absolute()
+    found = inputs.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
+    with writing_to(output):
+        journal.check_folder(output)
+    trained, run = load(cfg)
+    log.info("%d pictures, predicted by %s", len(found), run)
+    with writing_to(output):
+        report = predict(cfg, trained, found, output, run)
+    log.info(report.sentence(output))
+    if report.refused:
+        raise InputError(report.problems(output))
+
+
+@contextmanager
+def writing_to(output: Path) -> Iterator[None]:
+    """Says of an interrupt, and of a disk that is full or closed to us, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.info("What is done so far is in %s; the same command goes on from there.", output)
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or output}: {error.strerror}. Mend this and give the same command "
+            "again, which does what is missing; or choose another output=FOLDER."
+        ) from error
+
+
+def load(cfg: DictConfig) -> tuple[Trained, str]:
+    """The network of `run=`, or several that predict together, and in words which."""
+    with TemporaryDirectory() as scratch:
+        found = runs.find_all(cfg, Path(scratch))
+        from flexunet_exp import trained
+
+        trained.check_classes(found)
+        trained.prepare_process(found[0])
+        words = [name_of(run, cfg, Path(scratch)) for run in found]
+        return trained.load(found, cfg.predict), ", ".join(words)
+
+
+def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
+    """By what a run can be recognised later: not by where it was fetched to."""
+    if run.run_id:
+        return f"run {run.run_id}"
+    return str(cfg.run if run.network.is_relative_to(scratch) else run.network)
+
+
+def predict(
+    cfg: DictConfig, trained: Trained, found: list[Found], output: Path, run: str
+) -> Report:
+    from flexunet_exp.inference import pipeline
+
+    options = pipeline.Options(**{name: cfg[name] for name in pipeline.Options.__annotations__})
+    return pipeline.infer(trained, found, output, options, run)
