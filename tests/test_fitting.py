@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from flexunet_exp import callbacks, config, fitting, runtime, state
+from flexunet_exp import callbacks, fitting, predict, runtime, state
+from flexunet_exp import trained as trained_networks
 from flexunet_exp.data import card, pipeline
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking import Tracker
+from flexunet_exp.trained import predict_settings
 
 
 @pytest.fixture
@@ -153,9 +157,37 @@ def test_the_nan_guard_names_epoch_and_step():
 def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
-    run = callbacks.Run(tmp_path, dataset, config.image_size(cfg), Tracker(cfg, "test"))
+    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test"))
     names = {type(callback).__name__ for callback in fitting.build_callbacks(cfg, run).values()}
     assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
+
+
+def predictor_for(cfg):
+    return partial(trained_networks.predictor, cfg=cfg, settings=predict_settings(cfg))
+
+
+def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
+    cfg = tiny_dataset("tracking=none", "predict.tile=32", "predict.overlap=0.5")
+    runtime.prepare(cfg.trainer)
+    dataset = datasets.load(cfg)
+    network = fitting.compiled_model(cfg, dataset)
+    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test"))
+    pictures = callbacks.EpochImages(num_images=3, every=1, run=run)
+    pictures.set_model(network)
+    pictures.predict(7)
+    tiles = predict.Predictor(network, (64, 64), 4, tile=(32, 32), overlap=0.5)
+    whole = predict.Predictor(network, (64, 64), 4)
+    differ = 0
+    for sample in pictures.samples:
+        image, truth = dataset.read(sample)
+        with Image.open(
+            tmp_path / "epoch_change_infer" / f"epoch_0007_{datasets.sample_name(sample)}.png"
+        ) as file:
+            shown = np.asarray(file)
+        expected = [predict.collect(next(p([image])), truth.shape).mask for p in (tiles, whole)]
+        np.testing.assert_array_equal(shown, expected[0])
+        differ += np.count_nonzero(expected[0] != expected[1])
+    assert differ
 
 
 def test_a_schedule_sets_the_rate_of_every_epoch_and_the_plateau_is_left_out(trained):
