@@ -470,6 +470,7 @@ def one_process_at_a_time(uri: str) -> Iterator[None]:
 def quiet_mlflow() -> None:
     """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -108,10 +108,10 @@ def fit_and_score(
 
 def register(cfg: DictConfig, tracker: Tracker, run_id: str | None, folder: Path) -> None:
     """Makes the run's best model a version of `tracking.register`, if there is to be one."""
-    if cfg.tracking.register and tracker.store and run_id:
+    if (name := cfg.tracking.get("register")) and tracker.store and run_id:
         from flexunet_exp import registry
 
-        registry.register(tracker.store, run_id, folder, cfg.tracking.register, cfg.objective)
+        registry.register(tracker.store, run_id, folder, name, cfg.objective)
 
 
 def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[str, float]:
