@@ -104,7 +104,7 @@ def test_which_earlier_runs_count_as_done(cfg, state, tags, rerun, found):
     assert (kept.ended("abc", "one", rerun) is not None) == found
     assert kept.ended("abc", "other", rerun) is None
     assert (kept.same_weights("abc") is not None) == (state == "FINISHED" and not tags)
-    assert kept.ended("other", rerun) is None
+    assert kept.ended("other", "one", rerun) is None
 
 
 def test_a_deleted_experiment_is_named(cfg):
