@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from running import all_runs, same_weights  # noqa: E402
 from test_resume import SETTINGS, contents, images, metrics, the_run_folder  # noqa: E402
 
-from flexunet_exp.tracking import RUN_FOLDER  # noqa: E402
+from flexunet_exp.store import RUN_FOLDER  # noqa: E402
 
 KILLS, KILLS_A_RUN, SEED = 20, 2, 20261122
 # Half of the kills come at any moment, the others while a run is at what is short and delicate.

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp import registry
-from flexunet_exp.tracking import RUN_FOLDER, Store
+from flexunet_exp.store import RUN_FOLDER, Store
 
 NAME = "benchmark"
 

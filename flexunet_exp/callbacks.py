@@ -25,7 +25,8 @@ from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.files import whole_or_nothing
-from flexunet_exp.tracking import STOPPED, Tracker
+from flexunet_exp.store import STOPPED
+from flexunet_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 

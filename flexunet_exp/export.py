@@ -64,7 +64,7 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     """Adds the proof to the run's artifacts, with log=true the whole export."""
     if not cfg.tracking.uri:
         return
-    from flexunet_exp.tracking import Store
+    from flexunet_exp.store import Store
 
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
     stored = store.run_of(run.run_id, str(run.folder))

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp import job
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import whole_or_nothing
-from flexunet_exp.tracking import RUN_FOLDER, Store, Tracker
+from flexunet_exp.store import RUN_FOLDER, Store
+from flexunet_exp.tracking import Tracker
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset

@@ -24,7 +24,7 @@ def main() -> None:
 def task(cfg: DictConfig) -> None:
     check_settings(cfg)
     from flexunet_exp import registry, runs
-    from flexunet_exp.tracking import Store
+    from flexunet_exp.store import Store
 
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
     with TemporaryDirectory() as folder:

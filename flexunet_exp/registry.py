@@ -25,7 +25,7 @@ from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import FILES, FinishedRun, load
 from flexunet_exp.scores import bootstrap, confusions
-from flexunet_exp.tracking import Store
+from flexunet_exp.store import Store
 
 log = logging.getLogger(__name__)
 

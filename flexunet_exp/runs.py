@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from flexunet_exp import config, job
 from flexunet_exp.errors import InputError, did_you_mean
-from flexunet_exp.tracking import RUN_FOLDER, SIGNATURE, SWEEP, Store
+from flexunet_exp.store import RUN_FOLDER, SIGNATURE, SWEEP, Store
 
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
 REGISTERED = "models:/"

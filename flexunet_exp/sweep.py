@@ -14,7 +14,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp import config, job
 from flexunet_exp.errors import Abort, InputError
-from flexunet_exp.tracking import SWEEP, Store
+from flexunet_exp.store import SWEEP, Store
 
 log = logging.getLogger(__name__)
 

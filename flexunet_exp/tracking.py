@@ -1,258 +1,32 @@
-"""The store: one MLflow run a training run. The only module that imports mlflow.
+"""What a training run reports to the store while it goes on.
 
-The run folder is the truth and the store mirrors it. Everything goes through a client with an
-explicit run id: no active run in this process or its environment can catch our figures.
+The run folder is the truth and the store mirrors it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
-import os
-import re
 import socket
 import subprocess
-import time
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
 
 from omegaconf import DictConfig
 
 from flexunet_exp.config import PACKAGE
-from flexunet_exp.errors import Hopeless, InputError
+from flexunet_exp.errors import Hopeless
+from flexunet_exp.store import ERROR, PARENT, Store, milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
 
 log = logging.getLogger(__name__)
 
-SIGNATURE = "signature"
-SCORING = "scoring"  # hash of what can change the scores of the same weights
-STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
-ERROR = "error"  # why a run failed
-RUN_FOLDER = "run_folder"
-MOST_METRICS = 1000  # that MLflow takes at once
-KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
 SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
-PARENT = "mlflow.parentRunId"
-NEWEST = "attributes.start_time DESC"
-SWEEP = "sweep"  # on a parent run: the signature of its multirun
-
-
-# MLflow's own defaults wait four minutes for a server that is not there.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
-
-
-class Store:
-    """An experiment of an MLflow store, created if need be, safely when many jobs start at once."""
-
-    def __init__(self, uri: str, experiment_name: str):
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        import mlflow
-
-        quiet_mlflow()
-        self.uri = absolute_uri(uri)
-        with one_process_at_a_time(self.uri):
-            self.client = mlflow.MlflowClient(self.uri)  # creates the tables of a new store
-            self.experiment_id = self.experiment(experiment_name)
-
-    def experiment(self, name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                return self.client.create_experiment(name, artifact_location(self.uri))
-            except MlflowException:  # another job was faster
-                found = self.client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage != "active":
-            raise InputError(
-                f"Experiment {name!r} was deleted from the store. Restore it in the MLflow UI or "
-                "choose another name with tracking.experiment_name=NAME."
-            )
-        return found.experiment_id
-
-    def runs(self, filter_string: str, order_by: str, limit: int = 1) -> list[Any]:
-        return self.client.search_runs(
-            [self.experiment_id], filter_string, max_results=limit, order_by=[order_by]
-        )
-
-    def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
-        """The newest run that already did this work, as `rerun` reads it, or None."""
-        if rerun == "all":
-            return None
-        wanted = f"tags.{SIGNATURE} = '{signature}' AND tags.{SCORING} = '{scoring}'"
-        return next(iter(self.whole_runs(wanted, "FINISHED")), None) or (
-            next(iter(self.whole_runs(wanted, "FAILED")), None) if rerun == "none" else None
-        )
-
-    def whole_runs(self, wanted: str, status: str) -> list[Any]:
-        """Runs that came to their own end, newest first."""
-        filtered = f"{wanted} AND attributes.status = '{status}'"
-        runs = self.runs(filtered, NEWEST, limit=100)
-        return [run for run in runs if STOPPED not in run.data.tags]
-
-    def same_weights(self, signature: str) -> Any | None:
-        """The newest finished run that trained what this signature would, however scored."""
-        return next(iter(self.whole_runs(f"tags.{SIGNATURE} = '{signature}'", "FINISHED")), None)
-
-    def create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        return self.client.create_run(
-            self.experiment_id, tags=dict(tags), run_name=name
-        ).info.run_id
-
-    def begun(self, signature: str) -> dict[str, tuple[str, str]]:
-        """The runs that began this work: run folder → newest run's id and status."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", NEWEST, 1000)
-        return {
-            run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
-            for run in reversed(runs)
-        }
-
-    def has_run(self, run_id: str) -> bool:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self.client.get_run(run_id).info.lifecycle_stage == "active"
-        except MlflowException:
-            return False
-
-    def reopen(self, run_id: str) -> None:
-        """Marks a run as running again."""
-        self.client.update_run(run_id, status="RUNNING")
-        if ERROR in self.client.get_run(run_id).data.tags:
-            self.client.delete_tag(run_id, ERROR)
-
-    def log_metrics(self, run_id: str, metrics: list[Any]) -> None:
-        """Metrics (key, value, milliseconds, step); one that is there already is not doubled."""
-        from mlflow.entities import Metric
-
-        for start in range(0, len(metrics), MOST_METRICS):
-            batch = [Metric(*metric) for metric in metrics[start : start + MOST_METRICS]]
-            self.client.log_batch(run_id, metrics=batch)
-
-    def log_images(self, run_id: str, images: list[Any]) -> None:
-        """Images (key, PNG file, milliseconds, step)."""
-        from PIL import Image
-
-        for key, path, timestamp, step in images:
-            if not Path(path).is_file():  # an interrupted run's folder was moved
-                log.warning("%s is gone, it will be missing in the store.", path)
-                continue
-            with Image.open(path) as picture:
-                self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
-
-    def remove_images(self, run_id: str, images: list[Any]) -> None:
-        """Removes what the store has of these images: sending them again would double them."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        uri = self.client.get_run(run_id).info.artifact_uri
-        repository = get_artifact_repository(uri, self.uri)
-        starts = tuple(
-            f"images/{key.replace('/', '~')}+step+{step}+timestamp+{timestamp}+"
-            for key, _, timestamp, step in images
-        )
-        for file in self.client.list_artifacts(run_id, "images") if starts else ():
-            if file.path.startswith(starts):
-                repository.delete_artifacts(file.path)
-
-    def owners(self, runs: Iterable[tuple[str | None, str]]) -> list[str]:
-        """Who an evaluation of runs (id or None, folder) belongs to: their parent, else each."""
-        found = [self.run_of(run_id, folder) for run_id, folder in runs]
-        parents = {run.data.tags.get(PARENT, "") if run else "" for run in found}
-        if len(found) > 1 and len(parents) == 1 and "" not in parents:
-            return list(parents)
-        return [run.info.run_id for run in found if run]
-
-    def run_of(self, run_id: str | None, folder: str) -> Any | None:
-        """The run of this id, else of this run folder; None where the store has none."""
-        if run_id is not None:
-            return self.client.get_run(run_id)
-        quoted = folder.replace("'", r"\'")
-        return next(iter(self.runs(f"tags.{RUN_FOLDER} = '{quoted}'", NEWEST)), None)
-
-    def next_evaluation(self, run_id: str) -> str:
-        """The artifact folder after those of the run's evaluations so far: evaluation2 …"""
-        names = [file.path for file in self.client.list_artifacts(run_id)]
-        numbers = [re.fullmatch(r"evaluation(\d*)", name) for name in names]
-        return f"evaluation{max([1, *(int(n[1] or 1) for n in numbers if n)]) + 1}"
-
-    def add(self, run_id: str, name: str, folder: Path, figures: Mapping[str, float]) -> None:
-        """Adds files below the artifact folder `name`, and figures as `name`/figure."""
-        self.client.log_artifacts(run_id, str(folder), name)
-        now = milliseconds()
-        defined = {key: value for key, value in figures.items() if not math.isnan(value)}
-        self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
-
-    def has_model(self, run_id: str) -> bool:
-        """Whether the run's Keras model is stored whole."""
-        return self.whole_model(run_id, KERAS_MODEL) is not None
-
-    def whole_model(self, run_id: str, name: str) -> Any | None:
-        """The run's stored model of this name; half a one, of a killed run, is removed."""
-        models = self.models(run_id, name)
-        whole = [model for model in models if model.status == "READY"]
-        for model in models:
-            if model not in whole:
-                self.client.delete_logged_model(model.model_id)
-        return next(iter(whole), None)
-
-    def models(self, run_id: str, name: str) -> list[Any]:
-        """The run's stored models of this name, newest first."""
-        wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
-        experiment_id = self.client.get_run(run_id).info.experiment_id
-        return self.client.search_logged_models([experiment_id], wanted)
-
-    def download(self, run_id: str, folder: Path) -> Path:
-        """The run's artifacts, below `folder`."""
-        import mlflow
-
-        mlflow.artifacts.download_artifacts(
-            run_id=run_id, artifact_path="", dst_path=str(folder), tracking_uri=self.uri
-        )
-        return folder
-
-    def download_registered(self, uri: str, folder: Path) -> Path:
-        """A registered model's files, below `folder`; InputError where there is no such model."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        mlflow.set_tracking_uri(self.uri)
-        try:
-            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
-        except MlflowException as error:
-            known = [model.name for model in self.client.search_registered_models()]
-            there_are = f"There are: {', '.join(known)}." if known else "There are none yet."
-            raise InputError(
-                f"{uri} is not in the registry of {self.uri} ({str(error).splitlines()[0]}). "
-                f"{there_are} Register a run with flexunet promote run=RUN name=NAME"
-            ) from error
-        return folder
-
-    def download_model(self, run_id: str, folder: Path) -> Path | None:
-        """The run's stored Keras model file, below `folder`; None when it kept none."""
-        import mlflow
-
-        mlflow.set_tracking_uri(self.uri)  # models:/ addresses are looked up there alone
-        models = self.models(run_id, KERAS_MODEL)
-        if not models:
-            return None
-        mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{models[0].model_id}",
-            dst_path=str(folder),
-        )
-        return next(folder.rglob("model.keras"))
 
 
 @dataclass
@@ -315,15 +89,7 @@ class Tracker:
 
     def params(self, params: Mapping[str, Any]) -> None:
         if self.run_id and self.store:
-            from mlflow.entities import Param
-
-            known = self.store.client.get_run(self.run_id).data.params
-            entries = [
-                Param(key, str(value)[:500])
-                for key, value in params.items()
-                if key not in known  # a run that goes on may be given another save_every
-            ]
-            self.store.client.log_batch(self.run_id, params=entries)
+            self.store.log_params(self.run_id, params)
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
@@ -375,39 +141,14 @@ class Tracker:
     def dataset(self, table: Any, name: str, digest: str, source: str) -> None:
         """The sample table as the run's dataset input."""
         if self.run_id and self.store:
-            from mlflow.data.pandas_dataset import from_pandas
-            from mlflow.entities import DatasetInput, InputTag
-
-            columns = table[["label", "source", "variant", "split", "width", "height", "sha256"]]
-            tags = [InputTag("mlflow.data.context", "training")]
-            with warnings.catch_warnings(action="ignore"):  # hints about integer columns
-                data = from_pandas(columns, source=source, name=name, digest=digest)
-                entry = DatasetInput(data._to_mlflow_entity(), tags)
-            self.store.client.log_inputs(self.run_id, [entry])
+            self.store.log_dataset(self.run_id, table, name, digest, source)
 
     def model(self, model: Any, example: np.ndarray) -> None:
-        """The Keras model with signature and input example (1, H, W, 3) uint8."""
+        """The Keras model with an input example (1, H, W, 3) uint8, unless the store has it."""
         if not (self.run_id and self.store and self.cfg.log_model):
             return
-        if self.store.has_model(self.run_id):
-            return  # sent before an interruption
-        import mlflow
-        import numpy as np
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        channels = model.output_shape[-1]
-        inputs = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, 3))])
-        outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
-        mlflow.set_tracking_uri(self.store.uri)
-        with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings(action="ignore"):
-            mlflow.tensorflow.log_model(
-                model,
-                name=KERAS_MODEL,
-                signature=ModelSignature(inputs, outputs),
-                input_example=example,
-                pip_requirements=requirements(),
-            )
+        if not self.store.has_model(self.run_id):  # else it was sent before an interruption
+            self.store.log_model(self.run_id, model, example)
 
 
 @contextmanager
@@ -434,55 +175,6 @@ def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
         tracker.finish("FINISHED")
 
 
-def milliseconds() -> int:
-    """Now, as MLflow counts time."""
-    return int(time.time() * 1000)
-
-
-def absolute_uri(uri: str) -> str:
-    """A relative SQLite path made absolute (Hydra may change folders), its folder created."""
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
-        return uri
-    path = Path(uri.removeprefix(prefix)).expanduser().absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return prefix + str(path)
-
-
-def artifact_location(uri: str) -> str | None:
-    """Artifacts lie beside the SQLite file; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
-
-
-@contextmanager
-def one_process_at_a_time(uri: str) -> Iterator[None]:
-    """Guards the first use of an SQLite store, which creates its tables."""
-    if not uri.startswith("sqlite:///"):
-        yield
-        return
-    with open(Path(uri.removeprefix("sqlite:///")).parent / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def quiet_mlflow() -> None:
-    """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def requirements() -> list[str]:
-    """What the stored model needs; given, so that MLflow does not spend seconds guessing."""
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]
-
-
 def git_tags() -> dict[str, str]:
     """Commit and dirty state of the checkout this package runs from; nothing for a wheel."""
     root = PACKAGE.parent
@@ -502,9 +194,3 @@ def git_tags() -> dict[str, str]:
     except (OSError, subprocess.SubprocessError):
         return {}
     return {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
-
-
-def ui_address(store: Store, port: int) -> str:
-    """The address that lands on the runs table, not on MLflow's start page."""
-    host = f"http://127.0.0.1:{port}" if urlparse(store.uri).scheme == "sqlite" else store.uri
-    return f"{host}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"

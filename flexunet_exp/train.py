@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp import config, job, logbook, precision, resuming, runtime, sweep, validation
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.logbook import BEST_DICE
-from flexunet_exp.tracking import SCORING, SIGNATURE, Tracker, tracked
+from flexunet_exp.store import SCORING, SIGNATURE
+from flexunet_exp.tracking import Tracker, tracked
 from flexunet_exp.unfinished import Claim
 
 if TYPE_CHECKING:

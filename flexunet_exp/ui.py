@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp import job
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import Store, artifact_location, ui_address
+from flexunet_exp.store import Store, artifact_location, ui_address
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flexunet_exp.tracking import Store
+from flexunet_exp.store import Store
 
 STARTED: list[subprocess.Popen] = []  # conftest.py kills what is left of them
 

@@ -17,7 +17,7 @@ from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.promote import task
 from flexunet_exp.scores import confusions
-from flexunet_exp.tracking import RUN_FOLDER
+from flexunet_exp.store import RUN_FOLDER
 
 CLASSES = ("background", "bent")
 PIXELS, DEFECT = 1000, 100  # of a picture, and of its defect

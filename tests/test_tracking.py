@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import SCORING, SIGNATURE, STOPPED, Store, Tracker, tracked
+from flexunet_exp.store import SCORING, SIGNATURE, STOPPED, Store
+from flexunet_exp.tracking import Tracker, tracked
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def status(cfg, run_id: str) -> str:
 
 def test_jobs_that_start_together_share_one_experiment(tmp_path):
     code = (
-        "from flexunet_exp.tracking import Store; "
+        "from flexunet_exp.store import Store; "
         f"s = Store('sqlite:///{tmp_path}/mlruns/mlflow.db', 'new'); "
         "print(s.experiment_id, s.create_run('job', {}))"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flexunet_exp.tracking import Store
+from flexunet_exp.store import Store
 
 
 @pytest.fixture
