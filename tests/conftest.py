@@ -71,6 +71,22 @@ def tiny(tiny_data) -> list[str]:
     return [*TINY, f"data_root={tiny_data}"]
 
 
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory, tiny) -> Path:
+    """A folder in which one tiny experiment was trained, and what that printed."""
+    folder = tmp_path_factory.mktemp("workspace")
+    done = running.flexunet(folder, "train", *tiny)
+    assert done.returncode == 0, done.stdout
+    (folder / "printed.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(workspace) -> Path:
+    (folder,) = workspace.glob("outputs/*/*_grid_flexunet")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_dataset(tiny):
     """A configuration of the tiny grids: tiny_dataset("split=folds", …)."""

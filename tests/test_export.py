@@ -22,21 +22,6 @@ from flexunet_exp.exporting.parity import Network, Tolerance
 FILES = {"classes.json", "parity.csv", "parity.json"}
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory, tiny) -> Path:
-    """A folder in which one tiny experiment was trained."""
-    folder = tmp_path_factory.mktemp("workspace")
-    done = flexunet(folder, "train", *tiny)
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run_folder(workspace) -> Path:
-    (folder,) = workspace.glob("outputs/*/*_grid_flexunet")
-    return folder
-
-
 @pytest.fixture
 def export_run(compose, run_folder):
     """Runs the command in this process, on a run that no store knows: export_run("format=…")."""

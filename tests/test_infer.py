@@ -25,21 +25,6 @@ MANY = 200
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory, tiny) -> Path:
-    """A folder in which one tiny experiment was trained."""
-    folder = tmp_path_factory.mktemp("workspace")
-    done = flexunet(folder, "train", *tiny)
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run_folder(workspace) -> Path:
-    (folder,) = workspace.glob("outputs/*/*_grid_flexunet")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def tested(run_folder) -> pd.DataFrame:
     table = pd.read_csv(run_folder / "samples.csv")
     return table[table["split"] == "test"]

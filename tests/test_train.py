@@ -22,22 +22,6 @@ from flexunet_exp.data.masks import read_image
 from flexunet_exp.scores import confusions
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory, tiny) -> Path:
-    """A folder in which one tiny experiment was trained."""
-    folder = tmp_path_factory.mktemp("workspace")
-    done = flexunet(folder, "train", *tiny)
-    assert done.returncode == 0, done.stdout
-    (folder / "printed.txt").write_text(done.stdout)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run_folder(workspace) -> Path:
-    (folder,) = workspace.glob("outputs/*/*_grid_flexunet")
-    return folder
-
-
 def test_the_run_folder_holds_what_it_should(run_folder):
     expected = [
         *(

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from omegaconf import DictConfig
 
-from omegaconf import DictConfig, OmegaConf
-
-from flexunet_exp import config
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.exporting.formats import FORMATS
 from flexunet_exp.validation.settings import (
     COUNT,
     Rule,
     at_least,
-    broken_rules,
     is_flag,
     is_number,
     is_text,
+    is_text_or_texts,
     or_null,
+    own_problems,
 )
-
-
-def is_input(value: Any) -> bool:
-    words = value if isinstance(value, list) else [value]
-    return bool(words) and all(map(is_text, words))
-
 
 RULES = (
     Rule("output", or_null(is_text), "null or a folder", "output=exports/grid"),
     Rule(
         "input",
-        or_null(is_input),
+        or_null(is_text_or_texts),
         "null, a picture, a folder, a glob or a list [a,b] of these",
         "input=photos",
     ),
@@ -54,8 +46,7 @@ RULES = (
 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the command's own settings."""
-    own = OmegaConf.masked_copy(cfg, [rule.key for rule in RULES])
-    problems = list(broken_rules(config.plain(own), RULES))
+    problems = own_problems(cfg, RULES)
     if cfg.format not in FORMATS:
         hint = did_you_mean(str(cfg.format), FORMATS)
         problems.insert(0, f"Unknown format={cfg.format}.{hint} There are: {', '.join(FORMATS)}.")

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from omegaconf import DictConfig
 
-from omegaconf import DictConfig, OmegaConf
-
-from flexunet_exp import config, validation
+from flexunet_exp import validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.validation.settings import (
     COUNT,
     Rule,
     at_least,
-    broken_rules,
     is_flag,
     is_number,
     is_text,
+    is_text_or_texts,
+    own_problems,
 )
 
-
-def is_input(value: Any) -> bool:
-    words = value if isinstance(value, list) else [value]
-    return bool(words) and all(map(is_text, words))
-
-
 RULES = (
-    Rule("input", is_input, "a picture, a folder, a glob or a list [a,b] of these", "input=photos"),
+    Rule(
+        "input",
+        is_text_or_texts,
+        "a picture, a folder, a glob or a list [a,b] of these",
+        "input=photos",
+    ),
     Rule("output", is_text, "a folder", "output=results"),
     Rule("min_area", at_least(1), COUNT, "min_area=20"),
     Rule(
@@ -42,8 +40,6 @@ RULES = (
 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the command's own settings, then of `predict.*`."""
-    own = config.plain(OmegaConf.masked_copy(cfg, [rule.key for rule in RULES]))
-    given = {key: value for key, value in own.items() if value is not None}
-    if problems := list(broken_rules(given, RULES)):
+    if problems := own_problems(cfg, RULES):
         raise InputError(problems)
     validation.check_sections(cfg, ("predict",))

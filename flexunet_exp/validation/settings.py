@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from flexunet_exp import config
@@ -59,6 +59,11 @@ def is_text(value: Any) -> bool:
 def is_model_name(value: Any) -> bool:
     """Whether it can stand in an address such as `models:/NAME@champion`."""
     return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*", value, re.ASCII))
+
+
+def is_text_or_texts(value: Any) -> bool:
+    words = value if isinstance(value, list) else [value]
+    return bool(words) and all(map(is_text, words))
 
 
 def is_flag(value: Any) -> bool:
@@ -279,6 +284,12 @@ CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset", "predict", "score")
 OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
 
 
+def own_problems(cfg: DictConfig, rules: Sequence[Rule]) -> list[str]:
+    """What is wrong with a command's own settings, by its own rules."""
+    own = OmegaConf.masked_copy(cfg, [rule.key for rule in rules])
+    return list(broken_rules(config.plain(own), rules))
+
+
 def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
     """The rules of some sections alone; InputError with every problem of theirs."""
     settings = {name: config.plain(cfg[name]) for name in sections}
@@ -315,7 +326,7 @@ def broken_rules(settings: dict, rules: Iterable[Rule] = RULES) -> Iterator[str]
         value = lookup(settings, rule.key)
         if value is MISSING and rule.optional:
             continue
-        if value is MISSING:
+        if value is MISSING or (value is None and not rule.holds(value)):
             yield f"{rule.key} is missing; expected {rule.expected}. Try {rule.example}"
         elif not rule.holds(value):
             yield f"{rule.key}={value} is not {rule.expected}. Try {rule.example}"
