@@ -109,7 +109,7 @@ def figures(names, defective, counts, outlines, found, histograms) -> None:
         objects.object_figures(table, dict(zip(names, ~defective, strict=True)), CLASSES)
     with part(f"curves, {RESAMPLES} resamples"):
         weights = bootstrap.resampled(names, defective, RESAMPLES)
-        curves.figures(histograms, weights)
+        curves.figures(curves.thinned(histograms), weights)
     with part(f"the rest, {RESAMPLES} resamples"):
         bootstrap.interval(bootstrap.macro_dice(counts, weights))
         bootstrap.interval(bootstrap.macro_iou(counts, weights))

@@ -210,6 +210,22 @@ def test_concatenating_is_pooling_the_images():
     assert_equal(curves.concatenate(parts), histograms(scores, truth))
 
 
+def test_thinned_histograms_give_nearly_the_same_figures_and_leave_theirs_alone():
+    draw = np.random.default_rng(3)
+    truth = np.zeros((6, 300, 200), np.uint8)
+    truth[:4, 40:70, 50:90], truth[2:, 200:210, 20:180] = 1, 2
+    evidence = draw.normal(size=truth.shape) + 1.5 * (truth > 0)
+    whole = histograms(curves.quantise(1 / (1 + np.exp(-2 * evidence))), truth)
+    before = [part.toarray() for part in whole[:3]]
+    weights = draw.integers(0, 3, (20, 6))
+    exact, few = (curves.figures(kept, weights) for kept in (whole, curves.thinned(whole)))
+    assert len(np.unique(curves.thinned(whole).negatives.indices)) <= 2001
+    for name in ("pixel_auroc", "average_precision", "au_pro"):
+        np.testing.assert_allclose(few[name], exact[name], atol=5e-4)
+    for part, kept in zip(whole[:3], before, strict=True):
+        np.testing.assert_array_equal(part.toarray(), kept)
+
+
 def test_quantising_rounds_clips_and_refuses_nan():
     anomaly = np.array([-1e-7, 0, 0.4 / 65535, 0.6 / 65535, 0.5, 1, 1.0000001])
     expected = [0, 0, 0, 1, 32768, 65535, 65535]
