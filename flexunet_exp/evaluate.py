@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job, logbook, runs, validation
 
@@ -34,20 +34,29 @@ def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
     found = runs.find_all(cfg, home.folder)
     for run in found:
         log.info("Run: %s", run.folder)
+    validation.check_objective(cfg.objective, found[0].cfg)
     from flexunet_exp import trained
 
     trained.check_classes(found)
     trained.prepare_process(found[0])
     from flexunet_exp import evaluation, other_data, pooling
 
-    title, facts = title_of(cfg, found), describe(cfg, found)
+    score = OmegaConf.create(trained.settings_of("score", found[0].cfg, cfg.score))
+    facts = describe(cfg, found, score)
     if other_data.is_given(cfg):
-        splits = {cfg.dataset.name: cfg.dataset.name}
+        groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
         parts = iter([other_data.part(cfg, found, facts)])
     else:
-        splits = evaluation.SCORED
-        parts = own_parts(cfg, pooling.groups(found, cfg.ensemble))
-    figures = evaluation.score(parts, home.folder / "evaluation", cfg.score, title, facts, splits)
+        groups = pooling.groups(found, cfg.ensemble)
+        splits = dict(evaluation.SCORED)
+        if not pooling.has_valid(groups):
+            del splits["valid"]
+        parts = own_parts(cfg, groups)
+        if lacking := pooling.missing_folds(found):
+            facts["warning"] = lacking
+            log.warning("Scored %s.", lacking)
+    title = title_of(found[0], groups)
+    figures = evaluation.score(parts, home.folder / "evaluation", score, title, facts, splits)
     if len(found) == 1 and not other_data.is_given(cfg):
         evaluation.compare_with_stored(found[0].folder / "evaluation", figures)
     log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
@@ -70,13 +79,19 @@ def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part
         yield Part(trained.load(group, cfg.predict).predictor, dataset)
 
 
-def title_of(cfg: DictConfig, found: list[FinishedRun]) -> str:
-    how = "as an ensemble" if cfg.ensemble else "pooled out-of-fold"
-    what = f"{len(found)} runs {how}" if len(found) > 1 else job.read_outcome(found[0].folder).name
-    return f"{found[0].cfg.dataset.name}: {what}"
+def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
+    together = max(map(len, groups))
+    if len(groups) > 1:
+        what = f"{len(groups)} folds pooled out-of-fold"
+        what += f", up to {together} runs each as an ensemble" if together > 1 else ""
+    elif together > 1:
+        what = f"{together} runs as an ensemble"
+    else:
+        what = job.read_outcome(run.folder).name
+    return f"{run.cfg.dataset.name}: {what}"
 
 
-def describe(cfg: DictConfig, found: list[FinishedRun]) -> dict[str, str]:
+def describe(cfg: DictConfig, found: list[FinishedRun], score: DictConfig) -> dict[str, str]:
     """What the report says below its title."""
     from flexunet_exp import config, trained
 
@@ -85,6 +100,6 @@ def describe(cfg: DictConfig, found: list[FinishedRun]) -> dict[str, str]:
     return {
         "runs": ", ".join(str(run.folder) for run in found),
         "prediction": trained.describe(settings, config.image_size(first)),
-        "found": f"{cfg.score.object_overlap:.0%} of a defect predicted as its class",
-        "outline": f"matches within {cfg.score.boundary_tolerance} px",
+        "found": f"{score.object_overlap:.0%} of a defect predicted as its class",
+        "outline": f"matches within {score.boundary_tolerance} px",
     }

@@ -188,11 +188,16 @@ def compare_with_stored(folder: Path, figures: dict[str, float]) -> None:
         if (folder / split).is_dir()
         for name, value in report.read_summary(folder / split).items()
     }
-    changes = {name: abs(figures.get(name, np.nan) - value) for name, value in stored.items()}
-    largest = max((change for change in changes.values() if not np.isnan(change)), default=0.0)
-    if stored and largest < 1e-9:
-        log.info("These are the figures the run ended with.")
-    elif stored:
-        log.warning("The run ended with other figures: they differ by up to %.3g.", largest)
-    else:
+    new = {name: figures.get(name, np.nan) for name in stored}
+    other = [
+        name
+        for name, value in stored.items()
+        if not np.isclose(new[name], value, rtol=1e-9, atol=1e-9, equal_nan=True)
+    ]
+    if not stored:
         log.warning("The run keeps no figures of its own to compare with.")
+    elif other:
+        shown = ", ".join(f"{name} {stored[name]:.4g} → {new[name]:.4g}" for name in other[:3])
+        log.warning("The run ended with other figures: %d of %d, %s …", len(other), len(new), shown)
+    else:
+        log.info("These are the figures the run ended with.")

@@ -171,7 +171,7 @@ def add_evaluation(
     if not cfg.tracking.uri:
         return
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
-    for run_id in store.owners([(run.run_id, str(run.folder)) for run in runs]):
-        name = store.next_evaluation(run_id)
-        store.add(run_id, name, folder, {k: v for k, v in figures.items() if k.count("/") == 1})
-        log.info("Added to run %s as %s", run_id, name)
+    own = [run for run in runs if run.is_best]
+    for run_id in store.owners([(run.run_id, str(run.folder)) for run in own]):
+        few = {key: value for key, value in figures.items() if key.count("/") == 1}
+        log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))

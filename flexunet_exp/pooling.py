@@ -1,6 +1,6 @@
 """How several runs are scored as one: folds out-of-fold, runs of one test set as an ensemble.
 
-Every picture is predicted by networks that had it as a test picture, and by no other.
+Every test picture is predicted by networks that had it as a test picture, and by no other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flexunet_exp.runs import FinishedRun
 
 log = logging.getLogger(__name__)
 
-WITHOUT_MEANING = ("tracking", "predict", "score", "rerun", "callbacks")  # for what a recipe is
+WITHOUT_MEANING = ("tracking", "score", "rerun", "callbacks")  # for what a recipe is
 
 
 def table_of(run: FinishedRun) -> pd.DataFrame:
@@ -41,6 +41,7 @@ def groups(runs: Sequence[FinishedRun], ensemble: bool) -> list[list[FinishedRun
     for run in runs:
         by_test.setdefault(test_pictures(run), []).append(run)
     problems = overlaps(by_test)
+    problems += same_names([group[0] for group in by_test.values()])
     together = [group for group in by_test.values() if len(group) > 1]
     if together and not ensemble:
         problems += [
@@ -71,6 +72,46 @@ def overlaps(by_test: dict[frozenset[str], list[FinishedRun]]) -> list[str]:
             )
         seen |= pictures
     return problems
+
+
+def same_names(runs: Sequence[FinishedRun]) -> list[str]:
+    """Problems of different test pictures that have one name: their files would be one too."""
+    names = [name for run in runs for name in names_in(run, "test")]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if not double:
+        return []
+    return [
+        f"{len(double)} names are those of different test pictures, such as {double[0]}: these "
+        "runs are of different data sets. Score them one by one."
+    ]
+
+
+def names_in(run: FinishedRun, split: str) -> list[str]:
+    table = table_of(run)
+    return [datasets.sample_name(row) for row in datasets.rows(table[table["split"] == split])]
+
+
+def has_valid(by_test: Sequence[Sequence[FinishedRun]]) -> bool:
+    """Whether validation pictures can be scored: no network of a group was trained on those of
+    another one, and each picture is there once."""
+    alike = all(len({frozenset(names_in(r, "valid")) for r in group}) == 1 for group in by_test)
+    names = [name for group in by_test for name in names_in(group[0], "valid")]
+    if alike and len(set(names)) == len(names):
+        return True
+    log.info("The runs have other validation pictures each, so only test pictures are scored.")
+    return False
+
+
+def missing_folds(runs: Sequence[FinishedRun]) -> str:
+    """A sentence on the folds of the split that are not among these runs; empty if all are."""
+    splits = [run.cfg.split for run in runs if "fold" in run.cfg.get("split", {})]
+    if len(runs) < 2 or not splits:
+        return ""
+    number = splits[0].n
+    lacking = sorted(set(range(number)) - {split.fold for split in splits})
+    if not lacking:
+        return ""
+    return f"without fold {', '.join(map(str, lacking))} of {number}: some pictures are not scored"
 
 
 def warn_of_differences(runs: Sequence[FinishedRun]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from flexunet_exp import job
+from flexunet_exp import job, validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.validation.settings import is_flag, is_model_name
 
@@ -29,6 +29,7 @@ def task(cfg: DictConfig) -> None:
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
     with TemporaryDirectory() as folder:
         run = runs.find(cfg, Path(folder))
+        validation.check_objective(cfg.objective, run.cfg)
         run_id = registry.stored_run(store, run)
         version = registry.register(store, run_id, run.folder, cfg.name, cfg.objective)
         champion = registry.champion(store, cfg.name)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from flexunet_exp import config, job
+from flexunet_exp import config, job, unfinished, validation
 from flexunet_exp.errors import InputError, did_you_mean
-from flexunet_exp.store import RUN_FOLDER, SIGNATURE, SWEEP, Store
+from flexunet_exp.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store
 
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
 REGISTERED = "models:/"
@@ -31,6 +33,11 @@ class FinishedRun:
     cfg: DictConfig
     run_id: str | None = None
     network: Path = Path()  # its best network
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the network is the one the run ended with, not another file in its folder."""
+        return self.network == self.folder / FILES[-1]
 
     @property
     def samples(self) -> Path:
@@ -61,7 +68,7 @@ def find_all(cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
             problems += error.problems
     if problems:
         raise InputError(problems)
-    return found
+    return list({run.network: run for run in found}.values())
 
 
 def names(run: Any) -> list[str]:
@@ -87,25 +94,44 @@ def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
 
 
 def load_below(folder: Path) -> list[FinishedRun]:
-    """The run in a folder, or those of the multirun it holds."""
+    """The run in a folder, or the finished ones of the multirun it holds.
+
+    A cell that was skipped is the run that had done its work before.
+    """
     if any((folder / name).exists() for name in FILES):
         return [load(folder)]
-    cells = [path.parent for path in folder.glob(f"*/{job.RESULT}")]
-    cells.sort(key=lambda cell: job.read_outcome(cell).number)
-    finished = [cell for cell in cells if (cell / "best.keras").is_file()]
-    return [load(cell) for cell in finished] or [load(folder)]
+    outcomes = [job.read_outcome(path.parent) for path in folder.glob(f"*/{job.RESULT}")]
+    done = [outcome for outcome in outcomes if outcome.status in ("finished", "skipped")]
+    done.sort(key=lambda outcome: outcome.number)
+    return [load(Path(outcome.folder), outcome.run_id) for outcome in done] or [load(folder)]
 
 
 def load(folder: Path, run_id: str | None = None) -> FinishedRun:
-    """The run in a folder; InputError naming what is missing from it."""
+    """The run in a folder; InputError naming what is missing from it or wrong in it."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"{folder} is not a finished run: it lacks {', '.join(missing)}. {WHAT_RUN_CAN_BE}"
         )
-    cfg = OmegaConf.load(folder / "config.yaml")
-    assert isinstance(cfg, DictConfig)
-    return FinishedRun(folder, cfg, run_id, folder / "best.keras")
+    is_ended = (folder / job.RESULT).is_file()
+    if unfinished.is_marked(folder) or is_ended and job.read_outcome(folder).status == "killed":
+        raise InputError(
+            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
+        )
+    return FinishedRun(folder, checked_config(folder / "config.yaml"), run_id, folder / FILES[-1])
+
+
+def checked_config(path: Path) -> DictConfig:
+    """A run's configuration, which may be somebody else's; InputError with all that is wrong."""
+    try:
+        cfg = OmegaConf.load(path)
+        assert isinstance(cfg, DictConfig)
+        validation.check_settings(cfg)
+    except InputError as error:
+        raise InputError([f"{path}: {problem}" for problem in error.problems]) from error
+    except (OSError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"{path} is no configuration of a run: {error}") from error
+    return cfg
 
 
 def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
@@ -160,12 +186,11 @@ def run_by_id(store: Store, run_id: str) -> Any:
 
 
 def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
-    """A multirun's finished jobs, each cell's newest; any other run is alone."""
+    """A multirun's cells that ran to their end, each one's newest; any other run is alone."""
     if SWEEP not in run.data.tags:
         return [run]
-    wanted = f"tags.mlflow.parentRunId = '{run.info.run_id}' AND attributes.status = 'FINISHED'"
-    children = store.runs(wanted, "attributes.start_time ASC", limit=1000)
-    newest = {child.data.tags.get(SIGNATURE, child.info.run_id): child for child in children}
+    cells = store.cells(run)
+    newest = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
     if not newest:
         raise InputError(f"The multirun {run.info.run_id} has no finished job.")
     return list(newest.values())

@@ -35,6 +35,7 @@ MOST_METRICS = 1000  # that MLflow takes at once
 KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
+CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 
 
@@ -93,8 +94,18 @@ class Store:
     def whole_runs(self, wanted: str, status: str) -> list[Any]:
         """Runs that came to their own end, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
-        runs = self.runs(filtered, NEWEST, limit=100)
+        runs = self.runs(filtered, NEWEST, limit=1000)
         return [run for run in runs if STOPPED not in run.data.tags]
+
+    def cells(self, parent: Any) -> list[Any]:
+        """The runs of a multirun that came to their own end, those it skipped among them."""
+        children = self.whole_runs(f"tags.`{PARENT}` = '{parent.info.run_id}'", "FINISHED")
+        skipped = [key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)]
+        return [self.client.get_run(run_id) for run_id in skipped] + children[::-1]
+
+    def note_skipped(self, parent_run_id: str, run_id: str) -> None:
+        """Has a multirun know the run that had done a cell's work before."""
+        self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")
 
     def same_weights(self, signature: str) -> Any | None:
         """The newest finished run that trained what this signature would, however scored."""
@@ -175,18 +186,21 @@ class Store:
         quoted = folder.replace("'", r"\'")
         return next(iter(self.runs(f"tags.{RUN_FOLDER} = '{quoted}'", NEWEST)), None)
 
+    def add_evaluation(self, run_id: str, folder: Path, figures: Mapping[str, float]) -> str:
+        """Adds an evaluation's files and figures to a run; the name they are found below."""
+        with one_process_at_a_time(self.uri):
+            name = self.next_evaluation(run_id)
+            self.client.log_artifacts(run_id, str(folder), name)
+        now = milliseconds()
+        defined = {key: value for key, value in figures.items() if not math.isnan(value)}
+        self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
+        return name
+
     def next_evaluation(self, run_id: str) -> str:
         """The artifact folder after those of the run's evaluations so far: evaluation2 …"""
         names = [file.path for file in self.client.list_artifacts(run_id)]
         numbers = [re.fullmatch(r"evaluation(\d*)", name) for name in names]
         return f"evaluation{max([1, *(int(n[1] or 1) for n in numbers if n)]) + 1}"
-
-    def add(self, run_id: str, name: str, folder: Path, figures: Mapping[str, float]) -> None:
-        """Adds files below the artifact folder `name`, and figures as `name`/figure."""
-        self.client.log_artifacts(run_id, str(folder), name)
-        now = milliseconds()
-        defined = {key: value for key, value in figures.items() if not math.isnan(value)}
-        self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
 
     def has_model(self, run_id: str) -> bool:
         """Whether the run's Keras model is stored whole."""

@@ -56,6 +56,8 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
         scoring = config.scoring_signature(cfg)
         if tracker.store and (ended := tracker.store.ended(signature, scoring, cfg.rerun)):
             outcome = logbook.skip(cfg, ended)
+            if parent := cfg.tracking.parent_run_id:
+                tracker.store.note_skipped(parent, ended.info.run_id)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             if outcome.status == "skipped":
                 register(cfg, tracker, ended.info.run_id, Path(outcome.folder))
@@ -127,7 +129,8 @@ def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[s
         "run": str(folder),
         "prediction": trained.describe(settings, config.image_size(cfg)),
     }
-    return evaluation.score([part], folder / "evaluation", cfg.score, title, facts)
+    score = OmegaConf.create(trained.settings_of("score", cfg))
+    return evaluation.score([part], folder / "evaluation", score, title, facts)
 
 
 def say_where(folder: Path, tracker: Tracker) -> None:

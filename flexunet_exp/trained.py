@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, runtime
+from flexunet_exp import config, runtime, validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.predict import VIEWS, Ensemble, Predictor
 from flexunet_exp.runs import FinishedRun
 
 if TYPE_CHECKING:
     import keras
+
+
+EXPECTED_FILE = "Expected a .keras file, such as best.keras of a run folder."
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,22 @@ def load(runs: Sequence[FinishedRun], overrides: DictConfig) -> Trained:
 
 
 def predict_settings(cfg: DictConfig, overrides: DictConfig | None = None) -> dict[str, Any]:
-    """`predict.*` of a run (of before there were any: the defaults), and what replaces it."""
-    defaults = OmegaConf.load(config.conf_dir() / "predict" / "default.yaml")
-    given = [config.plain(part) for part in (overrides, cfg.get("predict")) if part is not None]
-    settings = config.plain(defaults)
-    for part in reversed(given):
-        settings |= {name: value for name, value in part.items() if value is not None}
+    """`predict.*` of a run, and what replaces it."""
+    settings = settings_of("predict", cfg, overrides)
     settings["batch_size"] = settings["batch_size"] or cfg.trainer.batch_size
+    return settings
+
+
+def settings_of(
+    section: str, cfg: DictConfig, overrides: DictConfig | None = None
+) -> dict[str, Any]:
+    """`predict.*` or `score.*` of a run (of before there were any: the defaults), and what replaces
+    it: whatever is not null in `overrides`."""
+    defaults = OmegaConf.load(config.conf_dir() / section / "default.yaml")
+    settings = config.plain(defaults)
+    for part in (cfg.get(section), overrides):
+        given = {} if part is None else config.plain(part)
+        settings |= {name: value for name, value in given.items() if value is not None}
     return settings
 
 
@@ -93,22 +106,58 @@ def tile_size(tile: Any) -> tuple[int, int] | None:
 def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model:
     """The run's best network, never compiled; rebuilt where it is to compute in another precision.
 
-    Raises InputError naming a file that cannot be read as one.
+    Raises InputError naming a file that cannot be read as one, or is not of these classes and size.
     """
-    return in_precision(read_network(run.network), run.cfg, precision)
+    network = read_network(run.network)
+    check_network(network, run)
+    return in_precision(network, run.cfg, precision)
+
+
+def check_network(network: keras.Model, run: FinishedRun) -> None:
+    """Raises InputError unless the network gives one logit a class for pictures of this size."""
+    size, classes = config.image_size(run.cfg), len(run.cfg.dataset.classes)
+    found = output_shape(network, size)
+    if found[:2] != size:
+        raise InputError(
+            f"{run.network} takes no pictures of {size[0]} × {size[1]} px. Give the "
+            "dataset.image_size it was trained at; it is a multiple of 2 to the number of poolings."
+        )
+    if found[2:] != (classes,):
+        raise InputError(
+            f"{run.network} tells apart {found[-1]} classes, but {run.cfg.dataset.name} has "
+            f"{classes}. Choose the dataset it was trained on."
+        )
+
+
+def output_shape(network: keras.Model, size: tuple[int, int]) -> tuple[int, ...]:
+    """(H, W, C) of what the network makes of a picture; nothing where it cannot take one."""
+    try:
+        shape = network.compute_output_shape((1, *size, 3))
+    except Exception:  # each layer has errors of its own
+        return ()
+    # A network that was read gives a list with one shape, one that was made the shape.
+    return tuple(np.ravel(shape).tolist())[1:]
 
 
 def in_precision(model: keras.Model, cfg: DictConfig, precision: str) -> keras.Model:
     """The network that `cfg` describes, computing in `precision`; the same if it does already."""
     if precision in ("as_trained", cfg.trainer.precision):
         return model
+    if "model" not in cfg:
+        raise InputError(
+            f"predict.precision={precision} needs the configuration of the network's run: name the "
+            "run, or a .keras file in its folder."
+        )
     import keras
 
+    validation.check_targets(cfg, ("model",))
+    shape = (*config.image_size(cfg), 3)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
-    shape = (*config.image_size(cfg), 3)
-    rebuilt = config.build(cfg.model, input_shape=shape, num_classes=model.output_shape[-1])
-    keras.config.set_dtype_policy(before)
+    try:
+        rebuilt = config.build(cfg.model, input_shape=shape, num_classes=model.output_shape[-1])
+    finally:
+        keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())
     return rebuilt
 
@@ -117,13 +166,14 @@ def read_network(path: Path) -> keras.Model:
     """A `.keras` file's network; what is inside runs no code of its own (Keras's safe mode)."""
     import keras
 
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is missing, cut off or no Keras file. {EXPECTED_FILE}")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py, json and Keras each raise kinds of their own
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: no Keras network that can be read ({reason}). Expected a .keras file, such "
-            "as best.keras of a run folder."
+            f"{path}: no Keras network that can be read ({reason}). {EXPECTED_FILE}"
         ) from error
 
 

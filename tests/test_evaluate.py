@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from running import all_runs, flexunet, store
+from omegaconf import OmegaConf
+from running import all_runs, flexunet, same_weights, store
 
+from flexunet_exp import pooling, runs
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
 
@@ -79,17 +84,29 @@ def test_the_report_is_one_file_that_needs_nothing_else(pooled):
     addresses = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert len(addresses) > 10
     assert all(address.startswith(("data:image/", "#")) for address in addresses)
-    for words in ("3 runs pooled out-of-fold", "AU-PRO", "macro Dice", "false alarms", "bent"):
+    for words in ("3 folds pooled out-of-fold", "AU-PRO", "macro Dice", "false alarms", "bent"):
         assert words in text
     assert "<script" not in text
 
 
-def test_runs_of_one_test_set_are_an_ensemble_only_on_request(folds):
-    run = run_folders(folds)[0]
-    refused = flexunet(folds, "evaluate", f"run={run},{run}", "tracking=none")
+@pytest.fixture(scope="module")
+def twin(folds, tiny) -> tuple[Path, str]:
+    """A run of the first fold's very weights, scored over mirrored views; and what it printed."""
+    words = ["split=folds", "split.n=3", "split.fold=0", "trainer.epochs=1", "predict.tta=flips"]
+    done = flexunet(folds, "train", *tiny, *words)
+    assert done.returncode == 0, done.stdout
+    again = flexunet(folds, "train", *tiny, *words)
+    assert "Already done" in again.stdout
+    (found,) = folds.glob("outputs/*-*-*/*_grid_flexunet/best.keras")
+    return found.parent, done.stdout
+
+
+def test_runs_of_one_test_set_are_an_ensemble_only_on_request(folds, twin):
+    run, runs = run_folders(folds)[0], f"run={run_folders(folds)[0]},{twin[0]}"
+    refused = flexunet(folds, "evaluate", runs, "tracking=none")
     assert refused.returncode == 1
     assert "have the same test pictures" in refused.stdout and "ensemble=true" in refused.stdout
-    done = flexunet(folds, "evaluate", f"run={run},{run}", "ensemble=true", "tracking=none")
+    done = flexunet(folds, "evaluate", runs, "ensemble=true", "tracking=none")
     together = confusions.load_counts(evaluation_in(done, folds) / "test" / "confusions.npz")
     alone = confusions.load_counts(run / "evaluation" / "test" / "confusions.npz")
     np.testing.assert_array_equal(together.counts, alone.counts)
@@ -139,17 +156,120 @@ def test_a_network_s_file_alone_needs_the_pictures_it_is_scored_on(folds, tmp_pa
     assert done.returncode == 1 and "dataset=NAME dataset.image_size=SIZE" in done.stdout
 
 
-def test_other_scoring_of_the_same_training_trains_nothing(folds, tiny):
-    words = ["split=folds", "split.n=3", "split.fold=0", "trainer.epochs=1"]
-    flipped = [*words, "predict.tta=flips"]
-    done = flexunet(folds, "train", *tiny, *flipped)
-    assert done.returncode == 0, done.stdout
-    assert "Trained already, by run" in done.stdout and "epoch 1/1" not in done.stdout
-    again = flexunet(folds, "train", *tiny, *flipped)
-    assert "Already done" in again.stdout
-    newest = [run for run in all_runs(folds) if "sweep" not in run.data.tags][-1]
+def test_other_scoring_of_the_same_training_trains_nothing(folds, twin):
+    folder, printed = twin
+    assert "Trained already, by run" in printed and "epoch 1/1" not in printed
     donor = run_folders(folds)[0]
-    (trained,) = [run for run in all_runs(folds) if run.data.tags.get("run_folder") == str(donor)]
-    name = "epoch/val/best_dice"
-    assert newest.data.metrics[name] == trained.data.metrics[name]
-    assert newest.data.metrics["val/pixel_auroc"] != trained.data.metrics["val/pixel_auroc"]
+    found = {run.data.tags.get("run_folder"): run.data.metrics for run in all_runs(folds)}
+    best, auroc = "epoch/val/best_dice", "val/pixel_auroc"
+    assert found[str(folder)][best] == found[str(donor)][best]
+    assert found[str(folder)][auroc] != found[str(donor)][auroc]
+    assert same_weights(folder, donor)
+
+
+def test_a_sweep_that_skips_cells_is_evaluated_with_them(folds, pooled, tiny):
+    """One more cell than before: the three folds are skipped, and belong to the new parent too."""
+    words = ["split=folds", "split.n=3", "split.fold=2,1,0", "trainer.epochs=1"]
+    done = flexunet(folds, "train", "-m", *tiny, *words)
+    assert done.stdout.count("Already done") == 3
+    newest = [run for run in all_runs(folds) if "sweep" in run.data.tags][-1]
+    (multirun,) = {path.parent for path in folds.glob("outputs/multirun/*/*/0")} - {
+        run_folders(folds)[0].parent
+    }
+    for run in (newest.info.run_id, multirun):
+        again = flexunet(folds, "evaluate", f"run={run}", "tracking.log_model=true")
+        images = pd.read_csv(evaluation_in(again, folds) / "test" / "images.csv")
+        first = pd.read_csv(pooled / "test" / "images.csv")
+        assert sorted(images["sha256"]) == sorted(first["sha256"])
+
+
+def test_a_lacking_fold_is_said(folds):
+    two = ",".join(map(str, run_folders(folds)[:2]))
+    done = flexunet(folds, "evaluate", f"run={two}", "tracking=none")
+    report = (evaluation_in(done, folds) / "report.html").read_text()
+    for text in (done.stdout, report):
+        assert "without fold 2 of 3: some pictures are not scored" in text
+
+
+def copy_of(run: Path, to: Path) -> Path:
+    shutil.copytree(run, to)
+    return to
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("config.yaml", lambda text: text.replace("tta: none", "tta: bogus"), "predict.tta=bogus"),
+        ("config.yaml", lambda text: text.replace("tile: none", "tile: 0"), "predict.tile=0 is"),
+        ("config.yaml", lambda text: "a: 1\n", "dataset.image_size is missing"),
+        ("config.yaml", lambda text: "- 1\n", "is no configuration of a run"),
+        ("config.yaml", lambda text: "{", "is no configuration of a run"),
+        ("config.yaml", lambda text: text.replace("name: bent", "name: bend"), "label bent, which"),
+        ("samples.csv", lambda text: "", "is no sample table"),
+        ("samples.csv", lambda text: "a,b\n1,2\n", "it lacks height, image"),
+        ("result.json", lambda text: text.replace("finished", "killed"), "was cut off"),
+    ],
+)
+def test_a_damaged_run_is_one_sentence(folds, tmp_path, file, change, sentence):
+    run = copy_of(run_folders(folds)[0], tmp_path / "run")
+    text = (run / file).read_text()
+    (run / file).write_text(change(text))
+    assert change(text) != text
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        (found,) = runs.load_below(run)
+        dataset = datasets.from_table(found.cfg, pooling.table_of(found))
+        datasets.check_unchanged(dataset)
+
+
+def test_a_stranger_s_run_cannot_build_what_it_likes_to_change_precision(folds, tmp_path):
+    run = copy_of(run_folders(folds)[0], tmp_path / "run")
+    cfg = OmegaConf.load(run / "config.yaml")
+    cfg.predict.precision = "mixed_bfloat16"
+    target = {"uri": f"sqlite:///{tmp_path}/here/was.db", "experiment_name": "stranger"}
+    cfg.model = {"_target_": "flexunet_exp.store.Store", **target}
+    OmegaConf.save(cfg, run / "config.yaml")
+    done = flexunet(tmp_path, "evaluate", f"run={run}", "tracking=none")
+    assert done.returncode == 1 and "is nothing that model can use" in done.stdout
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_network_is_scored_as_the_classes_it_has_only(folds, tmp_path, tiny_data):
+    network = tmp_path / "mine.keras"
+    network.write_bytes((run_folders(folds)[0] / "best.keras").read_bytes())
+    words = ["dataset=zipper", "dataset/layout=synthetic", f"data_root={tiny_data}",
+             "dataset.layout.images_per_class=1", "dataset.layout.size=64"]  # fmt: skip
+    command = ["evaluate", f"run={network}", *words, "tracking=none"]
+    done = flexunet(tmp_path, *command, "dataset.image_size=64")
+    assert done.returncode == 1 and "tells apart 6 classes, but zipper has 8" in done.stdout
+    odd = flexunet(tmp_path, *command, "dataset.image_size=63")
+    assert odd.returncode == 1 and "takes no pictures of 63 × 63 px" in odd.stdout
+
+
+def test_a_network_s_file_is_scored_on_pictures_named_beside_it(folds, tmp_path, tiny):
+    network = tmp_path / "mine.keras"
+    network.write_bytes((run_folders(folds)[0] / "best.keras").read_bytes())
+    words = [word for word in tiny if word.startswith(("dataset", "data_root"))]
+    done = flexunet(tmp_path, "evaluate", f"run={network}", *words, "tracking=none")
+    found = confusions.load_counts(evaluation_in(done, tmp_path) / "grid" / "confusions.npz")
+    assert len(found.names) == 22
+
+
+def test_pictures_of_one_name_in_two_data_sets_are_not_pooled(folds, tmp_path):
+    first = run_folders(folds)[0]
+    other = copy_of(first, tmp_path / "other")
+    table = pd.read_csv(other / "samples.csv")
+    table["sha256"] = [f"{index:064x}" for index in range(len(table))]
+    table.to_csv(other / "samples.csv", index=False)
+    with pytest.raises(InputError, match="names are those of different test pictures"):
+        pooling.groups([runs.load(first), runs.load(other)], ensemble=False)
+
+
+def test_an_ensemble_is_validated_only_on_pictures_none_of_it_was_trained_on(folds, tmp_path):
+    first = run_folders(folds)[0]
+    other = copy_of(first, tmp_path / "other")
+    table = pd.read_csv(other / "samples.csv")
+    table["split"] = table["split"].replace({"train": "valid", "valid": "train"})
+    table.to_csv(other / "samples.csv", index=False)
+    pair = [runs.load(first), runs.load(other)]
+    assert not pooling.has_valid(pooling.groups(pair, ensemble=True))
+    assert pooling.has_valid([[pair[0], pair[0]]])

@@ -114,7 +114,8 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
 
 def check_unchanged(dataset: Dataset) -> None:
     """Raises InputError naming every picture that is gone or no longer the one of its sha256."""
-    problems = []
+    unknown = sorted(set(dataset.table["label"]) - {*dataset.class_names, splits.GOOD})
+    problems = [f"The sample table has the label {name}, which is no class." for name in unknown]
     for sample in rows(dataset.table):
         if not Path(sample.image).is_file():
             problems.append(f"{sample.image} is gone; the run was made with it.")
@@ -125,9 +126,15 @@ def check_unchanged(dataset: Dataset) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A sample table written by `write_table`."""
+    """A sample table written by `write_table`; InputError where the file is none."""
     text = ["image", "mask", "label", "source", "variant", "split", "sha256"]
-    return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no sample table: {error}") from error
+    if missing := {*text, "width", "height"} - set(table.columns):
+        raise InputError(f"{path} is no sample table: it lacks {', '.join(sorted(missing))}.")
+    return table
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -21,7 +21,10 @@ FILES = {CLASSES, PARITY, PICTURES, *(form.file for form in FORMATS.values())}
 def destination(output: str | None, run: FinishedRun, form: str) -> Path:
     """The folder that `output` names; where it is null, one below exports/ called by the run."""
     if output:
-        return Path(output).expanduser().absolute()
+        path = Path(output).expanduser().absolute()
+        if not path.name:
+            raise InputError(f"output={output} is no folder of its own. Try output=exports/grid")
+        return path
     is_named = (run.folder / job.RESULT).is_file()
     name = job.read_outcome(run.folder).name if is_named else run.cfg.dataset.name
     return Path("exports", f"{re.sub(r'[^A-Za-z0-9-]+', '_', name)}_{form}").absolute()
@@ -64,6 +67,12 @@ def begun(output: Path) -> Iterator[Path]:
 def finish(part: Path, folder: Path, overwrite: bool) -> None:
     """Gives a folder that was begun its final name; what it replaces goes with the rest."""
     check_free(folder, overwrite)
+    replaced = part.with_name("replaced")
     if os.path.lexists(folder):
-        os.replace(folder, part.with_name("replaced"))
-    os.replace(part, folder)
+        os.replace(folder, replaced)
+    try:
+        os.replace(part, folder)
+    except OSError:
+        if replaced.exists():
+            os.replace(replaced, folder)
+        raise

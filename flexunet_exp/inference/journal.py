@@ -54,6 +54,8 @@ class Record(NamedTuple):
         """Raises ValueError or TypeError where the line is no record."""
         fields = json.loads(line)
         record = cls(**fields)
+        if Path(record.name).is_absolute() or ".." in Path(record.name).parts:
+            raise ValueError("a name that leads out of the output folder")
         return record._replace(
             stamp=Stamp(*record.stamp), regions=[Region(*values) for values in record.regions]
         )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import replace_file
 from flexunet_exp.scores import bootstrap, boundary, confusions, curves, objects
@@ -161,12 +162,15 @@ def intervals(
     sources, labels = (record.images[name].to_numpy(str) for name in ("source", "label"))
     weights = bootstrap.resampled(sources, labels, resamples)
     shown_by = sources_of_classes(record)
-    thinnest = min((number for number in shown_by.values() if number), default=0)
+    strata = record.images.groupby("label")["source"].nunique().drop(GOOD, errors="ignore")
+    thinnest = min([number for number in shown_by.values() if number] + strata.tolist(), default=0)
     draws = class_draws(record, weights)
     number = {name: shown_by[name.partition("/")[2]] for name in draws}
     few = {name for name in draws if number[name] < bootstrap.MIN_SOURCES}
     if record.num_sources >= bootstrap.MIN_SOURCES and thinnest >= bootstrap.MIN_STRATUM:
         draws |= overall_draws(record, object_overlap, weights)
+    if (labels == GOOD).sum() < bootstrap.MIN_STRATUM:
+        draws.pop("image_auroc", None)
     rows = {}
     for name in (*OVERALL, *number):
         known = name in draws and name not in few

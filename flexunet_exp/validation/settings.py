@@ -183,19 +183,25 @@ RULES = (
     ),
     Rule(
         "score.object_overlap",
-        lambda value: is_number(value) and 0 < value <= 1,
+        or_null(lambda value: is_number(value) and 0 < value <= 1),
         "a number above 0, at most 1",
         "score.object_overlap=0.3",
         optional=True,
     ),
     Rule(
         "score.boundary_tolerance",
-        lambda value: is_number(value) and 0 <= value <= 50,
+        or_null(lambda value: is_number(value) and 0 <= value <= 50),
         "a number of pixels from 0 to 50",
         "score.boundary_tolerance=3",
         optional=True,
     ),
-    Rule("score.resamples", at_least(1), COUNT, "score.resamples=1000", optional=True),
+    Rule(
+        "score.resamples",
+        or_null(at_least(1)),
+        f"null or {COUNT}",
+        "score.resamples=1000",
+        optional=True,
+    ),
     Rule("tracking.uri", or_null(is_text), "null or an address", "tracking=local"),
     Rule("tracking.experiment_name", is_text, "a name", "tracking.experiment_name=flexunet"),
     Rule("tracking.run_name", or_null(is_text), "null or a name", "tracking.run_name=first"),
@@ -379,6 +385,16 @@ def name_problems(settings: dict) -> Iterator[str]:
         if settings[key] not in known:
             value, hint = settings[key], did_you_mean(str(settings[key]), known)
             yield f"{key}={value} is no figure of this run.{hint} There are: {', '.join(known)}"
+
+
+def check_objective(objective: str, cfg: DictConfig) -> None:
+    """Raises InputError unless it is a figure of runs configured by `cfg`."""
+    known = objectives([entry["name"] for entry in cfg.dataset.classes][1:])
+    if objective not in known:
+        hint = did_you_mean(str(objective), known)
+        raise InputError(
+            f"objective={objective} is no figure of this run.{hint} There are: {', '.join(known)}"
+        )
 
 
 def monitors(defects: list[str]) -> list[str]:
