@@ -99,11 +99,21 @@ def load_below(folder: Path) -> list[FinishedRun]:
     A cell that was skipped is the run that had done its work before.
     """
     if any((folder / name).exists() for name in FILES):
+        refuse_unfinished(folder)
         return [load(folder)]
     outcomes = [job.read_outcome(path.parent) for path in folder.glob(f"*/{job.RESULT}")]
     done = [outcome for outcome in outcomes if outcome.status in ("finished", "skipped")]
     done.sort(key=lambda outcome: outcome.number)
     return [load(Path(outcome.folder), outcome.run_id) for outcome in done] or [load(folder)]
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Raises InputError for a run that was cut off: its network is that of some epoch."""
+    is_ended = (folder / job.RESULT).is_file()
+    if unfinished.is_marked(folder) or is_ended and job.read_outcome(folder).status == "killed":
+        raise InputError(
+            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
+        )
 
 
 def load(folder: Path, run_id: str | None = None) -> FinishedRun:
@@ -112,11 +122,6 @@ def load(folder: Path, run_id: str | None = None) -> FinishedRun:
     if missing:
         raise InputError(
             f"{folder} is not a finished run: it lacks {', '.join(missing)}. {WHAT_RUN_CAN_BE}"
-        )
-    is_ended = (folder / job.RESULT).is_file()
-    if unfinished.is_marked(folder) or is_ended and job.read_outcome(folder).status == "killed":
-        raise InputError(
-            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
         )
     return FinishedRun(folder, checked_config(folder / "config.yaml"), run_id, folder / FILES[-1])
 
