@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import door, masks
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -147,6 +147,6 @@ def refuse(problems: list[str]) -> None:
 
 
 def _image_facts(path: Path) -> tuple[int, int, str]:
-    data = masks.read_bytes(path)
+    data = door.read_bytes(path)
     height, width = masks.decode_image(data, path).shape[:2]
     return width, height, hashlib.sha256(data).hexdigest()
