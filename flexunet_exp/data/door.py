@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
@@ -170,7 +170,7 @@ def _check_area(height: int, width: int, path: str | Path) -> None:
         )
 
 
-def _check_array(member: io.BufferedIOBase, path: str | Path) -> None:
+def _check_array(member: IO[bytes], path: str | Path) -> None:
     """Raises InputError by an array's header alone, before it is unpacked."""
     version = np.lib.format.read_magic(member)
     read = {

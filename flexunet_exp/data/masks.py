@@ -35,8 +35,13 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """Do what `read_image` does for bytes already read; `path` only names them in an error."""
-    door.header(data, path)
-    return _decode(data, path, cv2.IMREAD_COLOR_RGB)
+    return decode_with_header(data, path)[0]
+
+
+def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, door.Header]:
+    """What `decode_image` returns, and what the file's header says of it."""
+    header = door.header(data, path)
+    return _decode(data, path, cv2.IMREAD_COLOR_RGB), header
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
@@ -91,6 +96,19 @@ def read_colour_mask(
         return stored, 0
     _snap(mask, colours, palette, rule, limit, path)
     return mask, int(np.count_nonzero(unmatched))
+
+
+def odd_colours(path: str | Path, palette: np.ndarray) -> dict[tuple[int, ...], int]:
+    """Colours of a mask file that are no class colour (of palette (C, 3)) → their pixels.
+
+    Raises InputError where the file cannot be read; of an .npz there are none.
+    """
+    if Path(path).suffix.lower() == ".npz":
+        return {}
+    colours, _ = _read_colours(path)
+    unmatched = _exact_classes(colours, np.asarray(palette, np.uint8)) == IGNORE
+    packed, counts = np.unique(_pack(colours[unmatched]), return_counts=True)
+    return dict(zip(map(tuple, _unpack(packed).tolist()), counts.tolist(), strict=True))
 
 
 def check_rule(rule: str) -> None:
