@@ -201,7 +201,8 @@ def defect_warnings(sizes: Card, size: tuple[int, int], enough: int) -> Iterable
                 f"{name}: dataset.image_size={size_text(size)} leaves less than {enough} pixels of "
                 f"{lost} of {of_class['number']} defects, nothing of {of_class['vanished']}; of "
                 f"the smallest, in {smallest['file']}, {smallest['resized']} of "
-                f"{smallest['area']}. dataset.image_size={size_text(of_class['keeping_size'])} would keep them."
+                f"{smallest['area']}. "
+                f"dataset.image_size={size_text(of_class['keeping_size'])} would keep them."
             )
 
 

@@ -18,7 +18,7 @@ from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.datacard import Card, size_text
+from flexunet_exp.datacard import Card, relative, size_text
 from flexunet_exp.files import replace_file
 from flexunet_exp.page import address, jpeg, template
 
@@ -130,7 +130,8 @@ def panel(examined: Examined, image: str, defect: Defect, whole: bool) -> np.nda
     seen = masks.resize_mask(masks.resize_mask(truth, size), truth.shape)
     view = (slice(None), slice(None)) if whole else surroundings(defect, truth.shape)
     what = "a typical picture" if whole else "the smallest after resizing"
-    title = f"{what}: {sample.image} ({defect.area} pixels, {defect.resized} resized)"
+    file = relative(image, Path(examined.card["path"]))
+    title = f"{what}: {file} ({defect.area} pixels, {defect.resized} resized)"
     captions = ("image", "truth", f"truth at {size_text(size)}")
     return panels.panel(
         *(pixels[view], truth[view], seen[view]),
