@@ -26,6 +26,7 @@ def examine(compose, tmp_path):
     return examined
 
 
+CLASSES = ",".join(f"{{name:{one['name']},color:{one['color']}}}" for one in hostile.CLASSES)
 READY = ("dataset/layout=image_mask",)
 BLUE = (0, 0, 255)  # bent, of grid
 
@@ -152,19 +153,19 @@ def result(folder: Path) -> tuple[dict, str]:
 def test_the_command_says_all_of_a_hostile_folder_and_shows_the_rest(tmp_path):
     data = tmp_path / "a data set"
     expected = hostile.make_raw(data)
-    done = running.flexunet(tmp_path / "run", "check", "dataset=grid", f"dataset.path={data}")
+    words = ("dataset=grid", f"dataset.path={data}", f"dataset.classes=[{CLASSES}]")
+    done = running.flexunet(tmp_path / "run", "check", *words)
     assert done.returncode == 1 and "Traceback" not in done.stdout
     card, html = result(tmp_path / "run")
-    assert card["counts"]["all"]["all"]["images"] == card["counts"]["good"]["all"]["images"] + 6
-    text = " ".join(done.stdout.split())
-    for problem in card["errors"]:
-        assert " ".join(problem.split()) in text
+    assert card["counts"]["all"]["all"]["images"] == 12 + len(hostile.GOOD_NAMES) + 1
     assert all(any(words in problem for problem in card["errors"]) for words in expected.values())
-    assert "größe 1" in (tmp_path / "run").name or "data:image/jpeg" in html
+    said = " ".join(done.stdout.split())
+    assert all(" ".join(problem.split()) in said for problem in card["errors"])
+    assert html.count("data:image/jpeg") == 4 and "bomb_png.png" in html
 
 
 def test_the_command_ends_with_0_and_with_1_when_strict(ready, tmp_path):
-    words = ("check", "dataset=grid", *READY, f"dataset.path={ready}", "dataset.image_size=64")
+    words = ("check", "dataset=grid", *READY, f"dataset.path={ready}", "dataset.image_size=128")
     done = running.flexunet(tmp_path / "run", *words)
     assert done.returncode == 0 and "10 / 10 / 1" in done.stdout
     card, html = result(tmp_path / "run")
