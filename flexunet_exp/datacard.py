@@ -185,8 +185,8 @@ def leak_warnings(leaks: Card) -> Iterable[str]:
     if leaks["pairs"]:
         first = leaks["pairs"][0]
         yield (
-            f"Copies across splits: {leaks['test_images_concerned']} of {leaks['test_images']} "
-            f"test pictures ({leaks['share']:.0%}) have one in train or valid, in all there are "
+            f"By names and content: {leaks['test_images_concerned']} of {leaks['test_images']} "
+            f"test pictures ({leaks['share']:.0%}) have a copy in train or valid; there are "
             f"{len(leaks['pairs'])} pairs such as {first['first']} and {first['second']} "
             f"({first['why']}). The scores flatter; split=ratios keeps what has one source "
             "together, pictures that are only alike must be named alike or removed."

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from flexunet_exp import panels
@@ -62,6 +63,7 @@ def counts_chart(card: Card) -> str:
         left += images
     axes.invert_yaxis()
     axes.set_xlabel("pictures")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1))
     return png(figure)

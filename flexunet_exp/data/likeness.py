@@ -38,9 +38,9 @@ def fingerprint(image: np.ndarray) -> np.ndarray:
 
     One minus the product of two is their distance: neither contrast nor brightness matters.
     """
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    fine = grey - cv2.GaussianBlur(grey, (0, 0), SMOOTHING, borderType=cv2.BORDER_REFLECT)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    fine = small - cv2.GaussianBlur(small, (0, 0), SMOOTHING, borderType=cv2.BORDER_REFLECT)
     fine -= fine.mean()
     norm = np.linalg.norm(fine)
     return fine / norm if norm > SIDE / 4 else np.zeros_like(fine)
