@@ -37,9 +37,8 @@ def examine(cfg: DictConfig) -> Examined:
     with heard() as warnings:
         survey = unread.layout.survey(datasets.folder_of(cfg), notes)
         errors = list(survey.problems)
-        table = divided(cfg, survey, errors)
-        dataset = replace(unread, table=table, notes=notes)
-        check_split(dataset, errors)
+        readable = survey.table[survey.readable].reset_index(drop=True)
+        dataset = divided(cfg, replace(unread, table=readable, notes=notes), errors)
     card = datacard.build(cfg, dataset, notes, cfg.small_defect)
     card["off_palette"]["colours"] = colours(cfg, dataset, survey)
     card["unreadable"] = int((~survey.readable).sum())
@@ -48,21 +47,17 @@ def examine(cfg: DictConfig) -> Examined:
     return Examined(card, dataset, notes)
 
 
-def divided(cfg: DictConfig, survey: Survey, errors: list[str]) -> pd.DataFrame:
-    """The readable rows with their split; as the folders have it, and an error, where it fails."""
-    table = survey.table[survey.readable].reset_index(drop=True)
+def divided(cfg: DictConfig, unsplit: Dataset, errors: list[str]) -> Dataset:
+    """The data set with its split; as the folders have it, and an error, where that fails."""
+    dataset = unsplit
+    if dataset.table.empty:
+        return dataset
     try:
-        return datasets.divided(cfg, table) if len(table) else table
-    except InputError as error:
-        errors += error.problems
-        return table
-
-
-def check_split(dataset: Dataset, errors: list[str]) -> None:
-    try:
+        dataset = replace(dataset, table=datasets.divided(cfg, dataset.table))
         splits.check(dataset.table, dataset.pixels, dataset.class_names)
     except InputError as error:
         errors += error.problems
+    return dataset
 
 
 def colours(cfg: DictConfig, dataset: Dataset, survey: Survey) -> Card:

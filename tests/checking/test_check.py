@@ -121,8 +121,15 @@ def test_a_card_of_nothing_readable_is_still_a_card(tmp_path, examine):
     hostile.save(tmp_path / "ground_truth/bent/000_mask.png", hostile.truth())
     examined = examine()
     assert examined.card["unreadable"] == 1 and examined.card["defects"] == {}
-    assert "the file is empty" in examined.card["errors"][0]
+    (problem,) = examined.card["errors"]  # and none that only follows from it
+    assert "the file is empty" in problem
     page.write(tmp_path / "card.html", examined)
+
+
+def test_a_split_that_cannot_be_is_one_error_beside_the_card(ready, examine):
+    card = examine(*READY, "split=folds", "split.fold=9").card
+    assert len(card["errors"]) == 1 and "split.fold=9" in card["errors"][0]
+    assert card["counts"]["bent"]["all"]["images"] == 10
 
 
 def test_odd_shapes_are_warned_of(ready, examine):
