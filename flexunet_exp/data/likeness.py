@@ -15,7 +15,7 @@ import numpy as np
 SIDE = 48
 SMOOTHING = 2.0  # pixels; coarser structure is left out: parts before one background share it
 # Measured at full size: a copy (JPEG of quality 50, brightened, gamma 1.5, noise of 10 grey levels)
-# is at most 0.008 from its original; two pictures of grid at least 0.110, of screw 0.044.
+# is at most 0.009 from its original; two pictures of grid at least 0.110, of screw 0.044.
 LIMIT = 0.02
 BLOCK = 256  # pictures compared at once
 VIEWS = (
