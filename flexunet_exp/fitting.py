@@ -64,12 +64,15 @@ def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Datas
 
 
 def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
-    """The loss, `class_weights` being `none`, `balanced` (over the training split) or a list."""
+    """The loss, `class_weights` being `none`, a rule over the training split's pixels or a list."""
     node = dict(config.plain(cfg.loss))
-    if node.get("class_weights") == "none":
+    rule = node.get("class_weights")
+    if rule == "none":
         node["class_weights"] = None
-    elif node.get("class_weights") == "balanced":
-        node["class_weights"] = card.balanced_weights(dataset.split_pixels("train"))
+    elif isinstance(rule, str):
+        effective = rule == "effective_number"
+        weigh = card.effective_number_weights if effective else card.balanced_weights
+        node["class_weights"] = weigh(dataset.split_pixels("train"))
         weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
         log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
     return config.build(node)

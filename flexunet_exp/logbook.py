@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import whole_or_nothing
+from flexunet_exp.files import replace_file, whole_or_nothing
 from flexunet_exp.store import RUN_FOLDER, Store
 from flexunet_exp.tracking import Tracker
 
@@ -68,11 +68,12 @@ def short(key: str, value: str) -> str:
 
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
-    """Opens the run in the store with its parameters, tags and data set."""
+    """Opens the run in the store with its parameters, tags, data set and data card."""
     overrides = [word for word in task_overrides() if not word.startswith("tracking.")]
     tracker.begin(
         {
             **tags,
+            **keep_card(cfg, dataset, folder),
             RUN_FOLDER: str(folder),
             "overrides": " ".join(overrides)[:4000],
             "test_digest": dataset.split_digest("test"),
@@ -84,6 +85,21 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.artifact(folder / "config.yaml", "config")
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
+    if dataset.notes is not None:
+        tracker.artifact(folder / "card.json")
+
+
+def keep_card(cfg: DictConfig, dataset: Dataset, folder: Path) -> dict[str, str]:
+    """Writes the data card into the run folder, says its warnings; its summary as tags."""
+    if dataset.notes is None:
+        return {}
+    from flexunet_exp import datacard
+
+    card = datacard.build(cfg, dataset, dataset.notes)
+    replace_file(folder / "card.json", datacard.to_json(card))
+    for warning in card["warnings"]:
+        log.warning("%s", warning)
+    return {name: str(value) for name, value in datacard.summary(card).items()}
 
 
 def params(cfg: DictConfig) -> dict[str, Any]:

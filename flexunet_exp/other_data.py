@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -52,7 +51,7 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
             f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
         )
     dataset = datasets.from_table(cfg, pd.DataFrame())
-    table = dataset.layout.scan(Path(cfg.dataset.path).expanduser().absolute())
+    table = dataset.layout.scan(datasets.folder_of(cfg))
     if cfg.only is not None:
         table = chosen(table, cfg.only)
     return datasets.from_table(cfg, table.assign(split=cfg.dataset.name))

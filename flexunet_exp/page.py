@@ -42,7 +42,7 @@ def write(
     split, shown = list(evaluations.items())[-1]
     replace_file(
         path,
-        template()
+        template("evaluation.html")
         .render(
             title=title,
             facts=facts,
@@ -69,7 +69,7 @@ def write(
     )
 
 
-def template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -77,7 +77,7 @@ def template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("evaluation.html")
+    return environment.get_template(name)
 
 
 def overall_row(
@@ -135,9 +135,14 @@ def chart(folder: Path, name: str) -> str:
 
 def picture(folder: Path, name: str) -> str:
     """Panels of the folder's figures, as JPEG: a seventh of the size."""
-    content = io.BytesIO()
     with Image.open(folder / "figures" / f"{name}.png") as panels:
-        panels.save(content, format="JPEG", quality=88)
+        return jpeg(panels)
+
+
+def jpeg(picture: Image.Image) -> str:
+    """A picture as an address that holds it."""
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=88)
     return address("jpeg", content.getvalue())
 
 

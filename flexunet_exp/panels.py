@@ -61,6 +61,7 @@ def panel(
     title: str,
     *,
     max_side: int = 384,
+    captions: Sequence[str] = CAPTIONS,
 ) -> np.ndarray:
     """Image, truth and prediction side by side under a title, with a legend: uint8 (h, w, 3) RGB.
 
@@ -80,7 +81,7 @@ def panel(
     canvas.paste(legend, (0, top + size[0] + GAP))
     draw = ImageDraw.Draw(canvas)
     draw.text((GAP, 4), _shortened(title, width - 2 * GAP, 14), INK, _font(14))
-    for index, (caption, picture) in enumerate(zip(CAPTIONS, pictures, strict=True)):
+    for index, (caption, picture) in enumerate(zip(captions, pictures, strict=True)):
         left = GAP + index * (column + GAP) + (column - size[1]) // 2
         draw.text((left, LINE + 5), caption, FAINT, _font(12))
         canvas.paste(Image.fromarray(picture), (left, top))

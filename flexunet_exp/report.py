@@ -72,7 +72,7 @@ def print_scores(splits: Mapping[str, Evaluation], console: Console | None = Non
     The last split is shown in full; of the others Dice and the overall figures. An undefined figure
     is "–".
     """
-    console = console or _console()
+    console = console or terminal()
     console.print(_class_table(splits, console.width))
     console.print(_overall_table(splits))
     for split, evaluation in splits.items():
@@ -184,7 +184,7 @@ def pick_of_class(counts: np.ndarray, names: Sequence[str], index: int) -> list[
     return [ranked[place] for place in dict.fromkeys(wanted)]
 
 
-def _console() -> Console:
+def terminal() -> Console:
     """Standard output, at most MAX_WIDTH columns; a file or pipe gets them all."""
     console = Console()
     if not console.is_terminal or console.width > MAX_WIDTH:
@@ -196,7 +196,7 @@ def _class_table(splits: Mapping[str, Evaluation], width: int) -> Table:
     """A row a class; a terminal that is too narrow gets the first figures alone."""
     split, (_, shown, intervals) = list(splits.items())[-1]
     figures = FIGURES if width >= ROOM_FOR_ALL else FIGURES[:1]
-    table = _table(f"Scores per class ({split})", "class")
+    table = plain_table(f"Scores per class ({split})", "class")
     headers = ["n", "pixels\n%", *(f"{name}\nDice" for name in splits), "95 %\ninterval"]
     for header in [*headers, *(header for header, _ in figures), "found"]:
         table.add_column(header, justify="right", no_wrap=True)
@@ -213,7 +213,8 @@ def _class_table(splits: Mapping[str, Evaluation], width: int) -> Table:
     return table
 
 
-def _table(title: str, first: str) -> Table:
+def plain_table(title: str, first: str) -> Table:
+    """A table without lines, whose first column is headed `first`."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     table.add_column(first, overflow="fold")
     return table
@@ -221,7 +222,7 @@ def _table(title: str, first: str) -> Table:
 
 def _overall_table(splits: Mapping[str, Evaluation]) -> Table:
     split, (last, _, intervals) = list(splits.items())[-1]
-    table = _table("Over all classes", "figure")
+    table = plain_table("Over all classes", "figure")
     for header in [*splits, "95 %\ninterval", f"{split}, predicting\nonly background"]:
         table.add_column(header, justify="right", no_wrap=True)
     for label, figure, baseline in OVERALL:

@@ -15,7 +15,7 @@ HEAVY = (
     *("dataset", "split", "augmentation", "model", "loss", "optimizer", "schedule"),
     "callbacks",
 )
-COMMANDS = {"export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"}
+COMMANDS = {"check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"}
 MVTEC_AD = set(
     [
         "bottle",

@@ -104,13 +104,17 @@ def test_names_in_the_store(name, expected):
     assert callbacks.metric_name(name) == expected
 
 
-def test_balanced_weights_come_from_the_training_split(tiny_dataset):
-    cfg = tiny_dataset("loss=cross_entropy", "loss.class_weights=balanced")
+@pytest.mark.parametrize(
+    ("rule", "weigh"),
+    [("balanced", card.balanced_weights), ("effective_number", card.effective_number_weights)],
+)
+def test_class_weights_come_from_the_training_split(tiny_dataset, rule, weigh):
+    cfg = tiny_dataset("loss=cross_entropy", f"loss.class_weights={rule}")
     dataset = datasets.load(cfg)
     loss = fitting.build_loss(cfg, dataset)
     masks = [dataset.layout.read_mask(sample) for sample in dataset.split("train").itertuples()]
     pixels = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=6)
-    assert loss.class_weights == pytest.approx(card.balanced_weights(pixels))
+    assert loss.class_weights == pytest.approx(weigh(pixels))
 
 
 def test_a_saved_model_has_no_optimizer_and_predicts_the_same(trained, tmp_path):

@@ -29,6 +29,7 @@ def test_the_run_folder_holds_what_it_should(run_folder):
             "train.log",
             "config.yaml",
             "samples.csv",
+            "card.json",
             "model.txt",
             "best.keras",
         ),
@@ -81,7 +82,12 @@ def test_the_store_mirrors_the_run(workspace, run_folder):
     losses = pd.read_csv(run_folder / "train_losses.csv")["val_loss"]
     np.testing.assert_allclose([entry.value for entry in history], losses)
     top = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert {"config", "evaluation", "figures", "images", "samples.csv"} <= top
+    assert {"config", "evaluation", "figures", "images", "samples.csv", "card.json"} <= top
+    card = json.loads((run_folder / "card.json").read_text())
+    smallest = min(one["smallest"]["resized"] for one in card["defects"].values())
+    assert run.data.tags["data_digest"] == card["digest"]
+    assert run.data.tags["smallest_defect_px"] == str(smallest)
+    assert (run.data.tags["off_palette_share"], run.data.tags["leakage_share"]) == ("0.0", "0.0")
     assert run.inputs.dataset_inputs[0].dataset.name == "grid"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,8 +16,11 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from flexunet_exp import config
-from flexunet_exp.data import card, masks, splits
+from flexunet_exp.data import card, door, masks, splits
+from flexunet_exp.data.notes import Notes
 from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Dataset:
     layout: Any
     recipe: dict[str, Any]  # the configuration of `layout`
     table: pd.DataFrame
+    notes: Notes | None = None  # what the scan noted of the pictures, if there was one
 
     @property
     def num_classes(self) -> int:
@@ -91,12 +96,24 @@ def load(cfg: DictConfig) -> Dataset:
     Raises InputError with every problem of the data.
     """
     dataset = from_table(cfg, pd.DataFrame())
-    table = dataset.layout.scan(Path(cfg.dataset.path).expanduser().absolute())
-    splitter = config.plain(cfg.split)
-    split = config.locate(splitter.pop("_target_"))
-    dataset = replace(dataset, table=split(splits.with_merged_copies(table), **splitter))
+    notes = Notes(config.image_size(cfg))
+    table = dataset.layout.scan(folder_of(cfg), notes)
+    if changed := door.normalised(notes.headers.values()):
+        log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
+    dataset = replace(dataset, table=divided(cfg, table), notes=notes)
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
+
+
+def folder_of(cfg: DictConfig) -> Path:
+    return Path(cfg.dataset.path).expanduser().absolute()
+
+
+def divided(cfg: DictConfig, table: pd.DataFrame) -> pd.DataFrame:
+    """The sample table with its split, as configured; copies of one picture are one source."""
+    splitter = config.plain(cfg.split)
+    split = config.locate(splitter.pop("_target_"))
+    return split(splits.with_merged_copies(table), **splitter)
 
 
 def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:

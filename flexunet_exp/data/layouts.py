@@ -1,9 +1,10 @@
 """From a folder of pictures to the sample table, checked: one class a folder layout.
 
-A layout offers `scan(folder)`, the sample table, and `read_mask(sample)`, the index mask of one of
-its rows, which the row's mask file and label and the layout's arguments alone decide. It can keep
-in `pixels` what `scan` has counted: picture → pixels of each class. Pictures and masks are paired
-by relative path and stem, never by position.
+A layout offers `survey(folder)`, all that was found and all that is wrong; `scan(folder)`, the
+sample table where nothing is; and `read_mask(sample)`, the index mask of one of its rows, which the
+row's mask file and label and the layout's arguments alone decide. It can keep in `pixels` what a
+survey has counted: picture → pixels of each class. Pictures and masks are paired by relative path
+and stem, never by position.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ import pandas as pd
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.card import count_pixels
+from flexunet_exp.data.notes import Notes
 from flexunet_exp.data.scanning import (
     IMAGE_SUFFIXES,
     Pair,
+    Survey,
     compare_sizes,
     each,
     files_by_stem,
@@ -44,7 +48,23 @@ GOOD_FOLDERS: dict[str, dict[str, str]] = {
 }
 
 
-class MVTec:
+class Layout:
+    """What all layouts share."""
+
+    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
+        """All pairs of `folder`, split "" where it names none; fills `notes`. Raises InputError
+        where there is no such folder.
+        """
+        raise NotImplementedError
+
+    def scan(self, folder: str | Path, notes: Notes | None = None) -> pd.DataFrame:
+        """The sample table of `folder`; InputError with every problem."""
+        found = self.survey(Path(folder).absolute(), notes)
+        refuse(found.problems)
+        return found.table
+
+
+class MVTec(Layout):
     """MVTec AD as downloaded: `test/<defect>/NNN.png` with `ground_truth/<defect>/NNN_mask.png`.
 
     `classes` are {name, color}, background first; a defect's folder is its class. `good` says which
@@ -56,21 +76,24 @@ class MVTec:
         self.good = _known_good(good)
         self.pixels: dict[str, np.ndarray] = {}
 
-    def scan(self, folder: str | Path) -> pd.DataFrame:
-        """The sample table of `folder`, split "" throughout; InputError with every problem."""
-        folder = Path(folder).absolute()
+    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
         problems: list[str] = []
         require_folder(folder, "test", "test/<defect>/NNN.png", problems)
         pairs = [*self._defects(folder, problems), *self._defect_free(folder, problems)]
-        table = sample_table(pairs, problems)
-        defects = table[table["mask"] != ""]
-        truths = each(defects.to_dict("records"), self._shape_and_area, problems)
-        compare_sizes(defects, [truth and truth[0] for truth in truths], problems)
+        table = sample_table(pairs, problems, notes)
+        has_mask = (table["mask"] != "").to_numpy()
+        defects = table[has_mask]
+        read = partial(self._shape_and_area, notes=notes)
+        truths = each(defects.to_dict("records"), read, problems)
+        readable = (table["width"] > 0).to_numpy(copy=True)
+        shapes = [truth and truth[0] for truth in truths]
+        readable[has_mask] = compare_sizes(defects, shapes, problems)
         empty = [m for m, t in zip(defects["mask"], truths, strict=True) if t and t[1] == 0]
         if empty:
-            log.warning("A defect's mask is all black: the network learns to miss it: %s", empty)
-        refuse(problems or _emptiness(table, folder))
-        return table
+            log.warning(
+                "A defect's mask is all black: the network learns to miss it: %s", ", ".join(empty)
+            )
+        return Survey(table, readable, problems or _emptiness(table, folder))
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
@@ -79,13 +102,16 @@ class MVTec:
             return np.zeros((row["height"], row["width"]), dtype=np.uint8)
         return masks.read_binary_mask(row["mask"], self.names.index(row["label"]))
 
-    def _shape_and_area(self, row: Mapping) -> tuple[tuple[int, ...], int]:
+    def _shape_and_area(self, row: Mapping, notes: Notes | None) -> tuple[tuple[int, ...], int]:
         mask = self.read_mask(row)
+        if notes is not None:
+            notes.mask(row["image"], mask)
         self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
         return mask.shape, int(pixels[1:].sum())
 
     def _defects(self, folder: Path, problems: list[str]) -> list[Pair]:
-        found = folder_names(folder / "test") | folder_names(folder / "ground_truth")
+        found = folder_names(folder / "test", problems)
+        found |= folder_names(folder / "ground_truth", problems)
         problems += [
             f"{folder}: the folder {name} is no configured class (they are "
             f"{', '.join(self.names[1:])}).{did_you_mean(name.lower(), self.names[1:])} Rename it, "
@@ -115,7 +141,7 @@ class MVTec:
         ]
 
 
-class ImageMask:
+class ImageMask(Layout):
     """Ready-made splits, `{train,valid,test}/{images,masks}`, a multiclass mask for each picture.
 
     `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
@@ -137,23 +163,20 @@ class ImageMask:
         self.rule, self.limit = off_palette, off_palette_limit
         self.pixels: dict[str, np.ndarray] = {}
 
-    def scan(self, folder: str | Path) -> pd.DataFrame:
-        """The sample table of `folder`, split by folder; InputError with every problem."""
-        folder = Path(folder).absolute()
+    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
         problems: list[str] = []
         require_folder(folder, "train/images", "train/{images,masks}/NAME.png", problems)
         splits = ("train", "valid", "test")
         pairs = [pair for split in splits for pair in self._pairs(folder, split, problems)]
-        table = sample_table(pairs, problems)
-        found = each(table.to_dict("records"), self._inspect, problems)
-        compare_sizes(table, [facts and facts[0] for facts in found], problems)
-        refuse(problems)
-        table["label"] = [facts[1] for facts in found if facts]
-        _report_off_palette(table, [facts[2] for facts in found if facts])
+        table = sample_table(pairs, problems, notes)
+        found = each(table.to_dict("records"), partial(self._inspect, notes=notes), problems)
+        readable = compare_sizes(table, [facts and facts[0] for facts in found], problems)
+        table["label"] = [facts[1] if facts else "" for facts in found]
+        _report_off_palette(table, [facts[2] if facts else 0 for facts in found])
         if self.good == "none":
-            table = table[table["label"] != GOOD].reset_index(drop=True)
-        refuse(_emptiness(table, folder))
-        return table
+            wanted = (table["label"] != GOOD).to_numpy()
+            table, readable = table[wanted].reset_index(drop=True), readable[wanted]
+        return Survey(table, readable, problems or _emptiness(table, folder))
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
@@ -171,9 +194,11 @@ class ImageMask:
             for stem, image, mask in matched(images, truths, expected, problems)
         ]
 
-    def _inspect(self, row: Mapping) -> tuple[tuple[int, ...], str, int]:
+    def _inspect(self, row: Mapping, notes: Notes | None) -> tuple[tuple[int, ...], str, int]:
         """Shape, label and number of off-palette pixels of a row's mask."""
         mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
+        if notes is not None:
+            notes.mask(row["image"], mask, odd)
         self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
         label = self.names[1 + pixels[1:].argmax()] if pixels[1:].any() else GOOD
         return mask.shape, label, odd
@@ -201,19 +226,19 @@ class Synthetic(MVTec):
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
-    def scan(self, folder: str | Path) -> pd.DataFrame:
-        """Draw the pictures into `folder` unless they are there, and scan it."""
+    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
+        """Draws the pictures into `folder` first, unless they are there."""
         from flexunet_exp.data import synthetic
 
         synthetic.generate(
-            Path(folder),
+            folder,
             self.name,
             images_per_class=self.images_per_class,
             good=self.good_images,
             size=self.size,
             seed=self.seed,
         )
-        return super().scan(folder)
+        return super().survey(folder, notes)
 
 
 def parse_name(stem: str, class_names: Iterable[str], otherwise: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from flexunet_exp.data import door
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import whole_or_nothing
 
@@ -27,25 +28,20 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as uint8 (H, W, 3) RGB, upright.
 
     16 bits keep their high byte, alpha is dropped, the EXIF orientation is applied. Raises
-    InputError naming a file that is missing, empty, truncated or no image.
+    InputError naming a file that is missing, empty, truncated, no image or not let in (`door`).
     """
-    return decode_image(read_bytes(path), path)
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """The file's bytes; InputError naming it where it is missing, unreadable or empty."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    if not data:
-        raise InputError(f"{path}: the file is empty, expected an image: copy it again.")
-    return data
+    return decode_image(door.read_bytes(path), path)
 
 
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     """Do what `read_image` does for bytes already read; `path` only names them in an error."""
-    return _decode(data, path, cv2.IMREAD_COLOR_RGB)
+    return decode_with_header(data, path)[0]
+
+
+def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, door.Header]:
+    """What `decode_image` returns, and what the file's header says of it."""
+    header = door.header(data, path)
+    return _decode(data, path, cv2.IMREAD_COLOR_RGB), header
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
@@ -53,7 +49,9 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
 
     Raises InputError where the file holds any other value (it was interpolated, or is no mask).
     """
-    grey = _decode(read_bytes(path), path, cv2.IMREAD_GRAYSCALE)
+    data = door.read_bytes(path)
+    _refuse_lossy(door.header(data, path), path)
+    grey = _decode(data, path, cv2.IMREAD_GRAYSCALE)
     white = grey == 255
     if np.count_nonzero(white) != np.count_nonzero(grey):
         odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
@@ -98,6 +96,19 @@ def read_colour_mask(
         return stored, 0
     _snap(mask, colours, palette, rule, limit, path)
     return mask, int(np.count_nonzero(unmatched))
+
+
+def odd_colours(path: str | Path, palette: np.ndarray) -> dict[tuple[int, ...], int]:
+    """Colours of a mask file that are no class colour (of palette (C, 3)) → their pixels.
+
+    Raises InputError where the file cannot be read; of an .npz there are none.
+    """
+    if Path(path).suffix.lower() == ".npz":
+        return {}
+    colours, _ = _read_colours(path)
+    unmatched = _exact_classes(colours, np.asarray(palette, np.uint8)) == IGNORE
+    packed, counts = np.unique(_pack(colours[unmatched]), return_counts=True)
+    return dict(zip(map(tuple, _unpack(packed).tolist()), counts.tolist(), strict=True))
 
 
 def check_rule(rule: str) -> None:
@@ -145,12 +156,16 @@ def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise _not_an_image(path)
+        raise door.not_an_image(path)
     return pixels
 
 
-def _not_an_image(path: str | Path) -> InputError:
-    return InputError(f"{path}: no readable image, or cut off half-way: copy or export it again.")
+def _refuse_lossy(header: door.Header, path: str | Path) -> None:
+    if header.kind in ("JPEG", "MPO"):
+        raise InputError(
+            f"{path}: a mask saved as JPEG, which blends the classes at every edge: export it "
+            "again as PNG."
+        )
 
 
 def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -165,16 +180,17 @@ def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _open_upright(path: str | Path) -> Image.Image:
-    data = read_bytes(path)
+    data = door.read_bytes(path)
+    _refuse_lossy(door.header(data, path), path)
     try:
         return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _not_an_image(path) from error
+    except Exception as error:  # Pillow's readers raise errors of many kinds
+        raise door.not_an_image(path) from error
 
 
 def _narrow(picture: Image.Image, path: str | Path) -> Image.Image:
     values = np.asarray(picture)
-    if values.max() > IGNORE:
+    if values.max() > IGNORE or values.min() < 0:
         raise InputError(
             f"{path}: a 16-bit mask with values up to {values.max()}, expected class indices "
             "(255 = ignore): save it with 8 bits."
@@ -243,14 +259,7 @@ def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -
 
 
 def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
-    data = read_bytes(path)
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            one_hot = archive["mask"]
-    except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
-        raise InputError(
-            f"{path}: expected an .npz file with a one-hot array (H, W, classes) named mask."
-        ) from error
+    one_hot = door.array_of(door.read_bytes(path), path, "mask")
     if one_hot.ndim != 3 or one_hot.shape[-1] != num_classes:
         raise InputError(
             f"{path}: the mask has shape {one_hot.shape}, expected (H, W, {num_classes}): "

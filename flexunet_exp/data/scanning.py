@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import door, masks
+from flexunet_exp.data.notes import Notes
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -52,11 +56,38 @@ def require_folder(folder: Path, part: str, expected: str, problems: list[str]) 
         )
 
 
-def folder_names(parent: Path) -> set[str]:
+class Survey(NamedTuple):
+    """What a scan found: a row a pair, whether its files could be read, and all that is wrong."""
+
+    table: pd.DataFrame
+    readable: np.ndarray  # (N,) bool
+    problems: list[str]
+
+
+def entries(folder: Path, problems: list[str]) -> list[Path]:
+    """What lies visibly in the folder, sorted; none, and a problem, where it cannot be listed."""
+    try:
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        problems.append(f"{folder}: cannot be listed ({error.strerror}). Make it readable.")
+        return []
+    return [path for path in found if path.name[0] != "." and is_text(path, problems)]
+
+
+def is_text(path: Path, problems: list[str]) -> bool:
+    """Whether a name can be written down; tables and logs could not hold another."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(path.name)
+        problems.append(f"{path.parent}: the name {name!r} is no text in UTF-8: rename it.")
+        return False
+    return True
+
+
+def folder_names(parent: Path, problems: list[str]) -> set[str]:
     """Names of the visible folders in `parent`; none where it does not exist."""
-    if not parent.is_dir():
-        return set()
-    return {path.name for path in parent.iterdir() if path.is_dir() and path.name[0] != "."}
+    return {path.name for path in entries(parent, problems) if path.is_dir()}
 
 
 def files_by_stem(
@@ -65,14 +96,15 @@ def files_by_stem(
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     ending: str = "",
 ) -> dict[str, Path]:
-    """The folder's pictures by stem (without `ending`), sorted; logs the files it ignores."""
+    """The folder's pictures by stem (without `ending`), sorted; logs the files it ignores.
+
+    By their names: reading one will tell what is a folder, a pipe or a broken link.
+    """
     found: dict[str, Path] = {}
     strays = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
-            continue
-        if path.suffix.lower() not in suffixes or not path.is_file():
-            strays.append(path.name)
+    for path in entries(folder, problems):
+        if path.suffix.lower() not in suffixes:
+            strays += [path.name] * (path.name.lower() not in SYSTEM_FILES)
             continue
         first = found.setdefault(path.stem.removesuffix(ending), path)
         if first != path:
@@ -88,15 +120,26 @@ def matched(
     """Stem, picture and mask of every pair; `expected` is the folder the masks belong in."""
     problems += [
         f"{path}: image without a mask, expected it in {expected}: add it or remove the image."
+        f"{_nearly(stem, truths)}"
         for stem, path in images.items()
         if stem not in truths
     ]
     problems += [
-        f"{path}: mask without an image: add the image or remove the mask."
+        f"{path}: mask without an image: add the image or remove the mask.{_nearly(stem, images)}"
         for stem, path in truths.items()
         if stem not in images
     ]
     return [(stem, path, truths[stem]) for stem, path in images.items() if stem in truths]
+
+
+def _nearly(stem: str, others: dict[str, Path]) -> str:
+    """A sentence naming the file that is called the same but for case or the form of accents."""
+    folded = [path.name for other, path in others.items() if _folded(other) == _folded(stem)]
+    return f" Is it {folded[0]}? Give both one spelling." if folded else ""
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem).casefold()
 
 
 def each(
@@ -117,9 +160,9 @@ def each(
     return [None if isinstance(result, InputError) else result for result in results]
 
 
-def sample_table(pairs: Sequence[Pair], problems: list[str]) -> pd.DataFrame:
+def sample_table(pairs: Sequence[Pair], problems: list[str], notes: Notes | None) -> pd.DataFrame:
     """The sample table of all pairs, every picture decoded once; size 0 where that failed."""
-    facts = each([pair.image for pair in pairs], _image_facts, problems)
+    facts = each([pair.image for pair in pairs], partial(_image_facts, notes=notes), problems)
     rows = [
         (str(pair.image), str(pair.mask or ""), pair.label, pair.source, pair.variant, pair.split)
         + (fact or (0, 0, ""))
@@ -130,14 +173,20 @@ def sample_table(pairs: Sequence[Pair], problems: list[str]) -> pd.DataFrame:
 
 def compare_sizes(
     table: pd.DataFrame, shapes: Sequence[tuple[int, ...] | None], problems: list[str]
-) -> None:
-    """Note every picture whose mask has another size; `shapes` (height, width), a row each."""
-    for row, shape in zip(table.to_dict("records"), shapes, strict=True):
-        if shape and row["width"] and shape != (row["height"], row["width"]):
+) -> np.ndarray:
+    """Whether picture and mask were read and have one size, a row each (N,) bool.
+
+    `shapes` are the masks' (height, width). Notes every pair of different sizes.
+    """
+    good = np.zeros(len(table), dtype=bool)
+    for index, (row, shape) in enumerate(zip(table.to_dict("records"), shapes, strict=True)):
+        good[index] = bool(row["width"]) and shape == (row["height"], row["width"])
+        if shape and row["width"] and not good[index]:
             problems.append(
                 f"{row['image']} is {row['width']} x {row['height']} pixels, its mask "
                 f"{row['mask']} is {shape[1]} x {shape[0]}: both must have one size."
             )
+    return good
 
 
 def refuse(problems: list[str]) -> None:
@@ -146,7 +195,10 @@ def refuse(problems: list[str]) -> None:
         raise InputError(problems)
 
 
-def _image_facts(path: Path) -> tuple[int, int, str]:
-    data = masks.read_bytes(path)
-    height, width = masks.decode_image(data, path).shape[:2]
+def _image_facts(path: Path, notes: Notes | None) -> tuple[int, int, str]:
+    data = door.read_bytes(path)
+    image, header = masks.decode_with_header(data, path)
+    if notes is not None:
+        notes.picture(str(path), image, header)
+    height, width = image.shape[:2]
     return width, height, hashlib.sha256(data).hexdigest()

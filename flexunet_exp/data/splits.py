@@ -225,6 +225,7 @@ def _leak(table: pd.DataFrame) -> str:
     in_test = table[table["split"] == "test"]
     touched = int(in_test["source"].isin(shared).sum())
     return (
-        f"{len(shared)} of {len(splits)} source pictures lie in more than one split: {touched} of "
-        f"{len(in_test)} test pictures have a copy in train or valid, which flatters the scores."
+        f"By their names, {len(shared)} of {len(splits)} source pictures lie in more than one "
+        f"split: {touched} of {len(in_test)} test pictures have a copy in train or valid, which "
+        "flatters the scores."
     )

@@ -431,13 +431,14 @@ def size_problems(settings: dict) -> Iterator[str]:
 def weight_problems(settings: dict) -> Iterator[str]:
     weights = lookup(settings, "loss.class_weights")
     count = len(settings["dataset"]["classes"])
-    if weights is MISSING or weights in ("none", "balanced"):
+    if weights is MISSING or weights in ("none", "balanced", "effective_number"):
         return
     fits = isinstance(weights, list) and len(weights) == count
     if not fits or not all(is_number(weight) and weight >= 0 for weight in weights):
         yield (
-            f"loss.class_weights={weights} is not none, balanced, or a list of {count} numbers of "
-            "at least 0, one a class and the background first. Try loss.class_weights=none"
+            f"loss.class_weights={weights} is not none, balanced, effective_number, or a list of "
+            f"{count} numbers of at least 0, one a class and the background first. Try "
+            "loss.class_weights=none"
         )
 
 

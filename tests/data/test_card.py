@@ -34,3 +34,26 @@ def test_weights_are_those_of_scikit_learn(pixels):
 def test_class_without_pixels_weighs_nothing():
     assert card.balanced_weights([6, 0, 2]) == pytest.approx([8 / 18, 0, 8 / 6])
     assert card.balanced_weights(np.zeros(2, np.int64)) == [0, 0]
+
+
+def test_effective_number_by_hand():
+    # beta = 0.5: (1 - 0.5) / (1 - 0.5 ** n) is 1 for n = 1, 2/3 for n = 2, 1/2 for many.
+    weights = card.effective_number_weights([1000, 2, 0, 1], beta=0.5)
+    total = 1 / 2 + 2 / 3 + 1
+    assert weights == pytest.approx([3 / 2 / total, 2 / total, 0, 3 / total])
+
+
+@given(st.lists(st.integers(1, 10**7), min_size=2, max_size=8))
+def test_effective_number_lies_between_equal_and_inverse_frequency(pixels):
+    counts = np.array(pixels, float)
+    equal = card.effective_number_weights(pixels, beta=0.0)
+    assert equal == pytest.approx(np.ones(len(pixels)))
+    weights = np.array(card.effective_number_weights(pixels))
+    rarest, commonest = counts.argmin(), counts.argmax()
+    ratio = weights[rarest] / weights[commonest]
+    assert 1 - 1e-9 <= ratio <= counts[commonest] / counts[rarest] * (1 + 1e-6)
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_no_pixels_at_all_weigh_nothing():
+    assert card.effective_number_weights([0, 0]) == [0, 0]

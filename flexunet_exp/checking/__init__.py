@@ -1,0 +1,1 @@
+"""What flexunet check is made of: the examination, the terminal, the page."""

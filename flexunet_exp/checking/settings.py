@@ -1,0 +1,23 @@
+"""The settings of flexunet check: its own, and those it shares with training."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp import config, validation
+from flexunet_exp.errors import InputError
+from flexunet_exp.validation.settings import COUNT, Rule, at_least, broken_rules, is_flag
+
+RULES = (
+    Rule("strict", is_flag, "true or false", "strict=true"),
+    Rule("small_defect", at_least(1), COUNT, "small_defect=16"),
+)
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises InputError with every problem of the command's own settings, then of training's."""
+    own = [rule.key for rule in RULES]
+    if problems := list(broken_rules(config.plain(OmegaConf.masked_copy(cfg, own)), RULES)):
+        raise InputError(problems)
+    shared = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in own])
+    validation.check_settings(shared)

@@ -1,0 +1,160 @@
+"""The door for files from anywhere: what a picture or mask must be before its pixels are decoded.
+
+Everything is told from the file's kind, size and header, so that no pipe is waited for and no small
+file unpacks to a giant picture. What is let in under another form than 8-bit RGB is said.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from flexunet_exp.errors import InputError
+
+MAX_BYTES = 2**31  # of a file
+MAX_PIXELS = 200_000_000  # of a picture
+
+# Pillow refuses twice its limit. Its warnings name no file: what matters to us, we say.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a camera's JPEG with a preview behind it
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L", "I;16N")
+ORIENTATION, BITS = 274, 258  # tags of EXIF and TIFF
+UPRIGHT = (None, 0, 1)
+
+
+class Header(NamedTuple):
+    """What a file says of itself that its decoded pixels no longer do."""
+
+    kind: str = "PNG"
+    deep: bool = False  # 16 bits a channel
+    alpha: bool = False
+    turned: bool = False  # by its EXIF orientation
+    pages: int = 1
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The file's bytes; InputError naming it where there are none to be had."""
+    try:
+        _check_file(Path(path))
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not data:
+        raise InputError(f"{path}: the file is empty, expected an image: copy it again.")
+    return data
+
+
+def header(data: bytes, path: str | Path) -> Header:
+    """The header of a picture's file; `path` only names it in an error.
+
+    Raises InputError for what is no picture, has more than MAX_PIXELS, or colours that have no
+    plain meaning as RGB.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return _accepted(picture, data, path)
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: {str(error).split(',')[0]}. Cut it into parts.") from error
+    except Exception as error:  # Pillow's readers raise errors of many kinds
+        raise not_an_image(path) from error
+
+
+def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:
+    """The array `name` of an .npz file; InputError where it is none, too large, or of objects."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(f"{name}.npy") as member:
+            _check_array(member, path)
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return arrays[name]
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
+        raise InputError(
+            f"{path}: expected an .npz file with a one-hot array (H, W, classes) named {name}."
+        ) from error
+
+
+def not_an_image(path: str | Path) -> InputError:
+    return InputError(f"{path}: no readable image, or cut off half-way: copy or export it again.")
+
+
+def normalised(headers: Iterable[Header]) -> dict[str, int]:
+    """How many pictures were let in under another form, by what is made of it."""
+    found = list(headers)
+    counts = {
+        "of 16 bits (the high byte is kept)": sum(one.deep for one in found),
+        "with alpha (dropped)": sum(one.alpha for one in found),
+        "turned upright as their EXIF says": sum(one.turned for one in found),
+        "of several pages (the first is taken)": sum(one.pages > 1 for one in found),
+    }
+    return {what: number for what, number in counts.items() if number}
+
+
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(
+            f"{path}: a folder, not a picture. Rename it, or if it holds pictures make it readable."
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: neither a file nor a folder, but a pipe, socket or device.")
+    if status.st_size > MAX_BYTES:
+        raise InputError(
+            f"{path}: {status.st_size / 2**30:.1f} GiB, expected less than {MAX_BYTES / 2**30:.0f} "
+            "GiB: is it a picture? Cut it into parts."
+        )
+
+
+def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
+    kind, mode = picture.format or "", picture.mode
+    if kind not in FORMATS:
+        raise InputError(f"{path}: a {kind} picture, expected PNG, JPEG, BMP or TIFF: convert it.")
+    if mode not in MODES and (kind, mode) != ("PNG", "I"):
+        raise InputError(
+            f"{path}: {mode} colours, expected 8 or 16-bit grey, RGB, RGBA or palette: convert it."
+        )
+    return Header(
+        kind,
+        deep=mode.startswith("I") or _bits(picture, data) == 16,
+        alpha="A" in mode or "transparency" in picture.info,
+        turned=picture.getexif().get(ORIENTATION) not in UPRIGHT,
+        pages=getattr(picture, "n_frames", 1),
+    )
+
+
+def _bits(picture: Image.Image, data: bytes) -> int:
+    """Bits a channel; Pillow itself narrows a PNG of 16-bit colours without a word."""
+    if picture.format == "PNG":
+        return data[24]
+    tags = getattr(picture, "tag_v2", {})
+    return max(tags.get(BITS, (8,)))
+
+
+def _check_array(member: IO[bytes], path: str | Path) -> None:
+    """Raises InputError by an array's header alone, before it is unpacked."""
+    version = np.lib.format.read_magic(member)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read(member)
+    if dtype.hasobject:
+        raise InputError(f"{path}: holds Python objects, which are never unpacked, not numbers.")
+    if np.prod(shape[:2], dtype=float) > MAX_PIXELS:
+        raise InputError(
+            f"{path}: unpacks to {shape} numbers, at most {MAX_PIXELS:,} pixels may be: a mask?"
+        )
+    if dtype.itemsize * np.prod(shape, dtype=float) > MAX_BYTES:
+        raise InputError(f"{path}: unpacks to more than {MAX_BYTES / 2**30:.0f} GiB: is it a mask?")

@@ -1,0 +1,67 @@
+"""Copies of one picture in several splits, by the lineage in their names and by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from flexunet_exp.data import likeness
+from flexunet_exp.data.splits import SPLITS
+
+BETWEEN = (("train", "test"), ("valid", "test"), ("train", "valid"))  # the worst first
+
+
+class Pair(NamedTuple):
+    """Two pictures that should not be in different splits, and why."""
+
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+    why: str
+
+
+def across_splits(table: pd.DataFrame, prints: Mapping[str, np.ndarray]) -> list[Pair]:
+    """The pairs of a split sample table; a pair of one lineage is not looked at for its content.
+
+    `prints` holds the fingerprint of each picture by its path.
+    """
+    groups = {name: table[table["split"] == name].to_dict("records") for name in SPLITS}
+    return [
+        Pair(one["image"], name, other["image"], other_name, why)
+        for name, other_name in BETWEEN
+        for one, other, why in [
+            *of_one_lineage(groups[name], groups[other_name]),
+            *of_like_content(groups[name], groups[other_name], prints),
+        ]
+    ]
+
+
+def of_one_lineage(first: Sequence[dict], second: Sequence[dict]) -> Iterator[tuple]:
+    by_source: dict[str, list[dict]] = {}
+    for other in second:
+        by_source.setdefault(other["source"], []).append(other)
+    for one in first:
+        for other in by_source.get(one["source"], []):
+            same = one["sha256"] == other["sha256"]
+            yield one, other, "the same picture" if same else f"both of {one['source']}"
+
+
+def of_like_content(
+    first: Sequence[dict], second: Sequence[dict], prints: Mapping[str, np.ndarray]
+) -> Iterator[tuple]:
+    sides = [[row for row in rows if row["image"] in prints] for rows in (first, second)]
+    for found in likeness.alike(*([prints[row["image"]] for row in rows] for rows in sides)):
+        one, other = sides[0][found.first], sides[1][found.second]
+        if one["source"] != other["source"]:
+            view = f" when {found.view}" if found.view else ""
+            yield one, other, f"alike{view} (distance {found.distance:.4f})"
+
+
+def concerned(pairs: Sequence[Pair], split: str = "test") -> set[str]:
+    """The pictures of a split that have a copy in another one."""
+    firsts = {pair.first for pair in pairs if pair.first_split == split}
+    return firsts | {pair.second for pair in pairs if pair.second_split == split}

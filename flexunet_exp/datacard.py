@@ -1,0 +1,241 @@
+"""The data card: what is known of a split data set, as plain numbers, and what to be warned of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.data import defects, door, leakage, likeness, masks
+from flexunet_exp.data.dataset import Dataset, folder_of, rows
+from flexunet_exp.data.defects import Defect
+from flexunet_exp.data.notes import Notes
+from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.errors import InputError
+
+ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
+SQUEEZED = 4.0  # times: how much narrower one side may become than the other
+TINY = 32  # pixels a side
+
+Card = dict[str, Any]
+
+
+def build(cfg: DictConfig, dataset: Dataset, notes: Notes, enough: int = ENOUGH) -> Card:
+    """Counts, pixels, defects, colours off the palette and leakage of a scanned data set.
+
+    `notes` are those of its scan; a defect is lost when resizing leaves less than `enough` pixels.
+    """
+    root = folder_of(cfg)
+    sizes = defect_table(dataset, notes, root, enough, model_step(cfg))
+    leaks = leakage_card(dataset.table, notes, root)
+    shapes = shape_warnings(dataset.table, notes.size, root)
+    return {
+        "dataset": dataset.name,
+        "path": str(root),
+        "digest": dataset.digest,
+        "image_size": list(notes.size),
+        "enough_pixels": enough,
+        "counts": counts(dataset),
+        "pixel_shares": pixel_shares(dataset),
+        "defects": sizes,
+        "off_palette": off_palette(dataset.table, notes, root),
+        "normalised": door.normalised(notes.headers.values()),
+        "leakage": leaks,
+        "warnings": [*shapes, *defect_warnings(sizes, notes.size, enough), *leak_warnings(leaks)],
+    }
+
+
+def summary(card: Card) -> dict[str, Any]:
+    """The figures of a card that tell whether a score can be trusted, as tags of a run."""
+    found = [entry["smallest"]["resized"] for entry in card["defects"].values()]
+    return {
+        "data_digest": card["digest"],
+        "smallest_defect_px": min(found, default=""),
+        "off_palette_share": card["off_palette"]["share"],
+        "leakage_share": card["leakage"]["share"],
+    }
+
+
+def to_json(card: Card) -> bytes:
+    return (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
+    """Label → split → images, sources and variants (kinds of copies, the original among them)."""
+    table = dataset.table
+    labels = [name for name in [*dataset.class_names[1:], GOOD] if (table["label"] == name).any()]
+    parts = {label: table[table["label"] == label] for label in labels} | {"all": table}
+    return {
+        label: {
+            split: {
+                "images": len(dealt),
+                "sources": int(dealt["source"].nunique()),
+                "variants": int(dealt["variant"].nunique()),
+            }
+            for split in [*SPLITS, "all"]
+            for dealt in [part if split == "all" else part[part["split"] == split]]
+        }
+        for label, part in parts.items()
+    }
+
+
+def pixel_shares(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Split → class → share of the pixels that are not ignored; nothing of an empty split."""
+    pixels = {split: dataset.split_pixels(split) for split in SPLITS}
+    pixels["all"] = np.sum(list(pixels.values()), axis=0)
+    return {
+        split: dict(zip(dataset.class_names, (of_split / of_split.sum()).tolist(), strict=True))
+        for split, of_split in pixels.items()
+        if of_split.sum()
+    }
+
+
+def defect_table(
+    dataset: Dataset, notes: Notes, root: Path, enough: int, step: int
+) -> dict[str, Card]:
+    """Class → its defects: number, areas and boxes, and what resizing leaves of the smallest."""
+    pictures = dataset.table.drop_duplicates("image")["image"]
+    found = [(image, one) for image in pictures for one in notes.defects.get(image, [])]
+    return {
+        name: sizes_of(of_class, notes.size, root, enough, step)
+        for index, name in enumerate(dataset.class_names)
+        if (of_class := [pair for pair in found if pair[1].class_index == index])
+    }
+
+
+def sizes_of(
+    found: Sequence[tuple[str, Defect]], size: tuple[int, int], root: Path, enough: int, step: int
+) -> Card:
+    areas = [one.area for _, one in found]
+    image, smallest = min(found, key=lambda pair: (pair[1].resized, pair[1].area, pair[0]))
+    lost = [one for _, one in found if defects.is_lost(one.area, one.resized, enough)]
+    keeping = defects.keeping_size(lost, size, enough, step) if lost else size
+    return {
+        "number": len(found),
+        "area": {"min": min(areas), "median": float(np.median(areas)), "max": max(areas)},
+        "box": {  # width x height of the median, by area
+            "width": int(np.median([one.width for _, one in found])),
+            "height": int(np.median([one.height for _, one in found])),
+        },
+        "smallest": {
+            "file": relative(image, root),
+            "area": smallest.area,
+            "resized": smallest.resized,
+            "box": [smallest.left, smallest.top, smallest.width, smallest.height],
+        },
+        "vanished": sum(one.resized == 0 for _, one in found),
+        "lost": len(lost),
+        "keeping_size": list(keeping),
+    }
+
+
+def model_step(cfg: DictConfig) -> int:
+    """What the sides of the network's input must be a multiple of; 64 where no model says it."""
+    levels = OmegaConf.select(cfg, "model.num_layers")
+    return 64 if levels is None else max(8, 2 ** (levels - 1))
+
+
+def off_palette(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+    """Pixels of the masks that have no class colour, in all and file by file."""
+    masked = [row for row in rows(table.drop_duplicates("image")) if row.mask]
+    odd = [(row, notes.odd.get(row.image, 0)) for row in masked]
+    total = sum(row.width * row.height for row in masked)
+    number = sum(pixels for _, pixels in odd)
+    return {
+        "masks": len(masked),
+        "pixels": number,
+        "share": number / total if total else 0.0,
+        "files": {
+            relative(row.mask, root): {
+                "pixels": pixels,
+                "share": pixels / (row.width * row.height),
+            }
+            for row, pixels in sorted(odd, key=lambda pair: -pair[1])
+            if pixels
+        },
+    }
+
+
+def leakage_card(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+    """Pairs of one picture's copies in different splits, and how much of the test they touch."""
+    pairs = leakage.across_splits(table, notes.prints)
+    tested = table.loc[table["split"] == "test", "image"].nunique()
+    touched = len(leakage.concerned(pairs))
+    return {
+        "pairs": [
+            pair._replace(
+                first=relative(pair.first, root), second=relative(pair.second, root)
+            )._asdict()
+            for pair in pairs
+        ],
+        "test_images": tested,
+        "test_images_concerned": touched,
+        "share": touched / tested if tested else 0.0,
+        "distance_limit": likeness.LIMIT,
+    }
+
+
+def leak_warnings(leaks: Card) -> Iterable[str]:
+    if leaks["pairs"]:
+        first = leaks["pairs"][0]
+        yield (
+            f"By names and content: {leaks['test_images_concerned']} of {leaks['test_images']} "
+            f"test pictures ({leaks['share']:.0%}) have a copy in train or valid; there are "
+            f"{len(leaks['pairs'])} pairs such as {first['first']} and {first['second']} "
+            f"({first['why']}). The scores flatter; split=ratios keeps what has one source "
+            "together, pictures that are only alike must be named alike or removed."
+        )
+
+
+def defect_warnings(sizes: Card, size: tuple[int, int], enough: int) -> Iterable[str]:
+    for name, of_class in sizes.items():
+        smallest, lost = of_class["smallest"], of_class["lost"]
+        if lost:
+            yield (
+                f"{name}: dataset.image_size={size_text(size)} leaves less than {enough} pixels of "
+                f"{lost} of {of_class['number']} defects, nothing of {of_class['vanished']}; of "
+                f"the smallest, in {smallest['file']}, {smallest['resized']} of "
+                f"{smallest['area']}. "
+                f"dataset.image_size={size_text(of_class['keeping_size'])} would keep them."
+            )
+
+
+def shape_warnings(table: pd.DataFrame, size: tuple[int, int], root: Path) -> Iterable[str]:
+    """Pictures of which resizing makes something else: of a few pixels, or very long ones."""
+    for row in rows(table.drop_duplicates("image")):
+        stretch = abs(math.log(row.height / row.width * size[1] / size[0]))
+        if stretch > math.log(SQUEEZED) or min(row.height, row.width) < TINY:
+            yield (
+                f"{relative(row.image, root)} is {row.width} x {row.height} pixels: resizing to "
+                f"{size[1]} x {size[0]} distorts it. Cut it into parts, or remove it."
+            )
+
+
+def odd_colours(paths: Iterable[str], palette: np.ndarray, most: int = 12) -> Card:
+    """The most frequent colours of masks that are none of the classes': `r,g,b` → pixels, files."""
+    found: dict[str, dict[str, int]] = {}
+    for path in paths:
+        try:
+            colours = masks.odd_colours(path, palette)
+        except InputError:  # among the problems already
+            continue
+        for colour, pixels in colours.items():
+            entry = found.setdefault(",".join(map(str, colour)), {"pixels": 0, "files": 0})
+            entry["pixels"] += pixels
+            entry["files"] += 1
+    ranked = sorted(found.items(), key=lambda item: -item[1]["pixels"])
+    return {"number": len(found), "most_frequent": dict(ranked[:most])}
+
+
+def size_text(size: Sequence[int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
+
+
+def relative(path: str, root: Path) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

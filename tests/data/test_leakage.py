@@ -1,0 +1,144 @@
+"""Copies across splits: found in whatever way they were made, and different pictures left alone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from flexunet_exp.data import leakage, likeness, masks, splits, synthetic
+
+NAMES = ("grid", "screw", "zipper")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> dict[str, list[np.ndarray]]:
+    """Generated pictures of 192 px, and none of them twice."""
+    found = {}
+    for name in NAMES:
+        folder = tmp_path_factory.mktemp(name)
+        synthetic.generate(folder, name, images_per_class=3, good=6, size=192, seed=5)
+        paths = sorted([*folder.glob("test/*/*.png")])
+        found[name] = [masks.read_image(path) for path in paths]
+    return found
+
+
+def jpeg(image: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 1)
+
+
+def brightened(image: np.ndarray) -> np.ndarray:
+    return np.clip(image * 1.2 + 10.0, 0, 255).astype(np.uint8)
+
+
+COPIES = {
+    "mirrored": np.fliplr,
+    "upside down": np.flipud,
+    "turned by 90°": np.rot90,
+    "turned by 180°": lambda image: np.rot90(image, 2),
+    "turned by 270°": lambda image: np.rot90(image, 3),
+    "mirrored and turned by 90°": lambda image: np.rot90(np.fliplr(image)),
+    "mirrored and turned by 270°": lambda image: np.rot90(np.fliplr(image), 3),
+    "": jpeg,
+    "brightened": brightened,
+    "half": lambda image: cv2.resize(image, (96, 96), interpolation=cv2.INTER_AREA),
+}
+
+
+def prints(images: list[np.ndarray]) -> list[np.ndarray]:
+    return [likeness.fingerprint(np.ascontiguousarray(image)) for image in images]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_different_pictures_are_not_alike(pictures, name):
+    own = prints(pictures[name])
+    found = {(a.first, a.second) for a in likeness.alike(own, own)}
+    assert found == {(number, number) for number in range(len(own))}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_is_alike_its_original_alone_and_its_view_is_named(pictures, name, copy):
+    own, copies = prints(pictures[name]), prints([COPIES[copy](one) for one in pictures[name]])
+    found = list(likeness.alike(own, copies))
+    assert [(one.first, one.second) for one in found] == [(n, n) for n in range(len(own))]
+    # A pattern may look the same from two sides; the distance says how surely.
+    if copy in likeness.VIEWS and name == "screw":
+        assert {one.view for one in found} == {copy}
+
+
+def test_blocks_do_not_change_what_is_found(pictures, monkeypatch):
+    own = prints([one for name in NAMES for one in pictures[name]])
+    whole = list(likeness.alike(own, own[::-1]))
+    monkeypatch.setattr(likeness, "BLOCK", 7)
+    parts = list(likeness.alike(own, own[::-1]))
+    assert [one[:3] for one in parts] == [one[:3] for one in whole] and len(whole) == len(own)
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_pictures_without_structure_are_alike_nothing(grey):
+    flat = prints([np.full((40, 40, 3), grey, np.uint8), np.full((1, 1, 3), grey, np.uint8)])
+    assert list(likeness.alike(flat, flat)) == []
+    assert list(likeness.alike([], flat)) == []
+
+
+def rows(images: list[np.ndarray], source, variant: str = "original") -> list[dict]:
+    return [
+        {"image": f"{variant}/{number}", "source": source(number), "sha256": f"{variant}{number}"}
+        for number in range(len(images))
+    ]
+
+
+def test_copies_shuffled_into_splits_are_found_with_the_right_share(pictures):
+    """As the original did: first copies, then a random split; here their names tell nothing."""
+    originals = pictures["screw"]
+    made, table = {}, []
+    for variant in ("original", "mirrored", "turned by 90°", ""):
+        copies = originals if variant == "original" else [COPIES[variant](p) for p in originals]
+        for row, print_ in zip(rows(copies, str, variant or "jpeg"), prints(copies), strict=True):
+            made[row["image"]] = print_
+            table.append(row)
+    order = np.random.default_rng(1).permutation(len(table))
+    drawn = np.array(["train"] * 7 + ["valid"] * 2 + ["test"])[np.argsort(order) % 10]
+    named = pd.DataFrame(table).assign(split=drawn)
+    nameless = named.assign(source=named["image"])
+    test = named[named["split"] == "test"]
+    elsewhere = set(named.loc[named["split"] != "test", "source"])
+    expected = set(test.loc[test["source"].isin(elsewhere), "image"])
+    assert len(expected) / len(test) > 0.5
+    pairs = {}
+    for how, one in (("lineage", named), ("content", nameless)):
+        pairs[how] = leakage.across_splits(one, made)
+        assert leakage.concerned(pairs[how]) == expected
+    assert {p[:4] for p in pairs["lineage"]} == {p[:4] for p in pairs["content"]}
+    assert all(pair.why.startswith("both of") for pair in pairs["lineage"])
+    assert all(pair.why.startswith("alike") for pair in pairs["content"])
+
+
+def test_a_split_by_source_has_no_leak(pictures):
+    originals = pictures["grid"]
+    table = [*rows(originals, str), *rows(originals, str, "mirrored")]
+    made = prints([*originals, *map(np.fliplr, originals)])
+    frame = pd.DataFrame(table).assign(label="bent", split="", variant="original")
+    divided = splits.ratios(frame)
+    assert leakage.across_splits(divided, dict(zip(frame["image"], made, strict=True))) == []
+
+
+@pytest.mark.parametrize("name", ["grid", "screw"])
+def test_margin_on_real_pictures(shared_data, name):
+    folder = shared_data / "mvtec_anomaly_detection" / name
+    images = [masks.read_image(path) for path in sorted(folder.glob("test/*/*.png"))[::4]]
+    own = np.stack(prints(images)).reshape(len(images), -1)
+    nearness = np.max(
+        [v.reshape(len(own), -1) @ own.T for v in likeness.views(own.reshape(-1, 48, 48))], axis=0
+    )
+    others = nearness[~np.eye(len(own), dtype=bool)]
+    assert 1 - others.max() > 2 * likeness.LIMIT
+    copies = prints([brightened(jpeg(np.rot90(one))) for one in images])
+    found = {
+        (one.first, one.second): one.distance
+        for one in likeness.alike(list(own.reshape(-1, 48, 48)), copies)
+    }
+    assert set(found) == {(n, n) for n in range(len(own))}
+    assert max(found.values()) < likeness.LIMIT / 2
