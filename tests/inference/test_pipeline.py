@@ -313,16 +313,18 @@ def test_nothing_is_written_through_a_link(photos, tmp_path, part):
     assert not outside.exists() or not any(outside.iterdir())
 
 
-def test_a_record_cannot_send_results_elsewhere(photos, tmp_path):
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}])
+@pytest.mark.parametrize("name", ["../../stolen", "{}/stolen"])
+def test_a_record_that_names_a_file_elsewhere_is_none(photos, tmp_path, name, options):
     output = tmp_path / "out"
     infer(photos / "both.png", output)
-    records = output / journal.RECORDS
-    records.write_text(records.read_text().replace('"name": "both"', '"name": "../../stolen"'))
-    (tmp_path / "stolen.png").write_text("kept")
-    for options in ({}, {"overwrite": True}, {"overwrite": True, "min_area": 2}):
-        with pytest.raises(InputError, match="leads elsewhere"):
-            infer(photos / "both.png", output, **options)
-    assert (tmp_path / "stolen.png").read_text() == "kept"
+    records, stolen = output / journal.RECORDS, tmp_path / "stolen.png"
+    renamed = records.read_text().replace('"both"', f'"{name.format(tmp_path)}"')
+    records.write_text(renamed)
+    stolen.write_text("kept")
+    (output / "masks" / "both.png").unlink()
+    assert infer(photos / "both.png", output, **options).done == 1
+    assert stolen.read_text() == "kept" and (output / "masks" / "both.png").is_file()
 
 
 def test_the_second_of_two_in_one_folder_is_refused(photos, tmp_path):
