@@ -97,9 +97,5 @@ def describe(cfg: DictConfig, found: list[FinishedRun], score: DictConfig) -> di
 
     first = found[0].cfg
     settings = trained.predict_settings(first, cfg.predict)
-    return {
-        "runs": ", ".join(str(run.folder) for run in found),
-        "prediction": trained.describe(settings, config.image_size(first)),
-        "found": f"{score.object_overlap:.0%} of a defect predicted as its class",
-        "outline": f"matches within {score.boundary_tolerance} px",
-    }
+    runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
+    return runs_named | trained.facts(settings, config.image_size(first), score)

@@ -125,11 +125,8 @@ def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[s
     network = trained.in_precision(model, cfg, settings["precision"])
     part = evaluation.Part(trained.predictor(network, cfg, settings), dataset)
     title = f"{dataset.name}: {logbook.run_name(cfg)}"
-    facts = {
-        "run": str(folder),
-        "prediction": trained.describe(settings, config.image_size(cfg)),
-    }
     score = OmegaConf.create(trained.settings_of("score", cfg))
+    facts = trained.facts(settings, config.image_size(cfg), score)
     return evaluation.score([part], folder / "evaluation", score, title, facts)
 
 

@@ -84,6 +84,15 @@ def predictor(model: keras.Model, cfg: DictConfig, settings: Mapping[str, Any]) 
     )
 
 
+def facts(settings: Mapping[str, Any], size: tuple[int, int], score: DictConfig) -> dict[str, str]:
+    """What a report says of how pictures became predictions, and predictions scores."""
+    return {
+        "prediction": describe(settings, size),
+        "found": f"{score.object_overlap:.0%} of a defect predicted as its class",
+        "outline": f"matches within {score.boundary_tolerance} px",
+    }
+
+
 def describe(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
     """A sentence for a report: how pictures become predictions."""
     network = f"{size[0]} × {size[1]} px"

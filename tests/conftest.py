@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_running():
-    """A test that fails must not leave its training behind."""
+    """A test that fails must not leave its training behind, nor any its precision."""
     yield
+    if keras := sys.modules.get("keras"):
+        keras.config.set_dtype_policy("float32")
     while running.STARTED:
         running.STARTED.pop().kill()
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import running
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 from running import flexunet
 
-from flexunet_exp import registry, validation
+from flexunet_exp import config, registry, validation
 from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.promote import task
@@ -21,6 +22,14 @@ from flexunet_exp.store import RUN_FOLDER
 
 CLASSES = ("background", "bent")
 PIXELS, DEFECT = 1000, 100  # of a picture, and of its defect
+
+
+def config_of(fold: int) -> DictConfig:
+    """What a run of this fold was trained by."""
+    config.register_resolvers()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        cfg = compose("train", ["dataset=grid", "split=folds", f"split.fold={fold}"])
+    return OmegaConf.create(config.plain(cfg))
 
 
 def write_run(folder: Path, hits: list[int], pictures: str = "a", fold: int = 0) -> Path:
@@ -34,11 +43,10 @@ def write_run(folder: Path, hits: list[int], pictures: str = "a", fold: int = 0)
         | {"split": "test", "width": 40, "height": 25, "sha256": f"{pictures}-{name}"}
         for name in names
     ]
-    split = {"_target_": "flexunet_exp.data.splits.folds", "n": 5, "fold": fold, "seed": 0}
     counts = np.array([[[PIXELS - DEFECT, 0], [DEFECT - hit, hit]] for hit in hits])
     (folder / "evaluation" / "test").mkdir(parents=True)
     (folder / "best.keras").write_bytes(b"weights")
-    OmegaConf.save(OmegaConf.create({"split": split}), folder / "config.yaml")
+    OmegaConf.save(config_of(fold), folder / "config.yaml")
     dataset.write_table(pd.DataFrame(rows), folder / "samples.csv")
     confusions.save_counts(
         folder / "evaluation" / "test" / "confusions.npz",
