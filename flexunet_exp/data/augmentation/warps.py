@@ -25,8 +25,8 @@ class Elastic(Move):
     Networks Applied to Visual Document Analysis, ICDAR 2003.
     """
 
-    alpha: Range = within(0, 5000, (60, 110))
-    sigma: Range = within(1, 200, 8)
+    alpha: Range = within(0, 5000, (80, 200))
+    sigma: Range = within(1, 200, 12)
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
         unit = scale(height, width)
@@ -67,7 +67,7 @@ class Radial(Move):
     drawn for x and for y; `amount` is the size of e, and 0 does nothing.
     """
 
-    amount: Range = within(0, 0.9, (0.1, 0.5))
+    amount: Range = within(0, 0.9, (0.05, 0.25))
     radius: Range = within(0.05, 1, 0.5)
     centre: Range = within(0, 1, 0.5)
 
