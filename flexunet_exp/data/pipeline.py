@@ -17,7 +17,7 @@ import pandas as pd
 import tensorflow as tf
 
 from flexunet_exp.data import masks
-from flexunet_exp.data.augment import Transform, augment
+from flexunet_exp.data.augmentation import Transform, augment
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.disk_cache import DiskCache
 

@@ -90,7 +90,16 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
     ]
     lacking = sorted(required - given - from_program)
     problems += [f"{key}.{name} is missing; {node['_target_']} needs it." for name in lacking]
-    return problems
+    return problems or (value_problems(key, node) if section == "augmentation" else [])
+
+
+def value_problems(key: str, node: dict) -> list[str]:
+    """What a transform says of its settings: making one costs nothing, so it is made here."""
+    try:
+        config.build(node)
+    except InputError as error:
+        return [f"{key}: {problem}" for problem in error.problems]
+    return []
 
 
 def named_arguments(target: Callable) -> tuple[list[str], set[str]]:

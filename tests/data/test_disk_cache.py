@@ -523,9 +523,9 @@ def test_memory_does_not_grow_with_the_number_of_pictures(compose, tmp_path):
 
 @pytest.mark.parametrize("augmented", [False, True])
 def test_batches_come_from_the_disk_and_are_the_same(dataset, tmp_path, monkeypatch, augmented):
-    from flexunet_exp.data import augment, pipeline
+    from flexunet_exp.data import augmentation, pipeline
 
-    transforms = [augment.HorizontalFlip(), augment.Brightness()] if augmented else []
+    transforms = [augmentation.HorizontalFlip(), augmentation.Brightness()] if augmented else []
     train = dataset.split("train")
     readers = [
         pipeline.SampleReader(dataset, train, SIZE),

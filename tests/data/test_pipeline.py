@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flexunet_exp.data import augment, pipeline
+from flexunet_exp.data import augmentation, pipeline
 from flexunet_exp.data.dataset import load
 
-LIGHT = [augment.HorizontalFlip(), augment.QuarterTurn(), augment.Brightness()]
+LIGHT = [augmentation.HorizontalFlip(), augmentation.QuarterTurn(), augmentation.Brightness()]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,119 @@
+"""python benchmarks/augmentation.py [transforms] [lists] [step]: what augmentation costs.
+
+Prints the tables of docs/augmentation.md: processor time a picture of every transform and list of
+transforms at three sizes, and a training step of the quickstart under each list.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import mean, median
+
+import numpy as np
+from composing import compose
+
+from flexunet_exp import config, runtime
+from flexunet_exp.data import augmentation, synthetic
+from flexunet_exp.data.augmentation import Transform
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (128, 256, 512)
+PICTURES = 200  # drawn for each figure of a list, whose transforms fire by chance
+ROUNDS, READ_AHEAD, STEPS = 12, 3, 12
+LISTS = ("none", "light", "standard", "strong", "seed_zipper", "seed_screw")
+
+
+def main() -> None:
+    os.chdir(ROOT)
+    sections = {"transforms": transforms, "lists": lists, "step": step}
+    for name in sys.argv[1:] or sections:
+        print(*sections[name](), sep="\n", end="\n\n", flush=True)
+
+
+def transforms() -> Iterator[str]:
+    yield "| one transform, as `strong` sets it | " + " | ".join(f"{s} px" for s in SIZES) + " |"
+    yield "|---|" + "---:|" * len(SIZES)
+    for transform in listed("strong", probability=1):
+        yield row(type(transform).__name__, [transform], median)
+
+
+def lists() -> Iterator[str]:
+    yield "| list | " + " | ".join(f"{s} px" for s in SIZES) + " |"
+    yield "|---|" + "---:|" * len(SIZES)
+    for name in LISTS:
+        yield row(f"`{name}`", listed(name), mean)
+
+
+def row(label: str, chosen: list[Transform], average: Callable) -> str:
+    cells = [f"{1e3 * average(processor_seconds(chosen, size)):.2f} ms" for size in SIZES]
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def listed(name: str, **changes: float) -> list[Transform]:
+    nodes = compose(f"augmentation={name}").augmentation.transforms
+    return [config.build({**config.plain(node), **changes}) for node in nodes]
+
+
+def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
+    """Of each of many pictures; OpenCV's own threads count."""
+    image, mask = synthetic.render("zipper", "rough", 1, 0, size)
+    took = []
+    for index in range(PICTURES):
+        started = time.process_time()
+        augmentation.augment(chosen, image, mask, key=(0, 0, index))
+        took.append(time.process_time() - started)
+    return took
+
+
+def step() -> Iterator[str]:
+    """The same network under each list in turn, round after round, its data cached in memory."""
+    cfg = compose("experiment=quickstart")
+    runtime.prepare(cfg.trainer)
+    from flexunet_exp import fitting
+    from flexunet_exp.data import dataset as datasets
+    from flexunet_exp.data import pipeline
+
+    dataset = datasets.load(cfg)
+    model = fitting.compiled_model(cfg, dataset)
+    size, batch = config.image_size(cfg), cfg.trainer.batch_size
+    reader = pipeline.SampleReader(dataset, dataset.split("train"), size, "memory")
+    names = ("none", "light", "standard", "strong")
+    batches = {
+        name: iter(pipeline.training(reader, listed(name), batch, 0, 1000)[0]) for name in names
+    }
+    took: dict[str, list] = {name: [] for name in names}
+    for turn in range(ROUNDS + 1):
+        first = turn % len(names)  # each list comes first in turn: the machine's speed drifts
+        for name in names[first:] + names[:first]:
+            train(model, batches[name], READ_AHEAD)  # made during another list's turn
+            took[name].append(milliseconds(lambda name=name: train(model, batches[name], STEPS)))
+    what = f"`experiment=quickstart`, {size[0]} px, batch {batch}"
+    yield f"| {what} | a step | ratio | processor time | ratio |"
+    yield "|---|---:|---:|---:|---:|"
+    medians = {name: np.median(times[1:], axis=0) for name, times in took.items()}
+    for name, (wall, processor) in medians.items():
+        ratios = medians[name] / medians["none"]
+        yield (
+            f"| `{name}` | {wall:.0f} ms | {ratios[0]:.2f} | {processor:.0f} ms | {ratios[1]:.2f} |"
+        )
+
+
+def train(model, batches: Iterator, steps: int) -> None:
+    for _ in range(steps):
+        model.train_on_batch(*next(batches))
+
+
+def milliseconds(action: Callable[[], None]) -> tuple[float, float]:
+    """A step's time on the clock, and the processors' time for it."""
+    wall, processor = time.perf_counter(), time.process_time()
+    action()
+    spent = time.perf_counter() - wall, time.process_time() - processor
+    return 1e3 * spent[0] / STEPS, 1e3 * spent[1] / STEPS
+
+
+if __name__ == "__main__":
+    main()

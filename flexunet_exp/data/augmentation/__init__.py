@@ -1,0 +1,69 @@
+"""Augmentation: each transform turns an image and its mask together, drawing from a generator.
+
+A transform is a dataclass; called with (image, mask, generator) it returns the pair, uint8 still.
+Geometric ones and warps move image and mask alike, photometric ones touch the image only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flexunet_exp.data.augmentation.geometric import (
+    Crop,
+    HorizontalFlip,
+    QuarterTurn,
+    Rotation,
+    Shear,
+    Shrink,
+    VerticalFlip,
+)
+from flexunet_exp.data.augmentation.photometric import (
+    Blur,
+    Brightness,
+    Contrast,
+    Gamma,
+    Noise,
+    Sharpen,
+)
+from flexunet_exp.data.augmentation.transform import Pair, Transform
+from flexunet_exp.data.augmentation.warps import Barrel, Distortion, Elastic, Pincushion
+
+__all__ = [
+    "Barrel",
+    "Blur",
+    "Brightness",
+    "Contrast",
+    "Crop",
+    "Distortion",
+    "Elastic",
+    "Gamma",
+    "HorizontalFlip",
+    "Noise",
+    "Pair",
+    "Pincushion",
+    "QuarterTurn",
+    "Rotation",
+    "Sharpen",
+    "Shear",
+    "Shrink",
+    "Transform",
+    "VerticalFlip",
+    "augment",
+]
+
+
+def augment(
+    transforms: Sequence[Transform], image: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
+) -> Pair:
+    """Applies the transforms in order; the result is a pure function of the pair and `key`.
+
+    Each transform fires with its own `probability` and draws from a stream of its own, so that
+    adding one to the end of the list leaves what the others draw unchanged.
+    """
+    for position, transform in enumerate(transforms):
+        generator = np.random.default_rng([*key, position])
+        if generator.random() < transform.probability:
+            image, mask = transform(image, mask, generator)
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask)

@@ -1,0 +1,120 @@
+"""What lamp and lens do to a picture: the image changes, the mask stays."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+
+import cv2
+import numpy as np
+
+from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, drawn, scale, within
+
+
+@dataclass(frozen=True)
+class Photometric(Checked):
+    """Changes the image and hands the mask on as it is."""
+
+    @abstractmethod
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """The image uint8 (H, W, 3) under another light or lens."""
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
+        return self.changed(image, generator), mask
+
+
+@dataclass(frozen=True)
+class Brightness(Photometric):
+    """Multiplies every pixel by `factor` and adds `offset`, a share of full scale."""
+
+    offset: Range = within(-1, 1, (-0.15, 0.15))
+    factor: Range = within(0, 5, 1)
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        offset = 255 * drawn(self.offset, generator)
+        return remap(image, np.arange(256) * drawn(self.factor, generator) + offset)
+
+
+@dataclass(frozen=True)
+class Contrast(Photometric):
+    """Stretches (`factor` above 1) or flattens around the image's mean."""
+
+    factor: Range = within(0, 5, (0.85, 1.15))
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        factor = drawn(self.factor, generator)
+        mean = float(image.mean())
+        return remap(image, (np.arange(256) - mean) * factor + mean)
+
+
+@dataclass(frozen=True)
+class Gamma(Photometric):
+    """Raises every pixel, as a share of full scale, to the power `gamma`: above 1 darkens."""
+
+    gamma: Range = within(0.1, 10, (0.8, 1.25))
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return remap(image, 255 * (np.arange(256) / 255) ** drawn(self.gamma, generator))
+
+
+@dataclass(frozen=True)
+class Noise(Photometric):
+    """Adds normal noise of the standard deviation `sigma`, a share of full scale, pixel by pixel.
+
+    The three channels get the same, so that a grey picture stays grey. Pixels of the picture's own
+    size, not of the reference: a sensor's noise knows no scale.
+    """
+
+    sigma: Range = within(0, 0.5, (0.0, 0.03))
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        height, width = image.shape[:2]
+        drawn_bytes = np.frombuffer(generator.bytes(height * width), np.uint8)
+        levels = np.rint(255 * drawn(self.sigma, generator) * normal_quantiles())
+        noise = levels.astype(np.int16)[drawn_bytes].reshape(height, width)
+        return cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
+
+
+@dataclass(frozen=True)
+class Blur(Photometric):
+    """Blurs by a Gaussian of `sigma` pixels at the reference size: a lens out of focus."""
+
+    sigma: Range = within(0, 20, (0.0, 1.5))
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        sigma = drawn(self.sigma, generator) * scale(*image.shape[:2])
+        return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
+
+
+@dataclass(frozen=True)
+class Sharpen(Photometric):
+    """Adds `strength` times the difference of each pixel from its eight neighbours.
+
+    The kernel is 1 + 8k in the middle and -k around it, k being the strength; 1 is drastic.
+    """
+
+    strength: Range = within(0, 2, (0.0, 0.2))
+
+    def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        strength = drawn(self.strength, generator)
+        kernel = np.full((3, 3), -strength)
+        kernel[1, 1] += 1 + 9 * strength
+        return cv2.filter2D(image, -1, kernel)
+
+
+def remap(image: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The image with grey level v replaced by levels[v], rounded and clipped to 0..255."""
+    return cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+
+
+@cache
+def normal_quantiles() -> np.ndarray:
+    """256 equally likely values of the standard normal distribution, of variance 1.
+
+    A random byte picks one: four times faster than drawing normal numbers, and no difference is
+    left once an image is rounded to whole levels.
+    """
+    values = np.array([NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256)])
+    return values / values.std()

@@ -1,0 +1,92 @@
+"""What a transform is, and its settings: one number, or a range from which each picture draws."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.validation.settings import is_number
+
+Pair = tuple[np.ndarray, np.ndarray]
+Range = float | Sequence[float]
+
+# Settings in pixels mean pixels of a picture whose shorter side is this long (the original
+# program's size), so that they do the same to the same picture at any `dataset.image_size`.
+REFERENCE_SIDE = 512
+
+
+class Transform(Protocol):
+    """What `augment` needs: a chance to be used, and a function of the pair."""
+
+    @property
+    def probability(self) -> float: ...
+
+    def __call__(
+        self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator
+    ) -> Pair: ...
+
+
+def within(least: float, most: float, default: Range) -> Any:
+    """A field that holds a number, or a range [low, high] to draw from, in least..most."""
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+def one_of(*choices: str) -> Any:
+    """A field that holds one of the words; the first is its default."""
+    return field(default=choices[0], metadata={"choices": choices})
+
+
+def chance(default: float) -> Any:
+    """The field `probability`, where a class has another default than one half."""
+    return field(default=default, metadata={"chance": True})
+
+
+@dataclass(frozen=True)
+class Checked(ABC):
+    """A transform whose settings are checked when it is made; InputError with every wrong one.
+
+    `probability` is the share of pictures it is used on.
+    """
+
+    probability: float = chance(0.5)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        found = [(f.name, getattr(self, f.name), f.metadata) for f in fields(self)]
+        wrong = [(key, value, expected(value, rule)) for key, value, rule in found]
+        if any(mend for _, _, mend in wrong):
+            raise InputError(
+                [f"{name}: {key}={value!r} is not {mend}." for key, value, mend in wrong if mend]
+            )
+
+    @abstractmethod
+    def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
+        """The image uint8 (H, W, 3) and its mask uint8 (H, W), transformed; neither is written."""
+
+
+def expected(value: Any, rule: Any) -> str | None:
+    """What a setting should have been, or None where it is."""
+    if "choices" in rule:
+        return None if value in rule["choices"] else " or ".join(rule["choices"])
+    if "chance" in rule:
+        return None if is_number(value) and 0 <= value <= 1 else "a number from 0 to 1"
+    least, most = rule["least"], rule["most"]
+    ends = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    fits = len(ends) == 2 and all(map(is_number, ends)) and least <= ends[0] <= ends[1] <= most
+    return None if fits else f"a number from {least} to {most}, or two as [low, high]"
+
+
+def drawn(value: Range, generator: np.random.Generator) -> float:
+    """The number itself, or one drawn uniformly from the range."""
+    low, high = value if isinstance(value, Sequence) else (value, value)
+    return float(generator.uniform(low, high))
+
+
+def scale(height: int, width: int) -> float:
+    """How many of a picture's pixels a pixel of the settings is."""
+    return min(height, width) / REFERENCE_SIDE
