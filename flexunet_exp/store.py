@@ -342,6 +342,8 @@ def quiet_mlflow() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It prints a stack trace when Ctrl-C comes while it takes a connection back.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 def requirements() -> list[str]:
