@@ -73,7 +73,6 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.begin(
         {
             **tags,
-            **keep_card(cfg, dataset, folder),
             RUN_FOLDER: str(folder),
             "overrides": " ".join(overrides)[:4000],
             "test_digest": dataset.split_digest("test"),
@@ -86,13 +85,12 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
     if dataset.notes is not None:
+        tracker.tag(keep_card(cfg, dataset, folder))
         tracker.artifact(folder / "card.json")
 
 
 def keep_card(cfg: DictConfig, dataset: Dataset, folder: Path) -> dict[str, str]:
     """Writes the data card into the run folder, says its warnings; its summary as tags."""
-    if dataset.notes is None:
-        return {}
     from flexunet_exp import datacard
 
     card = datacard.build(cfg, dataset, dataset.notes)
