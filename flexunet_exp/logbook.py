@@ -22,6 +22,7 @@ from flexunet_exp.tracking import Tracker
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
+    from flexunet_exp.data.notes import Notes
     from flexunet_exp.runs import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -84,16 +85,16 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.artifact(folder / "config.yaml", "config")
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
-    if dataset.notes is not None:
-        tracker.tag(keep_card(cfg, dataset, folder))
+    if (notes := dataset.notes) is not None:
+        tracker.tag(keep_card(cfg, dataset, notes, folder))
         tracker.artifact(folder / "card.json")
 
 
-def keep_card(cfg: DictConfig, dataset: Dataset, folder: Path) -> dict[str, str]:
+def keep_card(cfg: DictConfig, dataset: Dataset, notes: Notes, folder: Path) -> dict[str, str]:
     """Writes the data card into the run folder, says its warnings; its summary as tags."""
     from flexunet_exp import datacard
 
-    card = datacard.build(cfg, dataset, dataset.notes)
+    card = datacard.build(cfg, dataset, notes)
     replace_file(folder / "card.json", datacard.to_json(card))
     for warning in card["warnings"]:
         log.warning("%s", warning)
