@@ -34,16 +34,17 @@ def task(cfg: DictConfig) -> None:
         staging.opened(output, settings.made_of(cfg, source)) as stage,
     ):
         prepare(cfg, source, stage)
+    log.info("%s %s", "It was made already:" if stage.finished else "Made:", output)
     say_what_next(cfg, output)
 
 
 def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
     from flexunet_exp.preparing import archive, pipeline, summary
 
-    if stage.finished and source.is_file():
-        stage.begin(stage.finished["data"])
-        return
     log.info("Data: %s", source)
+    if stage.finished and source.is_file():
+        stage.begin(stage.finished["data"])  # the settings tell the archive
+        return
     raw = archive.folder_of(source, cfg.dataset.name, stage.unpacked)
     dataset = pipeline.load(cfg, raw)
     stage.begin(dataset.digest)
@@ -57,6 +58,5 @@ def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
 def say_what_next(cfg: DictConfig, output: Path) -> None:
     words = f"dataset={cfg.dataset.name} dataset/layout=image_mask"
     place = shlex.quote(f"dataset.path={output}")
-    log.info("Data set     %s", output)
     log.info("Check it     flexunet check %s %s", words, place)
     log.info("Train on it  flexunet train %s %s", words, place)

@@ -50,10 +50,14 @@ def unpack(archive: Path, category: str, target: Path) -> Path:
     part.mkdir(parents=True)
     try:
         extract(archive, category, part)
-    except BROKEN as error:
-        raise InputError(
-            f"{archive}: no readable tar archive, or cut off half-way ({error}). Download it again."
-        ) from error
+    except BaseException as error:
+        shutil.rmtree(part)
+        if isinstance(error, BROKEN):
+            raise InputError(
+                f"{archive}: no readable tar archive, or cut off half-way ({error}). Download it "
+                "again."
+            ) from error
+        raise
     return part.rename(target)
 
 
@@ -66,8 +70,7 @@ def extract(archive: Path, category: str, folder: Path) -> None:
             if place is not None and member.isfile():
                 found = True
                 copy(members.extractfile(member), folder / place, f"{archive}: {member.name}")
-        if not stream.is_at_end_mark():
-            raise tarfile.ReadError("the end is missing")
+        stream.check_end()
     if not found:
         raise InputError(
             f"{archive}: there is no {category}/test in it. Choose the archive of {category} or of "
@@ -137,9 +140,14 @@ class Guarded:
         self.last = self.stream.read(size)
         return self.last
 
-    def is_at_end_mark(self) -> bool:
-        """Whether the last that was read is the block of zeros behind the last member."""
-        return self.last == bytes(tarfile.BLOCKSIZE)
+    def check_end(self) -> None:
+        """Raises ReadError unless the last that was read is the block of zeros behind the members.
+
+        What follows is read for the sake of its checksum, if that is near.
+        """
+        if self.last != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("the end is missing")
+        self.read(2**20)
 
     def __enter__(self) -> Guarded:
         return self

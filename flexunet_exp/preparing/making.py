@@ -17,7 +17,7 @@ from flexunet_exp.data.card import count_pixels
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.layouts import GOOD_FOLDERS
 from flexunet_exp.data.splits import GOOD
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Hopeless
 from flexunet_exp.files import replace_file
 from flexunet_exp.preparing import names
 from flexunet_exp.preparing.encoding import Encoded
@@ -75,7 +75,7 @@ class Maker:
                 return
             in_vain = in_vain + 1 if key in seen else 0
             if in_vain == IN_VAIN:
-                raise InputError(
+                raise Hopeless(
                     f"{row.image}: {IN_VAIN} draws in a row made nothing but the {made} pictures "
                     f"there are of it; variants={self.variants} are wanted. Choose fewer, or an "
                     "augmentation that draws more, such as augmentation=standard"

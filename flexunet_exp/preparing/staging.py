@@ -7,12 +7,14 @@ source, appended when its files are in place. So whatever cuts the work off, it 
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import itertools
 import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from flexunet_exp import files
 from flexunet_exp.data.cache_lock import locked
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Hopeless, InputError
 
 MADE_BY = "flexunet prepare"
 RECORD = "prepared.json"  # in the output: how it was made
@@ -53,7 +55,8 @@ class Stage:
     def __init__(self, output: Path, settings: dict[str, Any]):
         self.output, self.settings = output, settings
         self.folder = staging_of(output)
-        self.set, self.unpacked = self.folder / SET, self.folder / UNPACKED
+        self.set = self.folder / SET
+        self.unpacked = self.folder / UNPACKED / (settings["archive"] or "")[:16]
         self.journal = self.folder / JOURNAL
         self.finished = read_record(output)
         self.done: dict[str, list[Picture]] = {}
@@ -63,11 +66,13 @@ class Stage:
         made_of = {"settings": self.settings, "data": data}
         if self.finished:
             check_same(self.output, self.finished, made_of)
+            check_whole(self.output)
             return
         header = read_header(self.journal)
         if header and read_sources(self.journal):  # else nothing is lost with it
             check_same(self.folder, header, made_of)
-        self.done = {name: rows for name, rows in read_sources(self.journal) if self.is_whole(rows)}
+        found = read_sources(self.journal)
+        self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
         first = json.dumps({"made_by": MADE_BY, **made_of})
         lines = [first, *(source_line(name, rows) for name, rows in self.done.items())]
         files.replace_file(self.journal, "".join(f"{line}\n" for line in lines).encode())
@@ -75,17 +80,6 @@ class Stage:
         for split in SPLITS:
             for kind in ("images", "masks"):
                 (self.set / split / kind).mkdir(parents=True, exist_ok=True)
-
-    def is_whole(self, pictures: Sequence[Picture]) -> bool:
-        """Whether the files of a source are there, and what was written."""
-        return all(
-            path.is_file() and file_hash(str(path)) == expected
-            for one in pictures
-            for path, expected in (
-                (self.set / one.image, one.sha256),
-                (self.set / one.mask, one.mask_sha256),
-            )
-        )
 
     def keep(self, name: str, pictures: list[Picture]) -> None:
         """Notes that the files of a source are in place."""
@@ -101,7 +95,7 @@ class Stage:
     def leave(self) -> None:
         """Removes this folder, unless something made in it is still to go on from."""
         if (self.output / RECORD).is_file() or not read_sources(self.journal):
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -120,6 +114,9 @@ def opened(output: Path, settings: dict[str, Any]) -> Iterator[Stage]:
             stage = Stage(output, settings)
             try:
                 yield stage
+            except Hopeless:
+                shutil.rmtree(folder)
+                raise
             finally:
                 stage.leave()
     except BlockingIOError as error:
@@ -189,6 +186,28 @@ def read_sources(journal: Path) -> list[tuple[str, list[Picture]]]:
         except (ValueError, TypeError):
             continue
     return found
+
+
+def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
+    """The files of these pictures that are gone, or not what was written."""
+    pairs = [((one.image, one.sha256), (one.mask, one.mask_sha256)) for one in pictures]
+    return [
+        file
+        for file, expected in itertools.chain.from_iterable(pairs)
+        if not (folder / file).is_file() or file_hash(str(folder / file)) != expected
+    ]
+
+
+def check_whole(output: Path) -> None:
+    """Raises InputError where a finished data set is no longer what its manifest says."""
+    with open(output / MANIFEST, newline="") as file:
+        gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
+    if gone:
+        raise InputError(
+            f"{output}: {len(gone)} file(s) are gone or changed since it was made, such as "
+            f"{gone[0]}. Remove it yourself (rm -r {shlex.quote(str(output))}) and give the same "
+            "command again, or choose another output=FOLDER"
+        )
 
 
 def check_same(folder: Path, found: dict[str, Any], made_of: dict[str, Any]) -> None:

@@ -38,15 +38,17 @@ def write(stage: Stage, pictures: Sequence[Picture], dataset: Dataset) -> None:
 
 def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Split → originals and variants (columns) of each class and of `good` (rows)."""
-    kind = manifest["variant"].map(
-        lambda variant: "originals" if variant == "original" else "variants"
-    )
+    is_original = manifest["variant"] == "original"
     labels = [*dataset.class_names[1:], GOOD]
+    parts = {"originals": manifest[is_original], "variants": manifest[~is_original]}
     return {
-        str(split): pd.crosstab(of_split["label"], kind[of_split.index]).reindex(
-            index=labels, columns=["originals", "variants"], fill_value=0
-        )
-        for split, of_split in manifest.groupby("split")
+        split: pd.DataFrame(
+            {
+                kind: part.loc[part["split"] == split, "label"].value_counts().reindex(labels)
+                for kind, part in parts.items()
+            }
+        ).fillna(0)
+        for split in SPLITS
     }
 
 
