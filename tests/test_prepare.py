@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -202,12 +203,12 @@ def test_killed_and_continued_it_is_the_same_and_leaves_nothing(tmp_path, data_r
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert start(whole, data_root).wait() == 0
     draw, done = random.Random(3), 0
-    for _ in range(2):
+    for ended_by, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
         process, stop_at = start(cut, data_root, "workers=2"), done + draw.randint(2, 4)
         while journal_lines(cut) < stop_at and process.poll() is None:
             time.sleep(0.002)
-        process.kill()
-        process.wait()
+        process.send_signal(ended_by)
+        assert process.wait() == status
         assert journal_lines(cut) > done and not (cut / "out").exists()
         done = journal_lines(cut)
     with open(cut / ".out.preparing/journal.jsonl", "a") as journal:
@@ -237,6 +238,14 @@ def test_a_full_disk_is_a_sentence_and_no_end(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(making, "replace_file", write)
     assert contents(prepared("out")) == contents(prepared("other"))
     assert leftovers(tmp_path) == []
+
+
+def test_too_little_space_is_said_before(prepared, monkeypatch, caplog):
+    free = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    prepared("out")
+    (said,) = [line for line in caplog.messages if "will be written" in line]
+    assert "0.0 GB are free" in said
 
 
 def test_the_same_command_again_changes_nothing_and_says_so(prepared, caplog):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
+import logging
 import lzma
 import shutil
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import rich.progress
+
 from flexunet_exp import interrupt
 from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
 
 MAX_MEMBERS = 100_000  # MVTec AD has about 7,000
 MAX_BYTES = 32 * 2**30  # unpacked; MVTec AD is 5 GiB
@@ -22,7 +28,6 @@ PARTS = ("train", "test", "ground_truth")
 OPENERS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
     b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
 }
 BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile)
 
@@ -45,6 +50,7 @@ def unpack(archive: Path, category: str, target: Path) -> Path:
     Raises InputError, and leaves nothing, for a broken archive, one without the category, and a
     member that is a link, a device or would lie elsewhere.
     """
+    log.info("Unpacking %s", category)
     part = target.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -149,18 +155,13 @@ class Guarded:
             raise tarfile.ReadError("the end is missing")
         self.read(2**20)
 
-    def __enter__(self) -> Guarded:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stream.close()
-
-
-def opened(archive: Path) -> Guarded:
-    """The tar inside of a plain or compressed file."""
-    with open(archive, "rb") as file:
+@contextmanager
+def opened(archive: Path) -> Iterator[Guarded]:
+    """The tar inside of a plain or compressed file; a bar shows on a terminal how far it is."""
+    no_terminal = not sys.stdout.isatty()
+    with rich.progress.open(archive, "rb", disable=no_terminal, transient=True) as file:
         start = file.read(6)
-    for magic, opener in OPENERS.items():
-        if start.startswith(magic):
-            return Guarded(opener(archive, "rb"))
-    return Guarded(open(archive, "rb"))
+        file.seek(0)
+        opener = next((opens for magic, opens in OPENERS.items() if start.startswith(magic)), None)
+        yield Guarded(opener(file) if opener else file)

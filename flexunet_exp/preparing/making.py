@@ -107,7 +107,7 @@ class Maker:
 
     def write(self, source: Source, place: int, view: View) -> Picture:
         """Writes the files of a source's picture number `place`."""
-        room = names.MOST - len(source.name)
+        room = names.MOST - len(source.name.encode())
         variant = names.of_variant(place, view.used, room) if place else "original"
         file = f"{names.of_picture(variant, source.name, self.known_names())}.png"
         image, mask = (f"{source.split}/{kind}/{file}" for kind in ("images", "masks"))
