@@ -223,6 +223,14 @@ def test_killed_and_continued_it_is_the_same_and_leaves_nothing(tmp_path, data_r
     assert leftovers(cut) == []
 
 
+def test_pictures_that_no_journal_tells_of_do_not_come_along(prepared, tmp_path):
+    """Killed before the first source was noted; then the settings were changed."""
+    stray = tmp_path / ".out.preparing/set/train/images/01_hflip_rough_000.png"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"")
+    assert contents(prepared("out")) == contents(prepared("other"))
+
+
 def test_a_full_disk_is_a_sentence_and_no_end(prepared, tmp_path, monkeypatch):
     written, write = [], making.replace_file
 

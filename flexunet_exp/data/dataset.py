@@ -98,11 +98,16 @@ def load(cfg: DictConfig) -> Dataset:
     dataset = from_table(cfg, pd.DataFrame())
     notes = Notes(config.image_size(cfg), config.patch_size(cfg))
     table = dataset.layout.scan(folder_of(cfg), notes)
-    if changed := door.normalised(notes.headers.values()):
-        log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
+    say_normalised(notes)
     dataset = replace(dataset, table=divided(cfg, table), notes=notes)
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
+
+
+def say_normalised(notes: Notes) -> None:
+    """Says how many pictures of a scan were let in under another form."""
+    if changed := door.normalised(notes.headers.values()):
+        log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
 
 
 def folder_of(cfg: DictConfig) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 from collections import Counter
@@ -19,6 +20,7 @@ from flexunet_exp import config, interrupt
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.notes import Notes
 from flexunet_exp.inference import progress
 from flexunet_exp.preparing import names
 from flexunet_exp.preparing.making import Maker, Source
@@ -33,9 +35,17 @@ SHARE = 0.35  # of the bytes of its pixels that a picture's file takes, about
 def load(cfg: DictConfig, raw: Path) -> Dataset:
     """The raw folder, scanned and split by source; InputError with every problem of the data."""
     unread = datasets.from_table(cfg, pd.DataFrame())
-    dataset = replace(unread, table=datasets.divided(cfg, unread.layout.scan(raw)))
+    notes = Notes(size_of(cfg) or (1, 1))  # asked for what was let in under another form alone
+    table = unread.layout.scan(raw, notes)
+    datasets.say_normalised(notes)
+    dataset = replace(unread, table=datasets.divided(cfg, table))
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
+
+
+def size_of(cfg: DictConfig) -> tuple[int, int] | None:
+    """(height, width) of what is written; None where each picture keeps its own."""
+    return None if cfg.dataset.image_size is None else config.image_size(cfg)
 
 
 def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Picture]:
@@ -53,7 +63,7 @@ def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Pic
         raw,
         stage.set,
         [config.build(node) for node in cfg.augmentation.transforms],
-        None if cfg.dataset.image_size is None else config.image_size(cfg),
+        size_of(cfg),
         cfg.variants,
         list(cfg.augment_splits),
         cfg.seed,
@@ -97,12 +107,9 @@ def through(
 
 
 def warn_of_space(cfg: DictConfig, dataset: Dataset, folder: Path, number: int) -> None:
-    table = dataset.table
-    sides = (table["width"] * table["height"]).mean()
-    if cfg.dataset.image_size is not None:
-        height, width = config.image_size(cfg)
-        sides = height * width
-    wanted, free = SHARE * 3 * sides * number, shutil.disk_usage(folder).free
+    own = (dataset.table["width"] * dataset.table["height"]).mean()
+    pixels = math.prod(size_of(cfg) or (own,))
+    wanted, free = SHARE * 3 * pixels * number, shutil.disk_usage(folder).free
     if wanted > free:
         log.warning(
             "About %.1f GB will be written, and %.1f GB are free in %s.",

@@ -68,11 +68,12 @@ class Stage:
             check_same(self.output, self.finished, made_of)
             check_whole(self.output)
             return
-        header = read_header(self.journal)
-        if header and read_sources(self.journal):  # else nothing is lost with it
+        header, found = read_header(self.journal), read_sources(self.journal)
+        if header and found:  # else nothing is lost with it
             check_same(self.folder, header, made_of)
-        found = read_sources(self.journal)
-        self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
+            self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
+        if not self.done:  # pictures that nothing tells of may be of other settings
+            shutil.rmtree(self.set, ignore_errors=True)
         first = json.dumps({"made_by": MADE_BY, **made_of})
         lines = [first, *(source_line(name, rows) for name, rows in self.done.items())]
         files.replace_file(self.journal, "".join(f"{line}\n" for line in lines).encode())
