@@ -21,7 +21,7 @@ import pytest
 import running
 from PIL import Image
 
-from flexunet_exp import config, prepare
+from flexunet_exp import config, plots, prepare
 from flexunet_exp.checking import examination
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.cache_lock import locked
@@ -146,6 +146,18 @@ def test_colours_are_exactly_those_of_the_classes(compose, prepared):
         assert mask.size == (56, 40)
         shown |= {colour for _, colour in mask.convert("RGB").getcolors()}
     assert shown == palette
+
+
+def test_the_chart_counts_what_the_manifest_lists(compose, prepared, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "stacked_counts", lambda parts, *_, **__: drawn.update(parts))
+    rows = manifest(prepared("out", "variants=3"))
+    for split, counts in drawn.items():
+        for label, (originals, variants) in counts.iterrows():
+            found = [row for row in rows if (row["split"], row["label"]) == (split, label)]
+            assert originals == sum(row["variant"] == "original" for row in found)
+            assert originals + variants == len(found)
+    assert sum(counts.to_numpy().sum() for counts in drawn.values()) == len(rows)
 
 
 def test_each_picture_may_keep_its_own_size(prepared):
