@@ -44,10 +44,10 @@ def content(array: np.ndarray, kind: str, mode: str | None = None) -> bytes:
     return stream.getvalue()
 
 
-def png_bomb() -> bytes:
-    """A valid header of 60,000 x 60,000 pixels and a few bytes of them."""
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+def png(side: int, pixels: bytes) -> bytes:
+    """A grey PNG of side x side pixels by its header, with whatever for its pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
@@ -92,7 +92,7 @@ PICTURES: dict[str, tuple[bytes, str]] = {
     "text.png": (b"no picture at all", "no readable image"),
     "zip.png": (npz(b"x"), "no readable image"),
     "head.png": (b"\x89PNG\r\n\x1a\n", "no readable image"),
-    "bomb.png": (png_bomb(), "3600000000 pixels"),
+    "bomb.png": (png(60000, zlib.compress(b"")), "3600000000 pixels"),
     "bomb.tif": (deep_tiff(40000), "1600000000 pixels"),
     "bomb.bmp": (bmp_bomb(), "2500000000 pixels"),
     "deep.tif": (deep_tiff(8, bits=24), "no readable image"),

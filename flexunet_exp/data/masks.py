@@ -41,7 +41,7 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
 def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, door.Header]:
     """What `decode_image` returns, and what the file's header says of it."""
     header = door.header(data, path)
-    return _decode(data, path, cv2.IMREAD_COLOR_RGB), header
+    return _decode(data, path, header, "RGB"), header
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
@@ -50,8 +50,9 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
     Raises InputError where the file holds any other value (it was interpolated, or is no mask).
     """
     data = door.read_bytes(path)
-    _refuse_lossy(door.header(data, path), path)
-    grey = _decode(data, path, cv2.IMREAD_GRAYSCALE)
+    header = door.header(data, path)
+    _refuse_lossy(header, path)
+    grey = _decode(data, path, header, "L")
     white = grey == 255
     if np.count_nonzero(white) != np.count_nonzero(grey):
         odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
@@ -150,7 +151,11 @@ def write_palette_mask(path: str | Path, mask: np.ndarray, palette: np.ndarray) 
         picture.save(part, format="PNG")
 
 
-def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:
+def _decode(data: bytes, path: str | Path, header: door.Header, mode: str) -> np.ndarray:
+    """The pixels as RGB (H, W, 3) or, for the mode L, as grey (H, W)."""
+    if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by it
+        return np.array(_upright(data, path).convert(mode))
+    flags = {"RGB": cv2.IMREAD_COLOR_RGB, "L": cv2.IMREAD_GRAYSCALE}[mode]
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:
@@ -182,8 +187,14 @@ def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 def _open_upright(path: str | Path) -> Image.Image:
     data = door.read_bytes(path)
     _refuse_lossy(door.header(data, path), path)
+    return _upright(data, path)
+
+
+def _upright(data: bytes, path: str | Path) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        return ImageOps.exif_transpose(door.by_exif_alone(picture))
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise door.not_an_image(path) from error
 
