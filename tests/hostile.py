@@ -198,7 +198,9 @@ CLASS_MASKS: dict[str, tuple[bytes, str]] = {
     "deep.npz": (npz(npy_header("(9000, 9000, 99)", "'<f8'")), "unpacks to more than 2 GiB"),
     "short.npz": (npz(npy_header("(40, 48, 3)")), "expected an .npz file with a one-hot"),
     "other.npz": (npz(npy_header("(1,)"), "masks.npy"), "expected an .npz file with a one-hot"),
-    "flat.npz": (npz(npy_header("(40, 48)") + b"\0" * 1920), "has shape (40, 48), expected"),
+    "flat.npz": (npz(npy_header("(40, 48)") + b"\0" * 1920), "has shape (40, 48) of uint8"),
+    "void.npz": (npz(npy_header("(0, 48, 3)")), "has shape (0, 48, 3) of uint8, expected numbers"),
+    "words.npz": (npz(npy_header("(1, 1, 3)", "'|S1'") + b"100"), "of |S1, expected numbers"),
     "text.npz": (b"no archive", "expected an .npz file with a one-hot"),
 }
 

@@ -79,8 +79,8 @@ def read_colour_mask(
     3. Else pixels of no class colour, such as interpolated edges, take the nearest (squared RGB
        distance, ties to the lower class) of the colours exactly present in this file and the
        background (`rule="present"`), or of all class colours (`"nearest"`, the original program's).
-    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel without class is background and
-    counts as of no class colour. Raises InputError where the share of such pixels (0..1) exceeds
+    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several alike,
+    is background and counts as of no class colour. Raises InputError where the share of such pixels (0..1) exceeds
     `limit`, or the file cannot be read.
     """
     check_rule(rule)
@@ -271,14 +271,18 @@ def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -
 
 def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
     one_hot = door.array_of(door.read_bytes(path), path, "mask")
-    if one_hot.ndim != 3 or one_hot.shape[-1] != num_classes:
+    is_whole = one_hot.ndim == 3 and one_hot.shape[-1] == num_classes and one_hot.size
+    if not is_whole or one_hot.dtype.kind not in "biuf":
         raise InputError(
-            f"{path}: the mask has shape {one_hot.shape}, expected (H, W, {num_classes}): "
-            "one channel a class of dataset.classes, background first."
+            f"{path}: the mask has shape {one_hot.shape} of {one_hot.dtype}, expected numbers "
+            f"(H, W, {num_classes}): one channel a class of dataset.classes, background first."
         )
-    unclassed = int(np.count_nonzero(~one_hot.any(axis=-1)))
-    _check_share(unclassed, one_hot.shape[0] * one_hot.shape[1], limit, path, ["no class at all"])
-    return one_hot.argmax(axis=-1).astype(np.uint8), unclassed
+    unclassed = (one_hot == one_hot.max(axis=-1, keepdims=True)).sum(axis=-1) != 1
+    count = int(np.count_nonzero(unclassed))
+    _check_share(count, unclassed.size, limit, path, ["no class, or several alike"])
+    mask = one_hot.argmax(axis=-1).astype(np.uint8)
+    mask[unclassed] = 0
+    return mask, count
 
 
 def _check_share(unmatched: int, total: int, limit: float, path: str | Path, odd: list) -> None:
