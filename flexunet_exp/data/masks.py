@@ -79,9 +79,9 @@ def read_colour_mask(
     3. Else pixels of no class colour, such as interpolated edges, take the nearest (squared RGB
        distance, ties to the lower class) of the colours exactly present in this file and the
        background (`rule="present"`), or of all class colours (`"nearest"`, the original program's).
-    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several alike,
-    is background and counts as of no class colour. Raises InputError where the share of such pixels (0..1) exceeds
-    `limit`, or the file cannot be read.
+    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several, is
+    background and counts as of no class colour. Raises InputError where the share of such pixels
+    (0..1) exceeds `limit`, or the file cannot be read.
     """
     check_rule(rule)
     palette = np.asarray(palette, dtype=np.uint8)
