@@ -163,9 +163,6 @@ def test_margin_on_real_pictures(shared_data, name):
     others = nearness[~np.eye(len(own), dtype=bool)]
     assert 1 - others.max() > 2 * likeness.LIMIT
     copies = prints([brightened(jpeg(np.rot90(one))) for one in images])
-    found = {
-        (one.first, one.second): one.distance
-        for one in likeness.alike(list(own), copies)
-    }
+    found = {(one.first, one.second): one.distance for one in likeness.alike(list(own), copies)}
     assert set(found) == {(n, n) for n in range(len(own))}
     assert max(found.values()) < likeness.LIMIT / 2
