@@ -96,7 +96,7 @@ def load(cfg: DictConfig) -> Dataset:
     Raises InputError with every problem of the data.
     """
     dataset = from_table(cfg, pd.DataFrame())
-    notes = Notes(config.image_size(cfg))
+    notes = Notes(config.image_size(cfg), config.patch_size(cfg))
     table = dataset.layout.scan(folder_of(cfg), notes)
     if changed := door.normalised(notes.headers.values()):
         log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
