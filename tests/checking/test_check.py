@@ -161,6 +161,12 @@ def test_wrong_settings_are_named(examine, word):
         examine(word)
 
 
+def test_wrong_settings_of_check_and_of_training_are_named_at_once(examine):
+    with pytest.raises(InputError) as raised:
+        examine("strict=maybe", "small_defect=0", "dataset.image_size=no")
+    assert len(raised.value.problems) == 3
+
+
 def result(folder: Path) -> tuple[dict, str]:
     (card,) = folder.glob("outputs/*/*_check_grid/card.json")
     return json.loads(card.read_text()), card.with_name("card.html").read_text()

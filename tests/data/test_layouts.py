@@ -365,3 +365,14 @@ def test_real_ready_folder(shared_data, caplog):
     assert (table["label"] == table["source"].str.replace(r"_\d+$", "", regex=True)).all()
     assert (table["variant"] == "original").sum() == 2
     assert "16,073 mask pixels (0.170 %) in 34 of 36 masks" in caplog.text
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said_in_words(tmp_path):
+    only(problems_of(MVTec(CLASSES), tmp_path / ("a" * 300)), "cannot be opened", "name too long")
+
+
+def test_a_long_scan_says_how_far_it_is(raw, caplog, monkeypatch):
+    monkeypatch.setattr("flexunet_exp.inference.progress.SECONDS", 0)
+    with caplog.at_level(logging.INFO):
+        MVTec(CLASSES).scan(raw)
+    assert "5 of 5 pictures" in caplog.text and "3 of 3 pictures" in caplog.text
