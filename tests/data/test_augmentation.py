@@ -325,6 +325,20 @@ def test_probability_is_the_share_of_pictures_changed():
     assert abs(np.mean(changed) - 0.25) < 0.04  # four standard deviations
 
 
+def test_two_transforms_of_a_list_do_not_fire_together():
+    image, mask = random_pair(2, 8, 8)
+    flips = [augmentation.HorizontalFlip(0.5), augmentation.VerticalFlip(0.5)]
+    seen = {augment(flips, image, mask, (0, 0, i))[0].tobytes() for i in range(100)}
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("height, width", [(512, 700), (700, 512)])
+def test_pixels_of_the_settings_are_those_of_the_shorter_side(height, width):
+    image, mask = random_pair(2, height, width)
+    found, _ = augment([augmentation.Blur(1, sigma=4)], image, mask, (0,))
+    np.testing.assert_array_equal(found, cv2.GaussianBlur(image, (0, 0), 4))
+
+
 def test_turns_reach_all_four_orientations():
     image, mask = random_pair(5, 9, 9)
     seen = {

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -342,10 +341,8 @@ def test_real_raw_folders(shared_data, name, pictures):
     folder = shared_data / "mvtec_anomaly_detection" / name
     names = sorted(path.name for path in (folder / "ground_truth").iterdir())
     classes = [{"name": n, "color": [i, i, i]} for i, n in enumerate(["background", *names])]
-    start = time.perf_counter()
     table = MVTec(classes).scan(folder)
     assert len(table) == pictures and set(table["label"]) == {*names, "good"}
-    assert (time.perf_counter() - start) / pictures < 0.1
 
 
 def test_real_ready_folder(shared_data, caplog):
