@@ -22,6 +22,7 @@ from flexunet_exp.errors import InputError
 ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
 SQUEEZED = 4.0  # times: how much narrower one side may become than the other
 TINY = 32  # pixels a side
+MOST_SHAPES, MOST_PAIRS = 5, 1000  # told one by one; copies of a copy make pairs by the million
 
 Card = dict[str, Any]
 
@@ -175,11 +176,12 @@ def leakage_card(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
     tested = table.loc[table["split"] == "test", "image"].nunique()
     touched = len(leakage.concerned(pairs))
     return {
+        "number": len(pairs),
         "pairs": [
             pair._replace(
                 first=relative(pair.first, root), second=relative(pair.second, root)
             )._asdict()
-            for pair in pairs
+            for pair in pairs[:MOST_PAIRS]
         ],
         "test_images": tested,
         "test_images_concerned": touched,
@@ -194,7 +196,7 @@ def leak_warnings(leaks: Card) -> Iterable[str]:
         yield (
             f"By names and content: {leaks['test_images_concerned']} of {leaks['test_images']} "
             f"test pictures ({leaks['share']:.0%}) have a copy in train or valid; there are "
-            f"{len(leaks['pairs'])} pairs such as {first['first']} and {first['second']} "
+            f"{leaks['number']} pairs such as {first['first']} and {first['second']} "
             f"({first['why']}). The scores flatter; split=ratios keeps what has one source "
             "together, pictures that are only alike must be named alike or removed."
         )
@@ -229,13 +231,19 @@ def keeping(size: Sequence[int], notes: Notes) -> str:
 
 def shape_warnings(table: pd.DataFrame, size: tuple[int, int], root: Path) -> Iterable[str]:
     """Pictures of which resizing makes something else: of a few pixels, or very long ones."""
-    for row in rows(table.drop_duplicates("image")):
-        stretch = abs(math.log(row.height / row.width * size[1] / size[0]))
-        if stretch > math.log(SQUEEZED) or min(row.height, row.width) < TINY:
-            yield (
-                f"{relative(row.image, root)} is {row.width} x {row.height} pixels: resizing to "
-                f"{size[1]} x {size[0]} distorts it. Cut it into parts, or remove it."
-            )
+    odd = [row for row in rows(table.drop_duplicates("image")) if is_distorted(row, size)]
+    for row in odd[:MOST_SHAPES]:
+        yield (
+            f"{relative(row.image, root)} is {row.width} x {row.height} pixels: resizing to "
+            f"{size[1]} x {size[0]} distorts it. Cut it into parts, or remove it."
+        )
+    if len(odd) > MOST_SHAPES:
+        yield f"{len(odd) - MOST_SHAPES} more pictures are as long or as small."
+
+
+def is_distorted(row: Any, size: tuple[int, int]) -> bool:
+    stretch = abs(math.log(row.height / row.width * size[1] / size[0]))
+    return stretch > math.log(SQUEEZED) or min(row.height, row.width) < TINY
 
 
 def odd_colours(paths: Iterable[str], palette: np.ndarray, most: int = 12) -> Card:

@@ -44,10 +44,10 @@ def content(array: np.ndarray, kind: str, mode: str | None = None) -> bytes:
     return stream.getvalue()
 
 
-def png_bomb() -> bytes:
-    """A valid header of 60,000 x 60,000 pixels and a few bytes of them."""
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+def png(side: int, pixels: bytes) -> bytes:
+    """A grey PNG of side x side pixels by its header, with whatever for its pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
@@ -92,7 +92,7 @@ PICTURES: dict[str, tuple[bytes, str]] = {
     "text.png": (b"no picture at all", "no readable image"),
     "zip.png": (npz(b"x"), "no readable image"),
     "head.png": (b"\x89PNG\r\n\x1a\n", "no readable image"),
-    "bomb.png": (png_bomb(), "3600000000 pixels"),
+    "bomb.png": (png(60000, zlib.compress(b"")), "3600000000 pixels"),
     "bomb.tif": (deep_tiff(40000), "1600000000 pixels"),
     "bomb.bmp": (bmp_bomb(), "2500000000 pixels"),
     "deep.tif": (deep_tiff(8, bits=24), "no readable image"),
@@ -198,7 +198,9 @@ CLASS_MASKS: dict[str, tuple[bytes, str]] = {
     "deep.npz": (npz(npy_header("(9000, 9000, 99)", "'<f8'")), "unpacks to more than 2 GiB"),
     "short.npz": (npz(npy_header("(40, 48, 3)")), "expected an .npz file with a one-hot"),
     "other.npz": (npz(npy_header("(1,)"), "masks.npy"), "expected an .npz file with a one-hot"),
-    "flat.npz": (npz(npy_header("(40, 48)") + b"\0" * 1920), "has shape (40, 48), expected"),
+    "flat.npz": (npz(npy_header("(40, 48)") + b"\0" * 1920), "has shape (40, 48) of uint8"),
+    "void.npz": (npz(npy_header("(0, 48, 3)")), "has shape (0, 48, 3) of uint8, expected numbers"),
+    "words.npz": (npz(npy_header("(1, 1, 3)", "'|S1'") + b"100"), "of |S1, expected numbers"),
     "text.npz": (b"no archive", "expected an .npz file with a one-hot"),
 }
 

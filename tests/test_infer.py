@@ -17,9 +17,9 @@ from inference.standin import trained
 from PIL import Image
 from running import flexunet, start_flexunet
 
-from flexunet_exp import infer
+from flexunet_exp import infer, progress
 from flexunet_exp.errors import InputError
-from flexunet_exp.inference import progress, report, settings
+from flexunet_exp.inference import report, settings
 
 MANY = 200
 

@@ -15,9 +15,13 @@ RULES = (
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises InputError with every problem of the command's own settings, then of training's."""
+    """Raises InputError with every problem of the command's own settings and of training's."""
     own = [rule.key for rule in RULES]
-    if problems := list(broken_rules(config.plain(OmegaConf.masked_copy(cfg, own)), RULES)):
-        raise InputError(problems)
+    problems = list(broken_rules(config.plain(OmegaConf.masked_copy(cfg, own)), RULES))
     shared = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in own])
-    validation.check_settings(shared)
+    try:
+        validation.check_settings(shared)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)

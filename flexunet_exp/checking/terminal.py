@@ -97,7 +97,7 @@ def lines(card: Card) -> Iterator[str]:
         yield f"  {odd['colours']['number']} such colours, most frequent {', '.join(shown)}."
     yield (
         f"Leakage: {leaks['test_images_concerned']} of {leaks['test_images']} test pictures "
-        f"({leaks['share']:.0%}) have a copy in train or valid; {len(leaks['pairs'])} pairs."
+        f"({leaks['share']:.0%}) have a copy in train or valid; {leaks['number']} pairs."
     )
     for pair in leaks["pairs"][:MOST]:
         yield f"  {pair['first']} – {pair['second']}: {pair['why']}"

@@ -37,45 +37,64 @@ def find(mask: np.ndarray, size: Size) -> list[Defect]:
     left, top, width, height = cv2.boundingRect(mask)
     inside = mask[top : top + height, left : left + width]
     classes = np.flatnonzero(np.bincount(inside.ravel(), minlength=256)).tolist()
-    times = tuple(map(times_shown, mask.shape, size))
+    lines = [
+        kept[(kept >= first) & (kept < first + length)] - first
+        for kept, first, length in zip(
+            map(lines_shown, mask.shape, size), (top, left), (height, width), strict=True
+        )
+    ]
     return [
         defect
         for index in classes
         if index not in (0, IGNORE)
-        for defect in of_class(inside == index, index, (top, left), mask.shape, times)
+        for defect in of_class(inside == index, index, (top, left), mask.shape, lines)
     ]
 
 
 def of_class(
-    region: np.ndarray, index: int, corner: Size, shape: Size, times: tuple[np.ndarray, ...]
+    region: np.ndarray, index: int, corner: Size, shape: Size, lines: Sequence[np.ndarray]
 ) -> list[Defect]:
-    """The defects of a boolean region (h, w), whose upper left is at `corner` of the mask."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)
-    places = np.stack(np.nonzero(region)).astype(np.int32)
-    order = np.argsort(labels[tuple(places)], kind="stable")
-    places = places[:, order] + np.array(corner, np.int32)[:, None]
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    parts = np.split(places, np.cumsum(areas)[:-1], axis=1)
+    """The defects of a boolean region (h, w), whose upper left is at `corner` of the mask.
+
+    `lines` are the rows and the columns of the region that the resized mask shows.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(region.view(np.uint8))
+    resized = np.bincount(labels[np.ix_(*lines)].ravel(), minlength=count)
     return [
         Defect(
             index,
-            part.shape[1],
-            shown(part, times),
-            int(box[cv2.CC_STAT_LEFT]) + corner[1],
-            int(box[cv2.CC_STAT_TOP]) + corner[0],
-            int(box[cv2.CC_STAT_WIDTH]),
-            int(box[cv2.CC_STAT_HEIGHT]),
+            area,
+            int(resized[label]),
+            left + corner[1],
+            top + corner[0],
+            width,
+            height,
             shape,
-            part if part.shape[1] <= KEPT else None,
+            places_of(labels, label, (top, left, height, width), corner) if area <= KEPT else None,
         )
-        for part, box in zip(parts, stats[1:], strict=True)
+        for label, (left, top, width, height, area) in enumerate(stats.tolist())
+        if label > 0
     ]
 
 
+def places_of(
+    labels: np.ndarray, label: int, box: tuple[int, int, int, int], corner: Size
+) -> np.ndarray:
+    """Rows and columns (2, n) int32 in the mask of one label, which lies in the `box`."""
+    top, left, height, width = box
+    found = np.nonzero(labels[top : top + height, left : left + width] == label)
+    return np.stack(found).astype(np.int32) + np.array([[top + corner[0]], [left + corner[1]]])
+
+
+def lines_shown(side: int, resized: int) -> np.ndarray:
+    """Which of `side` rows (or columns) each of `resized` shows, as training resizes masks."""
+    lines = np.arange(side, dtype=np.float32)[:, None]
+    return resize_mask(lines, (resized, 1)).ravel().astype(np.int64)
+
+
 def times_shown(side: int, resized: int) -> np.ndarray:
-    """How often each of `side` rows (or columns) is shown after resizing, as training resizes."""
-    rows = resize_mask(np.arange(side, dtype=np.float32)[:, None], (resized, 1))
-    return np.bincount(rows.ravel().astype(np.int64), minlength=side)
+    """How often each of `side` rows (or columns) is shown after resizing."""
+    return np.bincount(lines_shown(side, resized), minlength=side)
 
 
 def shown(places: np.ndarray, times: tuple[np.ndarray, ...]) -> int:
@@ -93,8 +112,9 @@ def keeping_size(defects: Sequence[Defect], size: Size, wanted: int, step: int) 
 
     Both sides are multiples of `step`. It is at most what shows every picture at its own size.
     """
-    largest = max(side for defect in defects for side in defect.shape)
-    for height in range(step, math.ceil(largest / step) * step + 1, step):
+    tallest, widest = (max(sides) for sides in zip(*(one.shape for one in defects), strict=True))
+    last = max(tallest, widest * size[0] / size[1])
+    for height in range(step, math.ceil(last / step) * step + 1, step):
         candidate = (height, max(step, round(height * size[1] / size[0] / step) * step))
         if min(candidate) >= min(size) and loses_none(defects, candidate, wanted):
             return candidate

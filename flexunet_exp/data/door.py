@@ -30,6 +30,9 @@ FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a camera's JPEG with a p
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION, BITS = 274, 258  # tags of EXIF and TIFF
 UPRIGHT = (None, 0, 1)
+# Where Pillow looks for an orientation beside EXIF; OpenCV, which decodes, heeds EXIF alone.
+NOT_EXIF = ("XML:com.adobe.xmp", "xmp", "Raw profile type exif")
+ARRAY_HEADER = 2**16  # bytes: one of NumPy's is of some hundred, and may claim to be of 4 GiB
 
 
 class Header(NamedTuple):
@@ -39,7 +42,7 @@ class Header(NamedTuple):
     deep: bool = False  # 16 bits a channel
     alpha: bool = False
     turned: bool = False  # by its EXIF orientation
-    pages: int = 1
+    several: bool = False  # pages
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -74,16 +77,24 @@ def header(data: bytes, path: str | Path) -> Header:
 def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:
     """The array `name` of an .npz file; InputError where it is none, too large, or of objects."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(f"{name}.npy") as member:
-            _check_array(member, path)
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return arrays[name]
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            with archive.open(f"{name}.npy") as member:
+                _check_array(io.BytesIO(member.read(ARRAY_HEADER)), path)
+            with archive.open(f"{name}.npy") as member:
+                return np.lib.format.read_array(member, allow_pickle=False)
     except InputError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
         raise InputError(
             f"{path}: expected an .npz file with a one-hot array (H, W, classes) named {name}."
         ) from error
+
+
+def by_exif_alone(picture: Image.Image) -> Image.Image:
+    """The picture without what Pillow would turn it by where it has no EXIF orientation."""
+    for key in NOT_EXIF:
+        picture.info.pop(key, None)
+    return picture
 
 
 def not_an_image(path: str | Path) -> InputError:
@@ -97,7 +108,7 @@ def normalised(headers: Iterable[Header]) -> dict[str, int]:
         "of 16 bits (the high byte is kept)": sum(one.deep for one in found),
         "with alpha (dropped)": sum(one.alpha for one in found),
         "turned upright as their EXIF says": sum(one.turned for one in found),
-        "of several pages (the first is taken)": sum(one.pages > 1 for one in found),
+        "of several pages (the first is taken)": sum(one.several for one in found),
     }
     return {what: number for what, number in counts.items() if number}
 
@@ -129,9 +140,20 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
         kind,
         deep=mode.startswith("I") or _bits(picture, data) == 16,
         alpha="A" in mode or "transparency" in picture.info,
-        turned=picture.getexif().get(ORIENTATION) not in UPRIGHT,
-        pages=getattr(picture, "n_frames", 1),
+        several=getattr(picture, "is_animated", False),  # counting a TIFF's pages may take hours
+        turned=_orientation(picture, data) not in UPRIGHT,
     )
+
+
+def _orientation(picture: Image.Image, data: bytes) -> int | None:
+    """The EXIF orientation; Pillow decodes a whole PNG in search of EXIF behind its pixels.
+
+    One without any is only checked, by its checksums: libpng's complaints would name no file.
+    """
+    if picture.format == "PNG" and b"eXIf" not in data:
+        picture.verify()
+        return None
+    return by_exif_alone(picture).getexif().get(ORIENTATION)
 
 
 def _bits(picture: Image.Image, data: bytes) -> int:

@@ -41,7 +41,7 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
 def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, door.Header]:
     """What `decode_image` returns, and what the file's header says of it."""
     header = door.header(data, path)
-    return _decode(data, path, cv2.IMREAD_COLOR_RGB), header
+    return _decode(data, path, header, "RGB"), header
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
@@ -50,8 +50,9 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
     Raises InputError where the file holds any other value (it was interpolated, or is no mask).
     """
     data = door.read_bytes(path)
-    _refuse_lossy(door.header(data, path), path)
-    grey = _decode(data, path, cv2.IMREAD_GRAYSCALE)
+    header = door.header(data, path)
+    _refuse_lossy(header, path)
+    grey = _decode(data, path, header, "L")
     white = grey == 255
     if np.count_nonzero(white) != np.count_nonzero(grey):
         odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
@@ -78,9 +79,9 @@ def read_colour_mask(
     3. Else pixels of no class colour, such as interpolated edges, take the nearest (squared RGB
        distance, ties to the lower class) of the colours exactly present in this file and the
        background (`rule="present"`), or of all class colours (`"nearest"`, the original program's).
-    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel without class is background and
-    counts as of no class colour. Raises InputError where the share of such pixels (0..1) exceeds
-    `limit`, or the file cannot be read.
+    An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several, is
+    background and counts as of no class colour. Raises InputError where the share of such pixels
+    (0..1) exceeds `limit`, or the file cannot be read.
     """
     check_rule(rule)
     palette = np.asarray(palette, dtype=np.uint8)
@@ -155,7 +156,11 @@ def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:
+def _decode(data: bytes, path: str | Path, header: door.Header, mode: str) -> np.ndarray:
+    """The pixels as RGB (H, W, 3) or, for the mode L, as grey (H, W)."""
+    if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by it
+        return np.array(_upright(data, path).convert(mode))
+    flags = {"RGB": cv2.IMREAD_COLOR_RGB, "L": cv2.IMREAD_GRAYSCALE}[mode]
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:
@@ -187,8 +192,14 @@ def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 def _open_upright(path: str | Path) -> Image.Image:
     data = door.read_bytes(path)
     _refuse_lossy(door.header(data, path), path)
+    return _upright(data, path)
+
+
+def _upright(data: bytes, path: str | Path) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        return ImageOps.exif_transpose(door.by_exif_alone(picture))
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise door.not_an_image(path) from error
 
@@ -265,14 +276,18 @@ def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -
 
 def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
     one_hot = door.array_of(door.read_bytes(path), path, "mask")
-    if one_hot.ndim != 3 or one_hot.shape[-1] != num_classes:
+    is_whole = one_hot.ndim == 3 and one_hot.shape[-1] == num_classes and one_hot.size
+    if not is_whole or one_hot.dtype.kind not in "biuf":
         raise InputError(
-            f"{path}: the mask has shape {one_hot.shape}, expected (H, W, {num_classes}): "
-            "one channel a class of dataset.classes, background first."
+            f"{path}: the mask has shape {one_hot.shape} of {one_hot.dtype}, expected numbers "
+            f"(H, W, {num_classes}): one channel a class of dataset.classes, background first."
         )
-    unclassed = int(np.count_nonzero(~one_hot.any(axis=-1)))
-    _check_share(unclassed, one_hot.shape[0] * one_hot.shape[1], limit, path, ["no class at all"])
-    return one_hot.argmax(axis=-1).astype(np.uint8), unclassed
+    unclassed = (one_hot == one_hot.max(axis=-1, keepdims=True)).sum(axis=-1) != 1
+    count = int(np.count_nonzero(unclassed))
+    _check_share(count, unclassed.size, limit, path, ["no class, or several alike"])
+    mask = one_hot.argmax(axis=-1).astype(np.uint8)
+    mask[unclassed] = 0
+    return mask, count
 
 
 def _check_share(unmatched: int, total: int, limit: float, path: str | Path, odd: list) -> None:

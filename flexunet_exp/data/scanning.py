@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from flexunet_exp import progress
 from flexunet_exp.data import door, masks
 from flexunet_exp.data.notes import Notes
 from flexunet_exp.errors import InputError
@@ -42,14 +43,18 @@ class Pair(NamedTuple):
 
 def require_folder(folder: Path, part: str, expected: str, problems: list[str]) -> None:
     """Raise InputError where `folder` is missing; note the lack of its sub-folder `part`."""
-    if not folder.is_dir():
+    try:
+        exists, has_part = folder.is_dir(), (folder / part).is_dir()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be opened ({error.strerror}).") from error
+    if not exists:
         raise InputError(
             f"There is no data set folder {folder} (looked for {expected} in it). MVTec AD can be "
             "obtained from https://www.mvtec.com/company/research/datasets/mvtec-ad; point to it "
             "with dataset.path=FOLDER (this category) or data_root=FOLDER (all of them), or try "
             "without a download: dataset/layout=synthetic."
         )
-    if not (folder / part).is_dir():
+    if not has_part:
         problems.append(
             f"{folder}: no folder {part} in it, expected {expected}. Point elsewhere with "
             "dataset.path=FOLDER, or choose the layout: dataset/layout=mvtec or image_mask."
@@ -87,7 +92,7 @@ def is_text(path: Path, problems: list[str]) -> bool:
 
 def folder_names(parent: Path, problems: list[str]) -> set[str]:
     """Names of the visible folders in `parent`; none where it does not exist."""
-    return {path.name for path in entries(parent, problems) if path.is_dir()}
+    return {path.name for path in entries(parent, problems) if os.path.isdir(path)}
 
 
 def files_by_stem(
@@ -145,7 +150,10 @@ def _folded(stem: str) -> str:
 def each(
     items: Iterable[Item], read: Callable[[Item], Result], problems: list[str]
 ) -> list[Result | None]:
-    """Results of `read` for all items, in threads; None, and a problem, where it raises."""
+    """Results of `read` for all items, in threads; None, and a problem, where it raises.
+
+    Says how far it is.
+    """
 
     def attempt(item: Item) -> Result | InputError:
         try:
@@ -153,8 +161,12 @@ def each(
         except InputError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(attempt, items))
+    todo = list(items)
+    results: list[Result | InputError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.shown(len(todo)) as show:
+        for result in pool.map(attempt, todo):
+            results.append(result)
+            show(len(results))
     failures = [result for result in results if isinstance(result, InputError)]
     problems += [problem for failure in failures for problem in failure.problems]
     return [None if isinstance(result, InputError) else result for result in results]

@@ -16,12 +16,11 @@ import cv2
 import pandas as pd
 from omegaconf import DictConfig
 
-from flexunet_exp import config, interrupt
+from flexunet_exp import config, interrupt, progress
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.notes import Notes
-from flexunet_exp.inference import progress
 from flexunet_exp.preparing import names
 from flexunet_exp.preparing.making import Maker, Source
 from flexunet_exp.preparing.staging import Picture, Stage

@@ -155,10 +155,39 @@ def test_odd_shapes_are_warned_of(ready, examine):
     assert any("bent_21.png is 1 x 1 pixels" in text for text in warnings)
 
 
+def test_many_odd_shapes_are_counted_after_the_first(ready, examine):
+    for number in range(20, 29):
+        pair(ready, "train", f"bent_{number}", structured(number)[:9], hostile.truth(BLUE, (9, 64)))
+    warnings = [
+        text
+        for text in examine(*READY).card["warnings"]
+        if "pictures are as" in text or "distorts" in text
+    ]
+    assert len(warnings) == 6 and warnings[-1].startswith("4 more pictures")
+
+
+def test_of_very_many_pairs_the_first_are_kept_and_all_counted(ready, examine, monkeypatch):
+    monkeypatch.setattr("flexunet_exp.datacard.MOST_PAIRS", 5)
+    for split in ("train", "valid", "test"):
+        for number in range(30, 33):
+            name = f"{split}_bent_{number}"
+            pair(ready, split, name, structured(99), hostile.truth(BLUE, (64, 64)))
+    card = examine(*READY).card
+    leaks = card["leakage"]
+    assert (leaks["number"], len(leaks["pairs"]), leaks["test_images_concerned"]) == (27, 5, 3)
+    assert any("there are 27 pairs" in text for text in card["warnings"])
+
+
 @pytest.mark.parametrize("word", ["strict=maybe", "small_defect=0", "dataset.image_size=no"])
 def test_wrong_settings_are_named(examine, word):
     with pytest.raises(InputError, match=word.split("=")[0]):
         examine(word)
+
+
+def test_wrong_settings_of_check_and_of_training_are_named_at_once(examine):
+    with pytest.raises(InputError) as raised:
+        examine("strict=maybe", "small_defect=0", "dataset.image_size=no")
+    assert len(raised.value.problems) == 3
 
 
 def result(folder: Path) -> tuple[dict, str]:

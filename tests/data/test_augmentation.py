@@ -165,6 +165,26 @@ def test_a_rotation_by_90_degrees_is_the_quarter_turn():
         np.testing.assert_array_equal(pair[1], np.rot90(mask, turns))
 
 
+@pytest.mark.parametrize("height, width", [(20, 33), (33, 20)])
+def test_the_middle_of_a_picture_that_is_not_square_stays_where_it_is(height, width):
+    image, mask = random_pair(1, height, width)
+    turned = augment([augmentation.Rotation(1, degrees=180)], image, mask, key=(0,))
+    np.testing.assert_array_equal(turned[0], np.rot90(image, 2))
+    np.testing.assert_array_equal(turned[1], np.rot90(mask, 2))
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (5, 12)])
+def test_a_crop_reaches_from_edge_to_edge_and_not_beyond(height, width):
+    """Edges, not centres: pixel i spans i - 1/2 to i + 1/2."""
+    crop, size = augmentation.Crop(1, share=0.6), np.array([width, height])
+    draws = [crop.positions(height, width, np.random.default_rng(seed)) for seed in range(300)]
+    first = np.array([matrix @ (-0.5, -0.5, 1) for matrix in draws])
+    last = np.array([matrix @ (width - 0.5, height - 0.5, 1) for matrix in draws])
+    np.testing.assert_allclose(last - first, np.tile(0.6 * size, (300, 1)))
+    assert (first >= -0.5).all() and (last <= size - 0.5).all()
+    assert (first.min(axis=0) < -0.45).all() and (last.max(axis=0) > size - 0.55).all()
+
+
 def test_a_shear_moves_rows_by_a_share_of_their_height():
     mask = np.zeros((101, 101), np.uint8)
     mask[:, 50] = 1
@@ -304,6 +324,20 @@ def test_probability_is_the_share_of_pictures_changed():
     image, mask = random_pair(2, 8, 8)
     changed = [(augment([transform], image, mask, (0, 0, i))[1] != mask).any() for i in range(2000)]
     assert abs(np.mean(changed) - 0.25) < 0.04  # four standard deviations
+
+
+def test_two_transforms_of_a_list_do_not_fire_together():
+    image, mask = random_pair(2, 8, 8)
+    flips = [augmentation.HorizontalFlip(0.5), augmentation.VerticalFlip(0.5)]
+    seen = {augment(flips, image, mask, (0, 0, i))[0].tobytes() for i in range(100)}
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("height, width", [(512, 700), (700, 512)])
+def test_pixels_of_the_settings_are_those_of_the_shorter_side(height, width):
+    image, mask = random_pair(2, height, width)
+    found, _ = augment([augmentation.Blur(1, sigma=4)], image, mask, (0,))
+    np.testing.assert_array_equal(found, cv2.GaussianBlur(image, (0, 0), 4))
 
 
 def test_turns_reach_all_four_orientations():

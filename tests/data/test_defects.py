@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -73,6 +75,16 @@ def test_the_size_keeps_the_inputs_form_and_step(size):
     height, width = defects.keeping_size(found, size, 16, 32)
     assert height % 32 == width % 32 == 0 and min(height, width) >= min(size)
     assert abs(width / height - size[1] / size[0]) <= 32 / height
+    assert defects.loses_none(found, (height, width), 16)
+
+
+def test_a_giant_region_costs_a_few_bytes_a_pixel():
+    mask = np.ones((2000, 3000), np.uint8)
+    tracemalloc.start()
+    (one,) = defects.find(mask, (256, 128))
+    assert tracemalloc.get_traced_memory()[1] < 16 * mask.size
+    tracemalloc.stop()
+    assert (one.area, one.resized, one.places) == (mask.size, 256 * 128, None)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import hostile
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from flexunet_exp.data import door, masks
 from flexunet_exp.data.layouts import ImageMask, MVTec
@@ -163,3 +165,82 @@ def test_an_array_behind_a_lying_header_is_refused():
     np.savez(stream, mask=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="Python objects"):
         door.array_of(stream.getvalue(), "a.npz", "mask")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_dropped_and_darkens_nothing(tmp_path, mode):
+    """OpenCV multiplies the colours of a TIFF by its alpha."""
+    image = Image.fromarray(hostile.picture()).convert(mode)
+    image.putalpha(Image.fromarray(hostile.picture(1, hostile.SHAPE)))
+    expected = np.asarray(image.convert(mode[:-1]).convert("RGB"))
+    for name in ("a.png", "a.tif"):
+        image.save(tmp_path / name)
+        np.testing.assert_array_equal(masks.read_image(tmp_path / name), expected)
+    clear = Image.fromarray(hostile.truth()).convert(mode)
+    clear.putalpha(0)
+    clear.save(tmp_path / "mask.tif")
+    mask = masks.read_binary_mask(tmp_path / "mask.tif", 2)
+    np.testing.assert_array_equal(mask, hostile.truth(2))
+
+
+def test_image_and_mask_are_turned_by_exif_alone(tmp_path):
+    """Pillow, which reads masks, heeds XMP too; OpenCV, which reads images, does not."""
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", '<a xmlns:tiff="b" tiff:Orientation="6"/>')
+    hostile.save(tmp_path / "a.png", hostile.picture(), pnginfo=text, exif=exif(1))
+    hostile.save(tmp_path / "b.png", hostile.picture(), pnginfo=text)
+    hostile.save(tmp_path / "mask.png", hostile.truth((0, 0, 255)), pnginfo=text)
+    for name in ("a.png", "b.png"):
+        image, header = masks.decode_with_header((tmp_path / name).read_bytes(), name)
+        assert image.shape[:2] == hostile.SHAPE and not header.turned
+    palette = np.array([entry["color"] for entry in hostile.CLASSES], np.uint8)
+    mask, _ = masks.read_colour_mask(tmp_path / "mask.png", palette)
+    assert mask.shape == hostile.SHAPE
+
+
+def test_exif_behind_the_pixels_is_heeded():
+    before, after = content_turned().split(b"eXIf")
+    length = int.from_bytes(before[-4:], "big") + 4  # and the checksum
+    chunk, rest = before[-4:] + b"eXIf" + after[:length], before[:-4] + after[length:]
+    image, header = masks.decode_with_header(rest[:-12] + chunk + rest[-12:], "a.png")
+    assert header.turned and image.shape == (48, 40, 3)
+
+
+def content_turned() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(hostile.picture()).save(stream, "PNG", exif=exif(6))
+    return stream.getvalue()
+
+
+def test_the_header_is_told_without_decoding_the_pixels():
+    nonsense = hostile.png(20, b"no zlib stream")
+    assert door.header(nonsense, "a.png") == door.Header("PNG")
+    with pytest.raises(InputError, match="a.png: no readable image"):
+        masks.decode_image(nonsense, "a.png")
+
+
+def test_the_pages_of_a_tiff_are_not_counted():
+    """Pillow follows every directory, in time quadratic in their number: 6 s for 32,000."""
+    first, second = hostile.deep_tiff(8, bits=8), hostile.deep_tiff(8, bits=8)[8:118]
+    nothing = b"\xff\xff\xff\x7f"  # where the third page would be
+    data = first[:118] + len(first).to_bytes(4, "little") + first[122:] + second + nothing
+    assert door.header(data, "a.tif") == door.Header("TIFF", several=True)
+
+
+def test_an_array_that_claims_a_header_of_gigabytes_is_refused_unread():
+    claim = b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little") + b" " * 2**27
+    data = hostile.npz(claim)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="expected an .npz file with a one-hot"):
+        door.array_of(data, "a.npz", "mask")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_the_array_that_was_looked_at_is_the_one_that_is_taken():
+    """NumPy takes a member `mask` before `mask.npy`."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as written:
+        written.writestr("mask.npy", hostile.npy_header("(1, 2, 3)") + bytes(6))
+        written.writestr("mask", hostile.npy_header("(7, 7, 7)") + bytes(343))
+    assert door.array_of(stream.getvalue(), "a.npz", "mask").shape == (1, 2, 3)

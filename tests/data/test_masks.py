@@ -263,13 +263,16 @@ def test_one_hot_archive(tmp_path):
     assert mask.tolist() == index.tolist() and odd == 0 and mask.dtype == np.uint8
 
 
-def test_one_hot_pixel_without_class_is_background_and_counted(tmp_path):
-    one_hot = np.eye(8, dtype=np.uint8)[np.array([[5] * 99 + [1]])]
+@pytest.mark.parametrize("channels", [[], [3, 5], range(8)])
+@pytest.mark.parametrize("value", [1, np.nan])
+def test_one_hot_pixel_of_no_one_class_is_background_and_counted(tmp_path, channels, value):
+    one_hot = np.eye(8)[np.array([[5] * 99 + [1]])]
     one_hot[0, 0] = 0
+    one_hot[0, 0, list(channels)] = value
     np.savez(tmp_path / "m.npz", mask=one_hot)
     mask, odd = masks.read_colour_mask(tmp_path / "m.npz", ZIPPER)
     assert mask.tolist() == [[0] + [5] * 98 + [1]] and odd == 1
-    with pytest.raises(InputError, match="no class at all"):
+    with pytest.raises(InputError, match="no class, or several alike"):
         masks.read_colour_mask(tmp_path / "m.npz", ZIPPER, limit=0.0)
 
 

@@ -42,9 +42,10 @@ class Elastic(Move):
 
 @dataclass(frozen=True)
 class Distortion(Move):
-    """Moves pixels along the slopes of smooth hills, at most by `fraction` of the shorter side.
+    """Moves pixels along the slopes of smooth hills, by at most `fraction` of the shorter side.
 
-    The hills are noise blurred by a Gaussian of `sigma` pixels at the reference size.
+    That is along each axis; the hills are noise blurred by a Gaussian of `sigma` pixels at the
+    reference size.
     """
 
     fraction: Range = within(0, 0.2, (0.005, 0.02))
