@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from flexunet_exp import interrupt, regions
+from flexunet_exp import interrupt, progress, regions
 from flexunet_exp.inference import inputs, journal, tables
 from flexunet_exp.inference.inputs import Found, Picture
 from flexunet_exp.inference.journal import Journal, Record
