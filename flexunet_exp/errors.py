@@ -18,6 +18,10 @@ class Hopeless(InputError):
     """A run's failure that would come again at the same place: it is not to be continued."""
 
 
+class Enough(BaseException):
+    """Ends a command from within a Hydra callback: what was asked for is done."""
+
+
 class Abort(BaseException):
     """Carries an error out of a Hydra callback, where every Exception is only warned of."""
 

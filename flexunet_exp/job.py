@@ -25,7 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config, interrupt, unfinished
-from flexunet_exp.errors import Abort, InputError
+from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.messages import explain
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     )
     try:
         app(task)()
+    except Enough:
+        return
     except Abort as abort:
         raise abort.error from None
     if raised:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp import config, job
-from flexunet_exp.errors import Abort, InputError
+from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import SWEEP, Store
+from flexunet_exp.sweeping import cells, presets
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +27,38 @@ class SweepCallback(Callback):
     """Opens the parent run before the first job, and tells every job of it on any launcher.
 
     The jobs learn their parent, and the keys they differ in, as overrides of their own: no
-    environment variable or shared memory has to reach another process or machine.
+    environment variable or shared memory has to reach another process or machine. With dry=true
+    it says what there is to do, and ends the command.
     """
 
     current: SweepCallback | None = None
 
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.hydra.job.name == "train":
+            with handed_on():
+                self.refuse_preset(config)
+                if config.dry:
+                    self.show_dry(config, [list(config.hydra.overrides.task)])
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.job.name != "train":
-            return
-        try:
-            self.start(config)
-        except Exception as error:
-            raise Abort(error) from error
+        if config.hydra.job.name == "train":
+            with handed_on():
+                presets.check(config, loader())
+                if config.dry:
+                    words = list(config.hydra.overrides.task)
+                    self.show_dry(config, cells.overrides_of(config, loader(), words))
+                self.start(config)
+
+    def refuse_preset(self, config: DictConfig) -> None:
+        """A preset without -m would be passed over in silence."""
+        if preset := config.hydra.runtime.choices.get("sweep"):
+            raise InputError(f"sweep={preset} sweeps: flexunet train -m sweep={preset} …")
+
+    def show_dry(self, config: DictConfig, all_words: list[list[str]]) -> None:
+        from flexunet_exp.sweeping import dry
+
+        dry.show(config, loader(), all_words)
+        raise Enough
 
     def start(self, config: DictConfig) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
@@ -82,6 +106,20 @@ class SweepCallback(Callback):
             self.store.client.delete_run(self.parent_run_id)
 
 
+@contextmanager
+def handed_on() -> Iterator[None]:
+    """Has an error leave a Hydra callback, where it would only be warned of."""
+    try:
+        yield
+    except Exception as error:
+        raise Abort(error) from error
+
+
+def loader() -> Any:
+    """What composes configurations for the command that runs."""
+    return GlobalHydra.instance().config_loader()
+
+
 def finish() -> int:
     """Ends the command: of a multirun the table of its cells; 1 if anything failed."""
     current = SweepCallback.current
@@ -111,7 +149,7 @@ def outcomes_in(folder: Path) -> list[job.Outcome]:
 
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
-    params = list((cfg.hydra.sweeper.get("params") or {}).keys())
+    params = list(presets.params(cfg))
     parsed = OverridesParser.create().parse_overrides(overrides)
     return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
 

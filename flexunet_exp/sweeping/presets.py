@@ -1,0 +1,94 @@
+"""Presets of sweeps: the categories on this disk, and presets that contradict each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flexunet_exp import config
+from flexunet_exp.errors import InputError
+
+
+def categories(*, _root_: DictConfig) -> str:
+    """The names of the categories whose folder is there, as a sweep: `grid,screw`.
+
+    The resolver of `${categories:}`. Candidates are the choices of `dataset=`; where each would
+    lie says `dataset.path`, so that every layout is looked up in its own way.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    names = GlobalHydra.instance().config_loader().get_group_options("dataset")
+    places = {name: place_of(name, _root_) for name in names}
+    if len(set(places.values())) == 1:
+        raise InputError(
+            f"dataset.path={places[names[0]]} is one folder; sweep=categories looks for all of "
+            "them below data_root. Leave dataset.path out, or the preset."
+        )
+    found = [name for name, place in places.items() if place.is_dir()]
+    if not found:
+        looked = places[names[0]].parent
+        raise InputError(
+            f"sweep=categories found no category: looked in {looked} for {', '.join(names)}. "
+            "Set data_root=FOLDER (or $FLEXUNET_DATA), or another layout such as "
+            "dataset/layout=image_mask"
+        )
+    return ",".join(found)
+
+
+def place_of(name: str, cfg: DictConfig) -> Path:
+    """The folder where a category would lie."""
+    trial = OmegaConf.masked_copy(cfg, ["data_root", "dataset"])
+    trial.dataset.name = name
+    return Path(trial.dataset.path).expanduser().absolute()
+
+
+def params(cfg: DictConfig) -> dict[str, Any]:
+    """`hydra.sweeper.params`, resolved: axis → its values in Hydra's grammar."""
+    node = cfg.hydra.sweeper.get("params") or OmegaConf.create()
+    try:
+        return config.plain(node)
+    except OmegaConfBaseException as error:
+        raise cause(error) from error
+
+
+def cause(error: BaseException) -> BaseException:
+    """The InputError a resolver raised, taken out of what OmegaConf made of it."""
+    found: BaseException | None = error
+    while found and not isinstance(found, InputError):
+        found = found.__cause__
+    return found or error
+
+
+def check(cfg: DictConfig, loader: Any) -> None:
+    """Raises InputError where two of the chosen files set the same axis, or lists and a search.
+
+    Hydra lets the last one win, in silence, and the sweep lacks cells.
+    """
+    from hydra.types import RunMode
+
+    words = [*cfg.hydra.overrides.hydra, *cfg.hydra.overrides.task]
+    defaults = loader.compute_defaults_list(cfg.hydra.job.config_name, words, RunMode.MULTIRUN)
+    axes: dict[str, list[str]] = {}
+    searches: list[str] = []
+    lists: list[str] = []
+    for entry in defaults.defaults:
+        file = entry.config_path and loader.repository.load_config(entry.config_path)
+        sweeper = OmegaConf.select(file.config, "hydra.sweeper") if file else None
+        if not isinstance(sweeper, DictConfig) or entry.config_path.startswith("hydra/"):
+            continue
+        lists += [entry.config_path] if sweeper.get("params") else []
+        searches += [entry.config_path] if sweeper.get("space") else []
+        for axis in (*(sweeper.get("params") or ()), *(sweeper.get("space") or ())):
+            axes.setdefault(axis, []).append(entry.config_path)
+    problems = [
+        f"{' and '.join(files)} both sweep over {axis}: choose one of them."
+        for axis, files in axes.items()
+        if len(files) > 1
+    ]
+    if searches and lists:
+        problems.append(f"{searches[0]} searches a space and {lists[0]} lists cells: choose one.")
+    if problems:
+        raise InputError(problems)
