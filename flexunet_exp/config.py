@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> st
     settings = with_effect(config)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]
+    parts = [settings, sample_digest, own_source(), own_code_digests(settings), versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -147,7 +148,13 @@ def scoring_signature(config: DictConfig | dict) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def source_digest(root: Path = PACKAGE) -> str:
+@cache
+def own_source() -> str:
+    """Hash of this package's source; read once a process, which goes on with what it has loaded."""
+    return source_digest(PACKAGE)
+
+
+def source_digest(root: Path) -> str:
     """Hash of a package's (or one file's) Python source: other code may train other weights."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:

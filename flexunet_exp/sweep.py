@@ -156,7 +156,7 @@ def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
 
 def sweep_signature(overrides: list[str]) -> str:
     """Hash of the command and the package's source: the same sweep, whatever day it is started."""
-    parts = [*sorted(overrides), config.source_digest()]
+    parts = [*sorted(overrides), config.own_source()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -131,7 +131,7 @@ class Surveyor:
 
 def show(cfg: DictConfig, loader: Any, all_words: Sequence[list[str]]) -> None:
     """Prints how each cell stands, called with its words; InputError with what would be refused."""
-    composer = cells.Composer(cfg, loader, all_words[0])
+    composer = cells.Composer(cfg, loader, all_words)
     surveyor = Surveyor(Past(cfg))
     named = zip(all_words, cells.varying(all_words), strict=True)
     found = [
