@@ -1,5 +1,5 @@
-"""python benchmarks/dry.py [CELLS]: seconds that `dry=true` takes for a sweep of that many cells (504)
-whose store holds a finished run for every second one, beside a bare start of the command."""
+"""python benchmarks/dry.py [CELLS]: seconds that `dry=true` takes for a sweep of that many cells
+(504) whose store holds a finished run for every second one, beside a bare start of the command."""
 
 from __future__ import annotations
 

@@ -52,11 +52,16 @@ def register_resolvers() -> None:
     resolvers: dict[str, Callable[..., str]] = {
         "upper": lambda name: str(name).upper(),
         "last_part": lambda target: str(target).rsplit(".", 1)[-1],
-        "monitor_mode": lambda monitor: "min" if monitor in ("loss", "val_loss") else "max",
+        "monitor_mode": monitor_mode,
         "categories": categories,
     }
     for name, resolve in resolvers.items():
         OmegaConf.register_new_resolver(name, resolve, replace=True)
+
+
+def monitor_mode(monitor: str) -> str:
+    """Which way a figure that Keras logs is better: losses `min`, scores `max`."""
+    return "min" if monitor in ("loss", "val_loss") else "max"
 
 
 def plain(config: Any) -> Any:

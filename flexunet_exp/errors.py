@@ -18,6 +18,10 @@ class Hopeless(InputError):
     """A run's failure that would come again at the same place: it is not to be continued."""
 
 
+class Pruned(Hopeless):
+    """A trial's end by its study: it promises nothing, and would be ended again."""
+
+
 class Enough(BaseException):
     """Ends a command from within a Hydra callback: what was asked for is done."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,8 @@ def short(key: str, value: str) -> str:
     if "." not in key:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
+    if re.fullmatch(r"[\d.e+-]{8,}", value):  # a number that a search drew
+        value = f"{float(value):.3g}"
     return f"{initials}={value}"
 
 

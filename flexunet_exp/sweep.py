@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp import config, job
+from flexunet_exp import job
+from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import SWEEP, Store
-from flexunet_exp.sweeping import cells, presets
+from flexunet_exp.sweeping import cells, presets, study
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class SweepCallback(Callback):
     """
 
     current: SweepCallback | None = None
+    conclude: Callable[[], None] | None = None  # says what a study found, in place of the table
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.job.name == "train":
@@ -64,25 +66,29 @@ class SweepCallback(Callback):
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
         overrides = list(config.hydra.overrides.task)
+        search = study.plan(config, loader(), overrides) if study.is_study(config) else None
+        axes = [*varying_keys(config, overrides), *(search.space if search else ())]
         if outcomes_in(self.folder):
             raise InputError(
                 f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
                 "finished or begun there is found and not trained again."
             )
+        identity = search.identity if search else [*overrides, own_source()]
         self.parent_run_id = (
-            self.open_parent(overrides, config.rerun) if self.tracking.uri else None
+            self.open_parent(overrides, signature_of(identity), config.rerun)
+            if self.tracking.uri
+            else None
         )
         with read_write(config), open_dict(config):
             told = config.hydra.overrides.task
-            told.append(f"tracking.vary=[{','.join(varying_keys(config, overrides))}]")
+            told.append(f"tracking.vary=[{','.join(dict.fromkeys(axes))}]")
             if self.parent_run_id:
                 told.append(f"tracking.parent_run_id={self.parent_run_id}")
         SweepCallback.current = self
 
-    def open_parent(self, overrides: list[str], rerun: str) -> str:
+    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
         """The run of this very sweep if it was started before, to be completed, or a new one."""
         self.store = Store(self.tracking.uri, self.tracking.experiment_name)
-        signature = sweep_signature(overrides)
         found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
         self.is_new = not found or rerun == "all"
         if not self.is_new:
@@ -126,7 +132,10 @@ def finish() -> int:
     if current is None:
         return job.exit_status()
     outcomes = outcomes_in(current.folder)
-    print_cells(outcomes)
+    if current.conclude:
+        current.conclude()
+    else:
+        print_cells(outcomes)
     failed = any(outcome.status == "failed" for outcome in outcomes)
     current.end("FAILED" if failed else "FINISHED")
     SweepCallback.current = None
@@ -154,10 +163,9 @@ def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
 
 
-def sweep_signature(overrides: list[str]) -> str:
-    """Hash of the command and the package's source: the same sweep, whatever day it is started."""
-    parts = [*sorted(overrides), config.own_source()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def signature_of(identity: list[str]) -> str:
+    """Hash of what makes a sweep the same one, whatever day it is started."""
+    return hashlib.sha256("\n".join(sorted(identity)).encode()).hexdigest()[:16]
 
 
 def print_cells(outcomes: list[job.Outcome]) -> None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp import config, precision, runtime, unfinished, validation
 from flexunet_exp.errors import InputError
-from flexunet_exp.store import EFFORT, MINUTES, RUN_FOLDER, Store, already_done
+from flexunet_exp.store import EFFORT, MINUTES, RUN_FOLDER, SCORING, Store, already_done
 from flexunet_exp.sweeping import cells
 
 if TYPE_CHECKING:

@@ -215,6 +215,13 @@ RULES = (
         optional=True,
     ),
     Rule("tracking.parent_run_id", or_null(is_text), "null", "tracking.parent_run_id=null"),
+    Rule(
+        "tracking.trial",
+        or_null(lambda value: isinstance(value, dict)),
+        "null",
+        "tracking.trial=null",
+        optional=True,
+    ),
     Rule("tracking.vary", is_list, "a list", "tracking.vary=[]"),
     Rule(
         "optimizer.learning_rate",
