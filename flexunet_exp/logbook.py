@@ -73,7 +73,8 @@ def short(key: str, value: str) -> str:
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
     """Opens the run in the store with its parameters, tags, data set and data card."""
-    overrides = [word for word in task_overrides() if not word.startswith("tracking.")]
+    # What trains this run alone: without its sweep, which needs -m.
+    overrides = [word for word in task_overrides() if not word.startswith(("tracking.", "sweep="))]
     tracker.begin(
         {
             **tags,
@@ -123,7 +124,7 @@ def params(cfg: DictConfig) -> dict[str, Any]:
             last = key.rsplit(".", 1)[-1]
             name = last if OWNERS.get(last, key) == key else key  # trainer.seed is not split.seed
             settings[name] = OmegaConf.select(cfg, key)
-        elif key in choices and "@" not in key:
+        elif key in choices and "@" not in key and key != "sweep":
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
 

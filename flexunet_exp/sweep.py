@@ -19,7 +19,7 @@ from flexunet_exp import job
 from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import SWEEP, Store
-from flexunet_exp.sweeping import cells, presets, study
+from flexunet_exp.sweeping import cells, presets, result, study
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,14 @@ class SweepCallback(Callback):
         if config.hydra.job.name == "train":
             with handed_on():
                 presets.check(config, loader())
+                words = list(config.hydra.overrides.task)
+                search = study.plan(config, loader(), words) if study.is_study(config) else None
+                if config.dry and search:
+                    result.show_dry(search)
+                    raise Enough
                 if config.dry:
-                    words = list(config.hydra.overrides.task)
                     self.show_dry(config, cells.overrides_of(config, loader(), words))
-                self.start(config)
+                self.start(config, words, search)
 
     def refuse_preset(self, config: DictConfig) -> None:
         """A preset without -m would be passed over in silence."""
@@ -62,11 +66,9 @@ class SweepCallback(Callback):
         dry.show(config, loader(), all_words)
         raise Enough
 
-    def start(self, config: DictConfig) -> None:
+    def start(self, config: DictConfig, overrides: list[str], search: study.Plan | None) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
-        overrides = list(config.hydra.overrides.task)
-        search = study.plan(config, loader(), overrides) if study.is_study(config) else None
         axes = [*varying_keys(config, overrides), *(search.space if search else ())]
         if outcomes_in(self.folder):
             raise InputError(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from flexunet_exp.cli import PATH_KEYS
 from flexunet_exp.files import replace_file
 from flexunet_exp.sweeping import space
-from flexunet_exp.sweeping.study import PRUNED, Plan
+from flexunet_exp.sweeping.study import PRUNED, Plan, if_there
 
 if TYPE_CHECKING:
     import optuna
@@ -37,6 +40,7 @@ def conclude(known: optuna.Study, plan: Plan, current: SweepCallback) -> None:
         print("No trial was finished: there is no best one.")
         return
     found = summary(best, plan)
+    current.folder.mkdir(parents=True, exist_ok=True)
     replace_file(current.folder / BEST, yaml.safe_dump(found, sort_keys=False).encode())
     table_of(trials, plan).to_csv(current.folder / TABLE, index=False)
     write_page(current.folder / PAGE, known, plan, found)
@@ -74,8 +78,29 @@ def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
 def command(trial: FrozenTrial, plan: Plan) -> str:
     """What trains a trial's settings alone."""
     left_out = ("tracking.vary=", "tracking.parent_run_id=", "sweep=", "hydra")
-    constants = [word for word in plan.constants if not word.startswith(left_out)]
+    constants = [as_typed(word) for word in plan.constants if not word.startswith(left_out)]
     return shlex.join(["flexunet", "train", *constants, *space.words(trial.params)])
+
+
+def as_typed(word: str) -> str:
+    """An override without the quotes that the command line gives to paths."""
+    match = re.fullmatch(r"([\w.]+)='([^'\\]*)'", word)
+    return f"{match[1]}={match[2]}" if match and match[1] in PATH_KEYS else word
+
+
+def show_dry(plan: Plan) -> None:
+    """Prints how the study stands, and how long the trials that are left will take."""
+    known = if_there(plan)
+    trials = known.trials if known else []
+    if known and trials:
+        print_trials(trials, plan, known)
+        print(tally(trials))
+    took = [trial.user_attrs["minutes"] for trial in trials if "minutes" in trial.user_attrs]
+    left = plan.conf.n_trials - sum(trial.state.is_finished() for trial in trials)
+    minutes = f"about {max(left, 0) * mean(took):.0f} minutes" if took else "nobody knows how long"
+    print(f"Nothing is trained: dry=true. Left: {max(left, 0)} trials, {minutes}.")
+    for key, entry in plan.space.items():
+        print(f"  {key}: {space.describe(entry)}")
 
 
 def to_store(current: SweepCallback, found: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from flexunet_exp.validation.settings import is_int, is_number
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+    from optuna import Trial
     from optuna.distributions import BaseDistribution
 
 KEYS = {
@@ -88,6 +89,15 @@ def distribution(entry: Mapping) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log, step)
 
 
+def draw(trial: Trial, key: str, entry: Mapping) -> Any:
+    """The trial's value of an option: the one it has, else a new one of its study's sampler."""
+    if entry["type"] == "choice":
+        return trial.suggest_categorical(key, list(map(text_of, entry["values"])))
+    wanted: Any = distribution(entry)
+    suggest: Any = trial.suggest_int if entry["type"] == "int" else trial.suggest_float
+    return suggest(key, wanted.low, wanted.high, step=wanted.step, log=wanted.log)
+
+
 def entry_of(override: Override) -> dict[str, Any]:
     """A sweep of the command line as an entry."""
     from hydra.core.override_parser.types import IntervalSweep, RangeSweep
@@ -113,6 +123,15 @@ def text_of(value: Any) -> str:
     if isinstance(value, str) and not re.fullmatch(r"[\w./:\[\],-]+", value, re.ASCII):
         return "'" + value.replace("'", r"\'") + "'"
     return str(value)
+
+
+def describe(entry: Mapping) -> str:
+    """An entry without problems in words."""
+    if entry["type"] == "choice":
+        return f"one of {', '.join(map(text_of, entry['values']))}"
+    ways = [f" in steps of {step}" if (step := entry.get("step")) else ""]
+    ways += [" on a logarithmic scale"] if entry.get("log") else []
+    return f"{entry['type']} from {entry['low']} to {entry['high']}{''.join(ways)}"
 
 
 def words(params: Mapping[str, Any]) -> list[str]:

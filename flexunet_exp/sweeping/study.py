@@ -145,12 +145,13 @@ def space_problems(
         for word in words[1:]
     ]
     composer = Composer(cfg, loader, [[*constants, *words] for words in (first, *alternatives)])
+    found: dict[str, str] = {}  # each problem once, with where it was met first
     for words in (first, *alternatives):
         try:
             validation.check_settings(composer.cell([*constants, *words]))
         except InputError as error:
-            problems += [f"With {' '.join(words)}: {problem}" for problem in error.problems]
-    return list(dict.fromkeys(problems))
+            found = {problem: f"With {' '.join(words)}" for problem in error.problems} | found
+    return [f"{where}: {problem}" for problem, where in found.items()]
 
 
 def option_problems(cfg: DictConfig, loader: Any, key: str, entry: Any) -> Iterator[str]:
@@ -187,8 +188,6 @@ def leaves(node: Any, key: str = "") -> Iterator[str]:
 
 def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
     """What is searched, in what, for what: every part by its name, as text."""
-    from optuna.distributions import distribution_to_json
-
     settings = config.with_effect(OmegaConf.masked_copy(cfg, sections(cfg)))
     searched = [key.replace("/", ".") for key in entries]
     fixed = {
@@ -197,10 +196,7 @@ def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
         if not any(f"{key}.".startswith(f"{name}.") for name in searched)
     }
     return {
-        **{
-            f"space {key}": distribution_to_json(space.distribution(e))
-            for key, e in entries.items()
-        },
+        **{f"space {key}": space.describe(entry) for key, entry in entries.items()},
         "direction": cfg.hydra.sweeper.direction,
         "objective": cfg.objective,
         **fixed,
@@ -215,23 +211,39 @@ def opened(plan: Plan) -> optuna.Study:
     """The study of this name, made if need be; InputError where it is one of another meaning."""
     import optuna
 
+    if found := if_there(plan):
+        return found
     if path := sqlite_file(plan.storage):
         path.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
+    made = optuna.create_study(
         study_name=plan.name,
         storage=plan.storage,
         direction=plan.conf.direction,
         pruner=pruner(plan.conf, plan.epochs),
-        load_if_exists=True,
     )
-    known = study.user_attrs.get(MEANING)
-    if known is None:
-        study.set_user_attr(MEANING, dict(plan.meaning))
-    elif differing := differences(known, plan.meaning):
+    made.set_user_attr(MEANING, dict(plan.meaning))
+    return made
+
+
+def if_there(plan: Plan) -> optuna.Study | None:
+    """The study of this name; InputError where it is one of another meaning."""
+    import optuna
+
+    path = sqlite_file(plan.storage)
+    if path and not path.is_file():
+        return None
+    try:
+        study = optuna.load_study(
+            study_name=plan.name, storage=plan.storage, pruner=pruner(plan.conf, plan.epochs)
+        )
+    except KeyError:
+        return None
+    known = study.user_attrs.get(MEANING, {})
+    if differing := differences(known, plan.meaning):
         raise InputError(
             [
                 f"The study {plan.name!r} in {plan.storage} is another one. Give this one a name: "
-                f"hydra.sweeper.study_name={plan.name}2. It differs in:",
+                f"hydra.sweeper.study_name={plan.name}2. What differs follows.",
                 *differing,
             ]
         )
@@ -283,7 +295,7 @@ def pruner(conf: DictConfig, epochs: int) -> optuna.pruners.BasePruner:
     from optuna import pruners
 
     if conf.pruner == "median":
-        return pruners.MedianPruner(conf.n_startup_trials, conf.warmup_epochs)
+        return pruners.MedianPruner(conf.n_startup_trials, n_warmup_steps=conf.warmup_epochs + 1)
     if conf.pruner == "hyperband":
         return pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
     return pruners.NopPruner()
@@ -307,5 +319,5 @@ def fill(trial: optuna.Trial, plan: Plan) -> dict[str, Any]:
     trial.relative_params  # noqa: B018  (drawn together, from the sampler just set)
     for key, entry in plan.space.items():
         study.sampler = sampler(plan.conf, trial.number, key)
-        trial._suggest(key, space.distribution(entry))
+        space.draw(trial, key, entry)
     return dict(trial.params)

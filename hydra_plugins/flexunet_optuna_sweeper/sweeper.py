@@ -28,6 +28,7 @@ class StudyConf:
     pruner: str = "median"
     warmup_epochs: int = 0
     space: dict[str, Any] = field(default_factory=dict)
+    params: Optional[dict[str, Any]] = None  # noqa: UP045  (of a preset beside this one: refused)
 
 
 ConfigStore.instance().store(
