@@ -27,7 +27,7 @@ class Enough(BaseException):
 
 
 class Abort(BaseException):
-    """Carries an error out of a Hydra callback, where every Exception is only warned of."""
+    """Carries an error out of a Hydra callback or a resolver, where an Exception gets lost."""
 
     def __init__(self, error: Exception):
         self.error = error

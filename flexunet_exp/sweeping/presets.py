@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from flexunet_exp import config
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import Abort, InputError
 
 
 def categories(*, _root_: DictConfig) -> str:
@@ -22,20 +21,22 @@ def categories(*, _root_: DictConfig) -> str:
 
     names = GlobalHydra.instance().config_loader().get_group_options("dataset")
     places = {name: place_of(name, _root_) for name in names}
-    if len(set(places.values())) == 1:
-        raise InputError(
-            f"dataset.path={places[names[0]]} is one folder; sweep=categories looks for all of "
-            "them below data_root. Leave dataset.path out, or the preset."
-        )
     found = [name for name, place in places.items() if place.is_dir()]
-    if not found:
-        looked = places[names[0]].parent
-        raise InputError(
-            f"sweep=categories found no category: looked in {looked} for {', '.join(names)}. "
-            "Set data_root=FOLDER (or $FLEXUNET_DATA), or another layout such as "
-            "dataset/layout=image_mask"
+    looked = places[names[0]]
+    if len(set(places.values())) == 1:
+        problem = (
+            f"dataset.path={looked} is one folder; sweep=categories looks for all of them below "
+            "data_root. Leave dataset.path out, or the preset."
         )
-    return ",".join(found)
+    elif not found:
+        problem = (
+            f"sweep=categories found no category: looked in {looked.parent} for "
+            f"{', '.join(names)}. Set data_root=FOLDER (or $FLEXUNET_DATA), or another layout such "
+            "as dataset/layout=image_mask"
+        )
+    else:
+        return ",".join(found)
+    raise Abort(InputError(problem))  # OmegaConf wraps an Exception in its own words
 
 
 def place_of(name: str, cfg: DictConfig) -> Path:
@@ -47,19 +48,7 @@ def place_of(name: str, cfg: DictConfig) -> Path:
 
 def params(cfg: DictConfig) -> dict[str, Any]:
     """`hydra.sweeper.params`, resolved: axis → its values in Hydra's grammar."""
-    node = cfg.hydra.sweeper.get("params") or OmegaConf.create()
-    try:
-        return config.plain(node)
-    except OmegaConfBaseException as error:
-        raise cause(error) from error
-
-
-def cause(error: BaseException) -> BaseException:
-    """The InputError a resolver raised, taken out of what OmegaConf made of it."""
-    found: BaseException | None = error
-    while found and not isinstance(found, InputError):
-        found = found.__cause__
-    return found or error
+    return config.plain(cfg.hydra.sweeper.get("params") or OmegaConf.create())
 
 
 def check(cfg: DictConfig, loader: Any) -> None:
@@ -70,12 +59,14 @@ def check(cfg: DictConfig, loader: Any) -> None:
     from hydra.types import RunMode
 
     words = [*cfg.hydra.overrides.hydra, *cfg.hydra.overrides.task]
-    defaults = loader.compute_defaults_list(cfg.hydra.job.config_name, words, RunMode.MULTIRUN)
+    name = cfg.hydra.job.config_name
+    defaults = loader.compute_defaults_list(name, words, RunMode.MULTIRUN)
+    _, files = loader._parse_overrides_and_create_caching_repo(name, words)  # hydra.searchpath too
     axes: dict[str, list[str]] = {}
     searches: list[str] = []
     lists: list[str] = []
     for entry in defaults.defaults:
-        file = entry.config_path and loader.repository.load_config(entry.config_path)
+        file = entry.config_path and files.load_config(entry.config_path)
         sweeper = OmegaConf.select(file.config, "hydra.sweeper") if file else None
         if not isinstance(sweeper, DictConfig) or entry.config_path.startswith("hydra/"):
             continue
@@ -84,9 +75,9 @@ def check(cfg: DictConfig, loader: Any) -> None:
         for axis in (*(sweeper.get("params") or ()), *(sweeper.get("space") or ())):
             axes.setdefault(axis, []).append(entry.config_path)
     problems = [
-        f"{' and '.join(files)} both sweep over {axis}: choose one of them."
-        for axis, files in axes.items()
-        if len(files) > 1
+        f"{' and '.join(setting)} both sweep over {axis}: choose one of them."
+        for axis, setting in axes.items()
+        if len(setting) > 1
     ]
     if searches and lists:
         problems.append(f"{searches[0]} searches a space and {lists[0]} lists cells: choose one.")
