@@ -43,17 +43,18 @@ class SweepCallback(Callback):
                     self.show_dry(config, [list(config.hydra.overrides.task)])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.job.name == "train":
-            with handed_on():
-                presets.check(config, loader())
-                words = list(config.hydra.overrides.task)
-                search = study.plan(config, loader(), words) if study.is_study(config) else None
-                if config.dry and search:
-                    result.show_dry(search)
-                    raise Enough
-                if config.dry:
-                    self.show_dry(config, cells.overrides_of(config, loader(), words))
-                self.start(config, words, search)
+        if config.hydra.job.name != "train":
+            return
+        with handed_on():
+            presets.check(config, loader())
+            words = list(config.hydra.overrides.task)
+            search = study.plan(config, loader(), words) if study.is_study(config) else None
+            if config.dry and search:
+                result.show_dry(search)
+                raise Enough
+            if config.dry:
+                self.show_dry(config, cells.overrides_of(config, loader(), words))
+            self.start(config, words, search)
 
     def refuse_preset(self, config: DictConfig) -> None:
         """A preset without -m would be passed over in silence."""

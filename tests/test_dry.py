@@ -139,7 +139,9 @@ def test_a_data_set_is_read_once(multirun, words, monkeypatch):
     scans = []
     scanned = datasets.scanned
     monkeypatch.setattr(datasets, "scanned", lambda cfg: scans.append(1) or scanned(cfg))
-    found = surveyed(multirun, *words, "split=folds", "split.fold=0,1,2", "loss=dice,ce_dice")
+    found = surveyed(
+        multirun, *words, "split=folds", "split.n=4", "split.fold=0,1,2", "loss=dice,ce_dice"
+    )
     assert len(found) == 6 and states(found) == ["missing"] * 6
     assert len(scans) == 1
 

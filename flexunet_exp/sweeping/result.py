@@ -200,7 +200,7 @@ def write_page(path: Path, known: optuna.Study, plan: Plan, found: dict[str, Any
     from flexunet_exp.page import template
 
     figures: list[tuple[str, str]] = []
-    for title, figure in drawn(known):
+    for title, figure in drawn(known, plan):
         with_library = not figures  # plotly itself, once
         html = figure.to_html(full_html=False, include_plotlyjs=with_library)
         figures.append((title, html))
@@ -215,10 +215,16 @@ def write_page(path: Path, known: optuna.Study, plan: Plan, found: dict[str, Any
     replace_file(path, content.encode())
 
 
-def drawn(known: optuna.Study) -> list[tuple[str, Any]]:
+def name_axis(axis: Any, old: str, new: str) -> None:
+    if axis.title.text == old:
+        axis.title.text = new
+
+
+def drawn(known: optuna.Study, plan: Plan) -> list[tuple[str, Any]]:
     """Optuna's figures, by their titles; one that needs more trials is left out."""
     from optuna import visualization as draw
 
+    objective = plan.meaning["objective"]
     wanted: dict[str, Callable] = {
         "The objective by trial": draw.plot_optimization_history,
         "Which parameter matters (PED-ANOVA)": draw.plot_param_importances,
@@ -234,5 +240,10 @@ def drawn(known: optuna.Study) -> list[tuple[str, Any]]:
             log.debug("%s: %s", title, error)
             continue
         if figure.data:
-            figures.append((title, figure.update_layout(title=None)))
+            layout = {"title": None, "height": 380, "margin": {"t": 30, "b": 60}}
+            figures.append((title, figure.update_layout(**layout)))
+    for _, figure in figures:
+        figure.for_each_yaxis(lambda axis: name_axis(axis, "Objective Value", objective))
+        figure.for_each_yaxis(lambda axis: name_axis(axis, "Intermediate Value", "monitor"))
+        figure.for_each_xaxis(lambda axis: name_axis(axis, "Step", "epoch"))
     return figures
