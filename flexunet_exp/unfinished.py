@@ -131,14 +131,15 @@ def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
 
 
 def is_busy(run_folder: Path) -> bool:
-    """Whether a process trains the unfinished run in this folder at this moment."""
+    """Whether a process trains the unfinished run in this folder now; touches nothing."""
     try:
-        lock = locked(run_folder)
+        with open(run_folder / FOLDER / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     except OSError:  # it has just ended
         return False
-    if lock:
-        lock.close()
-    return lock is None
+    return False
 
 
 def is_marked(run_folder: Path) -> bool:

@@ -228,6 +228,7 @@ def opened(plan: Plan) -> optuna.Study:
 def if_there(plan: Plan) -> optuna.Study | None:
     """The study of this name; InputError where it is one of another meaning."""
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError
 
     path = sqlite_file(plan.storage)
     if path and not path.is_file():
@@ -238,6 +239,11 @@ def if_there(plan: Plan) -> optuna.Study | None:
         )
     except KeyError:
         return None
+    except SQLAlchemyError as error:
+        raise InputError(
+            f"{plan.storage} cannot be read as Optuna's studies ({str(error).splitlines()[0]}). "
+            "Keep this one elsewhere with hydra.sweeper.storage=sqlite:///FILE"
+        ) from error
     known = study.user_attrs.get(MEANING, {})
     if differing := differences(known, plan.meaning):
         raise InputError(
