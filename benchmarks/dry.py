@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -42,8 +43,9 @@ def fill(folder: Path, seeds: int) -> None:
                 store.client.set_terminated(run_id, "FINISHED")
 
 
-def seconds(folder: Path, *command: str) -> tuple[float, str]:
-    started = time.perf_counter()
+def seconds(folder: Path, *command: str) -> tuple[float, float, str]:
+    """Wall-clock and processor seconds of a command, and what it printed."""
+    started, used = time.perf_counter(), processor_seconds()
     done = subprocess.run(
         [sys.executable, "-m", "flexunet_exp", "train", *command],
         cwd=folder,
@@ -51,7 +53,12 @@ def seconds(folder: Path, *command: str) -> tuple[float, str]:
         text=True,
         check=True,
     )
-    return time.perf_counter() - started, done.stdout
+    return time.perf_counter() - started, processor_seconds() - used, done.stdout
+
+
+def processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -61,10 +68,11 @@ def main() -> None:
         fill(folder, seeds)
         sweep = ["-m", f"model={','.join(MODELS)}", f"loss={','.join(LOSSES)}"]
         sweep += [f"trainer.seed=range({seeds})", *words(folder), "dry=true"]
-        bare, _ = seconds(folder, "--cfg", "job")
-        took, printed = min(seconds(folder, *sweep) for _ in range(3))
+        bare, bare_used, _ = seconds(folder, "--cfg", "job")
+        took, used, printed = min(seconds(folder, *sweep) for _ in range(3))
         print(printed.splitlines()[-1])
-        print(f"{took:.1f} s, beside {bare:.1f} s for --cfg job")
+        print(f"{took:.1f} s, of the processor {used:.1f} s")
+        print(f"--cfg job beside it: {bare:.1f} s, of the processor {bare_used:.1f} s")
 
 
 if __name__ == "__main__":

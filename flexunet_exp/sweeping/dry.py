@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -182,19 +183,19 @@ def print_cells(found: Sequence[Cell], objective: str) -> None:
 def minutes_text(minutes: float) -> str:
     if math.isnan(minutes):
         return "?"
-    return f"{minutes:.1f}" if minutes else "–"
+    return f"{minutes:.1f}" if minutes else "–"  # nothing is left to do
 
 
 def summary(found: Sequence[Cell]) -> str:
     """How many cells there are of each state, and the minutes of what is left."""
-    states = Counter(cell.state.split(" ")[0] for cell in found)
+    states = Counter(re.sub(r"( at)?,? (epoch|cell) \d+$", "", cell.state) for cell in found)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     left = [cell.minutes for cell in found if cell.minutes != 0]
     known = [minutes for minutes in left if not math.isnan(minutes)]
     cells_text = "1 cell" if len(found) == 1 else f"{len(found)} cells"
     text = f"{cells_text}: {counts}. Left: {len(left)}"
     if known:
-        text += f", about {sum(known):.0f} minutes"
+        text += f", about {minutes_text(sum(known))} minutes"
     if len(known) < len(left):
         text += f" ({len(left) - len(known)} of them of unknown length)"
     return f"{text}."
