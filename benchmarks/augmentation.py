@@ -15,6 +15,7 @@ from statistics import mean, median
 
 import numpy as np
 from composing import compose
+from omegaconf import DictConfig
 
 from flexunet_exp import config, runtime
 from flexunet_exp.data import augmentation, synthetic
@@ -53,6 +54,12 @@ def row(label: str, chosen: list[Transform], average: Callable) -> str:
     return f"| {label} | {' | '.join(cells)} |"
 
 
+def under(name: str) -> DictConfig:
+    """The quickstart's training with this augmentation, long enough for all rounds."""
+    words = ("experiment=quickstart", f"augmentation={name}", "trainer.epochs=1000")
+    return compose(*words, "dataset.cache=memory")
+
+
 def listed(name: str, **changes: float) -> list[Transform]:
     nodes = compose(f"augmentation={name}").augmentation.transforms
     return [config.build({**config.plain(node), **changes}) for node in nodes]
@@ -73,18 +80,14 @@ def step() -> Iterator[str]:
     """The same network under each list in turn, round after round, its data cached in memory."""
     cfg = compose("experiment=quickstart")
     runtime.prepare(cfg.trainer)
-    from flexunet_exp import fitting
+    from flexunet_exp import feeding, fitting
     from flexunet_exp.data import dataset as datasets
-    from flexunet_exp.data import pipeline
 
     dataset = datasets.load(cfg)
     model = fitting.compiled_model(cfg, dataset)
     size, batch = config.image_size(cfg), cfg.trainer.batch_size
-    reader = pipeline.SampleReader(dataset, dataset.split("train"), size, "memory")
     names = ("none", "light", "standard", "strong")
-    batches = {
-        name: iter(pipeline.training(reader, listed(name), batch, 0, 1000)[0]) for name in names
-    }
+    batches = {name: iter(feeding.feed(under(name), dataset).training) for name in names}
     took: dict[str, list] = {name: [] for name in names}
     for turn in range(ROUNDS + 1):
         first = turn % len(names)  # each list comes first in turn: the machine's speed drifts

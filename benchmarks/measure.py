@@ -21,7 +21,7 @@ import numpy as np
 import whole
 from composing import compose
 
-from flexunet_exp import config, panels, plots, runtime
+from flexunet_exp import panels, plots, runtime
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks, synthetic
 from flexunet_exp.scores import confusions
@@ -82,18 +82,15 @@ def training() -> list[Row]:
     """A step of quickstart through the whole pipeline against the bare step of the same model."""
     cfg = compose("experiment=quickstart")
     runtime.prepare(cfg.trainer)
-    from flexunet_exp import fitting
-    from flexunet_exp.data import pipeline
+    from flexunet_exp import feeding, fitting
 
     dataset = datasets.load(cfg)
     model = fitting.compiled_model(cfg, dataset)
-    size = config.image_size(cfg)
-    transforms = [config.build(node) for node in cfg.augmentation.transforms]
     rows = []
     for cache in ("none", "memory"):
-        reader = pipeline.SampleReader(dataset, dataset.split("train"), size, cache)
-        batches, steps = pipeline.training(reader, transforms, cfg.trainer.batch_size, 0, 50)
-        iterator = iter(batches)
+        cfg.dataset.cache = cache
+        feed = feeding.feed(cfg, dataset)
+        iterator, steps = iter(feed.training), feed.steps
         images, class_masks = next(iterator)
         bare = seconds(lambda x=images, y=class_masks: model.train_on_batch(x, y), 20)
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
 
-from flexunet_exp import config, runtime  # noqa: E402
+from flexunet_exp import runtime  # noqa: E402
 from flexunet_exp.data import dataset as datasets  # noqa: E402
 
 ROUNDS, STEPS = 3, 5
@@ -22,15 +22,12 @@ ROUNDS, STEPS = 3, 5
 def main() -> None:
     cfg = compose(*sys.argv[1:])
     runtime.prepare(cfg.trainer)
-    from flexunet_exp import fitting
-    from flexunet_exp.data import pipeline
+    from flexunet_exp import feeding, fitting
 
     dataset = datasets.load(cfg)
     model = fitting.compiled_model(cfg, dataset)
-    reader = pipeline.SampleReader(dataset, dataset.split("train"), config.image_size(cfg))
-    transforms = [config.build(node) for node in cfg.augmentation.transforms]
-    batch_size = cfg.trainer.batch_size
-    batches, _ = pipeline.training(reader, transforms, batch_size, 0, 100)
+    cfg.trainer.epochs = 100
+    batches = feeding.feed(cfg, dataset).training
     images, masks = next(iter(batches))
 
     def bare() -> None:
@@ -45,7 +42,7 @@ def main() -> None:
         for name, action in (("bare", bare), ("pipeline", through)):
             started = time.perf_counter()
             action()
-            took[name].append((time.perf_counter() - started) / STEPS / batch_size)
+            took[name].append((time.perf_counter() - started) / STEPS / cfg.trainer.batch_size)
     print(json.dumps({name: median(times[1:]) for name, times in took.items()}))
 
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
+    "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, honestly split, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
     "export": "run=RUN format=saved_model|onnx|litert: its network as a file that proves itself",

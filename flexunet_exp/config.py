@@ -77,6 +77,14 @@ def image_size(cfg: DictConfig) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
+def patch_size(cfg: DictConfig) -> tuple[int, int] | None:
+    """(height, width) of the patches that are trained on; None where whole pictures are."""
+    size = OmegaConf.select(cfg, "dataset.patch.size")  # runs of before there were any lack it
+    if size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def cache_dir(cfg: DictConfig) -> Path:
     """The folder of what is remembered between runs: decoded pictures, measured precisions."""
     return Path(cfg.cache_dir).expanduser().absolute()

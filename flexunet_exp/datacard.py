@@ -34,12 +34,13 @@ def build(cfg: DictConfig, dataset: Dataset, notes: Notes, enough: int = ENOUGH)
     root = folder_of(cfg)
     sizes = defect_table(dataset, notes, root, enough, model_step(cfg))
     leaks = leakage_card(dataset.table, notes, root)
-    shapes = shape_warnings(dataset.table, notes.size, root)
+    shapes = [] if notes.patch else shape_warnings(dataset.table, notes.size, root)
     return {
         "dataset": dataset.name,
         "path": str(root),
         "digest": dataset.digest,
         "image_size": list(notes.size),
+        "patch_size": list(notes.patch) if notes.patch else None,
         "enough_pixels": enough,
         "counts": counts(dataset),
         "pixel_shares": pixel_shares(dataset),
@@ -47,7 +48,7 @@ def build(cfg: DictConfig, dataset: Dataset, notes: Notes, enough: int = ENOUGH)
         "off_palette": off_palette(dataset.table, notes, root),
         "normalised": door.normalised(notes.headers.values()),
         "leakage": leaks,
-        "warnings": [*shapes, *defect_warnings(sizes, notes.size, enough), *leak_warnings(leaks)],
+        "warnings": [*shapes, *defect_warnings(sizes, notes, enough), *leak_warnings(leaks)],
     }
 
 
@@ -103,19 +104,18 @@ def defect_table(
     pictures = dataset.table.drop_duplicates("image")["image"]
     found = [(image, one) for image in pictures for one in notes.defects.get(image, [])]
     return {
-        name: sizes_of(of_class, notes.size, root, enough, step)
+        name: sizes_of(of_class, notes, root, enough, step)
         for index, name in enumerate(dataset.class_names)
         if (of_class := [pair for pair in found if pair[1].class_index == index])
     }
 
 
 def sizes_of(
-    found: Sequence[tuple[str, Defect]], size: tuple[int, int], root: Path, enough: int, step: int
+    found: Sequence[tuple[str, Defect]], notes: Notes, root: Path, enough: int, step: int
 ) -> Card:
     areas = [one.area for _, one in found]
     image, smallest = min(found, key=lambda pair: (pair[1].resized, pair[1].area, pair[0]))
     lost = [one for _, one in found if defects.is_lost(one.area, one.resized, enough)]
-    keeping = defects.keeping_size(lost, size, enough, step) if lost else size
     return {
         "number": len(found),
         "area": {"min": min(areas), "median": float(np.median(areas)), "max": max(areas)},
@@ -131,8 +131,15 @@ def sizes_of(
         },
         "vanished": sum(one.resized == 0 for _, one in found),
         "lost": len(lost),
-        "keeping_size": list(keeping),
+        "keeping_size": list(keeping_size(lost, notes, enough, step)),
     }
+
+
+def keeping_size(lost: Sequence[Defect], notes: Notes, enough: int, step: int) -> tuple[int, int]:
+    """The image_size that would lose none of the defects; in patches, the patch.size."""
+    if notes.patch:
+        return notes.size if lost else notes.patch  # patches of the network's size lose nothing
+    return defects.keeping_size(lost, notes.size, enough, step) if lost else notes.size
 
 
 def model_step(cfg: DictConfig) -> int:
@@ -193,17 +200,31 @@ def leak_warnings(leaks: Card) -> Iterable[str]:
         )
 
 
-def defect_warnings(sizes: Card, size: tuple[int, int], enough: int) -> Iterable[str]:
+def defect_warnings(sizes: Card, notes: Notes, enough: int) -> Iterable[str]:
+    size = size_text(notes.size)
+    setting = f"dataset.image_size={size}"
+    if notes.patch:
+        setting = f"dataset.patch.size={size_text(notes.patch)} seen at {size}"
     for name, of_class in sizes.items():
         smallest, lost = of_class["smallest"], of_class["lost"]
         if lost:
             yield (
-                f"{name}: dataset.image_size={size_text(size)} leaves less than {enough} pixels of "
+                f"{name}: {setting} leaves less than {enough} pixels of "
                 f"{lost} of {of_class['number']} defects, nothing of {of_class['vanished']}; of "
                 f"the smallest, in {smallest['file']}, {smallest['resized']} of "
                 f"{smallest['area']}. "
-                f"dataset.image_size={size_text(of_class['keeping_size'])} would keep them."
+                f"{keeping(of_class['keeping_size'], notes)}."
             )
+
+
+def keeping(size: Sequence[int], notes: Notes) -> str:
+    """What to set so that no defect is lost."""
+    if notes.patch:
+        return f"dataset.patch.size={size_text(size)} would keep them"
+    return (
+        f"dataset.image_size={size_text(size)} would keep them, and so would patches at full "
+        f"resolution: dataset.patch.size={size_text(notes.size)}"
+    )
 
 
 def shape_warnings(table: pd.DataFrame, size: tuple[int, int], root: Path) -> Iterable[str]:

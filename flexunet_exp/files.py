@@ -33,5 +33,10 @@ def replace_file(path: Path, content: bytes) -> None:
 def remove_parts(folder: Path) -> None:
     """Removes what writers that were killed left half-written anywhere below `folder`."""
     for path in folder.rglob(".*"):
-        if re.fullmatch(r"\.[0-9a-f]{32}(\..*)?", path.name) and path.is_file():
+        if is_part(path.name) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file's name is one that `whole_or_nothing` gives while it writes."""
+    return re.fullmatch(r"\.[0-9a-f]{32}(\..*)?", name) is not None

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp import callbacks, config, profile, runtime, state, trained
-from flexunet_exp.data import card, masks, pipeline
+from flexunet_exp import callbacks, config, feeding, profile, runtime, state, trained
+from flexunet_exp.data import card, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
@@ -43,11 +43,10 @@ def build_optimizer(cfg: DictConfig, dataset: Dataset) -> keras.optimizers.Optim
 
 def build_schedule(cfg: DictConfig, dataset: Dataset) -> Any:
     """The learning rate over the steps of the training; a number if it is constant."""
-    num_samples = len(dataset.split("train"))
     return config.build(
         cfg.schedule,
         learning_rate=cfg.optimizer.learning_rate,
-        steps_per_epoch=pipeline.steps_per_epoch(num_samples, cfg.trainer.batch_size),
+        steps_per_epoch=feeding.steps_per_epoch(cfg, dataset),
         epochs=cfg.trainer.epochs,
     )
 
@@ -109,20 +108,13 @@ def train(
     keeper: state.Keeper,
     progress: state.Progress,
 ) -> None:
-    trainer, size = cfg.trainer, config.image_size(cfg)
+    trainer = cfg.trainer
     say_what_is_undefined(dataset)
-    train_reader, valid_reader = (
-        pipeline.SampleReader(
-            dataset, dataset.split(name), size, cfg.dataset.cache, config.cache_dir(cfg)
-        )
-        for name in ("train", "valid")
-    )
+    if patch := config.patch_size(cfg):
+        log.info("%s", trained.describe_patches(patch, config.image_size(cfg)))
     replicas = model.distribute_strategy.num_replicas_in_sync
-    transforms = [config.build(node) for node in cfg.augmentation.transforms]
-    batches, steps = pipeline.training(
-        *(train_reader, transforms, trainer.batch_size),
-        *(trainer.seed, trainer.epochs, progress.epochs, replicas),
-    )
+    feed = feeding.feed(cfg, dataset, progress.epochs, replicas)
+    batches = feed.training
     predictor = partial(trained.predictor, cfg=cfg, settings=trained.predict_settings(cfg))
     run = callbacks.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
     listed = all_callbacks(cfg, run, keeper, progress)
@@ -130,14 +122,14 @@ def train(
     if trainer.profile:
         watch = profile.Profile(run.folder / profile.FILE)
         batches, watched = watch.noting_batches(batches), watch.watching(listed)
-    line = callbacks.EpochLine(trainer.epochs, len(train_reader), trainer.batch_size)
+    line = callbacks.EpochLine(trainer.epochs, feed.drawn, trainer.batch_size)
     try:
         model.fit(
             batches,
-            steps_per_epoch=steps,
+            steps_per_epoch=feed.steps,
             initial_epoch=progress.epochs,
             epochs=trainer.epochs,
-            validation_data=pipeline.evaluation(valid_reader, trainer.batch_size, replicas),
+            validation_data=feed.validation,
             callbacks=[*watched, line],
             shuffle=False,
             verbose=0,

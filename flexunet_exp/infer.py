@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -36,30 +34,15 @@ def task(cfg: DictConfig) -> None:
     settings.check(cfg)
     output = Path(os.path.expanduser(cfg.output)).absolute()
     found = inputs.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
-    with writing_to(output):
+    with job.writing_to(output):
         journal.check_folder(output)
     trained, run = load(cfg)
     log.info("%d pictures, predicted by %s", len(found), run)
-    with writing_to(output):
+    with job.writing_to(output):
         report = predict(cfg, trained, found, output, run)
     log.info(report.sentence(output))
     if report.refused:
         raise InputError(report.problems(output))
-
-
-@contextmanager
-def writing_to(output: Path) -> Iterator[None]:
-    """Says of an interrupt, and of a disk that is full or closed to us, how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        log.info("What is done so far is in %s; the same command goes on from there.", output)
-        raise
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or output}: {error.strerror}. Mend this and give the same command "
-            "again, which does what is missing; or choose another output=FOLDER."
-        ) from error
 
 
 def load(cfg: DictConfig) -> tuple[Trained, str]:

@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -119,6 +119,21 @@ class Home:
         if not self.is_ours:
             return []
         return list(dict.fromkeys([self.folder, self.given] if in_multirun() else [self.folder]))
+
+
+@contextmanager
+def writing_to(output: Path) -> Iterator[None]:
+    """Says of an interrupt, and of a disk that is full or closed to us, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.info("What is done so far is in %s; the same command goes on from there.", output)
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or output}: {error.strerror}. Mend this and give the same command "
+            "again, which does what is missing; or choose another output=FOLDER."
+        ) from error
 
 
 def in_multirun() -> bool:

@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 
 BEST_DICE = "epoch/val/best_dice"
 
-HYPERPARAMETERS = ("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size")
+HYPERPARAMETERS = (
+    *("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size"),
+    *("dataset.patch.", "dataset.sampling", "dataset.good_share"),
+)
 OWNERS = {
     "seed": "trainer.seed",
     "fold": "split.fold",
@@ -121,12 +124,19 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     }
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
-            last = key.rsplit(".", 1)[-1]
-            name = last if OWNERS.get(last, key) == key else key  # trainer.seed is not split.seed
-            settings[name] = OmegaConf.select(cfg, key)
+            settings[param_name(key)] = OmegaConf.select(cfg, key)
         elif key in choices and "@" not in key and key != "sweep":
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
+
+
+def param_name(key: str) -> str:
+    """The last word of an option, or what tells it apart: trainer.seed is not split.seed."""
+    last = key.removeprefix("dataset.patch.")
+    if last != key:
+        return f"patch_{last}"
+    last = key.rsplit(".", 1)[-1]
+    return last if OWNERS.get(last, key) == key else key
 
 
 def mirror(tracker: Tracker, folder: Path) -> None:

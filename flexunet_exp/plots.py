@@ -118,6 +118,30 @@ def bar_figure(
     _save(figure, path, fit=True)
 
 
+def stacked_counts(parts: Mapping[str, pd.DataFrame], path: Path, *, title: str = "") -> None:
+    """Write a PNG of bars: a panel a part, a bar a row of its table, stacked from its columns."""
+    labels = next(iter(parts.values())).index
+    figure = Figure(figsize=(11, 1.6 + 0.38 * len(labels)), dpi=100)
+    panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    for axes, (name, counts) in zip(panels, parts.items(), strict=True):
+        left = np.zeros(len(labels))
+        for column, colour in zip(counts, LINE_COLOURS, strict=False):
+            axes.barh(np.arange(len(labels)), counts[column], left=left, color=colour, label=column)
+            left += counts[column].to_numpy()
+        for place, total in enumerate(left.astype(int)):
+            axes.text(total, place, f" {total}", va="center", fontsize=8)
+        axes.set_title(f"{name}: {int(left.sum())}", fontsize=10, loc="left")
+        axes.set_xlim(0, 1.15 * max(1, left.max()))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(np.arange(len(labels)), labels)
+    panels[0].invert_yaxis()
+    panels[-1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    figure.tight_layout()
+    _save(figure, path, fit=True)
+
+
 def score_curves(
     points: CurvePoints, summary: Mapping[str, float], path: Path, *, title: str = ""
 ) -> None:

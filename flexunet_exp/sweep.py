@@ -40,14 +40,14 @@ class SweepCallback(Callback):
             with handed_on():
                 self.refuse_preset(config)
                 if config.dry:
-                    self.show_dry(config, [list(config.hydra.overrides.task)])
+                    self.show_dry(config, [presets.typed(config.hydra.overrides.task)])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.job.name != "train":
             return
         with handed_on():
             presets.check(config, loader())
-            words = list(config.hydra.overrides.task)
+            words = presets.typed(config.hydra.overrides.task)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             if config.dry and search:
                 result.show_dry(search)

@@ -56,6 +56,9 @@ def predict_settings(cfg: DictConfig, overrides: DictConfig | None = None) -> di
     """`predict.*` of a run, and what replaces it."""
     settings = settings_of("predict", cfg, overrides)
     settings["batch_size"] = settings["batch_size"] or cfg.trainer.batch_size
+    if settings["tile"] == "auto":
+        patch = config.patch_size(cfg)
+        settings["tile"] = list(patch) if patch else "none"
     return settings
 
 
@@ -103,6 +106,16 @@ def describe(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
         how = f"tiles of {tile[0]} × {tile[1]} px that overlap by {overlap}, seen at {network}"
     views = len(VIEWS[settings["tta"]])
     return how + (f", the mean of {views} views" if views > 1 else "")
+
+
+def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
+    """A sentence for the log: what the network is trained on, and how much of it it sees."""
+    seen = f"{size[0]} × {size[1]} px"
+    what = f"Training on patches of {patch[0]} × {patch[1]} px, which the network sees at {seen}"
+    if patch == size:
+        return f"{what}: full resolution."
+    full = str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
+    return f"{what}. Full resolution would be dataset.patch.size={full}"
 
 
 def tile_size(tile: Any) -> tuple[int, int] | None:

@@ -15,7 +15,17 @@ HEAVY = (
     *("dataset", "split", "augmentation", "model", "loss", "optimizer", "schedule"),
     "callbacks",
 )
-COMMANDS = {"check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"}
+COMMANDS = {
+    "check",
+    "export",
+    "promote",
+    "train",
+    "inspect",
+    "evaluate",
+    "infer",
+    "cache",
+    "ui",
+} | {"prepare"}
 MVTEC_AD = set(
     [
         "bottle",

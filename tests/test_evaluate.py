@@ -200,7 +200,7 @@ def copy_of(run: Path, to: Path) -> Path:
     ("file", "change", "sentence"),
     [
         ("config.yaml", lambda text: text.replace("tta: none", "tta: bogus"), "predict.tta=bogus"),
-        ("config.yaml", lambda text: text.replace("tile: none", "tile: 0"), "predict.tile=0 is"),
+        ("config.yaml", lambda text: text.replace("tile: auto", "tile: 0"), "predict.tile=0 is"),
         ("config.yaml", lambda text: "a: 1\n", "dataset.image_size is missing"),
         ("config.yaml", lambda text: "- 1\n", "is no configuration of a run"),
         ("config.yaml", lambda text: "{", "is no configuration of a run"),

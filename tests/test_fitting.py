@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flexunet_exp import callbacks, fitting, predict, runtime, state
+from flexunet_exp import callbacks, feeding, fitting, predict, runtime, state
 from flexunet_exp import trained as trained_networks
 from flexunet_exp.data import card, pipeline
 from flexunet_exp.data import dataset as datasets
@@ -40,7 +40,7 @@ def trained(tiny_dataset, tmp_path):
 
 def validation_figures(model, dataset) -> dict:
     reader = pipeline.SampleReader(dataset, dataset.split("valid"), (64, 64))
-    return model.evaluate(pipeline.evaluation(reader, 4), return_dict=True, verbose=0)
+    return model.evaluate(pipeline.evaluation(reader, (64, 64), 4), return_dict=True, verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,10 @@ def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path)
             validated.append(keras.ops.convert_to_numpy(weight))
 
     average = callbacks.AveragedWeights()
-    reader = pipeline.SampleReader(dataset, dataset.split("train"), (64, 64))
-    batches, steps = pipeline.training(reader, [], 4, 0, 2)
-    valid = pipeline.SampleReader(dataset, dataset.split("valid"), (64, 64))
+    feed = feeding.feed(cfg, dataset)
     model.fit(
-        batches, steps_per_epoch=steps, epochs=2, verbose=0, shuffle=False,
-        validation_data=pipeline.evaluation(valid, 4), callbacks=[average, Watch()],
+        feed.training, steps_per_epoch=feed.steps, epochs=2, verbose=0, shuffle=False,
+        validation_data=feed.validation, callbacks=[average, Watch()],
     )  # fmt: skip
     expected = after_step[0]
     for value in after_step[1:]:

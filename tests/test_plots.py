@@ -126,3 +126,13 @@ def test_curves_that_are_not_defined_say_so(tmp_path):
     undefined = dict.fromkeys(("au_pro", "pixel_auroc", "average_precision"), np.nan)
     plots.score_curves(points, undefined, tmp_path / "none.png", title="test")
     assert line_pixels(tmp_path / "none.png", plots.LINE_COLOURS[0]) == 0
+
+
+def test_stacked_counts_show_each_column_as_far_as_it_goes(tmp_path):
+    counts = pd.DataFrame({"originals": [10, 0], "variants": [30, 0]}, index=["bent", "good"])
+    parts = {"train": counts, "test": counts * 0}
+    plots.stacked_counts(parts, tmp_path / "bars.png", title="grid")
+    first, second = (line_pixels(tmp_path / "bars.png", c) for c in plots.LINE_COLOURS[:2])
+    plots.stacked_counts({"train": counts * 0}, tmp_path / "none.png", title="grid")
+    keys = [line_pixels(tmp_path / "none.png", c) for c in plots.LINE_COLOURS[:2]]
+    assert 2.8 < (second - keys[1]) / (first - keys[0]) < 3.2

@@ -32,7 +32,7 @@ def examine(cfg: DictConfig) -> Examined:
 
     Raises InputError only where there is no such folder.
     """
-    notes = Notes(config.image_size(cfg))
+    notes = Notes(config.image_size(cfg), config.patch_size(cfg))
     unread = datasets.from_table(cfg, pd.DataFrame())
     with heard() as warnings:
         survey = unread.layout.survey(datasets.folder_of(cfg), notes)

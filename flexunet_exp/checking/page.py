@@ -14,7 +14,7 @@ from PIL import Image
 
 from flexunet_exp import panels
 from flexunet_exp.checking.examination import Examined
-from flexunet_exp.checking.terminal import counts_text, percent
+from flexunet_exp.checking.terminal import counts_text, percent, seeing, sizing
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
@@ -37,6 +37,8 @@ def write(path: Path, examined: Examined) -> None:
         .render(
             card=card,
             size=size_text(card["image_size"]),
+            seeing=seeing(card),
+            sizing=sizing(card),
             splits=SPLITS,
             charts=[counts_chart(card), defects_chart(examined)] if card["defects"] else [],
             classes=list(class_panels(examined)),
@@ -126,9 +128,10 @@ def defects_of(examined: Examined, name: str) -> list[tuple[str, Defect]]:
 
 def panel(examined: Examined, image: str, defect: Defect, whole: bool) -> np.ndarray:
     """A picture, or the surroundings of one defect: image, truth, and the truth when resized."""
-    dataset, size = examined.dataset, examined.notes.size
+    dataset = examined.dataset
     sample = next(rows(dataset.table[dataset.table["image"] == image]))
     pixels, truth = dataset.read(sample)
+    size = examined.notes.seen(truth.shape)
     seen = masks.resize_mask(masks.resize_mask(truth, size), truth.shape)
     view = (slice(None), slice(None)) if whole else surroundings(defect, truth.shape)
     what = "a typical picture" if whole else "the smallest after resizing"

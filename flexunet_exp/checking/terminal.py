@@ -45,10 +45,14 @@ def counts_text(count: dict[str, int]) -> str:
 
 
 def defects_table(card: Card) -> Table:
-    size = size_text(card["image_size"])
-    table = plain_table(f"Defects: connected pixels, and after resizing to {size}", "class")
+    table = plain_table(f"Defects: connected pixels, and {seeing(card)}", "class")
     headers = ("defects", "area\nmin", "\nmedian", "\nmax", "median\nbox", "smallest\nresized")
-    for header in (*headers, f"below\n{card['enough_pixels']} px", "gone", "kept at\nimage_size"):
+    for header in (
+        *headers,
+        f"below\n{card['enough_pixels']} px",
+        "gone",
+        f"kept at\n{sizing(card)}",
+    ):
         table.add_column(header, justify="right", no_wrap=True)
     for name, of_class in card["defects"].items():
         area, box, smallest = of_class["area"], of_class["box"], of_class["smallest"]
@@ -63,6 +67,19 @@ def defects_table(card: Card) -> Table:
             size_text(of_class["keeping_size"]),
         )
     return table
+
+
+def seeing(card: Card) -> str:
+    """How large the network sees the defects, in words."""
+    size, patch = size_text(card["image_size"]), card["patch_size"]
+    if patch is None:
+        return f"after resizing to {size}"
+    return f"in patches of {size_text(patch)} seen at {size}"
+
+
+def sizing(card: Card) -> str:
+    """The option that decides it."""
+    return "patch.size" if card["patch_size"] else "image_size"
 
 
 def lines(card: Card) -> Iterator[str]:

@@ -101,10 +101,9 @@ def load(cfg: DictConfig) -> Dataset:
 def scanned(cfg: DictConfig) -> Dataset:
     """All the folder holds, not split yet but where its folders say so."""
     dataset = from_table(cfg, pd.DataFrame())
-    notes = Notes(config.image_size(cfg))
+    notes = Notes(config.image_size(cfg), config.patch_size(cfg))
     table = dataset.layout.scan(folder_of(cfg), notes)
-    if changed := door.normalised(notes.headers.values()):
-        log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
+    say_normalised(notes)
     return replace(dataset, table=table, notes=notes)
 
 
@@ -113,6 +112,12 @@ def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
     dataset = replace(scanned, table=divided(cfg, scanned.table))
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
+
+
+def say_normalised(notes: Notes) -> None:
+    """Says how many pictures of a scan were let in under another form."""
+    if changed := door.normalised(notes.headers.values()):
+        log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
 
 
 def folder_of(cfg: DictConfig) -> Path:

@@ -187,7 +187,7 @@ class ImageMask(Layout):
         expected = folder / split / "masks"
         images = files_by_stem(folder / split / "images", problems)
         truths = files_by_stem(expected, problems, suffixes=(*IMAGE_SUFFIXES, ".npz"))
-        known = [*self.names[1:], GOOD]
+        known = [*self.names[1:], *GOOD_FOLDERS["all"].values()]
         # A name that tells no lineage, such as 000, may be another picture in each folder.
         return [
             Pair(image, mask, *parse_name(stem, known, f"{split}/{stem}"), split=split)

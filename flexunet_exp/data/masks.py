@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from flexunet_exp.data import door
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import whole_or_nothing
+from flexunet_exp.files import replace_file
 
 IGNORE = 255
 OFF_PALETTE_RULES = ("present", "nearest")
@@ -143,11 +143,16 @@ def write_palette_mask(path: str | Path, mask: np.ndarray, palette: np.ndarray) 
     `palette` is uint8 (C, 3); 255 (ignore) shows as magenta. A reader never sees half a file.
     `read_colour_mask` gives the same mask back.
     """
-    path = Path(path)
+    replace_file(Path(path), encode_palette_mask(mask, palette))
+
+
+def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
+    """The file that `write_palette_mask` writes."""
     picture = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
     picture.putpalette(_full_palette(np.asarray(palette, dtype=np.uint8)).tobytes())
-    with whole_or_nothing(path) as part:
-        picture.save(part, format="PNG")
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def _decode(data: bytes, path: str | Path, flags: int) -> np.ndarray:

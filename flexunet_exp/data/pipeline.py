@@ -1,7 +1,7 @@
 """From rows of the sample table to batches on the device: uint8 images and class masks, in tf.data.
 
-Order and augmentation are pure functions of (seed, epoch, index): neither threads nor a restart
-change what the network sees.
+Order, patches and augmentation are pure functions of (seed, epoch, picture, turn): neither threads
+nor a restart change what the network sees.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,72 +17,100 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import masks, patches
 from flexunet_exp.data.augmentation import Transform, augment
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.disk_cache import DiskCache
+from flexunet_exp.data.patches import Pair, Tiles
+from flexunet_exp.data.sampling import Draw, Sampler
+from flexunet_exp.errors import InputError
+from flexunet_exp.predict import Size
 
-Size = tuple[int, int]
+PATCH_STREAM = 10_000  # of random numbers, beside those of the transforms, which count from 0
 
 
 class SampleReader:
-    """Reads and resizes row `index` of a table; with cache "memory" only once.
+    """Reads row `index` of a table, resized to `size` or at its own; with cache "memory" only once.
 
-    With "disk" it reads from the entry of the whole data set in the folder `cache_dir`.
+    With "disk" it reads from the entry of the whole data set in the folder `cache_dir`, which holds
+    pictures of one size only: InputError where `size` is None and theirs differ.
     """
 
     def __init__(
         self,
         dataset: Dataset,
         table: pd.DataFrame,
-        size: Size,
+        size: Size | None,
         cache: str = "none",
         cache_dir: Path = Path("cache"),
     ):
         self.dataset, self.size = dataset, size
-        self.disk = DiskCache(dataset, size, cache_dir) if cache == "disk" else None
+        self.disk = None
+        if cache == "disk":
+            self.disk = DiskCache(dataset, size or the_one_size(dataset.table), cache_dir)
         self.samples = list(rows(table))
-        self.cache: dict[int, tuple[np.ndarray, np.ndarray]] | None = (
-            {} if cache == "memory" else None
-        )
+        self.cache: dict[int, Pair] | None = {} if cache == "memory" else None
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, index: int) -> Pair:
         if self.cache is None:
             return self.read(index)
         if index not in self.cache:
             self.cache[index] = self.read(index)
         return self.cache[index]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         sample = self.samples[index]
         return self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)
 
 
+def the_one_size(table: pd.DataFrame) -> Size:
+    """The (height, width) of all pictures; InputError where they differ."""
+    sizes = table[["height", "width"]].drop_duplicates()
+    if len(sizes) > 1:
+        raise InputError(
+            f"dataset.cache=disk keeps pictures of one size; with dataset.patch.size they keep "
+            f"their own, and there are {len(sizes)}. Use dataset.cache=memory, or none."
+        )
+    return tuple(sizes.iloc[0].tolist())
+
+
 def training(
     reader: SampleReader,
+    sampler: Sampler,
     transforms: Sequence[Transform],
+    size: Size,
     batch_size: int,
-    seed: int,
     epochs: int,
     first_epoch: int = 0,
     multiple_of: int = 1,
-) -> tuple[tf.data.Dataset, int]:
-    """The batches of epochs `first_epoch`..`epochs` - 1 in a row, and how many an epoch has."""
-    steps = steps_per_epoch(len(reader), batch_size)
+    patch: Size | None = None,
+) -> tf.data.Dataset:
+    """The batches of epochs `first_epoch`..`epochs` - 1 in a row.
 
-    def read(epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return augment(transforms, *reader(index), key=(seed, epoch, index))
+    Pictures are `size` (height, width), whole or, where `patch` is given, patches of so many of
+    their own pixels, resized.
+    """
+    steps = steps_per_epoch(len(sampler), batch_size)
+    draws = lru_cache(2)(
+        sampler.epoch
+    )  # a batch of the next epoch may be asked for before the last
 
-    def indices(step: int) -> list[tuple[int, int]]:
+    def read(epoch: int, draw: Draw) -> Pair:
+        pair, key = reader(draw.row), (sampler.seed, epoch, *draw)
+        if patch:
+            generator = np.random.default_rng([*key, PATCH_STREAM])
+            pair = patches.draw(pair, patch, draw.focus, generator)
+        return augment(transforms, *patches.resized(pair, size), key=key)
+
+    def wanted(step: int) -> list[tuple[int, Draw]]:
         epoch, batch = divmod(step, steps)
-        chosen = order(seed, epoch, len(reader))[batch * batch_size : (batch + 1) * batch_size]
-        return [(epoch, int(index)) for index in chosen]
+        chosen = draws(epoch)[batch * batch_size : (batch + 1) * batch_size]
+        return [(epoch, draw) for draw in chosen]
 
-    wanted = range(first_epoch * steps, epochs * steps)
-    return batches(wanted, indices, read, reader.size, multiple_of), steps
+    return batches(range(first_epoch * steps, epochs * steps), wanted, read, size, multiple_of)
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -89,30 +118,29 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     return math.ceil(num_samples / batch_size)
 
 
-def evaluation(reader: SampleReader, batch_size: int, multiple_of: int = 1) -> tf.data.Dataset:
-    """The reader's samples once, in their order, without augmentation."""
+def evaluation(
+    reader: SampleReader | Tiles, size: Size, batch_size: int, multiple_of: int = 1
+) -> tf.data.Dataset:
+    """The reader's samples once, in their order, without augmentation; all of `size`."""
 
     def indices(step: int) -> list[tuple[int]]:
         stop = min((step + 1) * batch_size, len(reader))
         return [(index,) for index in range(step * batch_size, stop)]
 
     steps = range(steps_per_epoch(len(reader), batch_size))
-    return batches(steps, indices, reader, reader.size, multiple_of)
-
-
-def order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The order of the samples in an epoch, a permutation of 0..count-1."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+    return batches(steps, indices, reader, size, multiple_of)
 
 
 def batches(
     steps: range,
-    indices: Callable[[int], Sequence[tuple[int, ...]]],
-    read: Callable[..., tuple[np.ndarray, np.ndarray]],
+    wanted: Callable[[int], Sequence[tuple[Any, ...]]],
+    read: Callable[..., Pair],
     size: Size,
     multiple_of: int,
 ) -> tf.data.Dataset:
     """One element a step: images (B, H, W, 3) uint8, masks (B, H, W) uint8.
+
+    `wanted` gives the arguments of `read` for each picture of a step.
 
     B is a multiple of `multiple_of`, the number of devices a batch is divided among: one without a
     picture would fail. What a batch lacks is filled with its first picture, every pixel ignored.
@@ -121,8 +149,8 @@ def batches(
     # Threads of our own: TensorFlow's parallel map becomes a serial one in deterministic runs.
     readers = ThreadPoolExecutor(2)
 
-    def load(step: Any) -> tuple[np.ndarray, np.ndarray]:
-        samples = readers.map(lambda arguments: read(*arguments), indices(int(step)))
+    def load(step: Any) -> Pair:
+        samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
         images, class_masks = map(np.stack, zip(*samples, strict=True))
         lacking = -len(images) % multiple_of
         ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)

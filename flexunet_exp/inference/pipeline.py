@@ -9,13 +9,11 @@ import errno
 import hashlib
 import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +26,10 @@ from flexunet_exp.inference.reading import Read, Refusal, read, stamp
 from flexunet_exp.inference.report import Report
 from flexunet_exp.predict import Prediction, collect
 from flexunet_exp.regions import Region
+from flexunet_exp.threads import in_threads
 
 if TYPE_CHECKING:
     from flexunet_exp.trained import Trained
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 READERS = WRITERS = 2  # threads
 NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
@@ -113,20 +109,6 @@ def is_done(picture: Picture, done: Journal, output: Output, options: Options) -
         return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
     except OSError:  # reading it will tell
         return False
-
-
-def in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
-) -> Generator[Result, None, None]:
-    """function(item) of each item, in their order; at most `ahead` are begun and not yet taken."""
-    with ThreadPoolExecutor(threads) as pool:
-        begun: deque[Future[Result]] = deque()
-        for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) > ahead:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
 
 
 @dataclass

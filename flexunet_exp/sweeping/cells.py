@@ -46,7 +46,8 @@ class Composer:
 
     def __init__(self, cfg: DictConfig, loader: Any, all_words: Sequence[Sequence[str]]):
         self.loader = loader
-        self.always, self.name = list(cfg.hydra.overrides.hydra), cfg.hydra.job.config_name
+        self.always = presets.typed(cfg.hydra.overrides.hydra)
+        self.name = cfg.hydra.job.config_name
         self.groups = set(cfg.hydra.runtime.choices)  # what a choice of which names a file
         self.wide = self.wide_axes(all_words)
         self.bases: dict[tuple[str, ...], Base] = {}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from flexunet_exp import config
 from flexunet_exp.errors import Abort, InputError
@@ -51,6 +51,11 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     return config.plain(cfg.hydra.sweeper.get("params") or OmegaConf.create())
 
 
+def typed(words: ListConfig) -> list[str]:
+    """Overrides as they were typed: a `${…}` in them can have no value yet."""
+    return cast(list[str], OmegaConf.to_container(words, resolve=False))
+
+
 def check(cfg: DictConfig, loader: Any) -> None:
     """Raises InputError where two of the chosen files set the same axis, or lists and a search.
 
@@ -58,7 +63,7 @@ def check(cfg: DictConfig, loader: Any) -> None:
     """
     from hydra.types import RunMode
 
-    words = [*cfg.hydra.overrides.hydra, *cfg.hydra.overrides.task]
+    words = [*typed(cfg.hydra.overrides.hydra), *typed(cfg.hydra.overrides.task)]
     name = cfg.hydra.job.config_name
     defaults = loader.compute_defaults_list(name, words, RunMode.MULTIRUN)
     _, files = loader._parse_overrides_and_create_caching_repo(name, words)  # hydra.searchpath too

@@ -82,6 +82,10 @@ def is_share(value: Any) -> bool:
     return is_number(value) and 0 <= value < 1
 
 
+def is_part(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 1
+
+
 def is_size(value: Any) -> bool:
     sides = value if isinstance(value, list) else [value]
     return len(sides) in (1, 2) and all(map(at_least(8), sides)) and value != sides[:1]
@@ -118,6 +122,35 @@ RULES = (
         "none, memory or disk",
         "dataset.cache=memory",
     ),
+    Rule(
+        "dataset.patch.size",
+        or_null(is_size),
+        "null, a whole number or [height, width], each at least 8",
+        "dataset.patch.size=256",
+        optional=True,
+    ),
+    Rule(
+        "dataset.patch.foreground",
+        is_part,
+        "a number from 0 to 1",
+        "dataset.patch.foreground=0.5",
+        optional=True,
+    ),
+    Rule("dataset.patch.per_image", at_least(1), COUNT, "dataset.patch.per_image=4", optional=True),
+    Rule(
+        "dataset.sampling",
+        one_of("uniform", "balanced"),
+        "uniform or balanced",
+        "dataset.sampling=balanced",
+        optional=True,
+    ),
+    Rule(
+        "dataset.good_share",
+        or_null(is_share),
+        "null or a number from 0 to below 1",
+        "dataset.good_share=0.25",
+        optional=True,
+    ),
     Rule("dataset.strict", is_flag, "true or false", "dataset.strict=false"),
     Rule("trainer.epochs", at_least(1), COUNT, "trainer.epochs=60"),
     Rule("trainer.batch_size", at_least(1), COUNT, "trainer.batch_size=4"),
@@ -149,8 +182,8 @@ RULES = (
     Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
     Rule(
         "predict.tile",
-        or_null(lambda value: value == "none" or is_size(value)),
-        "none, a whole number or [height, width], each at least 8",
+        or_null(lambda value: value in ("none", "auto") or is_size(value)),
+        "auto, none, a whole number or [height, width], each at least 8",
         "predict.tile=512",
         optional=True,
     ),
@@ -294,7 +327,7 @@ RULES = (
         optional=True,
     ),
 )
-CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset", "predict", "score")
+CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset", "dataset.patch", "predict", "score")
 OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
 
 

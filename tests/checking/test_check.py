@@ -113,6 +113,15 @@ def test_defects_that_resizing_loses_are_warned_of(tmp_path, examine):
     assert kept % 16 == 0
     again = examine(*READY, f"dataset.image_size={kept}", "model.num_layers=5").card
     assert again["defects"]["bent"]["lost"] == 0
+    assert text.endswith("at full resolution: dataset.patch.size=128.")
+    coarse = examine(*READY, "dataset.image_size=128", "dataset.patch.size=512").card
+    assert coarse["defects"]["bent"]["vanished"] == 1  # the same as whole pictures of 512
+    (text,) = [text for text in coarse["warnings"] if text.startswith("bent:")]
+    assert "dataset.patch.size=512 seen at 128 leaves less than 16 pixels" in text
+    assert text.endswith("dataset.patch.size=128 would keep them.")
+    fine = examine(*READY, "dataset.image_size=128", "dataset.patch.size=128").card
+    assert fine["defects"]["bent"]["lost"] == 0 and fine["patch_size"] == [128, 128]
+    assert fine["defects"]["bent"]["smallest"]["resized"] == 30
 
 
 def test_a_card_of_nothing_readable_is_still_a_card(tmp_path, examine):

@@ -15,10 +15,11 @@ from scipy import ndimage
 
 from flexunet_exp import config, validation
 from flexunet_exp.data import augmentation
-from flexunet_exp.data.augmentation import augment
-from flexunet_exp.data.augmentation.moving import Move
+from flexunet_exp.data.augmentation import augment, traced
+from flexunet_exp.data.augmentation.moving import Move, moved
 from flexunet_exp.data.augmentation.photometric import Photometric, remap
 from flexunet_exp.data.augmentation.transform import Checked
+from flexunet_exp.data.augmentation.warps import Radial
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
 
@@ -346,3 +347,66 @@ def test_a_wrong_setting_in_a_list_is_found_before_training(compose):
         raised.value
     )
     assert len(raised.value.problems) == 3 and "Did you mean 'factor'?" in str(raised.value)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_telling_what_was_drawn_changes_nothing(preset):
+    """The transforms called by hand, each with a stream of NumPy's own."""
+    image, mask = random_pair(4, 64, 80)
+    nodes = OmegaConf.load(config.conf_dir() / "augmentation" / f"{preset}.yaml").transforms
+    transforms = [config.build(config.plain(node)) for node in nodes]
+    for index in range(20):
+        expected, names = (image, mask), []
+        for position, transform in enumerate(transforms):
+            generator = np.random.default_rng([3, 1, index, position])
+            if generator.random() < transform.probability:
+                expected = transform(*expected, generator)
+                names.append(type(transform).__name__)
+        pair, used = traced(transforms, image, mask, key=(3, 1, index))
+        np.testing.assert_array_equal(pair[0], expected[0])
+        np.testing.assert_array_equal(pair[1], expected[1])
+        assert [one.name for one in used] == names
+
+
+FIELDS = (augmentation.Elastic, augmentation.Distortion, augmentation.Noise)  # of random numbers
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in FIELDS])
+def test_what_is_told_makes_the_same_picture_again(kind):
+    image, mask = random_pair(5, 96, 96)
+    for index in range(8):
+        pair, (used,) = traced([kind(probability=1)], image, mask, key=(9, 0, index))
+        again = redone(kind, dict(used.values), image, mask)
+        np.testing.assert_array_equal(pair[0], again[0])
+        np.testing.assert_array_equal(pair[1], again[1])
+
+
+def redone(kind, values: dict, image: np.ndarray, mask: np.ndarray):
+    """The transform by its told values alone."""
+    if kind is augmentation.QuarterTurn:
+        turns = values["degrees"] // 90
+        return np.rot90(image, turns), np.rot90(mask, turns)
+    if kind is augmentation.Crop:
+        height, width = mask.shape
+        side, left, top = values["share"], values["left"] * width, values["top"] * height
+        start = (np.array([left, top]) + (side - 1) / 2)[:, None]
+        positions = np.hstack([np.eye(2) * side, start])
+        reflect = cv2.BORDER_REFLECT_101
+        return (
+            moved(image, positions, cv2.INTER_LINEAR, reflect),
+            moved(mask, positions, cv2.INTER_NEAREST, reflect),
+        )
+    if issubclass(kind, Radial):
+        drawn = [values[name] for name in ("amount", "radius", "centre_x", "centre_y")]
+        return kind(probability=1)(image, mask, Scripted(drawn))
+    return kind(probability=1, **values)(image, mask, np.random.default_rng(0))
+
+
+class Scripted:
+    """A generator that draws what it is told."""
+
+    def __init__(self, numbers: list[float]):
+        self.numbers = iter(numbers)
+
+    def uniform(self, low: float, high: float) -> float:
+        return next(self.numbers)

@@ -523,7 +523,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(compose, tmp_path):
 
 @pytest.mark.parametrize("augmented", [False, True])
 def test_batches_come_from_the_disk_and_are_the_same(dataset, tmp_path, monkeypatch, augmented):
-    from flexunet_exp.data import augmentation, pipeline
+    from flexunet_exp.data import augmentation, pipeline, sampling
 
     transforms = [augmentation.HorizontalFlip(), augmentation.Brightness()] if augmented else []
     train = dataset.split("train")
@@ -531,7 +531,8 @@ def test_batches_come_from_the_disk_and_are_the_same(dataset, tmp_path, monkeypa
         pipeline.SampleReader(dataset, train, SIZE),
         pipeline.SampleReader(dataset, train, SIZE, "disk", tmp_path),
     ]
-    plain, cached = (pipeline.training(reader, transforms, 4, 1, 2)[0] for reader in readers)
+    draws = sampling.sampler(train["label"].tolist(), np.zeros((len(train), 6)), seed=1)
+    plain, cached = (pipeline.training(r, draws, transforms, SIZE, 4, 2) for r in readers)
     batches = list(plain)
     refuse_to_decode(monkeypatch)
     for expected, found in zip(batches, cached, strict=True):

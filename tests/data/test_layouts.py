@@ -237,6 +237,20 @@ def test_ready_splits_sources_and_variants(ready):
     ]
 
 
+def test_ready_defect_free_pictures_of_train_and_test_are_no_siblings(ready):
+    for kind, array in (("images", np.zeros((6, 8, 3), np.uint8)), ("masks", defect((0, 0, 0)))):
+        for split, name in (
+            ("test", "good_7"),
+            ("train", "train_good_7"),
+            ("train", "v_train_good_7"),
+        ):
+            write(ready / split / kind / f"{name}.png", array)
+    table = ImageMask(CLASSES).scan(ready).set_index(["split", "source", "variant"])
+    assert ("test", "good_7", "original") in table.index
+    assert ("train", "train_good_7", "original") in table.index
+    assert ("train", "train_good_7", "v") in table.index
+
+
 def test_ready_defect_free_pictures_can_be_left_out(ready):
     table = ImageMask(CLASSES, good="none").scan(ready)
     assert table["source"].tolist() == ["bent_1", "bent_1", "cut_2"]

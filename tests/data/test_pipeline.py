@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from flexunet_exp.data import augmentation, pipeline
+from flexunet_exp.data import augmentation, pipeline, sampling
 from flexunet_exp.data.dataset import load
 
 LIGHT = [augmentation.HorizontalFlip(), augmentation.QuarterTurn(), augmentation.Brightness()]
@@ -20,6 +21,19 @@ def reader(dataset, cache="none"):
     return pipeline.SampleReader(dataset, dataset.table, (64, 64), cache)
 
 
+def training(source, transforms, seed, epochs, **options):
+    sampler = sampling.sampler(**described(source), seed=seed)
+    return pipeline.training(source, sampler, transforms, (64, 64), 4, epochs, **options)
+
+
+def described(source):
+    """What a sampler asks for: the labels of the pictures, and which classes they show."""
+    table = pd.DataFrame(source.samples)
+    masks = [source.dataset.layout.read_mask(sample) for sample in source.samples]
+    shows = np.array([[(mask == c).any() for c in range(6)] for mask in masks])
+    return {"labels": table["label"].tolist(), "shows": shows}
+
+
 def collect(batches):
     return [(images.numpy(), masks.numpy()) for images, masks in batches]
 
@@ -27,8 +41,8 @@ def collect(batches):
 def test_every_epoch_shows_every_sample_once_in_a_new_order(dataset):
     source = reader(dataset)
     count = len(source)
-    batches, steps = pipeline.training(source, [], batch_size=4, seed=3, epochs=2)
-    seen = collect(batches)
+    steps = pipeline.steps_per_epoch(count, 4)
+    seen = collect(training(source, [], seed=3, epochs=2))
     assert steps == -(-count // 4) and len(seen) == 2 * steps
     epochs = [
         np.concatenate([images for images, _ in part]) for part in (seen[:steps], seen[steps:])
@@ -42,9 +56,9 @@ def test_every_epoch_shows_every_sample_once_in_a_new_order(dataset):
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
 def test_the_same_seed_gives_the_same_bytes_with_any_cache(dataset, cache):
-    expected = collect(pipeline.training(reader(dataset), LIGHT, 4, seed=1, epochs=2)[0])
-    again = collect(pipeline.training(reader(dataset, cache), LIGHT, 4, seed=1, epochs=2)[0])
-    other = collect(pipeline.training(reader(dataset, cache), LIGHT, 4, seed=2, epochs=2)[0])
+    expected = collect(training(reader(dataset), LIGHT, seed=1, epochs=2))
+    again = collect(training(reader(dataset, cache), LIGHT, seed=1, epochs=2))
+    other = collect(training(reader(dataset, cache), LIGHT, seed=2, epochs=2))
     for (images, masks), (images_again, masks_again) in zip(expected, again, strict=True):
         np.testing.assert_array_equal(images, images_again)
         np.testing.assert_array_equal(masks, masks_again)
@@ -56,15 +70,18 @@ def test_the_same_seed_gives_the_same_bytes_with_any_cache(dataset, cache):
 
 
 def test_an_epoch_does_not_depend_on_the_ones_before(dataset):
-    short, steps = pipeline.training(reader(dataset), LIGHT, 4, seed=1, epochs=1)
-    long, _ = pipeline.training(reader(dataset), LIGHT, 4, seed=1, epochs=3)
+    short = training(reader(dataset), LIGHT, seed=1, epochs=1)
+    long = training(reader(dataset), LIGHT, seed=1, epochs=3)
+    steps = pipeline.steps_per_epoch(len(reader(dataset)), 4)
     for first, same in zip(collect(short), collect(long)[:steps], strict=True):
         np.testing.assert_array_equal(first[0], same[0])
 
 
 def test_evaluation_keeps_the_order_of_the_table(dataset):
     source = reader(dataset)
-    images = np.concatenate([images for images, _ in collect(pipeline.evaluation(source, 4))])
+    images = np.concatenate(
+        [images for images, _ in collect(pipeline.evaluation(source, (64, 64), 4))]
+    )
     assert [image.tobytes() for image in images] == [
         source(index)[0].tobytes() for index in range(len(source))
     ]

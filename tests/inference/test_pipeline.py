@@ -406,18 +406,6 @@ def test_an_interrupt_keeps_what_is_done_and_writes_the_tables(tmp_path, monkeyp
     assert infer(tmp_path / "photos", tmp_path / "out").done == 4
 
 
-def test_no_more_than_a_few_are_begun_ahead_of_what_is_taken():
-    begun = []
-    results = pipeline.in_threads(
-        lambda item: item, map(lambda n: begun.append(n) or n, range(100)), 2, 3
-    )
-    for taken in range(20):
-        assert next(results) == taken
-        assert len(begun) <= taken + 1 + 3
-    results.close()
-    assert len(begun) < 30
-
-
 def test_names_that_no_file_can_have_are_refused_alone(tmp_path):
     draw(tmp_path / "photos/a.png", DENT)
     name = "n" * 250 + ".png"

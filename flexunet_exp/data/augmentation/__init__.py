@@ -7,6 +7,7 @@ Geometric ones and warps move image and mask alike, photometric ones touch the i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from flexunet_exp.data.augmentation.photometric import (
     Noise,
     Sharpen,
 )
-from flexunet_exp.data.augmentation.transform import Pair, Transform
+from flexunet_exp.data.augmentation.transform import Draws, Pair, Transform
 from flexunet_exp.data.augmentation.warps import Barrel, Distortion, Elastic, Pincushion
 
 __all__ = [
@@ -49,9 +50,18 @@ __all__ = [
     "Shear",
     "Shrink",
     "Transform",
+    "Used",
     "VerticalFlip",
     "augment",
+    "traced",
 ]
+
+
+class Used(NamedTuple):
+    """A transform that fired, by its class, and what it drew for its settings."""
+
+    name: str
+    values: dict[str, float]
 
 
 def augment(
@@ -62,8 +72,17 @@ def augment(
     Each transform fires with its own `probability` and draws from a stream of its own, so that
     adding one to the end of the list leaves what the others draw unchanged.
     """
+    return traced(transforms, image, mask, key)[0]
+
+
+def traced(
+    transforms: Sequence[Transform], image: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
+) -> tuple[Pair, list[Used]]:
+    """The pair of `augment`, and what was done to it."""
+    used = []
     for position, transform in enumerate(transforms):
-        generator = np.random.default_rng([*key, position])
-        if generator.random() < transform.probability:
-            image, mask = transform(image, mask, generator)
-    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+        draws = Draws([*key, position])
+        if draws.random() < transform.probability:
+            image, mask = transform(image, mask, draws)
+            used.append(Used(type(transform).__name__, draws.values))
+    return (np.ascontiguousarray(image), np.ascontiguousarray(mask)), used

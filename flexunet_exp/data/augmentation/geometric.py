@@ -9,7 +9,15 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.augmentation.moving import Move
-from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, chance, drawn, within
+from flexunet_exp.data.augmentation.transform import (
+    Checked,
+    Pair,
+    Range,
+    chance,
+    drawn,
+    note,
+    within,
+)
 
 # OpenCV's copies take a tenth of the time that making pictures of NumPy's mirrored views takes.
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
@@ -40,6 +48,7 @@ class QuarterTurn(Checked):
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
         square = mask.shape[0] == mask.shape[1]
         turns = int(generator.integers(1, 4)) if square else 2
+        note(generator, degrees=90 * turns)
         return cv2.rotate(image, TURNS[turns]), cv2.rotate(mask, TURNS[turns])
 
 
@@ -50,7 +59,7 @@ class Rotation(Move):
     degrees: Range = within(-360, 360, (-10, 10))
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        angle = math.radians(drawn(self.degrees, generator))
+        angle = math.radians(drawn("degrees", self.degrees, generator))
         sine, cosine = math.sin(angle), math.cos(angle)
         return about_centre(np.array([[cosine, -sine], [sine, cosine]]), height, width)
 
@@ -66,8 +75,8 @@ class Shear(Move):
     vertical: Range = within(-1, 1, (-0.1, 0.1))
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        sideways = np.array([[1, drawn(self.horizontal, generator)], [0, 1]])
-        upwards = np.array([[1, 0], [drawn(self.vertical, generator), 1]])
+        sideways = np.array([[1, drawn("horizontal", self.horizontal, generator)], [0, 1]])
+        upwards = np.array([[1, 0], [drawn("vertical", self.vertical, generator), 1]])
         return about_centre(sideways @ upwards, height, width)
 
 
@@ -78,7 +87,7 @@ class Shrink(Move):
     factor: Range = within(0.1, 1, (0.8, 1.0))
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        return about_centre(np.eye(2) / drawn(self.factor, generator), height, width)
+        return about_centre(np.eye(2) / drawn("factor", self.factor, generator), height, width)
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,9 @@ class Crop(Move):
     share: Range = within(0.05, 1, (0.7, 1.0))
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        share = drawn(self.share, generator)
+        share = drawn("share", self.share, generator)
         corner = (1 - share) * np.array([width, height]) * generator.random(2)
+        note(generator, left=float(corner[0] / width), top=float(corner[1] / height))
         # Pixel i is centred at i + 1/2 from the picture's edge.
         return np.column_stack([np.eye(2) * share, corner + (share - 1) / 2])
 

@@ -33,8 +33,8 @@ class Brightness(Photometric):
     factor: Range = within(0, 5, 1)
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        offset = 255 * drawn(self.offset, generator)
-        return remap(image, np.arange(256) * drawn(self.factor, generator) + offset)
+        offset = 255 * drawn("offset", self.offset, generator)
+        return remap(image, np.arange(256) * drawn("factor", self.factor, generator) + offset)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Contrast(Photometric):
     factor: Range = within(0, 5, (0.85, 1.15))
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        factor = drawn(self.factor, generator)
+        factor = drawn("factor", self.factor, generator)
         mean = float(image.mean())
         return remap(image, (np.arange(256) - mean) * factor + mean)
 
@@ -56,7 +56,7 @@ class Gamma(Photometric):
     gamma: Range = within(0.1, 10, (0.8, 1.25))
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        return remap(image, 255 * (np.arange(256) / 255) ** drawn(self.gamma, generator))
+        return remap(image, 255 * (np.arange(256) / 255) ** drawn("gamma", self.gamma, generator))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Noise(Photometric):
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         height, width = image.shape[:2]
         drawn_bytes = np.frombuffer(generator.bytes(height * width), np.uint8)
-        levels = np.rint(255 * drawn(self.sigma, generator) * normal_quantiles())
+        levels = np.rint(255 * drawn("sigma", self.sigma, generator) * normal_quantiles())
         noise = levels.astype(np.int16)[drawn_bytes].reshape(height, width)
         return cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
 
@@ -84,7 +84,7 @@ class Blur(Photometric):
     sigma: Range = within(0, 20, (0.0, 1.5))
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        sigma = drawn(self.sigma, generator) * scale(*image.shape[:2])
+        sigma = drawn("sigma", self.sigma, generator) * scale(*image.shape[:2])
         return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
 
 
@@ -98,7 +98,7 @@ class Sharpen(Photometric):
     strength: Range = within(0, 2, (0.0, 0.2))
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        strength = drawn(self.strength, generator)
+        strength = drawn("strength", self.strength, generator)
         kernel = np.full((3, 3), -strength)
         kernel[1, 1] += 1 + 9 * strength
         return cv2.filter2D(image, -1, kernel)

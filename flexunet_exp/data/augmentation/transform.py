@@ -81,10 +81,26 @@ def expected(value: Any, rule: Any) -> str | None:
     return None if fits else f"a number from {least} to {most}, or two as [low, high]"
 
 
-def drawn(value: Range, generator: np.random.Generator) -> float:
-    """The number itself, or one drawn uniformly from the range."""
+class Draws(np.random.Generator):
+    """A stream of random numbers that keeps, by name, what was drawn for a transform's settings."""
+
+    def __init__(self, key: Sequence[int]):
+        super().__init__(np.random.PCG64(list(key)))  # the numbers of default_rng
+        self.values: dict[str, float] = {}
+
+
+def note(generator: np.random.Generator, **values: float) -> None:
+    """Keeps what was drawn, where somebody wants to know: `traced` does."""
+    if isinstance(generator, Draws):
+        generator.values |= values
+
+
+def drawn(name: str, value: Range, generator: np.random.Generator) -> float:
+    """The number itself, or one drawn uniformly from the range; noted under `name`."""
     low, high = value if isinstance(value, Sequence) else (value, value)
-    return float(generator.uniform(low, high))
+    number = float(generator.uniform(low, high))
+    note(generator, **{name: number})
+    return number
 
 
 def scale(height: int, width: int) -> float:

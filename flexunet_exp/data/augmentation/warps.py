@@ -30,7 +30,8 @@ class Elastic(Move):
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
         unit = scale(height, width)
-        alpha, sigma = drawn(self.alpha, generator), drawn(self.sigma, generator) * unit
+        alpha = drawn("alpha", self.alpha, generator)
+        sigma = drawn("sigma", self.sigma, generator) * unit
         step = grid_step(sigma)
         noise = uniform_noise((*on_grid(height, width, step), 2), generator)
         # Noise of one value an area: on a grid of step x step pixels it is as strong in the mean
@@ -50,12 +51,12 @@ class Distortion(Move):
     sigma: Range = within(1, 200, 40)
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        sigma = drawn(self.sigma, generator) * scale(height, width)
+        sigma = drawn("sigma", self.sigma, generator) * scale(height, width)
         step = grid_step(sigma)
         hills = blurred(uniform_noise(on_grid(height, width, step), generator), sigma / step)
         slopes = [cv2.Sobel(hills, cv2.CV_32F, *axis, ksize=1) for axis in ((1, 0), (0, 1))]
         field = enlarged(np.dstack(slopes), height, width)
-        most = drawn(self.fraction, generator) * min(height, width)
+        most = drawn("fraction", self.fraction, generator) * min(height, width)
         return displaced(field * (most / max(float(np.abs(field).max()), 1e-12)))
 
 
@@ -76,10 +77,12 @@ class Radial(Move):
         """e, the exponent in f."""
 
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
-        exponent = self.exponent(drawn(self.amount, generator))
-        reach = drawn(self.radius, generator) * min(height, width)
-        x = np.arange(width, dtype=np.float32) - drawn(self.centre, generator) * (width - 1)
-        y = np.arange(height, dtype=np.float32) - drawn(self.centre, generator) * (height - 1)
+        exponent = self.exponent(drawn("amount", self.amount, generator))
+        reach = drawn("radius", self.radius, generator) * min(height, width)
+        centre_x = drawn("centre_x", self.centre, generator)
+        centre_y = drawn("centre_y", self.centre, generator)
+        x = np.arange(width, dtype=np.float32) - centre_x * (width - 1)
+        y = np.arange(height, dtype=np.float32) - centre_y * (height - 1)
         y = y[:, None]
         distance = np.sqrt(x**2 + y**2) / reach
         # f may be infinite at the very centre, where nothing moves whatever it is.

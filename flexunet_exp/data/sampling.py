@@ -1,0 +1,152 @@
+"""Which pictures an epoch shows, in which order, and what of them: a pure function of the epoch.
+
+Every place of an epoch belongs to one stream: a patch centred on a defect, a good picture, or
+whatever picture is next. Streams are mixed so that any run of places, such as a batch, has its
+share of each to within two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from flexunet_exp.data.splits import GOOD
+from flexunet_exp.errors import InputError
+
+
+class Draw(NamedTuple):
+    """One place of an epoch: which picture, and what of it."""
+
+    row: int  # of the training split
+    turn: int  # how often this stream has shown the picture in this epoch, from 0
+    focus: int = 0  # class of the pixel to look at; 0: anywhere
+
+
+class Stream(NamedTuple):
+    """A share of all places, dealt evenly over groups of pictures, whatever their sizes."""
+
+    share: float
+    groups: tuple[np.ndarray, ...]  # of rows
+    focus: tuple[int, ...]  # of each group
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """The draws of each epoch, `len()` of them, from `streams` whose shares sum to 1."""
+
+    streams: tuple[Stream, ...]
+    length: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def epoch(self, epoch: int) -> list[Draw]:
+        """The draws of an epoch; `seed` and `epoch` alone decide them."""
+        generator = np.random.default_rng([self.seed, epoch])
+        places = interleaved([stream.share for stream in self.streams], self.length, generator)
+        counts = np.bincount(places, minlength=len(self.streams)).tolist()
+        dealt = [
+            deal(stream, count, generator)
+            for stream, count in zip(self.streams, counts, strict=True)
+        ]
+        return [next(dealt[stream]) for stream in places]
+
+
+def sampler(
+    labels: Sequence[str],
+    shows: np.ndarray,
+    seed: int,
+    sampling: str = "uniform",
+    good_share: float | None = None,
+    foreground: float = 0.0,
+    per_image: int = 1,
+) -> Sampler:
+    """How the pictures of a training split are drawn, `per_image` times their number an epoch.
+
+    `labels` are theirs, `shows` (N, C) tells which class each shows. `uniform` takes every picture
+    equally often, `balanced` every label. `good_share` is the share of defect-free pictures (None:
+    as they come); `foreground` the share of draws that look at a pixel of a defect, evenly over
+    the classes that are shown. Raises InputError where there is no such picture, or the shares
+    exceed 1.
+    """
+    names = np.asarray(labels)
+    rows, good = np.arange(len(names)), names == GOOD
+    refuse_impossible(good, good_share, foreground)
+    others = rows if good_share is None else rows[~good]
+    kinds = sorted(set(names[others])) if sampling == "balanced" else []
+    groups = [others[names[others] == kind] for kind in kinds] or [others]
+    classes = [c for c in range(1, shows.shape[1]) if shows[:, c].any()] if foreground else []
+    share = good_share or 0.0
+    focused = foreground if classes else 0.0  # pictures of good parts alone have no defect
+    streams = [
+        Stream(focused, tuple(rows[shows[:, c].astype(bool)] for c in classes), tuple(classes)),
+        Stream(share, (rows[good],), (0,)),
+        Stream(1 - focused - share, tuple(groups), (0,) * len(groups)),
+    ]
+    kept = tuple(stream for stream in streams if stream.share > 1e-9)
+    return Sampler(kept, len(names) * per_image, seed)
+
+
+def refuse_impossible(good: np.ndarray, good_share: float | None, foreground: float) -> None:
+    problems = []
+    if good_share and not good.any():
+        problems.append(
+            f"dataset.good_share={good_share}, but the training split has no defect-free picture. "
+            "Try dataset.good=all, or dataset.good_share=null"
+        )
+    if good_share is not None and good.all():
+        problems.append(
+            f"dataset.good_share={good_share}, but the training split has no picture of a defect. "
+            "Try dataset.good_share=null"
+        )
+    if (good_share or 0) + foreground > 1:
+        problems.append(
+            f"dataset.good_share={good_share} and dataset.patch.foreground={foreground} are more "
+            "than all patches together. Try smaller shares, such as 0.25 and 0.5"
+        )
+    if problems:
+        raise InputError(problems)
+
+
+def interleaved(shares: Sequence[float], length: int, generator: np.random.Generator) -> np.ndarray:
+    """Which stream each of `length` places belongs to: up to any place as its share says, within 2.
+
+    Places go to the streams in the order in which each one's next is due. Its first is due at a
+    random moment, or epochs of few places would never see the smallest share.
+    """
+    due = [
+        (np.arange(math.ceil(length * share) + 1) + generator.random()) / share for share in shares
+    ]
+    streams = np.repeat(np.arange(len(shares)), [len(times) for times in due])
+    return streams[np.argsort(np.concatenate(due), kind="stable")][:length]
+
+
+def deal(stream: Stream, count: int, generator: np.random.Generator) -> Iterator[Draw]:
+    """`count` draws: the groups in turn, each group's pictures all once before any comes again."""
+    number = len(stream.groups)
+    decks = [Deck(group, generator) for group in stream.groups]
+    rounds = (generator.permutation(number) for _ in range(math.ceil(count / number)))
+    for group in [int(group) for turn in rounds for group in turn][:count]:
+        yield Draw(*decks[group].draw(), stream.focus[group])
+
+
+class Deck:
+    """Pictures in random order, shuffled anew whenever all have been shown."""
+
+    def __init__(self, rows: np.ndarray, generator: np.random.Generator):
+        self.rows, self.generator = rows, generator
+        self.drawn = 0
+        self.order = rows
+
+    def draw(self) -> tuple[int, int]:
+        """A row, and how often it was drawn before."""
+        turn, place = divmod(self.drawn, len(self.rows))
+        if place == 0:
+            self.order = self.generator.permutation(self.rows)
+        self.drawn += 1
+        return int(self.order[place]), turn

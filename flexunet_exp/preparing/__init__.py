@@ -1,0 +1,1 @@
+"""From raw MVTec AD to an image/mask data set on disk, which can be cut off and goes on."""

@@ -1,0 +1,69 @@
+"""Names that carry the lineage, `<variant>_<class>_<number>`: `layouts.parse_name` reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from flexunet_exp.data.augmentation import Used
+from flexunet_exp.data.layouts import parse_name
+from flexunet_exp.errors import InputError
+
+MOST = 150  # bytes of a name; file systems take 255
+
+
+def of_sources(sources: Iterable[str]) -> dict[str, str]:
+    """Source (`bent/003`) → its name (`bent_003`).
+
+    A file that is not called by a number is given one behind the numbers of its class, in the order
+    of the names.
+    """
+    named: dict[str, str] = {}
+    others: dict[str, list[str]] = {}
+    for source in sorted(set(sources)):
+        folder, _, stem = source.partition("/")
+        if re.fullmatch("[0-9]+", stem):
+            named[source] = f"{folder}_{stem}"
+        else:
+            others.setdefault(folder, []).append(source)
+    for folder, unnumbered in others.items():
+        taken = [int(name[len(folder) + 1 :]) for name in of_folder(named, folder)]
+        first = max(taken, default=-1) + 1
+        named |= {source: f"{folder}_{n:03}" for n, source in enumerate(unnumbered, start=first)}
+    return named
+
+
+def of_folder(named: dict[str, str], folder: str) -> list[str]:
+    return [name for source, name in named.items() if source.partition("/")[0] == folder]
+
+
+def of_variant(number: int, used: Sequence[Used], room: int = MOST) -> str:
+    """Number `number` of a source's pictures and what was done to it: `03_hflip_rotation_-7.2`.
+
+    What does not fit into `room` characters is left out, and how many that are is said.
+    """
+    words = [word(one) for one in used]
+    for kept in range(len(words), -1, -1):
+        more = [f"and_{len(words) - kept}_more"] if kept < len(words) else []
+        name = "_".join([f"{number:02}", *words[:kept], *more])
+        if len(name) <= room:
+            break
+    return name
+
+
+def word(used: Used) -> str:
+    """HorizontalFlip → hflip, Rotation by -7.2 degrees → rotation_-7.2."""
+    *first, last = re.findall("[A-Z][a-z0-9]*", used.name) or [used.name]
+    short = "".join(part[0] for part in first) + last
+    return "_".join([short.lower(), *(f"{value:.3g}" for value in used.values.values())])
+
+
+def of_picture(variant: str, source: str, class_names: Sequence[str]) -> str:
+    """The stem of a picture's files; InputError where it would not be read back as it is meant."""
+    stem = source if variant == "original" else f"{variant}_{source}"
+    if parse_name(stem, class_names, "") != (source, variant):
+        raise InputError(
+            f"The name {stem} would not be read as {variant} of {source}: a class is called like a "
+            f"transform and another class ({', '.join(class_names)}). Rename it in dataset.classes."
+        )
+    return stem
