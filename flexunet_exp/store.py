@@ -13,7 +13,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
 SCORING = "scoring"  # hash of what can change the scores of the same weights
-STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
+STOPPED = "stopped"  # ended early, on request or pruned: not what its signature promises
+EFFORT = "effort"  # hash of what decides how long a run takes
+MINUTES = "minutes"  # that a run took which was trained in one go
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 MOST_METRICS = 1000  # that MLflow takes at once
@@ -37,6 +39,7 @@ PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
 CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
+SQLITE = "sqlite:///"
 
 
 # MLflow's own defaults wait four minutes for a server that is not there.
@@ -51,15 +54,19 @@ class Store:
     """An experiment of an MLflow store, created if need be, safely when many jobs start at once."""
 
     def __init__(self, uri: str, experiment_name: str):
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        import mlflow
-
-        quiet_mlflow()
         self.uri = absolute_uri(uri)
         with one_process_at_a_time(self.uri):
-            self.client = mlflow.MlflowClient(self.uri)  # creates the tables of a new store
+            self.client = client_of(self.uri)  # creates the tables of a new store
             self.experiment_id = self.experiment(experiment_name)
+
+    @classmethod
+    def if_there(cls, uri: str, experiment_name: str) -> Store | None:
+        """The store if it has this experiment; what is not there is not made."""
+        path = sqlite_file(uri)
+        if path and not path.is_file():
+            return None
+        known = client_of(f"{SQLITE}{path}" if path else uri)
+        return cls(uri, experiment_name) if known.get_experiment_by_name(experiment_name) else None
 
     def experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -84,18 +91,31 @@ class Store:
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
         """The newest run that already did this work, as `rerun` reads it, or None."""
-        if rerun == "all":
-            return None
-        wanted = f"tags.{SIGNATURE} = '{signature}' AND tags.{SCORING} = '{scoring}'"
-        return next(iter(self.whole_runs(wanted, "FINISHED")), None) or (
-            next(iter(self.whole_runs(wanted, "FAILED")), None) if rerun == "none" else None
-        )
+        wanted = f"tags.{SIGNATURE} = '{signature}'"
+        return already_done(self.runs(wanted, NEWEST, limit=1000), scoring, rerun)
 
     def whole_runs(self, wanted: str, status: str) -> list[Any]:
         """Runs that came to their own end, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
         runs = self.runs(filtered, NEWEST, limit=1000)
         return [run for run in runs if STOPPED not in run.data.tags]
+
+    def by_signature(self) -> dict[str, list[Any]]:
+        """Every run with a signature, newest first, by it: one question for a whole sweep."""
+        found: dict[str, list[Any]] = {}
+        token: str | None = None
+        while token != "":
+            page = self.client.search_runs(
+                [self.experiment_id],
+                f"tags.{SIGNATURE} LIKE '%'",
+                max_results=1000,
+                order_by=[NEWEST],
+                page_token=token,
+            )
+            for run in page:
+                found.setdefault(run.data.tags[SIGNATURE], []).append(run)
+            token = page.token or ""
+        return found
 
     def cells(self, parent: Any) -> list[Any]:
         """The runs of a multirun that came to their own end, those it skipped among them."""
@@ -307,30 +327,58 @@ def milliseconds() -> int:
     return int(time.time() * 1000)
 
 
+def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
+    """The newest that did this work among runs of one signature, newest first, as `rerun` reads it.
+
+    What was stopped early did not.
+    """
+    counts = {"failed": ("FINISHED",), "none": ("FINISHED", "FAILED"), "all": ()}[rerun]
+    whole = [run for run in runs if STOPPED not in run.data.tags]
+    scored = [run for run in whole if run.data.tags.get(SCORING) == scoring]
+    wanted = [run for status in counts for run in scored if run.info.status == status]
+    return next(iter(wanted), None)
+
+
+def client_of(uri: str) -> Any:
+    """MLflow's client of a store."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    quiet_mlflow()
+    return mlflow.MlflowClient(uri)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The absolute path of an SQLite store (Hydra may change folders); None for a server's."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE)).expanduser().absolute()
+
+
 def absolute_uri(uri: str) -> str:
-    """A relative SQLite path made absolute (Hydra may change folders), its folder created."""
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
+    """A relative SQLite path made absolute, its folder created."""
+    path = sqlite_file(uri)
+    if path is None:
         return uri
-    path = Path(uri.removeprefix(prefix)).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return prefix + str(path)
+    return f"{SQLITE}{path}"
 
 
 def artifact_location(uri: str) -> str | None:
     """Artifacts lie beside the SQLite file; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+    path = sqlite_file(uri)
+    return (path.parent / "artifacts").as_uri() if path else None
 
 
 @contextmanager
 def one_process_at_a_time(uri: str) -> Iterator[None]:
     """Guards the first use of an SQLite store, which creates its tables."""
-    if not uri.startswith("sqlite:///"):
+    path = sqlite_file(uri)
+    if path is None:
         yield
         return
-    with open(Path(uri.removeprefix("sqlite:///")).parent / ".lock", "w") as lock:
+    with open(path.parent / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
