@@ -28,6 +28,11 @@ WITHOUT_EFFECT = (
     *("tracking", "hydra", "rerun", "objective", "data_root", "cache_dir", "require"),
     *("predict", "score"),
 )
+WITHOUT_EFFECT_IN = {  # values of a section
+    "dataset": ("path", "cache", "strict"),
+    "callbacks": ("epoch_images", "curves", "stop_file"),
+    "trainer": ("resume", "save_every", "profile"),
+}
 
 
 def conf_dir() -> Path:
@@ -101,13 +106,9 @@ def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
     settings = plain(config)
     for name in WITHOUT_EFFECT:
         settings.pop(name, None)
-    settings["dataset"].pop("path", None)
-    for name in ("cache", "strict"):
-        settings["dataset"].pop(name, None)
-    for name in ("epoch_images", "curves", "stop_file"):
-        settings["callbacks"].pop(name, None)
-    for name in ("resume", "save_every", "profile"):
-        settings["trainer"].pop(name, None)
+    for section, names in WITHOUT_EFFECT_IN.items():
+        for name in names:
+            settings[section].pop(name, None)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]

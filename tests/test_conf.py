@@ -15,7 +15,10 @@ HEAVY = (
     *("dataset", "split", "augmentation", "model", "loss", "optimizer", "schedule"),
     "callbacks",
 )
-COMMANDS = {"check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"}
+COMMANDS = {
+    *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
+    "compare",
+}
 MVTEC_AD = set(
     [
         "bottle",

@@ -1,0 +1,151 @@
+"""A comparison in words: figures as they are shown, and the sentences that decide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from flexunet_exp.comparing import tables
+from flexunet_exp.comparing.comparison import BETTER, TIE, UNKNOWN, WORSE, Comparison, Judged, Pair
+from flexunet_exp.report import figure_text
+
+Shown = list[tuple[str, list[str], list[Any]]]  # of a column: header, texts, what to sort by
+OF_FIRST = {TIE: "tie", BETTER: "better", WORSE: "worse", UNKNOWN: "?", "": ""}
+
+
+def plus_minus(mean: float, deviation: float, digits: int = 3) -> str:
+    if math.isnan(deviation):
+        return figure_text(mean, digits)
+    return f"{figure_text(mean, digits)} ± {figure_text(deviation, digits)}"
+
+
+def signed(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:+.3f}"
+
+
+def chance(p: float) -> str:
+    if math.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def shown_leaderboard(one: Judged, comparison: Comparison) -> Shown:
+    """The columns of a leaderboard that say something, the classes' Dice left to `shown_classes`."""
+    table = tables.leaderboard(one, comparison.metric, comparison.twin)
+    stars = ["*" if partial else "" for partial in table["partial"]]
+    ranks = [f"{rank}{star}" for rank, star in zip(table["rank"], stars, strict=True)]
+    settings = one.group.varying or ["cell"]
+    columns: Shown = [("#", ranks, table["rank"].tolist())]
+    columns += [
+        (key.rsplit(".", 1)[-1], table[key].astype(str).tolist(), table[key].tolist())
+        for key in settings
+    ]
+    columns.append(("runs", table["runs"].astype(str).tolist(), table["runs"].tolist()))
+    for name, header in (("val", comparison.metric), ("test", comparison.twin)):
+        pairs = zip(table[name], table[f"{name}_sd"], strict=True)
+        columns.append((header, [plus_minus(*pair) for pair in pairs], table[name].tolist()))
+    for name, header, digits in (("pooled", "test pooled", 3), ("seed_sd", "sd of seeds", 3)):
+        if table[name].notna().any():
+            texts = ["" if math.isnan(v) else figure_text(v, digits) for v in table[name]]
+            columns.append((header, texts, table[name].tolist()))
+    if one.pairs:
+        marks = [OF_FIRST[mark] for mark in table["of_first"]]
+        columns.append(("test, to #1", marks, marks))
+    minutes = [figure_text(value, 1) for value in table["minutes"]]
+    columns.append(("minutes", minutes, table["minutes"].tolist()))
+    counts = ["" if pd.isna(value) else f"{int(value):,}" for value in table["parameters"]]
+    columns.append(("parameters", counts, table["parameters"].fillna(-1).tolist()))
+    return columns
+
+
+def shown_classes(one: Judged, comparison: Comparison) -> Shown:
+    """Test Dice of every class (row) by every leader (column), pooled over folds."""
+    table = tables.leaderboard(one, comparison.metric, comparison.twin)[: len(one.leaders)]
+    names = [name for name in table.columns if name.startswith("dice/")]
+    columns: Shown = [("class", [name.removeprefix("dice/") for name in names], names)]
+    for _, row in table.iterrows():
+        columns.append((f"#{row['rank']}", [figure_text(row[n], 3) for n in names], list(row[names])))
+    return columns
+
+
+def shown_pairs(one: Judged) -> Shown:
+    table = tables.pairs(one)
+    ranks = [(f"#{pair.first + 1}", f"#{pair.second + 1}") for pair in one.pairs]
+    spans = zip(table["low"], table["high"], strict=True)
+    return [
+        ("first", [f"{rank} {name}" for (rank, _), name in zip(ranks, table["first"], strict=True)],
+         [pair.first for pair in one.pairs]),
+        ("second", [f"{rank} {name}" for (_, rank), name in zip(ranks, table["second"], strict=True)],
+         [pair.second for pair in one.pairs]),
+        ("difference", list(map(signed, table["difference"])), table["difference"].tolist()),
+        ("95 % interval", [f"{signed(a)} to {signed(b)}" for a, b in spans], table["low"].tolist()),
+        ("p", list(map(chance, table["p"])), table["p"].tolist()),
+        ("p, Holm", list(map(chance, table["holm"])), table["holm"].tolist()),
+        ("sources", table["sources"].astype(str).tolist(), table["sources"].tolist()),
+        ("the first is", verdicts(one.pairs), table["verdict"].tolist()),
+    ]  # fmt: skip
+
+
+def verdicts(pairs: Sequence[Pair]) -> list[str]:
+    return [f"{pair.verdict}: {pair.because}" if pair.because else pair.verdict for pair in pairs]
+
+
+def shown_frame(table: pd.DataFrame) -> Shown:
+    """Any table as it is: numbers as figures."""
+    return [
+        (
+            str(name),
+            [figure_text(v, 3) if isinstance(v, float) else str(v) for v in values],
+            values.tolist(),
+        )
+        for name, values in table.items()
+    ]
+
+
+def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
+    """Who leads, by how much, whether that is more than chance."""
+    best = tables.leaderboard(one, comparison.metric, comparison.twin).iloc[0]
+    runs = f"{best['runs']} runs" if best["runs"] > 1 else "one run"
+    yield (
+        f"{one.group.name}: first by {comparison.metric} is {best['cell']} "
+        f"({plus_minus(best['val'], best['val_sd'])} over {runs}; {comparison.twin} "
+        f"{plus_minus(best['test'], best['test_sd'])}, pooled {figure_text(best['pooled'], 3)})."
+    )
+    against = [pair for pair in one.pairs if pair.first == 0]
+    if not against:
+        yield "There is no other cell to compare it with."
+    elif against[0].result is None or against[0].verdict == UNKNOWN:
+        yield f"Against #2, {one.label(1)}: no verdict ({against[0].because})."
+    else:
+        yield of_second(against[0], one.label(1))
+    if len(against) > 1:
+        yield counted(against)
+
+
+def of_second(pair: Pair, name: str) -> str:
+    result = pair.result
+    assert result is not None
+    how = {
+        BETTER: "better by more than chance",
+        WORSE: "worse by more than chance, although it is first by validation",
+        TIE: "a tie: no more than chance",
+    }[pair.verdict]
+    return (
+        f"On test its macro Dice is {signed(result.difference)} to that of #2, {name} (95 % "
+        f"interval {signed(result.low)} to {signed(result.high)}, the same {result.num_sources} "
+        f"sources, p {chance(pair.holm)} after Holm): {how}."
+    )
+
+
+def counted(against: Sequence[Pair]) -> str:
+    number = {verdict: [p.verdict for p in against].count(verdict) for verdict in OF_FIRST}
+    said = [
+        f"better than {number[BETTER]}" if number[BETTER] else "",
+        f"tied with {number[TIE]}" if number[TIE] else "",
+        f"worse than {number[WORSE]}" if number[WORSE] else "",
+        f"without a verdict on {number[UNKNOWN]}" if number[UNKNOWN] else "",
+    ]
+    return f"Of the {len(against)} other leaders it is {', '.join(filter(None, said))}."
