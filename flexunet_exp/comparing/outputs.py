@@ -72,7 +72,7 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
                 "name": one.group.name,
                 "sentences": list(words.sentences(one, comparison)),
                 "command": one.group.cells[0].command(),
-                "leaderboard": words.shown_leaderboard(one, comparison),
+                "leaderboard": words.shown_leaderboard(one, comparison, one.group.varying or ["cell"]),
                 "classes": words.shown_classes(one, comparison),
                 "pairs": words.shown_pairs(one) if one.pairs else None,
                 "effects": shown_effects(one, comparison),
@@ -113,7 +113,8 @@ def markdown(comparison: Comparison) -> str:
     for one in comparison.groups:
         parts += [f"## {one.group.name}", *words.sentences(one, comparison)]
         parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
-        parts.append(markdown_table(words.shown_leaderboard(one, comparison)))
+        settings = one.group.varying or ["cell"]
+        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings)))
         parts.append(markdown_table(words.shown_classes(one, comparison)))
         if one.pairs:
             parts.append(markdown_table(words.shown_pairs(one)))

@@ -21,7 +21,7 @@ def show(comparison: Comparison, console: Console | None = None) -> None:
     for one in comparison.groups:
         name, number = one.group.name, len(one.group.cells)
         title = f"{name}: {number} cells by {comparison.metric}"
-        console.print(table(title, words.shown_leaderboard(one, comparison)))
+        console.print(table(title, words.shown_leaderboard(one, comparison, ["cell"])))
         if number > MOST_ROWS:
             console.print(Text(f"  … and {number - MOST_ROWS} more in leaderboard.csv"))
         by_class = words.shown_classes(one, comparison)
@@ -50,12 +50,13 @@ def show_left_out(comparison: Comparison, console: Console) -> None:
 
 
 def table(title: str, shown: Shown) -> Table:
-    """The first rows; a first column of texts is to the left, the others to the right."""
-    (first, texts, _), *others = shown
+    """The first rows; figures to the right, texts to the left and folded where they are long."""
+    (first, *_), *others = shown
     drawn = plain_table(title, first)
     for header, column, _ in others:
-        is_text = not all(text[:1] in "0123456789–<+-" for text in column)
-        drawn.add_column(header, justify="left" if is_text else "right", overflow="fold")
+        is_figure = all(text[:1] in "0123456789–" for text in column)
+        side = "right" if is_figure else "left"
+        drawn.add_column(header, justify=side, overflow="fold", no_wrap=is_figure)
     for row in list(zip(*(column for _, column, _ in shown), strict=True))[:MOST_ROWS]:
         drawn.add_row(*map(Text, row))
     return drawn

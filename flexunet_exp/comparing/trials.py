@@ -124,7 +124,8 @@ def of_sweep(parent: Any, runs: Sequence[Any]) -> tuple[str, list[Any]]:
     skipped = {key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)}
     own = parent.info.run_id
     cells = [run for run in runs if run.data.tags.get(PARENT) == own or run.info.run_id in skipped]
-    return f"sweep {parent.info.run_name} ({own[:8]})", cells
+    name = parent.info.run_name
+    return "sweep " + (own[:8] if name == "sweep" else f"{name} ({own[:8]})"), cells
 
 
 def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:

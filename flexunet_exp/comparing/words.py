@@ -29,15 +29,17 @@ def signed(value: float) -> str:
 def chance(p: float) -> str:
     if math.isnan(p):
         return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def shown_leaderboard(one: Judged, comparison: Comparison) -> Shown:
-    """The columns of a leaderboard that say something, the classes' Dice left to `shown_classes`."""
+def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[str]) -> Shown:
+    """The columns of a leaderboard that say something; `settings` first, or `cell` for its label.
+
+    The classes' Dice is left to `shown_classes`.
+    """
     table = tables.leaderboard(one, comparison.metric, comparison.twin)
     stars = ["*" if partial else "" for partial in table["partial"]]
     ranks = [f"{rank}{star}" for rank, star in zip(table["rank"], stars, strict=True)]
-    settings = one.group.varying or ["cell"]
     columns: Shown = [("#", ranks, table["rank"].tolist())]
     columns += [
         (key.rsplit(".", 1)[-1], table[key].astype(str).tolist(), table[key].tolist())
@@ -47,17 +49,17 @@ def shown_leaderboard(one: Judged, comparison: Comparison) -> Shown:
     for name, header in (("val", comparison.metric), ("test", comparison.twin)):
         pairs = zip(table[name], table[f"{name}_sd"], strict=True)
         columns.append((header, [plus_minus(*pair) for pair in pairs], table[name].tolist()))
-    for name, header, digits in (("pooled", "test pooled", 3), ("seed_sd", "sd of seeds", 3)):
+    for name, header in (("pooled", "pooled"), ("seed_sd", "seeds ±")):
         if table[name].notna().any():
-            texts = ["" if math.isnan(v) else figure_text(v, digits) for v in table[name]]
+            texts = ["" if math.isnan(value) else figure_text(value, 3) for value in table[name]]
             columns.append((header, texts, table[name].tolist()))
     if one.pairs:
         marks = [OF_FIRST[mark] for mark in table["of_first"]]
-        columns.append(("test, to #1", marks, marks))
+        columns.append(("to #1", marks, marks))
     minutes = [figure_text(value, 1) for value in table["minutes"]]
-    columns.append(("minutes", minutes, table["minutes"].tolist()))
+    columns.append(("min", minutes, table["minutes"].tolist()))
     counts = ["" if pd.isna(value) else f"{int(value):,}" for value in table["parameters"]]
-    columns.append(("parameters", counts, table["parameters"].fillna(-1).tolist()))
+    columns.append(("params", counts, table["parameters"].fillna(-1).tolist()))
     return columns
 
 
@@ -73,20 +75,22 @@ def shown_classes(one: Judged, comparison: Comparison) -> Shown:
 
 def shown_pairs(one: Judged) -> Shown:
     table = tables.pairs(one)
-    ranks = [(f"#{pair.first + 1}", f"#{pair.second + 1}") for pair in one.pairs]
+    first, second = (
+        [f"#{place + 1} {one.label(place)}" for place in places]
+        for places in zip(*((pair.first, pair.second) for pair in one.pairs), strict=True)
+    )
     spans = zip(table["low"], table["high"], strict=True)
+    said = verdicts(one.pairs)
     return [
-        ("first", [f"{rank} {name}" for (rank, _), name in zip(ranks, table["first"], strict=True)],
-         [pair.first for pair in one.pairs]),
-        ("second", [f"{rank} {name}" for (_, rank), name in zip(ranks, table["second"], strict=True)],
-         [pair.second for pair in one.pairs]),
+        ("first", first, first),
+        ("second", second, second),
         ("difference", list(map(signed, table["difference"])), table["difference"].tolist()),
         ("95 % interval", [f"{signed(a)} to {signed(b)}" for a, b in spans], table["low"].tolist()),
         ("p", list(map(chance, table["p"])), table["p"].tolist()),
         ("p, Holm", list(map(chance, table["holm"])), table["holm"].tolist()),
         ("sources", table["sources"].astype(str).tolist(), table["sources"].tolist()),
-        ("the first is", verdicts(one.pairs), table["verdict"].tolist()),
-    ]  # fmt: skip
+        ("the first is", said, said),
+    ]
 
 
 def verdicts(pairs: Sequence[Pair]) -> list[str]:
@@ -110,7 +114,7 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
     best = tables.leaderboard(one, comparison.metric, comparison.twin).iloc[0]
     runs = f"{best['runs']} runs" if best["runs"] > 1 else "one run"
     yield (
-        f"{one.group.name}: first by {comparison.metric} is {best['cell']} "
+        f"First by {comparison.metric} is {best['cell']} "
         f"({plus_minus(best['val'], best['val_sd'])} over {runs}; {comparison.twin} "
         f"{plus_minus(best['test'], best['test_sd'])}, pooled {figure_text(best['pooled'], 3)})."
     )
@@ -134,9 +138,9 @@ def of_second(pair: Pair, name: str) -> str:
         TIE: "a tie: no more than chance",
     }[pair.verdict]
     return (
-        f"On test its macro Dice is {signed(result.difference)} to that of #2, {name} (95 % "
-        f"interval {signed(result.low)} to {signed(result.high)}, the same {result.num_sources} "
-        f"sources, p {chance(pair.holm)} after Holm): {how}."
+        f"On test its macro Dice differs by {signed(result.difference)} from that of #2, {name} "
+        f"(95 % interval {signed(result.low)} to {signed(result.high)} over the same "
+        f"{result.num_sources} sources, p {chance(pair.holm)} after Holm): {how}."
     )
 
 
