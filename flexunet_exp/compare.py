@@ -1,4 +1,4 @@
-"""flexunet compare: ranks runs of the store, and decides between the leaders on the same pictures."""
+"""flexunet compare: ranks runs of the store, and decides between the leaders on test."""
 
 from __future__ import annotations
 

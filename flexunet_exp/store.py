@@ -51,7 +51,7 @@ PATIENCE = {
 class Store:
     """An experiment of an MLflow store, created if need be, safely when many jobs start at once.
 
-    Where it is not to be created, InputError says which there are.
+    Where it is not to be created, InputError says that it is not there, and which there are.
     """
 
     def __init__(self, uri: str, experiment_name: str, create: bool = True):
@@ -60,6 +60,8 @@ class Store:
         import mlflow
 
         quiet_mlflow()
+        if not create:
+            require_store(uri)
         self.uri = absolute_uri(uri)
         with one_process_at_a_time(self.uri):
             self.client = mlflow.MlflowClient(self.uri)  # creates the tables of a new store
@@ -374,6 +376,16 @@ def absolute_uri(uri: str) -> str:
     path = Path(uri.removeprefix(prefix)).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     return prefix + str(path)
+
+
+def require_store(uri: str) -> None:
+    """Raises InputError where an SQLite store is not there."""
+    path = Path(uri.removeprefix("sqlite:///")).expanduser().absolute()
+    if uri.startswith("sqlite:///") and not path.is_file():
+        raise InputError(
+            f"There is no store {path}. Go to the folder that runs were trained in, or name their "
+            "store with tracking.uri=sqlite:///PATH; flexunet train makes one."
+        )
 
 
 def artifact_location(uri: str) -> str | None:

@@ -11,11 +11,15 @@ from functools import cached_property
 import numpy as np
 
 from flexunet_exp.comparing.trials import Trial
-from flexunet_exp.logbook import OWNERS, split_override
+from flexunet_exp.logbook import split_override
 
 DATASET = "dataset"
 REPEATED_KEYS = ("trainer.seed", "split.fold", "split.seed")  # as REPEATED, as one types them
 UNSET = "default"
+CHOICES = (
+    *("dataset", "model", "loss", "augmentation", "optimizer", "schedule", "experiment"),
+    *("dataset/layout", "debug"),
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def label(settings: dict[str, str], keys: Iterable[str]) -> str:
 
 
 def is_choice(key: str) -> bool:
-    return key in ("dataset", "model", "loss", "experiment", "augmentation", "optimizer", "schedule")
+    """Whether its value is a name that says of itself what it is."""
+    return key in CHOICES
 
 
 def by_number(value: str) -> tuple[float, str]:
@@ -146,9 +151,7 @@ def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
         groups = [*apart, (tests, members)]
     groups.sort(key=lambda group: -len(group[1]))
     names = unique_names([members for _, members in groups])
-    return [
-        ranked(name, members, metric) for name, (_, members) in zip(names, groups, strict=True)
-    ]
+    return [ranked(name, members, metric) for name, (_, members) in zip(names, groups, strict=True)]
 
 
 def ranked(name: str, cells: list[Cell], metric: str) -> Group:

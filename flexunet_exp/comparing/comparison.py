@@ -1,18 +1,17 @@
-"""A comparison as data: groups, leaders with their evidence, pairs of them, and what is left out."""
+"""A comparison as data: groups, leaders with their evidence, pairs, and what is left out."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from flexunet_exp.comparing import evidence as evidences
-from flexunet_exp.comparing.cells import Cell, Group, cells_of, groups_of
+from flexunet_exp.comparing.cells import Group, cells_of, groups_of
 from flexunet_exp.comparing.evidence import Evidence, Files
 from flexunet_exp.comparing.trials import Selection, Trial, newest
 from flexunet_exp.errors import InputError, did_you_mean
@@ -25,7 +24,7 @@ BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "no verdict"
 
 
 class Pair(NamedTuple):
-    """Two leaders of a group by their place in it; `verdict` is on the first of them."""
+    """Two leaders by their places in the group; `verdict` is on the first of them."""
 
     first: int
     second: int
@@ -37,28 +36,24 @@ class Pair(NamedTuple):
 
 @dataclass
 class Judged:
-    """A group with what was read of its leaders: the best `top` cells, in their order."""
+    """A group with what was read of its leaders, the best cells: by their places, from 0."""
 
     group: Group
-    leaders: list[Evidence]
+    leaders: dict[int, Evidence]
     pairs: list[Pair]
 
-    @cached_property
-    def of_cell(self) -> dict[int, Evidence]:
-        return {id(one.cell): one for one in self.leaders}
-
-    def evidence(self, cell: Cell) -> Evidence | None:
-        return self.of_cell.get(id(cell))
-
     def label(self, place: int) -> str:
-        return self.group.label(self.leaders[place].cell)
+        return self.group.label(self.group.cells[place])
 
-    def against_first(self, cell: Cell) -> str:
+    @property
+    def against_first(self) -> list[Pair]:
+        return [pair for pair in self.pairs if pair.first == 0]
+
+    def of_first(self, place: int) -> str:
         """How a leader does on test against the first: better, worse, tie, or nothing."""
-        places = [place for place, one in enumerate(self.leaders) if one.cell is cell]
-        pairs = [pair for pair in self.pairs if pair.first == 0 and [pair.second] == places]
+        verdicts = [pair.verdict for pair in self.against_first if pair.second == place]
         turned = {BETTER: WORSE, WORSE: BETTER}
-        return turned.get(pairs[0].verdict, pairs[0].verdict) if pairs else ""
+        return turned.get(verdicts[0], verdicts[0]) if verdicts else ""
 
 
 @dataclass
@@ -91,8 +86,9 @@ def compare(selection: Selection, metric: str, top: int, files: Files) -> Compar
     check_metric(metric, finished, selection)
     cells, outdated = cells_of(finished)
     left_out += [(trial, "other test pictures than newer runs of its cell") for trial in outdated]
-    groups = [judged(group, top, files) for group in groups_of(cells, metric)]
-    return Comparison(selection.title, metric, groups, left_out, notes_on(groups))
+    notes: list[str] = []
+    groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
+    return Comparison(selection.title, metric, groups, left_out, notes_on(groups) + notes)
 
 
 def why(trial: Trial) -> str:
@@ -121,18 +117,24 @@ def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -
     )
 
 
-def judged(group: Group, top: int, files: Files) -> Judged:
-    leaders = []
-    for cell in group.cells[:top]:
+def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
+    """The group with its best `top` cells read and compared; `notes` get what cannot be read."""
+    leaders = {}
+    for place, cell in enumerate(group.cells[:top]):
         log.info("Reading %s: %s", group.name, group.label(cell))
-        leaders.append(evidences.of_cell(cell, files))
+        try:
+            leaders[place] = evidences.of_cell(cell, files)
+        except InputError as error:
+            notes += [
+                f"#{place + 1} of {group.name} is in no pair: {why}" for why in error.problems
+            ]
     return Judged(group, leaders, pairs_of(leaders))
 
 
-def pairs_of(leaders: Sequence[Evidence]) -> list[Pair]:
+def pairs_of(leaders: Mapping[int, Evidence]) -> list[Pair]:
     """Every pair, its p-value corrected by Holm over those that have a verdict."""
-    found = []
-    for first, second in itertools.combinations(range(len(leaders)), 2):
+    found: list[tuple[int, int, PairedDifference | None, str]] = []
+    for first, second in itertools.combinations(leaders, 2):
         try:
             result = evidences.difference(leaders[first], leaders[second])
             found.append((first, second, result, paired.too_few(result)))

@@ -1,4 +1,4 @@
-"""What the runs of a cell predicted of their test pictures: read from the store, for leaders only."""
+"""What the runs of a cell predicted of their test pictures, read from the store."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions, paired
 from flexunet_exp.scores.paired import PairedDifference, Part
+from flexunet_exp.scores.record import CONFUSIONS
 from flexunet_exp.store import Store
 
 TEST = "evaluation/test"
@@ -65,13 +66,15 @@ class Files:
 
     def tested(self, trial: Trial) -> Tested:
         """Raises InputError where a file is missing, damaged, or of other pictures."""
-        kept = confusions.load_counts(self.require(trial, f"{TEST}/{confusions_file}"))
+        kept = confusions.load_counts(self.require(trial, f"{TEST}/{CONFUSIONS}"))
         table = datasets.read_table(self.require(trial, "samples.csv"))
         test = table[table["split"] == "test"]
         test = test.assign(name=[datasets.sample_name(row) for row in datasets.rows(test)])
         names = kept.names.tolist()
         if sorted(names) != sorted(test["name"]):
-            raise InputError(f"Run {trial.name} ({trial.run_id}): its scores are of other pictures.")
+            raise InputError(
+                f"Run {trial.name} ({trial.run_id}): its scores are not of its test pictures."
+            )
         pictures = test.set_index("name").loc[names].reset_index()
         return Tested(trial, pictures, kept.counts, tuple(kept.classes.tolist()))
 
@@ -80,9 +83,6 @@ class Files:
         path = self.find(trial, "config/model.txt")
         found = re.search(r"^parameters: +([\d,]+)", path.read_text(), re.M) if path else None
         return int(found[1].replace(",", "")) if found else None
-
-
-confusions_file = "confusions.npz"
 
 
 class Unit(NamedTuple):
@@ -141,7 +141,9 @@ class Evidence:
 def unit_of(replicates: list[list[Tested]]) -> Unit:
     pictures = pd.concat([one.pictures for one in replicates[0]], ignore_index=True)
     counts = [
-        np.concatenate([one.in_order_of(like.keys) for one, like in zip(runs, replicates[0])])
+        np.concatenate(
+            [one.in_order_of(like.keys) for one, like in zip(runs, replicates[0], strict=True)]
+        )
         for runs in replicates
     ]
     return Unit(pictures, np.stack(counts), replicates)
@@ -167,7 +169,8 @@ def difference(first: Evidence, second: Evidence) -> PairedDifference:
     """The paired difference over the test pictures of both; InputError where there are none."""
     if first.classes != second.classes:
         raise InputError(
-            f"they tell other classes apart: {', '.join(first.classes)}; {', '.join(second.classes)}"
+            f"they tell other classes apart: {', '.join(first.classes)}; "
+            f"{', '.join(second.classes)}"
         )
     common = digests_of(first) & digests_of(second)
     ours, theirs = first.units(common), second.units(common)

@@ -48,9 +48,11 @@ def draw_sheet(
 ) -> tuple[str, list[str]]:
     """The group's contact sheet as an address that holds it; sentences on what it lacks."""
     columns = [
-        sheet.Column(f"#{place} {one.label(place - 1)}", evidence)
-        for place, evidence in enumerate(one.leaders, start=1)
+        sheet.Column(f"#{place + 1} {one.label(place)}", evidence)
+        for place, evidence in one.leaders.items()
     ]
+    if not columns:
+        return "", ["No leader keeps its files in the store: there are no pictures."]
     try:
         drawn, problems = sheet.draw(columns, files, images)
     except InputError as error:
@@ -72,7 +74,7 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
                 "name": one.group.name,
                 "sentences": list(words.sentences(one, comparison)),
                 "command": one.group.cells[0].command(),
-                "leaderboard": words.shown_leaderboard(one, comparison, one.group.varying or ["cell"]),
+                "leaderboard": words.shown_leaderboard(one, comparison, settings_of(one)),
                 "classes": words.shown_classes(one, comparison),
                 "pairs": words.shown_pairs(one) if one.pairs else None,
                 "effects": shown_effects(one, comparison),
@@ -88,6 +90,11 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
         left_out=[(trial.name, trial.run_id, why) for trial, why in comparison.left_out],
         plotly=charts.script(),
     )
+
+
+def settings_of(one: Judged) -> list[str]:
+    """What varies, a column each; with nothing, the cell's name."""
+    return one.group.varying or ["cell"]
 
 
 def shown_effects(one: Judged, comparison: Comparison) -> Shown | None:
@@ -113,19 +120,19 @@ def markdown(comparison: Comparison) -> str:
     for one in comparison.groups:
         parts += [f"## {one.group.name}", *words.sentences(one, comparison)]
         parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
-        settings = one.group.varying or ["cell"]
-        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings)))
+        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_of(one))))
         parts.append(markdown_table(words.shown_classes(one, comparison)))
         if one.pairs:
             parts.append(markdown_table(words.shown_pairs(one)))
     if not (wide := tables.across(comparison)).empty:
         parts.append(markdown_table(words.shown_frame(wide.reset_index())))
     parts += comparison.notes
-    parts += [f"Left out: {trial.name} ({trial.run_id}), {why}" for trial, why in comparison.left_out]
+    parts += [f"Left out: {one.name} ({one.run_id}), {why}" for one, why in comparison.left_out]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown_table(shown: Shown) -> str:
     rows = zip(*(texts for _, texts, _ in shown), strict=True)
     lines = [[header for header, _, _ in shown], ["---"] * len(shown), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    escaped = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -30,7 +30,12 @@ RULES = (
         "a validation figure (test is shown beside it)",
         "metric=val/dice",
     ),
-    Rule("top", lambda value: is_int(value) and 1 <= value <= 10, "a whole number, 1 to 10", "top=5"),
+    Rule(
+        "top",
+        lambda value: is_int(value) and 1 <= value <= 10,
+        "a whole number from 1 to 10",
+        "top=5",
+    ),
     Rule("images", at_least(1), COUNT, "images=8"),
 )
 

@@ -115,9 +115,7 @@ def marked(image: np.ndarray, mask: np.ndarray | None, palette: np.ndarray) -> n
     return panels.marked_tile(image, mask, palette, SIDE)
 
 
-def prediction_of(
-    column: Column, chosen: Chosen, files: Files
-) -> tuple[np.ndarray | None, str]:
+def prediction_of(column: Column, chosen: Chosen, files: Files) -> tuple[np.ndarray | None, str]:
     """The predicted mask (H, W), and the picture's Dice in words."""
     found = column.run_of(chosen)
     if found is None:

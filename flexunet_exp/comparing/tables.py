@@ -18,13 +18,11 @@ def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
     the pooled macro Dice over seeds, both and `parameters` of leaders alone. `of_first` says how a
     leader does on test against the first.
     """
-    return pd.DataFrame(
-        [row(one, cell, rank, metric, twin) for rank, cell in enumerate(one.group.cells, start=1)]
-    )
+    return pd.DataFrame([row(one, place, metric, twin) for place in range(len(one.group.cells))])
 
 
-def row(one: Judged, cell: Cell, rank: int, metric: str, twin: str) -> dict[str, object]:
-    evidence = one.evidence(cell)
+def row(one: Judged, place: int, metric: str, twin: str) -> dict[str, object]:
+    cell, evidence = one.group.cells[place], one.leaders.get(place)
     pooled = evidence.pooled if evidence else {}
     names = evidence.classes[1:] if evidence else class_names(cell)
     val, test = cell.values(metric), cell.values(twin)
@@ -34,7 +32,7 @@ def row(one: Judged, cell: Cell, rank: int, metric: str, twin: str) -> dict[str,
     }
     return {
         "group": one.group.name,
-        "rank": rank,
+        "rank": place + 1,
         "partial": one.group.is_partial(cell),
         "cell": one.group.label(cell),
         **{key: cell.settings.get(key, UNSET) for key in one.group.varying},
@@ -45,7 +43,7 @@ def row(one: Judged, cell: Cell, rank: int, metric: str, twin: str) -> dict[str,
         "test_sd": deviation(test),
         "pooled": pooled.get(twin.removeprefix("test/"), np.nan),
         "seed_sd": evidence.spread if evidence else np.nan,
-        "of_first": one.against_first(cell),
+        "of_first": one.of_first(place),
         **per_class,
         "minutes": cell.minutes,
         "parameters": evidence.parameters if evidence else None,

@@ -55,8 +55,12 @@ def table(title: str, shown: Shown) -> Table:
     drawn = plain_table(title, first)
     for header, column, _ in others:
         is_figure = all(text[:1] in "0123456789–" for text in column)
-        side = "right" if is_figure else "left"
-        drawn.add_column(header, justify=side, overflow="fold", no_wrap=is_figure)
+        drawn.add_column(
+            header,
+            justify="right" if is_figure else "left",
+            overflow="fold",
+            no_wrap=is_figure,
+        )
     for row in list(zip(*(column for _, column, _ in shown), strict=True))[:MOST_ROWS]:
         drawn.add_row(*map(Text, row))
     return drawn

@@ -141,9 +141,7 @@ def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
     )
 
 
-def parent_of(
-    words: Sequence[str], trials: Sequence[Trial], parents: Sequence[Any]
-) -> str | None:
+def parent_of(words: Sequence[str], trials: Sequence[Trial], parents: Sequence[Any]) -> str | None:
     """The sweep that the trials are of, if they are of one and nothing else was named."""
     if len(words) == 1 and words[0] != "all":
         named = [parents[0]] if words[0] == "latest" else []
@@ -180,7 +178,8 @@ def trial(run: Any) -> Trial:
 def status_of(run: Any) -> str:
     if run.info.status == "FINISHED" and STOPPED in run.data.tags:
         return "stopped"
-    if run.info.status == "FINISHED" and not any(key.startswith("test/") for key in run.data.metrics):
+    scored = any(key.startswith("test/") for key in run.data.metrics)
+    if run.info.status == "FINISHED" and not scored:
         return "not scored"
     return run.info.status
 

@@ -65,11 +65,12 @@ def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[st
 
 def shown_classes(one: Judged, comparison: Comparison) -> Shown:
     """Test Dice of every class (row) by every leader (column), pooled over folds."""
-    table = tables.leaderboard(one, comparison.metric, comparison.twin)[: len(one.leaders)]
+    table = tables.leaderboard(one, comparison.metric, comparison.twin).iloc[list(one.leaders)]
     names = [name for name in table.columns if name.startswith("dice/")]
     columns: Shown = [("class", [name.removeprefix("dice/") for name in names], names)]
     for _, row in table.iterrows():
-        columns.append((f"#{row['rank']}", [figure_text(row[n], 3) for n in names], list(row[names])))
+        texts = [figure_text(row[name], 3) for name in names]
+        columns.append((f"#{row['rank']}", texts, row[names].tolist()))
     return columns
 
 
@@ -118,27 +119,27 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
         f"({plus_minus(best['val'], best['val_sd'])} over {runs}; {comparison.twin} "
         f"{plus_minus(best['test'], best['test_sd'])}, pooled {figure_text(best['pooled'], 3)})."
     )
-    against = [pair for pair in one.pairs if pair.first == 0]
+    against = one.against_first
     if not against:
         yield "There is no other cell to compare it with."
-    elif against[0].result is None or against[0].verdict == UNKNOWN:
-        yield f"Against #2, {one.label(1)}: no verdict ({against[0].because})."
     else:
-        yield of_second(against[0], one.label(1))
+        yield of_pair(against[0], f"#{against[0].second + 1}, {one.label(against[0].second)}")
     if len(against) > 1:
         yield counted(against)
 
 
-def of_second(pair: Pair, name: str) -> str:
+def of_pair(pair: Pair, name: str) -> str:
+    """How the first does on test against another."""
     result = pair.result
-    assert result is not None
+    if result is None or pair.verdict == UNKNOWN:
+        return f"Against {name}: no verdict ({pair.because})."
     how = {
         BETTER: "better by more than chance",
         WORSE: "worse by more than chance, although it is first by validation",
         TIE: "a tie: no more than chance",
     }[pair.verdict]
     return (
-        f"On test its macro Dice differs by {signed(result.difference)} from that of #2, {name} "
+        f"On test its macro Dice differs by {signed(result.difference)} from that of {name} "
         f"(95 % interval {signed(result.low)} to {signed(result.high)} over the same "
         f"{result.num_sources} sources, p {chance(pair.holm)} after Holm): {how}."
     )
