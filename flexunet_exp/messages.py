@@ -65,7 +65,7 @@ STORE_ADVICE = {
         "and give the same command again."
     ),
     "file is not a database": (
-        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup of it."
+        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
     ),
     "database disk image is malformed": "The store's database is damaged. Take a backup of it.",
     "Detected out-of-date database schema": (

@@ -81,6 +81,13 @@ class Group:
     def varying(self) -> list[str]:
         return varying_keys([cell.settings for cell in self.cells])
 
+    @property
+    def tested_on(self) -> str:
+        """Its test pictures and their classes, in words."""
+        digests = sorted({digest[:8] for digest, _ in self.complete})
+        classes = sorted({name for _, names in self.complete for name in names} - {"background"})
+        return f"test pictures {', '.join(digests)}; classes {', '.join(classes)}"
+
     def is_partial(self, cell: Cell) -> bool:
         return cell.test_sets != self.complete
 
@@ -170,17 +177,9 @@ def ranked(name: str, cells: list[Cell], metric: str) -> Group:
 
 
 def unique_names(groups: Sequence[list[Cell]]) -> list[str]:
-    """Each group's data set; with the beginning of its test digest where two have one name."""
-    plain = [groups_dataset(cells) for cells in groups]
+    """Each group's data set, numbered where two groups have one."""
+    plain = [", ".join(sorted({cell.settings.get(DATASET, "?") for cell in g})) for g in groups]
     return [
-        name if plain.count(name) == 1 else f"{name}, test pictures {first_digest(cells)}"
-        for name, cells in zip(plain, groups, strict=True)
+        name if plain.count(name) == 1 else f"{name} ({plain[: place + 1].count(name)})"
+        for place, name in enumerate(plain)
     ]
-
-
-def groups_dataset(cells: Sequence[Cell]) -> str:
-    return ", ".join(sorted({cell.settings.get(DATASET, "?") for cell in cells}))
-
-
-def first_digest(cells: Sequence[Cell]) -> str:
-    return min(digest for cell in cells for digest, _ in cell.test_sets)[:8]

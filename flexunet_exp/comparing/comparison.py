@@ -159,11 +159,11 @@ def notes_on(groups: Sequence[Judged]) -> list[str]:
     """A sentence on what the tables do not say of themselves."""
     notes = []
     if len(groups) > 1:
-        names = "; ".join(one.group.name for one in groups)
         notes.append(
             f"{len(groups)} groups of runs have other test pictures or classes, and each has its "
-            f"own leaderboard: {names}."
+            "own leaderboard."
         )
+        notes += [f"{one.group.name}: {one.group.tested_on}." for one in groups]
     for one in groups:
         partial = [cell for cell in one.group.cells if one.group.is_partial(cell)]
         if partial:

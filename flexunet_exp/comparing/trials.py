@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexunet_exp import config
 from flexunet_exp.errors import InputError
@@ -77,31 +77,39 @@ def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) 
     parents = [run for run in runs if SWEEP in run.data.tags]
     if not words:
         words = ["latest"] if parents and allowed is None else ["all"]
-    named: dict[str, Any] = {}
-    titles: list[str] = []
+    found: list[Named] = []
     problems = []
     for word in words:
         try:
-            title, found = find(word, runs, parents)
+            found.append(find(word, runs, parents))
         except InputError as error:
             problems += error.problems
-            continue
-        titles.append(title)
-        named |= {run.info.run_id: run for run in found}
     if problems:
         raise InputError(problems)
+    chosen = {run.info.run_id: run for one in found for run in one.runs}
     trials = [
         trial(run)
-        for run in named.values()
+        for run in chosen.values()
         if SWEEP not in run.data.tags and (allowed is None or run.info.run_id in allowed)
     ]
-    return Selection(trials, ", ".join(titles), parent_of(words, trials, parents))
+    of_one = {one.parent for one in found} if len(found) == 1 else {None}
+    common = of_one - {None} or {trial.parent for trial in trials}
+    parent = next(iter(common)) or None if len(common) == 1 else None
+    return Selection(trials, ", ".join(one.title for one in found), parent)
 
 
-def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> tuple[str, list[Any]]:
-    """What a word names: in words, and its runs."""
+class Named(NamedTuple):
+    """What a word names: in words, its runs, and the sweep if it is one."""
+
+    title: str
+    runs: list[Any]
+    parent: str | None = None
+
+
+def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> Named:
+    """What a word names; InputError where it is nothing, or not one thing."""
     if word == "all":
-        return "all runs", list(runs)
+        return Named("all runs", list(runs))
     if word == "latest":
         if not parents:
             raise InputError("runs=latest: there is no sweep yet. Try runs=all")
@@ -116,16 +124,18 @@ def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> tuple[str, l
     )
     if len(found) != 1:
         raise InputError(not_one(word, found, runs))
-    return of_sweep(found[0], runs) if found[0] in parents else (found[0].info.run_name, found)
+    one = found[0]
+    return of_sweep(one, runs) if one in parents else Named(one.info.run_name, found)
 
 
-def of_sweep(parent: Any, runs: Sequence[Any]) -> tuple[str, list[Any]]:
+def of_sweep(parent: Any, runs: Sequence[Any]) -> Named:
     """A sweep's cells, those among them whose work had been done before it."""
     skipped = {key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)}
     own = parent.info.run_id
     cells = [run for run in runs if run.data.tags.get(PARENT) == own or run.info.run_id in skipped]
     name = parent.info.run_name
-    return "sweep " + (own[:8] if name == "sweep" else f"{name} ({own[:8]})"), cells
+    title = own[:8] if name == "sweep" else f"{name} ({own[:8]})"
+    return Named(f"sweep {title}", cells, own)
 
 
 def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
@@ -139,17 +149,6 @@ def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
         f"runs={word} is no run of this experiment.{nearest} Use ids [a,b] from the UI, a sweep's "
         "id or name, a run folder, latest, or all."
     )
-
-
-def parent_of(words: Sequence[str], trials: Sequence[Trial], parents: Sequence[Any]) -> str | None:
-    """The sweep that the trials are of, if they are of one and nothing else was named."""
-    if len(words) == 1 and words[0] != "all":
-        named = [parents[0]] if words[0] == "latest" else []
-        named += [run for run in parents if words[0] in (run.info.run_id, run.info.run_name)]
-        if named:
-            return named[0].info.run_id
-    common = {trial.parent for trial in trials}
-    return next(iter(common)) or None if len(common) == 1 else None
 
 
 def trial(run: Any) -> Trial:

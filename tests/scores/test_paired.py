@@ -92,11 +92,11 @@ def test_the_interval_ends_at_0_where_p_is_5_per_cent():
 def test_weights_have_the_variance_that_the_theory_of_stratified_samples_has():
     values = np.random.default_rng(5).normal(size=len(LABELS))
     weights = paired.rescaled(LABELS, 20_000)
-    of_class = [values[LABELS == label] for label in np.unique(LABELS)]
+    of_class = [values[label == LABELS] for label in np.unique(LABELS)]
     expected = sum(SOURCES * np.var(one, ddof=1) for one in of_class)
     assert np.var(weights @ values) == pytest.approx(expected, rel=0.05)
     for label in np.unique(LABELS):
-        np.testing.assert_allclose(weights[:, LABELS == label].sum(axis=1), SOURCES)
+        np.testing.assert_allclose(weights[:, label == LABELS].sum(axis=1), SOURCES)
 
 
 def test_a_class_with_one_source_always_counts_once_and_is_said():
