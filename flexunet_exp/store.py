@@ -254,12 +254,17 @@ class Store:
         numbers = [re.fullmatch(rf"{name}(\d*)", found) for found in names]
         return max((int(n[1] or 1) for n in numbers if n), default=0)
 
-    def artifact(self, run_id: str, path: str, folder: Path) -> Path | None:
-        """One of the run's files, where it lies or fetched into `folder`; None if it has none."""
+    def artifact(self, artifact_uri: str, path: str, folder: Path) -> Path | None:
+        """A file of the run with this artifact address, fetched into `folder`; None if it is none.
+
+        The client's own way asks the database three times a file, which is most of its time.
+        """
         from mlflow.exceptions import MlflowException
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         try:
-            return Path(self.client.download_artifacts(run_id, path, str(folder)))
+            repository = get_artifact_repository(artifact_uri, self.uri)
+            return Path(repository.download_artifacts(path, str(folder)))
         except (MlflowException, OSError):
             return None
 

@@ -46,6 +46,11 @@ class Judged:
         return self.group.label(self.group.cells[place])
 
     @property
+    def has_folds(self) -> bool:
+        """Whether any leader's pictures are those of several runs, so that pooling means much."""
+        return any(len(tests) > 1 for one in self.leaders.values() for tests in one.units())
+
+    @property
     def against_first(self) -> list[Pair]:
         return [pair for pair in self.pairs if pair.first == 0]
 
@@ -168,7 +173,7 @@ def notes_on(groups: Sequence[Judged]) -> list[str]:
         partial = [cell for cell in one.group.cells if one.group.is_partial(cell)]
         if partial:
             notes.append(
-                f"{one.group.name}: {len(partial)} cells (marked *) lack folds or seeds that the "
-                "others have, or have more; they stand below, and their means do not compare."
+                f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others have, "
+                "or have more; they stand below, and their means do not compare."
             )
     return notes

@@ -54,7 +54,7 @@ class Files:
 
     def find(self, trial: Trial, name: str) -> Path | None:
         (own := self.folder / trial.run_id).mkdir(exist_ok=True)
-        return self.store.artifact(trial.run_id, name, own)
+        return self.store.artifact(trial.artifact_uri, name, own)
 
     def require(self, trial: Trial, name: str) -> Path:
         if (path := self.find(trial, name)) is None:

@@ -44,6 +44,7 @@ class Trial:
     error: str
     parent: str
     signature: tuple[str, str] | None
+    artifact_uri: str
 
     @property
     def replicate(self) -> tuple[str, str]:
@@ -171,6 +172,7 @@ def trial(run: Any) -> Trial:
         error=tags.get(ERROR, ""),
         parent=tags.get(PARENT, ""),
         signature=signature,
+        artifact_uri=info.artifact_uri,
     )
 
 

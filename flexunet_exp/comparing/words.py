@@ -50,7 +50,7 @@ def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[st
         pairs = zip(table[name], table[f"{name}_sd"], strict=True)
         columns.append((header, [plus_minus(*pair) for pair in pairs], table[name].tolist()))
     for name, header in (("pooled", "pooled"), ("seed_sd", "seeds ±")):
-        if table[name].notna().any():
+        if one.has_folds and table[name].notna().any():
             texts = ["" if math.isnan(value) else figure_text(value, 3) for value in table[name]]
             columns.append((header, texts, table[name].tolist()))
     if one.pairs:
@@ -114,10 +114,11 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
     """Who leads, by how much, whether that is more than chance."""
     best = tables.leaderboard(one, comparison.metric, comparison.twin).iloc[0]
     runs = f"{best['runs']} runs" if best["runs"] > 1 else "one run"
+    pooled = f", pooled {figure_text(best['pooled'], 3)}" if one.has_folds else ""
     yield (
         f"First by {comparison.metric} is {best['cell']} "
         f"({plus_minus(best['val'], best['val_sd'])} over {runs}; {comparison.twin} "
-        f"{plus_minus(best['test'], best['test_sd'])}, pooled {figure_text(best['pooled'], 3)})."
+        f"{plus_minus(best['test'], best['test_sd'])}{pooled})."
     )
     against = one.against_first
     if not against:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from flexunet_exp.scores.bootstrap import MIN_SOURCES, macro_dice
 
@@ -110,7 +110,7 @@ def expanded_interval(drawn: np.ndarray, freedom: int) -> tuple[float, float]:
     """The 95 % percentile interval of resamples (R,), as wide as Student's t would have it."""
     if freedom < 1:
         return float("nan"), float("nan")
-    tail = 100 * stats.norm.cdf(stats.t.ppf(LEVEL / 2, freedom))
+    tail = 100 * special.ndtr(special.stdtrit(freedom, LEVEL / 2))
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
 
@@ -121,7 +121,7 @@ def p_value(drawn: np.ndarray, freedom: int) -> float:
         return float("nan")
     beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     tail = min(0.5, (beyond + 1) / (len(drawn) + 1))
-    return float(2 * stats.t.cdf(stats.norm.ppf(tail), freedom))
+    return float(2 * special.stdtr(freedom, special.ndtri(tail)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

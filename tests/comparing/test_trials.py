@@ -19,7 +19,12 @@ DIGESTS = {"0": "aaa", "1": "bbb", "2": "ccc"}  # of each fold
 def run(run_id: str, name: str = "run", start: int = 0, **tags: str):
     """A run as MLflow gives it."""
     info = SimpleNamespace(
-        run_id=run_id, run_name=name, status="FINISHED", start_time=start, end_time=start + 60_000
+        run_id=run_id,
+        run_name=name,
+        status="FINISHED",
+        start_time=start,
+        end_time=start + 60_000,
+        artifact_uri="",
     )
     known = {key.replace("__", "."): value for key, value in tags.items()}
     return SimpleNamespace(
@@ -106,6 +111,7 @@ def trial(loss: str = "dice", seed: str = "0", fold: str = "0", **changes) -> Tr
         error="",
         parent="p",
         signature=(f"{loss}{seed}{fold}", ""),
+        artifact_uri="",
     )
     return dataclasses.replace(base, **changes)
 
