@@ -173,7 +173,7 @@ def notes_on(groups: Sequence[Judged]) -> list[str]:
         partial = [cell for cell in one.group.cells if one.group.is_partial(cell)]
         if partial:
             notes.append(
-                f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others have, "
-                "or have more; they stand below, and their means do not compare."
+                f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others "
+                "have, or have more; they stand below, and their means do not compare."
             )
     return notes

@@ -18,7 +18,7 @@ from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
 
-SIDE = 200  # pixels of a tile's longer side
+SIDE = 256  # pixels of a tile's longer side
 NOTHING = np.uint8(235)  # grey of a tile with nothing to show
 
 

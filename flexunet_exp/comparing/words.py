@@ -26,6 +26,10 @@ def signed(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:+.3f}"
 
 
+def interval(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{signed(low)} to {signed(high)}"
+
+
 def chance(p: float) -> str:
     if math.isnan(p):
         return "–"
@@ -80,13 +84,13 @@ def shown_pairs(one: Judged) -> Shown:
         [f"#{place + 1} {one.label(place)}" for place in places]
         for places in zip(*((pair.first, pair.second) for pair in one.pairs), strict=True)
     )
-    spans = zip(table["low"], table["high"], strict=True)
+    spans = [interval(*pair) for pair in zip(table["low"], table["high"], strict=True)]
     said = verdicts(one.pairs)
     return [
         ("first", first, first),
         ("second", second, second),
         ("difference", list(map(signed, table["difference"])), table["difference"].tolist()),
-        ("95 % interval", [f"{signed(a)} to {signed(b)}" for a, b in spans], table["low"].tolist()),
+        ("95 % interval", spans, table["low"].tolist()),
         ("p", list(map(chance, table["p"])), table["p"].tolist()),
         ("p, Holm", list(map(chance, table["holm"])), table["holm"].tolist()),
         ("sources", table["sources"].astype(str).tolist(), table["sources"].tolist()),
@@ -141,7 +145,7 @@ def of_pair(pair: Pair, name: str) -> str:
     }[pair.verdict]
     return (
         f"On test its macro Dice differs by {signed(result.difference)} from that of {name} "
-        f"(95 % interval {signed(result.low)} to {signed(result.high)} over the same "
+        f"(95 % interval {interval(result.low, result.high)} over the same "
         f"{result.num_sources} sources, p {chance(pair.holm)} after Holm): {how}."
     )
 
