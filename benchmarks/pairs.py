@@ -2,9 +2,10 @@
 of the stratified bootstrap and by `scores.paired`; of equal runs it should be 5 %.
 
 Pictures have one defect each, of sizes that spread tenfold (0.8) or hardly (0.2); some are easy and
-some hard for both runs, and each run has luck of its own. A true difference is one of the logit of recall. `theory`
-is the power of Student's t for the mean and the standard deviation that the simulated differences
-really had, with as many degrees of freedom as `scores.paired` takes. Prints a Markdown table.
+some hard for both runs, and each run has luck of its own. A true difference is one of the logit of
+recall. `theory` is the power of Student's t for the mean and the standard deviation that the
+simulated differences really had, with as many degrees of freedom as `scores.paired` takes. Prints a
+Markdown table.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
                 "name": one.group.name,
                 "sentences": list(words.sentences(one, comparison)),
                 "command": one.group.cells[0].command(),
-                "leaderboard": words.shown_leaderboard(one, comparison, settings_of(one)),
+                "leaderboard": words.shown_leaderboard(one, comparison, settings_shown(one)),
                 "classes": words.shown_classes(one, comparison),
                 "pairs": words.shown_pairs(one) if one.pairs else None,
                 "effects": shown_effects(one, comparison),
@@ -92,7 +92,7 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
     )
 
 
-def settings_of(one: Judged) -> list[str]:
+def settings_shown(one: Judged) -> list[str]:
     """What varies, a column each; with nothing, the cell's name."""
     return one.group.varying or ["cell"]
 
@@ -120,7 +120,7 @@ def markdown(comparison: Comparison) -> str:
     for one in comparison.groups:
         parts += [f"## {one.group.name}", *words.sentences(one, comparison)]
         parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
-        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_of(one))))
+        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_shown(one))))
         parts.append(markdown_table(words.shown_classes(one, comparison)))
         if one.pairs:
             parts.append(markdown_table(words.shown_pairs(one)))
