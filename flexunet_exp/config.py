@@ -30,12 +30,16 @@ WITHOUT_EFFECT = (
     *("tracking", "hydra", "rerun", "dry", "objective", "data_root", "cache_dir", "require"),
     *("predict", "score"),
 )
-
-
-WITHOUT_EFFORT = {
+WITHOUT_EFFECT_IN = {  # values of a section
     "dataset": ("path", "cache", "strict"),
+    "callbacks": ("epoch_images", "curves", "stop_file"),
+    "trainer": ("resume", "save_every", "profile"),
+}
+# What of these sections does not decide how long a run takes.
+WITHOUT_EFFORT = {
+    "dataset": WITHOUT_EFFECT_IN["dataset"],
     "split": ("seed", "fold"),
-    "trainer": ("seed", "resume", "save_every", "profile"),
+    "trainer": ("seed", *WITHOUT_EFFECT_IN["trainer"]),
 }
 
 
@@ -123,13 +127,9 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     settings = plain(config)
     for name in WITHOUT_EFFECT:
         settings.pop(name, None)
-    settings["dataset"].pop("path", None)
-    for name in ("cache", "strict"):
-        settings["dataset"].pop(name, None)
-    for name in ("epoch_images", "curves", "stop_file"):
-        settings["callbacks"].pop(name, None)
-    for name in ("resume", "save_every", "profile"):
-        settings["trainer"].pop(name, None)
+    for section, names in WITHOUT_EFFECT_IN.items():
+        for name in names:
+            settings[section].pop(name, None)
     return settings
 
 
