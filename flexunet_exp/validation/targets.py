@@ -85,7 +85,7 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
     given = set(node) - {"_target_"}
     problems = [
         f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
-        f"There are: {', '.join(accepted)}"
+        f"There are: {', '.join(accepted) or 'none'}"
         for name in sorted(given - set(accepted))
     ]
     lacking = sorted(required - given - from_program)
