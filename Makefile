@@ -36,7 +36,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,export]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev,export,sweep]"
 	@touch $@ $(VENV)/.installed
 
 clean:

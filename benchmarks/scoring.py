@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from flexunet_exp.scores import bootstrap, boundary, confusions, curves, objects
+from flexunet_exp.scores import bootstrap, boundary, confusions, curves, objects, paired
 
 CLASSES = ["background", *(f"defect {number}" for number in range(1, 8))]
 RESAMPLES, TOLERANCE = 1000, 3
@@ -116,7 +116,8 @@ def figures(names, defective, counts, outlines, found, histograms) -> None:
         bootstrap.interval(bootstrap.defect_dice(counts, weights))
         boundary.boundary_f1(np.tensordot(weights, outlines, axes=1))
         objects.object_recall(objects.object_counts(table, names, CLASSES), weights)
-        bootstrap.paired_difference(counts, np.roll(counts, 1, axis=0), names, defective)
+        other = np.roll(counts, 1, axis=0)
+        paired.paired_difference([paired.Part(counts[None], other[None], names, defective)])
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from flexunet_exp.errors import did_you_mean
 COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
+    "compare": "ranks runs of the store, decides between the leaders on the same test pictures",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, honestly split, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
@@ -25,7 +26,7 @@ COMMANDS = {
 }
 PATH_KEYS = {
     *("data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"),
-    *("input", "output"),
+    *("input", "output", "runs", "filter"),
 }
 PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import importlib.metadata
@@ -10,6 +11,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,20 @@ TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbac
 
 # Values that cannot change the trained weights; the paths of data and store among them.
 WITHOUT_EFFECT = (
-    *("tracking", "hydra", "rerun", "objective", "data_root", "cache_dir", "require"),
+    *("tracking", "hydra", "rerun", "dry", "objective", "data_root", "cache_dir", "require"),
     *("predict", "score"),
 )
+WITHOUT_EFFECT_IN = {  # values of a section
+    "dataset": ("path", "cache", "strict"),
+    "callbacks": ("epoch_images", "curves", "stop_file"),
+    "trainer": ("resume", "save_every", "profile"),
+}
+# What of these sections does not decide how long a run takes.
+WITHOUT_EFFORT = {
+    "dataset": WITHOUT_EFFECT_IN["dataset"],
+    "split": ("seed", "fold"),
+    "trainer": ("seed", *WITHOUT_EFFECT_IN["trainer"]),
+}
 
 
 def conf_dir() -> Path:
@@ -38,17 +51,27 @@ def conf_dir() -> Path:
 
 def register_resolvers() -> None:
     """Makes the words that our yaml files use in `${word:value}` known to OmegaConf."""
-    resolvers: dict[str, Callable[[Any], str]] = {
+    from flexunet_exp.sweeping.presets import categories
+
+    resolvers: dict[str, Callable[..., str]] = {
         "upper": lambda name: str(name).upper(),
         "last_part": lambda target: str(target).rsplit(".", 1)[-1],
-        "monitor_mode": lambda monitor: "min" if monitor in ("loss", "val_loss") else "max",
+        "monitor_mode": monitor_mode,
+        "categories": categories,
     }
     for name, resolve in resolvers.items():
         OmegaConf.register_new_resolver(name, resolve, replace=True)
 
 
+def monitor_mode(monitor: str) -> str:
+    """Which way a figure that Keras logs is better: losses `min`, scores `max`."""
+    return "min" if monitor in ("loss", "val_loss") else "max"
+
+
 def plain(config: Any) -> Any:
-    """The configuration as dicts and lists, every interpolation resolved."""
+    """The configuration as dicts and lists, every interpolation resolved; a copy of one that is."""
+    if not OmegaConf.is_config(config):
+        return copy.deepcopy(config)
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
 
 
@@ -99,36 +122,52 @@ def build(node: DictConfig | dict, **context: Any) -> Any:
     return target(**arguments, **given)
 
 
-def signature(config: DictConfig, sample_digest: str, threads: int) -> str:
-    """Hash of all that can change the trained weights (16 hex digits).
-
-    The resolved configuration without tracking, drawing and paths; the sample table's digest; the
-    package's source and that of own packages it builds from; the versions of TensorFlow and Keras;
-    the number of threads.
-    """
+def with_effect(config: DictConfig | dict) -> dict[str, Any]:
+    """The resolved settings that can change the trained weights: no tracking, drawing or paths."""
     settings = plain(config)
     for name in WITHOUT_EFFECT:
         settings.pop(name, None)
-    settings["dataset"].pop("path", None)
-    for name in ("cache", "strict"):
-        settings["dataset"].pop(name, None)
-    for name in ("epoch_images", "curves", "stop_file"):
-        settings["callbacks"].pop(name, None)
-    for name in ("resume", "save_every", "profile"):
-        settings["trainer"].pop(name, None)
+    for section, names in WITHOUT_EFFECT_IN.items():
+        for name in names:
+            settings[section].pop(name, None)
+    return settings
+
+
+def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> str:
+    """Hash of all that can change the trained weights (16 hex digits).
+
+    The settings with an effect; the sample table's digest; the package's source and that of own
+    packages it builds from; the versions of TensorFlow and Keras; the number of threads.
+    """
+    settings = with_effect(config)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    parts = [settings, sample_digest, source_digest(), own_code_digests(settings), versions]
+    parts = [settings, sample_digest, own_source(), own_code_digests(settings), versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def scoring_signature(config: DictConfig) -> str:
+def effort(config: DictConfig | dict) -> str:
+    """Hash of what decides how long a run takes: runs of one effort tell each other's minutes."""
+    settings = plain(config)
+    parts = [settings["model"], settings["predict"]]
+    for name, left_out in WITHOUT_EFFORT.items():
+        parts.append({k: v for k, v in settings[name].items() if k not in left_out})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def scoring_signature(config: DictConfig | dict) -> str:
     """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
     parts = {name: plain(config[name]) for name in ("predict", "score")}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def source_digest(root: Path = PACKAGE) -> str:
+@cache
+def own_source() -> str:
+    """Hash of this package's source; read once a process, which goes on with what it has loaded."""
+    return source_digest(PACKAGE)
+
+
+def source_digest(root: Path) -> str:
     """Hash of a package's (or one file's) Python source: other code may train other weights."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:

@@ -18,8 +18,16 @@ class Hopeless(InputError):
     """A run's failure that would come again at the same place: it is not to be continued."""
 
 
+class Pruned(Hopeless):
+    """A trial's end by its study: it promises nothing, and would be ended again."""
+
+
+class Enough(BaseException):
+    """Ends a command from within a Hydra callback: what was asked for is done."""
+
+
 class Abort(BaseException):
-    """Carries an error out of a Hydra callback, where every Exception is only warned of."""
+    """Carries an error out of a Hydra callback or a resolver, where an Exception gets lost."""
 
     def __init__(self, error: Exception):
         self.error = error

@@ -17,6 +17,7 @@ from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.summary import describe as describe_model
+from flexunet_exp.sweeping import pruning
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def all_callbacks(
         "(learning rate)": callbacks.LearningRate(),
         **build_callbacks(cfg, run),
         "(epoch metrics)": callbacks.EpochMetrics(run.tracker),
+        **pruning.callbacks(cfg),
     }
     trainer = cfg.trainer
     keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)

@@ -25,7 +25,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config, interrupt, unfinished
-from flexunet_exp.errors import Abort, InputError
+from flexunet_exp.errors import Abort, Enough, InputError, Pruned
 from flexunet_exp.messages import explain
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     )
     try:
         app(task)()
+    except Enough:
+        return
     except Abort as abort:
         raise abort.error from None
     if raised:
@@ -61,7 +63,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
 
 @dataclass
 class Outcome:
-    """How a job ended: `status` is finished, skipped, failed or killed."""
+    """How a job ended: `status` is finished, skipped, failed, pruned or killed."""
 
     status: str
     name: str = ""
@@ -166,6 +168,9 @@ def supervised(
         if goes_on:
             log.info("The same command goes on from there.")
         raise
+    except Pruned as pruned:
+        log.info("%s. It is not scored.", str(pruned).capitalize())
+        outcome = Outcome("pruned", name, folder=str(home.folder))
     except Exception as error:
         outcome = Outcome("failed", name, folder=str(home.folder), error=explain(error))
         log.error("Failed: %s", outcome.error)

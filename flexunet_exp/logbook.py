@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -68,12 +69,15 @@ def short(key: str, value: str) -> str:
     if "." not in key:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
+    if re.fullmatch(r"[\d.e+-]{8,}", value):  # a number that a search drew
+        value = f"{float(value):.3g}"
     return f"{initials}={value}"
 
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
     """Opens the run in the store with its parameters, tags, data set and data card."""
-    overrides = [word for word in task_overrides() if not word.startswith("tracking.")]
+    # What trains this run alone: without its sweep, which needs -m.
+    overrides = [word for word in task_overrides() if not word.startswith(("tracking.", "sweep="))]
     tracker.begin(
         {
             **tags,
@@ -121,7 +125,7 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
             settings[param_name(key)] = OmegaConf.select(cfg, key)
-        elif key in choices and "@" not in key:
+        elif key in choices and "@" not in key and key != "sweep":
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
 

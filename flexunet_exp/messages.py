@@ -20,6 +20,10 @@ def explain(error: BaseException, command: str = "train") -> str:
     package = type(error).__module__.split(".")[0]
     if package in ("hydra", "omegaconf"):
         return explain_composition(error, command)
+    if package in ("mlflow", "sqlalchemy"):
+        for sign, advice in STORE_ADVICE.items():
+            if sign in str(error):
+                return f"{advice} ({first_line(error)})"
     if package == "mlflow" and "Max retries exceeded" in str(error):
         start = "Start it, or use tracking=local."
         return f"The MLflow server does not answer. {start} ({first_line(error)})"
@@ -49,6 +53,26 @@ DISK_ADVICE = {
     errno.EACCES: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
     errno.EPERM: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
     errno.EROFS: "Write elsewhere with hydra.run.dir=FOLDER.",
+}
+
+STORE_ADVICE = {
+    "database is locked": (
+        "Another program holds the store's database. Nothing was changed in it; end that program "
+        "or wait for it, and give the same command again."
+    ),
+    "database or disk is full": (
+        "The disk that the store lies on is full. What is in the store is whole; free some space "
+        "and give the same command again."
+    ),
+    "file is not a database": (
+        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
+    ),
+    "database disk image is malformed": "The store's database is damaged. Take a backup of it.",
+    "Detected out-of-date database schema": (
+        "The store was made by another version of MLflow. Nothing was changed in it. If that was a "
+        "newer one, use it here too: pip install --upgrade mlflow; if it was an older one, make a "
+        "backup of the store and type mlflow db upgrade ADDRESS"
+    ),
 }
 
 

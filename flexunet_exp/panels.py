@@ -69,23 +69,62 @@ def panel(
     to `max_side` pixels, or enlarged by the largest whole factor that stays below; a defect keeps
     at least a pixel when shrunk. The legend names every class seen and where it was seen.
     """
+    pictures = [tile(image, max_side)]
+    pictures += [marked_tile(image, mask, palette, max_side) for mask in (truth, prediction)]
+    drawn = strip(title, pictures, captions)
+    entries = _legend_entries(truth, prediction, class_names, palette)
+    return np.concatenate([drawn, np.asarray(_legend(entries, drawn.shape[1]))])
+
+
+def tile(image: np.ndarray, max_side: int) -> np.ndarray:
+    """A picture (H, W, 3) as large as `panel` shows it."""
+    return _fit_image(image, _display_size(image.shape[:2], max_side))
+
+
+def marked_tile(
+    image: np.ndarray, mask: np.ndarray, palette: np.ndarray, max_side: int
+) -> np.ndarray:
+    """A mask (H, W) over the picture in grey, as large as `panel` shows it."""
     size = _display_size(image.shape[:2], max_side)
-    grey = _washed_grey(_fit_image(image, size))
-    pictures = [_fit_image(image, size)]
-    pictures += [_marked(grey, _fit_mask(mask, size), palette) for mask in (truth, prediction)]
-    column = max(size[1], MIN_COLUMN)
-    width = 3 * column + 4 * GAP
-    legend = _legend(_legend_entries(truth, prediction, class_names, palette), width)
+    return _marked(_washed_grey(_fit_image(image, size)), _fit_mask(mask, size), palette)
+
+
+def strip(
+    title: str,
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    below: Sequence[str] = (),
+) -> np.ndarray:
+    """Pictures of one size side by side under a title, each captioned: uint8 (h, w, 3) RGB.
+
+    `below` are second captions, under the pictures.
+    """
+    height, width = pictures[0].shape[:2]
+    column = max(width, MIN_COLUMN)
     top = 2 * LINE + GAP
-    canvas = Image.new("RGB", (width, top + size[0] + GAP + legend.height), PAPER)
-    canvas.paste(legend, (0, top + size[0] + GAP))
+    bottom = top + height + GAP
+    shape = (GAP + len(pictures) * (column + GAP), bottom + LINE * bool(below))
+    canvas = Image.new("RGB", shape, PAPER)
     draw = ImageDraw.Draw(canvas)
-    draw.text((GAP, 4), _shortened(title, width - 2 * GAP, 14), INK, _font(14))
+    draw.text((GAP, 4), _shortened(title, shape[0] - 2 * GAP, 14), INK, _font(14))
     for index, (caption, picture) in enumerate(zip(captions, pictures, strict=True)):
-        left = GAP + index * (column + GAP) + (column - size[1]) // 2
-        draw.text((left, LINE + 5), caption, FAINT, _font(12))
+        left = GAP + index * (column + GAP) + (column - width) // 2
+        room = column - (column - width) // 2
+        draw.text((left, LINE + 5), _shortened(caption, room, 12), FAINT, _font(12))
         canvas.paste(Image.fromarray(picture), (left, top))
+        if below:
+            draw.text((left, bottom - 4), _shortened(below[index], room, 12), INK, _font(12))
     return np.asarray(canvas)
+
+
+def class_legend(class_names: Sequence[str], palette: np.ndarray, width: int) -> np.ndarray:
+    """Colour and name of every defect class, in rows of `width` pixels: uint8 (h, w, 3) RGB."""
+    entries: list[tuple[Colour | None, str]] = [
+        (tuple(palette[index].tolist()), name)
+        for index, name in enumerate(class_names)
+        if index > 0
+    ]
+    return np.asarray(_legend(entries, width))
 
 
 def annotated(

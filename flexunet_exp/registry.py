@@ -24,7 +24,7 @@ from flexunet_exp import config
 from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import FILES, FinishedRun, load
-from flexunet_exp.scores import bootstrap, confusions
+from flexunet_exp.scores import confusions, paired
 from flexunet_exp.store import Store
 
 log = logging.getLogger(__name__)
@@ -178,14 +178,14 @@ def judge(challenger: Path, present: Path) -> Verdict:
         f"test macro Dice differs by {result.difference:+.4f} (95 % interval {result.low:+.4f} to "
         f"{result.high:+.4f}, {result.num_sources} sources)"
     )
-    if result.num_sources < bootstrap.MIN_SOURCES:
-        return Verdict(False, f"{figures}; fewer than {bootstrap.MIN_SOURCES} are too few to tell.")
+    if few := paired.too_few(result):
+        return Verdict(False, f"{figures}; {few}.")
     if not result.low > 0:
         return Verdict(False, f"{figures}; the interval must lie above 0.")
     return Verdict(True, f"{figures}.")
 
 
-def difference(challenger: Path, present: Path) -> bootstrap.PairedDifference:
+def difference(challenger: Path, present: Path) -> paired.PairedDifference:
     """The paired difference of the runs in two folders; InputError where they do not compare."""
     ours, theirs = (confusions.load_counts(counts_file(run)) for run in (challenger, present))
     if ours.classes.tolist() != theirs.classes.tolist():
@@ -205,8 +205,9 @@ def difference(challenger: Path, present: Path) -> bootstrap.PairedDifference:
     if not np.array_equal(ours.counts.sum(axis=2), counts.sum(axis=2)):
         raise InputError("the masks of the test pictures have changed between them.")
     rows = [tested[name] for name in ours.names]
-    sources, labels = [row.source for row in rows], [row.label for row in rows]
-    return bootstrap.paired_difference(ours.counts, counts, sources, labels)
+    sources, labels = (np.array([getattr(row, key) for row in rows]) for key in ("source", "label"))
+    part = paired.Part(ours.counts[None], counts[None], sources, labels)
+    return paired.paired_difference([part])
 
 
 def counts_file(run: Path) -> Path:

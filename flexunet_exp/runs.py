@@ -114,6 +114,8 @@ def refuse_unfinished(folder: Path) -> None:
         raise InputError(
             f"{folder} is a run that was cut off. The command it was trained by goes on with it."
         )
+    if is_ended and job.read_outcome(folder).status == "pruned":
+        raise InputError(f"{folder} is a trial that its study ended early. {WHAT_RUN_CAN_BE}")
 
 
 def load(folder: Path, run_id: str | None = None) -> FinishedRun:

@@ -24,7 +24,7 @@ from flexunet_exp.callbacks import save_model
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.files import whole_or_nothing
 from flexunet_exp.tracking import Tracker
-from flexunet_exp.unfinished import STATE
+from flexunet_exp.unfinished import STATE, read_json
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +228,3 @@ def name_twice(path: Path, second: Path) -> None:
 
 def write_json(file: IO[bytes], content: Any) -> None:
     np.save(file, np.frombuffer(json.dumps(content).encode(), np.uint8), allow_pickle=False)
-
-
-def read_json(file: IO[bytes]) -> Any:
-    return json.loads(np.load(file, allow_pickle=False).tobytes())

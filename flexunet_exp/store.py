@@ -13,13 +13,13 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,15 +28,19 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
 SCORING = "scoring"  # hash of what can change the scores of the same weights
-STOPPED = "stopped"  # ended early on request: scored, but not what its signature promises
+STOPPED = "stopped"  # ended early, on request or pruned: not what its signature promises
+EFFORT = "effort"  # hash of what decides how long a run takes
+MINUTES = "minutes"  # that a run took which was trained in one go
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 MOST_METRICS = 1000  # that MLflow takes at once
+MOST_RUNS = 1000  # that it gives at once
 KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
 CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
+SQLITE = "sqlite:///"
 
 
 # MLflow's own defaults wait four minutes for a server that is not there.
@@ -47,24 +51,38 @@ PATIENCE = {
 }
 
 
+class NotThere(InputError):
+    """There is no such store, or no such experiment in it."""
+
+
 class Store:
-    """An experiment of an MLflow store, created if need be, safely when many jobs start at once."""
+    """An experiment of an MLflow store, created if need be, safely when many jobs start at once.
 
-    def __init__(self, uri: str, experiment_name: str):
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        import mlflow
+    Where it is not to be created, NotThere says that it is not there, and which there are.
+    """
 
-        quiet_mlflow()
+    def __init__(self, uri: str, experiment_name: str, create: bool = True):
+        if not create:
+            require_store(uri)
         self.uri = absolute_uri(uri)
         with one_process_at_a_time(self.uri):
-            self.client = mlflow.MlflowClient(self.uri)  # creates the tables of a new store
-            self.experiment_id = self.experiment(experiment_name)
+            self.client = client_of(self.uri)  # creates the tables of a new store
+            self.experiment_id = self.experiment(experiment_name, create)
 
-    def experiment(self, name: str) -> str:
+    @classmethod
+    def if_there(cls, uri: str, experiment_name: str) -> Store | None:
+        """The store if it has this experiment; what is not there is not made."""
+        try:
+            return cls(uri, experiment_name, create=False)
+        except NotThere:
+            return None
+
+    def experiment(self, name: str, create: bool) -> str:
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
+        if found is None and not create:
+            raise NotThere(self.no_experiment(name))
         if found is None:
             try:
                 return self.client.create_experiment(name, artifact_location(self.uri))
@@ -77,6 +95,42 @@ class Store:
             )
         return found.experiment_id
 
+    def no_experiment(self, name: str) -> str:
+        known = [experiment.name for experiment in self.client.search_experiments()]
+        return (
+            f"There is no experiment {name!r} in {self.uri}.{did_you_mean(name, known)} There are: "
+            f"{', '.join(known)}. Choose one with tracking.experiment_name=NAME"
+        )
+
+    def search(self, filter_string: str = "") -> list[Any]:
+        """All runs of the experiment that a filter in MLflow's own language lets through.
+
+        Newest first. Raises InputError where the store does not understand the filter.
+        """
+        from mlflow.exceptions import MlflowException
+
+        found: list[Any] = []
+        token: str | None = ""
+        while token is not None:
+            try:
+                page = self.client.search_runs(
+                    [self.experiment_id],
+                    filter_string,
+                    max_results=MOST_RUNS,
+                    order_by=[NEWEST],
+                    page_token=token or None,
+                )
+            except MlflowException as error:
+                if error.error_code != "INVALID_PARAMETER_VALUE":
+                    raise
+                raise InputError(
+                    f"filter={filter_string} is not understood: {str(error).splitlines()[0]} Try "
+                    "filter=\"params.loss = 'dice' and metrics.`val/dice` > 0.3\""
+                ) from error
+            found += page
+            token = page.token or None
+        return found
+
     def runs(self, filter_string: str, order_by: str, limit: int = 1) -> list[Any]:
         return self.client.search_runs(
             [self.experiment_id], filter_string, max_results=limit, order_by=[order_by]
@@ -84,18 +138,31 @@ class Store:
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
         """The newest run that already did this work, as `rerun` reads it, or None."""
-        if rerun == "all":
-            return None
-        wanted = f"tags.{SIGNATURE} = '{signature}' AND tags.{SCORING} = '{scoring}'"
-        return next(iter(self.whole_runs(wanted, "FINISHED")), None) or (
-            next(iter(self.whole_runs(wanted, "FAILED")), None) if rerun == "none" else None
-        )
+        wanted = f"tags.{SIGNATURE} = '{signature}'"
+        return already_done(self.runs(wanted, NEWEST, limit=1000), scoring, rerun)
 
     def whole_runs(self, wanted: str, status: str) -> list[Any]:
         """Runs that came to their own end, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
         runs = self.runs(filtered, NEWEST, limit=1000)
         return [run for run in runs if STOPPED not in run.data.tags]
+
+    def by_signature(self) -> dict[str, list[Any]]:
+        """Every run with a signature, newest first, by it: one question for a whole sweep."""
+        found: dict[str, list[Any]] = {}
+        token: str | None = None
+        while token != "":
+            page = self.client.search_runs(
+                [self.experiment_id],
+                f"tags.{SIGNATURE} LIKE '%'",
+                max_results=1000,
+                order_by=[NEWEST],
+                page_token=token,
+            )
+            for run in page:
+                found.setdefault(run.data.tags[SIGNATURE], []).append(run)
+            token = page.token or ""
+        return found
 
     def cells(self, parent: Any) -> list[Any]:
         """The runs of a multirun that came to their own end, those it skipped among them."""
@@ -189,18 +256,40 @@ class Store:
     def add_evaluation(self, run_id: str, folder: Path, figures: Mapping[str, float]) -> str:
         """Adds an evaluation's files and figures to a run; the name they are found below."""
         with one_process_at_a_time(self.uri):
-            name = self.next_evaluation(run_id)
+            name = f"evaluation{max(1, self.last_number(run_id, 'evaluation')) + 1}"
             self.client.log_artifacts(run_id, str(folder), name)
         now = milliseconds()
         defined = {key: value for key, value in figures.items() if not math.isnan(value)}
         self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
         return name
 
-    def next_evaluation(self, run_id: str) -> str:
-        """The artifact folder after those of the run's evaluations so far: evaluation2 …"""
+    def add_folder(self, run_id: str, folder: Path, name: str) -> str:
+        """Adds a folder's files to a run, never over others: below `name`, or name2, name3 …"""
+        with one_process_at_a_time(self.uri):
+            number = self.last_number(run_id, name) + 1
+            place = name if number == 1 else f"{name}{number}"
+            self.client.log_artifacts(run_id, str(folder), place)
+        return place
+
+    def last_number(self, run_id: str, name: str) -> int:
+        """The number of the run's last artifact folder called so: 1 for `name`, 2 for name2 …"""
         names = [file.path for file in self.client.list_artifacts(run_id)]
-        numbers = [re.fullmatch(r"evaluation(\d*)", name) for name in names]
-        return f"evaluation{max([1, *(int(n[1] or 1) for n in numbers if n)]) + 1}"
+        numbers = [re.fullmatch(rf"{name}(\d*)", found) for found in names]
+        return max((int(n[1] or 1) for n in numbers if n), default=0)
+
+    def artifact(self, artifact_uri: str, path: str, folder: Path) -> Path | None:
+        """A file of the run with this artifact address, fetched into `folder`; None if it is none.
+
+        The client's own way asks the database three times a file, which is most of its time.
+        """
+        from mlflow.exceptions import MlflowException
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        try:
+            repository = get_artifact_repository(artifact_uri, self.uri)
+            return Path(repository.download_artifacts(path, str(folder)))
+        except (MlflowException, OSError):
+            return None
 
     def has_model(self, run_id: str) -> bool:
         """Whether the run's Keras model is stored whole."""
@@ -307,30 +396,68 @@ def milliseconds() -> int:
     return int(time.time() * 1000)
 
 
+def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
+    """The newest that did this work among runs of one signature, newest first, as `rerun` reads it.
+
+    What was stopped early did not.
+    """
+    counts = {"failed": ("FINISHED",), "none": ("FINISHED", "FAILED"), "all": ()}[rerun]
+    whole = [run for run in runs if STOPPED not in run.data.tags]
+    scored = [run for run in whole if run.data.tags.get(SCORING) == scoring]
+    wanted = [run for status in counts for run in scored if run.info.status == status]
+    return next(iter(wanted), None)
+
+
+def client_of(uri: str) -> Any:
+    """MLflow's client of a store."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    quiet_mlflow()
+    return mlflow.MlflowClient(uri)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The absolute path of an SQLite store (Hydra may change folders); None for a server's."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE)).expanduser().absolute()
+
+
 def absolute_uri(uri: str) -> str:
-    """A relative SQLite path made absolute (Hydra may change folders), its folder created."""
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
+    """A relative SQLite path made absolute, its folder created."""
+    path = sqlite_file(uri)
+    if path is None:
         return uri
-    path = Path(uri.removeprefix(prefix)).expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return prefix + str(path)
+    return f"{SQLITE}{path}"
+
+
+def require_store(uri: str) -> None:
+    """Raises NotThere where an SQLite store is not there."""
+    path = sqlite_file(uri)
+    if path and not path.is_file():
+        raise NotThere(
+            f"There is no store {path}. Go to the folder that runs were trained in, or name their "
+            "store with tracking.uri=sqlite:///PATH; flexunet train makes one."
+        )
 
 
 def artifact_location(uri: str) -> str | None:
     """Artifacts lie beside the SQLite file; a server decides for itself."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+    path = sqlite_file(uri)
+    return (path.parent / "artifacts").as_uri() if path else None
 
 
 @contextmanager
 def one_process_at_a_time(uri: str) -> Iterator[None]:
     """Guards the first use of an SQLite store, which creates its tables."""
-    if not uri.startswith("sqlite:///"):
+    path = sqlite_file(uri)
+    if path is None:
         yield
         return
-    with open(Path(uri.removeprefix("sqlite:///")).parent / ".lock", "w") as lock:
+    with open(path.parent / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

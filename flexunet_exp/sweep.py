@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp import config, job
-from flexunet_exp.errors import Abort, InputError
+from flexunet_exp import job
+from flexunet_exp.config import own_source
+from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import SWEEP, Store
+from flexunet_exp.sweeping import cells, presets, result, study
 
 log = logging.getLogger(__name__)
 
@@ -23,42 +28,70 @@ class SweepCallback(Callback):
     """Opens the parent run before the first job, and tells every job of it on any launcher.
 
     The jobs learn their parent, and the keys they differ in, as overrides of their own: no
-    environment variable or shared memory has to reach another process or machine.
+    environment variable or shared memory has to reach another process or machine. With dry=true
+    it says what there is to do, and ends the command.
     """
 
     current: SweepCallback | None = None
+    conclude: Callable[[], None] | None = None  # says what a study found, in place of the table
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.hydra.job.name == "train":
+            with handed_on():
+                self.refuse_preset(config)
+                if config.dry:
+                    self.show_dry(config, [presets.typed(config.hydra.overrides.task)])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.job.name != "train":
             return
-        try:
-            self.start(config)
-        except Exception as error:
-            raise Abort(error) from error
+        with handed_on():
+            presets.check(config, loader())
+            words = presets.typed(config.hydra.overrides.task)
+            search = study.plan(config, loader(), words) if study.is_study(config) else None
+            if config.dry and search:
+                result.show_dry(search)
+                raise Enough
+            if config.dry:
+                self.show_dry(config, cells.overrides_of(config, loader(), words))
+            self.start(config, words, search)
 
-    def start(self, config: DictConfig) -> None:
+    def refuse_preset(self, config: DictConfig) -> None:
+        """A preset without -m would be passed over in silence."""
+        if preset := config.hydra.runtime.choices.get("sweep"):
+            raise InputError(f"sweep={preset} sweeps: flexunet train -m sweep={preset} …")
+
+    def show_dry(self, config: DictConfig, all_words: list[list[str]]) -> None:
+        from flexunet_exp.sweeping import dry
+
+        dry.show(config, loader(), all_words)
+        raise Enough
+
+    def start(self, config: DictConfig, overrides: list[str], search: study.Plan | None) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
-        overrides = list(config.hydra.overrides.task)
+        axes = [*varying_keys(config, overrides), *(search.space if search else ())]
         if outcomes_in(self.folder):
             raise InputError(
                 f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
                 "finished or begun there is found and not trained again."
             )
+        identity = search.identity if search else [*overrides, own_source()]
         self.parent_run_id = (
-            self.open_parent(overrides, config.rerun) if self.tracking.uri else None
+            self.open_parent(overrides, signature_of(identity), config.rerun)
+            if self.tracking.uri
+            else None
         )
         with read_write(config), open_dict(config):
             told = config.hydra.overrides.task
-            told.append(f"tracking.vary=[{','.join(varying_keys(config, overrides))}]")
+            told.append(f"tracking.vary=[{','.join(dict.fromkeys(axes))}]")
             if self.parent_run_id:
                 told.append(f"tracking.parent_run_id={self.parent_run_id}")
         SweepCallback.current = self
 
-    def open_parent(self, overrides: list[str], rerun: str) -> str:
+    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
         """The run of this very sweep if it was started before, to be completed, or a new one."""
         self.store = Store(self.tracking.uri, self.tracking.experiment_name)
-        signature = sweep_signature(overrides)
         found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
         self.is_new = not found or rerun == "all"
         if not self.is_new:
@@ -82,13 +115,30 @@ class SweepCallback(Callback):
             self.store.client.delete_run(self.parent_run_id)
 
 
+@contextmanager
+def handed_on() -> Iterator[None]:
+    """Has an error leave a Hydra callback, where it would only be warned of."""
+    try:
+        yield
+    except Exception as error:
+        raise Abort(error) from error
+
+
+def loader() -> Any:
+    """What composes configurations for the command that runs."""
+    return GlobalHydra.instance().config_loader()
+
+
 def finish() -> int:
     """Ends the command: of a multirun the table of its cells; 1 if anything failed."""
     current = SweepCallback.current
     if current is None:
         return job.exit_status()
     outcomes = outcomes_in(current.folder)
-    print_cells(outcomes)
+    if current.conclude:
+        current.conclude()
+    else:
+        print_cells(outcomes)
     failed = any(outcome.status == "failed" for outcome in outcomes)
     current.end("FAILED" if failed else "FINISHED")
     SweepCallback.current = None
@@ -111,15 +161,14 @@ def outcomes_in(folder: Path) -> list[job.Outcome]:
 
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
-    params = list((cfg.hydra.sweeper.get("params") or {}).keys())
+    params = list(presets.params(cfg))
     parsed = OverridesParser.create().parse_overrides(overrides)
     return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
 
 
-def sweep_signature(overrides: list[str]) -> str:
-    """Hash of the command and the package's source: the same sweep, whatever day it is started."""
-    parts = [*sorted(overrides), config.source_digest()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def signature_of(identity: list[str]) -> str:
+    """Hash of what makes a sweep the same one, whatever day it is started."""
+    return hashlib.sha256("\n".join(sorted(identity)).encode()).hexdigest()[:16]
 
 
 def print_cells(outcomes: list[job.Outcome]) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from flexunet_exp.config import PACKAGE
-from flexunet_exp.errors import Hopeless
-from flexunet_exp.store import ERROR, PARENT, Store, milliseconds
+from flexunet_exp.errors import Hopeless, Pruned
+from flexunet_exp.store import ERROR, PARENT, STOPPED, Store, milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,7 +153,10 @@ class Tracker:
 
 @contextmanager
 def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
-    """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED."""
+    """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED.
+
+    A pruned trial is KILLED too: no command takes it for a run that came to its own end.
+    """
     tracker = Tracker(cfg, name)
     try:
         yield tracker
@@ -162,6 +165,10 @@ def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
             tracker.finish("KILLED")
         except Exception as unreachable:
             log.error("The store could not be told: %s", unreachable)
+        raise
+    except Pruned as pruned:
+        tracker.deliver()
+        tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
     except Exception as error:
         try:

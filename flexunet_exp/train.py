@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp import config, job, logbook, precision, resuming, runtime, sweep, validation
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.logbook import BEST_DICE
-from flexunet_exp.store import SCORING, SIGNATURE
+from flexunet_exp.store import EFFORT, MINUTES, SCORING, SIGNATURE
 from flexunet_exp.tracking import Tracker, tracked
 from flexunet_exp.unfinished import Claim
 
@@ -83,19 +84,19 @@ def fit_and_score(
     """Trains, scores and stores the run, from wherever it stands."""
     from flexunet_exp import callbacks, fitting, state
 
-    folder = claim.run_folder
+    folder, started = claim.run_folder, time.time()
     model = fitting.compiled_model(cfg, dataset)
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
-    logbook.begin(
-        tracker, cfg, dataset, folder, dict(zip((SIGNATURE, SCORING), signatures, strict=True))
-    )
+    tags = dict(zip((SIGNATURE, SCORING), signatures, strict=True))
+    logbook.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: config.effort(cfg)})
     claim.note_run(tracker.run_id)
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
-    store = tracker.store if cfg.rerun != "all" and not progress.epochs else None
+    is_whole = not progress.epochs  # else its minutes are those of what was left
+    store = tracker.store if cfg.rerun != "all" and is_whole else None
     if store and (same := store.same_weights(signatures[0])):
         progress.best_dice = logbook.take_weights(store, same, keeper.best)
-        progress.fitted = True
+        progress.fitted, is_whole = True, False
     fitting.fit(model, cfg, dataset, keeper, progress)
     if progress.figures is None:
         progress.figures = score(cfg, dataset, model, folder)
@@ -104,6 +105,8 @@ def fit_and_score(
     tracker.deliver()
     logbook.mirror(tracker, folder)
     tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
+    if is_whole:
+        tracker.tag({MINUTES: f"{(time.time() - started) / 60:.2f}"})
     require(cfg, progress.best_dice)
     register(cfg, tracker, tracker.run_id, folder)
     return progress.figures

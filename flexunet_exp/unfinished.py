@@ -93,15 +93,53 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
     return Claim(run_folder, lock, mark.get("run_id"))
 
 
+def epochs_done(run_folder: Path) -> int:
+    """The epochs after which the unfinished run in a folder would go on; 0 without a state."""
+    try:
+        with open(run_folder / FOLDER / STATE, "rb") as file:
+            return int(read_json(file)["epochs"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def read_json(file: IO[bytes]) -> Any:
+    """The text a state begins with; its arrays follow."""
+    import numpy as np
+
+    return json.loads(np.load(file, allow_pickle=False).tobytes())
+
+
 def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
     """The folders of unfinished runs with this signature: those the store knows, those near here.
 
     `known` are run folders that the store names; `here` is this job's own folder.
     """
+    return [path for path in places([here], known) if signature_in(path) == signature]
+
+
+def all_marked(known: Iterable[str]) -> dict[str, Path]:
+    """The folders of all unfinished runs, as `search` finds one, by signature."""
+    marks = {path: signature_in(path) for path in reversed(places([], known))}
+    return {signature: path for path, signature in marks.items() if signature}
+
+
+def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
+    """Where an unfinished run can lie, each folder once."""
     near = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{FOLDER}"))
-    folders = [here, *map(Path, filter(None, known)), *(path.parent for path in near)]
-    found = dict.fromkeys(path.absolute() for path in folders)
-    return [path for path in found if signature_in(path) == signature]
+    folders = [*first, *map(Path, filter(None, known)), *(path.parent for path in near)]
+    return list(dict.fromkeys(path.absolute() for path in folders))
+
+
+def is_busy(run_folder: Path) -> bool:
+    """Whether a process trains the unfinished run in this folder now; touches nothing."""
+    try:
+        with open(run_folder / FOLDER / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it has just ended
+        return False
+    return False
 
 
 def is_marked(run_folder: Path) -> bool:

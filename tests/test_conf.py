@@ -16,16 +16,9 @@ HEAVY = (
     "callbacks",
 )
 COMMANDS = {
-    "check",
-    "export",
-    "promote",
-    "train",
-    "inspect",
-    "evaluate",
-    "infer",
-    "cache",
-    "ui",
-} | {"prepare"}
+    *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
+    *("prepare", "compare"),
+}
 MVTEC_AD = set(
     [
         "bottle",

@@ -20,6 +20,7 @@ def test_the_wheel_is_complete_and_composes_from_elsewhere(tmp_path):
         packed.extractall(site)
     shipped = {path.relative_to(site / "flexunet_exp" / "conf") for path in site.rglob("*.yaml")}
     assert shipped == {path.relative_to(root / "conf") for path in (root / "conf").rglob("*.yaml")}
+    assert (site / "hydra_plugins" / "flexunet_optuna_sweeper" / "sweeper.py").is_file()
     done = subprocess.run(
         [sys.executable, "-m", "flexunet_exp", "train", "experiment=quickstart", "--cfg", "job"],
         cwd=tmp_path,

@@ -95,11 +95,21 @@ def load(cfg: DictConfig) -> Dataset:
 
     Raises InputError with every problem of the data.
     """
+    return split_up(cfg, scanned(cfg))
+
+
+def scanned(cfg: DictConfig) -> Dataset:
+    """All the folder holds, not split yet but where its folders say so."""
     dataset = from_table(cfg, pd.DataFrame())
     notes = Notes(config.image_size(cfg), config.patch_size(cfg))
     table = dataset.layout.scan(folder_of(cfg), notes)
     say_normalised(notes)
-    dataset = replace(dataset, table=divided(cfg, table), notes=notes)
+    return replace(dataset, table=table, notes=notes)
+
+
+def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
+    """The data set of a scan, its table divided as configured; InputError where it cannot be."""
+    dataset = replace(scanned, table=divided(cfg, scanned.table))
     splits.check(dataset.table, dataset.pixels, dataset.class_names)
     return dataset
 

@@ -7,8 +7,6 @@ one of `confusions.summary`, for all resamples at once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,15 +14,6 @@ from flexunet_exp.scores.confusions import mean_over_last, pixels_of, ratio
 
 MIN_SOURCES = 10  # with fewer, an interval says more than it knows
 MIN_STRATUM = 4  # of a class: two sources, drawn with replacement, show half of their variance
-
-
-class PairedDifference(NamedTuple):
-    """Macro Dice of the first less that of the second, with its 95 % interval, -1..1."""
-
-    difference: float
-    low: float
-    high: float
-    num_sources: int
 
 
 def resampled(
@@ -87,28 +76,6 @@ def defect_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     hits = pooled[:, 1:, 1:].sum(axis=(1, 2))
     truth, predicted = pooled[:, 1:].sum(axis=(1, 2)), pooled[:, :, 1:].sum(axis=(1, 2))
     return np.where(truth > 0, ratio(2 * hits, truth + predicted), np.nan)
-
-
-def paired_difference(
-    counts_a: np.ndarray,
-    counts_b: np.ndarray,
-    sources: ArrayLike,
-    labels: ArrayLike,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> PairedDifference:
-    """Compare two predictions of the same images, in the same order, by their macro Dice.
-
-    Counts (N, C, C), sources and labels (N,): both are resampled alike, so what the images have in
-    common drops out. Raises ValueError where the counts differ in shape.
-    """
-    if counts_a.shape != counts_b.shape:
-        raise ValueError(f"counts of shape {counts_a.shape} against {counts_b.shape}")
-    weights = resampled(sources, labels, resamples, seed)
-    whole = np.ones((1, len(counts_a)), np.int64)
-    difference = macro_dice(counts_a, whole) - macro_dice(counts_b, whole)
-    low, high = interval(macro_dice(counts_a, weights) - macro_dice(counts_b, weights))
-    return PairedDifference(float(difference[0]), low, high, len(np.unique(np.asarray(sources))))
 
 
 def _pooled(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -100,6 +100,7 @@ RULES = (
     Rule("data_root", is_text, "a folder", "data_root=data"),
     Rule("cache_dir", is_text, "a folder", "cache_dir=cache", optional=True),
     Rule("rerun", one_of("failed", "all", "none"), "failed, all or none", "rerun=failed"),
+    Rule("dry", is_flag, "true or false", "dry=true", optional=True),
     Rule("require", or_null(is_number), "null or a number", "require=null"),
     Rule("dataset.name", is_text, "a name", "dataset=zipper"),
     Rule(
@@ -247,6 +248,13 @@ RULES = (
         optional=True,
     ),
     Rule("tracking.parent_run_id", or_null(is_text), "null", "tracking.parent_run_id=null"),
+    Rule(
+        "tracking.trial",
+        or_null(lambda value: isinstance(value, dict)),
+        "null",
+        "tracking.trial=null",
+        optional=True,
+    ),
     Rule("tracking.vary", is_list, "a list", "tracking.vary=[]"),
     Rule(
         "optimizer.learning_rate",
@@ -337,7 +345,7 @@ def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
         raise InputError(problems)
 
 
-def check_settings(cfg: DictConfig) -> None:
+def check_settings(cfg: DictConfig | dict) -> None:
     """The light step; raises InputError with every problem of the settings."""
     try:
         settings = config.plain(cfg)

@@ -109,37 +109,3 @@ def test_a_class_without_truth_in_a_resample_leaves_its_mean():
     counts[:, 0, 0] = 90
     dice = bootstrap.macro_dice(counts, np.array([[1, 1], [2, 0], [0, 2], [0, 0]]))
     assert dice.tolist() == pytest.approx([(12 / 14 + 1) / 2, 12 / 14, 1, math.nan], nan_ok=True)
-
-
-def test_the_same_counts_differ_by_nothing():
-    counts = random_counts(np.random.default_rng(2), 10)
-    found = bootstrap.paired_difference(counts, counts.copy(), SOURCES, LABELS)
-    assert found == (0.0, 0.0, 0.0, 7)
-
-
-def test_a_paired_difference_is_narrower_than_two_intervals():
-    draw = np.random.default_rng(5)
-    size = draw.integers(50, 500, 60)
-    hits = (size * draw.uniform(0.3, 0.9, 60)).astype(int)
-    first, second = np.zeros((2, 60, 2, 2), int)
-    for counts, found in ((first, hits), (second, hits - size // 20)):
-        counts[:, 0, 0] = 9000
-        counts[:, 1, 0], counts[:, 1, 1] = size - found, found
-    sources, labels = np.arange(60), np.repeat(["x", "y"], 30)
-    found = bootstrap.paired_difference(first, second, sources, labels)
-    whole = np.ones((1, 60))
-    difference = bootstrap.macro_dice(first, whole) - bootstrap.macro_dice(second, whole)
-    assert found.difference == pytest.approx(difference[0])
-    assert 0 < found.low < found.difference < found.high
-    low, high = bootstrap.interval(
-        bootstrap.macro_dice(first, bootstrap.resampled(sources, labels))
-    )
-    assert found.high - found.low < (high - low) / 2
-    reverse = bootstrap.paired_difference(second, first, sources, labels)
-    assert reverse == pytest.approx((-found.difference, -found.high, -found.low, 60))
-
-
-def test_counts_of_different_images_are_not_compared():
-    counts = random_counts(np.random.default_rng(2), 10)
-    with pytest.raises(ValueError):
-        bootstrap.paired_difference(counts, counts[:9], SOURCES, LABELS)

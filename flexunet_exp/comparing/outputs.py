@@ -1,0 +1,138 @@
+"""The files of a comparison: one page, CSV and Markdown tables, the contact sheets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from flexunet_exp import page, panels
+from flexunet_exp.comparing import charts, sheet, tables, words
+from flexunet_exp.comparing.comparison import Comparison, Judged
+from flexunet_exp.comparing.evidence import Files
+from flexunet_exp.comparing.words import Shown
+from flexunet_exp.errors import InputError
+from flexunet_exp.files import replace_file
+
+log = logging.getLogger(__name__)
+
+PAGE, BOARD, BOARD_TEXT, PAIRS = "compare.html", "leaderboard.csv", "leaderboard.md", "pairs.csv"
+
+
+def write(comparison: Comparison, folder: Path, files: Files, images: int) -> None:
+    """Writes all files into `folder`, each whole or not at all."""
+    boards = [
+        tables.leaderboard(one, comparison.metric, comparison.twin) for one in comparison.groups
+    ]
+    write_csv(folder / BOARD, boards)
+    write_csv(folder / PAIRS, [tables.pairs(one) for one in comparison.groups])
+    replace_file(folder / BOARD_TEXT, markdown(comparison).encode())
+    sheets = [
+        draw_sheet(one, number, folder, files, images)
+        for number, one in enumerate(comparison.groups, start=1)
+    ]
+    replace_file(folder / PAGE, html(comparison, sheets).encode())
+
+
+def write_csv(path: Path, frames: Sequence[pd.DataFrame]) -> None:
+    whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    replace_file(path, whole.to_csv(index=False).encode())
+
+
+def draw_sheet(
+    one: Judged, number: int, folder: Path, files: Files, images: int
+) -> tuple[str, list[str]]:
+    """The group's contact sheet as an address that holds it; sentences on what it lacks."""
+    columns = [
+        sheet.Column(f"#{place + 1} {one.label(place)}", evidence)
+        for place, evidence in one.leaders.items()
+    ]
+    if not columns:
+        return "", ["No leader keeps its files in the store: there are no pictures."]
+    try:
+        drawn, problems = sheet.draw(columns, files, images)
+    except InputError as error:
+        log.warning("No contact sheet of %s: %s", one.group.name, error)
+        return "", error.problems
+    for problem in problems:
+        log.warning("%s", problem)
+    name = "contact_sheet.png" if number == 1 else f"contact_sheet{number}.png"
+    panels.write_png(folder / name, drawn)
+    return page.jpeg(Image.fromarray(np.ascontiguousarray(drawn))), problems
+
+
+def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str:
+    wide = tables.across(comparison)
+    return page.template("compare.html").render(
+        comparison=comparison,
+        groups=[
+            {
+                "name": one.group.name,
+                "sentences": list(words.sentences(one, comparison)),
+                "command": one.group.cells[0].command(),
+                "leaderboard": words.shown_leaderboard(one, comparison, settings_shown(one)),
+                "classes": words.shown_classes(one, comparison),
+                "pairs": words.shown_pairs(one) if one.pairs else None,
+                "effects": shown_effects(one, comparison),
+                "charts": drawn_charts(one, comparison, number),
+                "sheet": picture,
+                "problems": problems,
+            }
+            for number, (one, (picture, problems)) in enumerate(
+                zip(comparison.groups, sheets, strict=True)
+            )
+        ],
+        across=None if wide.empty else words.shown_frame(wide.reset_index()),
+        left_out=[(trial.name, trial.run_id, why) for trial, why in comparison.left_out],
+        plotly=charts.script(),
+    )
+
+
+def settings_shown(one: Judged) -> list[str]:
+    """What varies, a column each; with nothing, the cell's name."""
+    return one.group.varying or ["cell"]
+
+
+def shown_effects(one: Judged, comparison: Comparison) -> Shown | None:
+    table = tables.effects(one, comparison.metric, comparison.twin)
+    return None if table.empty else words.shown_frame(table.drop(columns="group"))
+
+
+def drawn_charts(one: Judged, comparison: Comparison, number: int) -> list[tuple[str, str]]:
+    """Title and part of the page of each chart there is something for."""
+    drawn = {
+        "Settings and scores": charts.parallel(one, comparison),
+        "Score against cost": charts.cost(one, comparison),
+    }
+    return [
+        (title, charts.html(figure, f"chart{number}_{place}"))
+        for place, (title, figure) in enumerate(drawn.items())
+        if figure is not None
+    ]
+
+
+def markdown(comparison: Comparison) -> str:
+    parts = [f"# {comparison.title}, by {comparison.metric}"]
+    for one in comparison.groups:
+        parts += [f"## {one.group.name}", *words.sentences(one, comparison)]
+        parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
+        parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_shown(one))))
+        parts.append(markdown_table(words.shown_classes(one, comparison)))
+        if one.pairs:
+            parts.append(markdown_table(words.shown_pairs(one)))
+    if not (wide := tables.across(comparison)).empty:
+        parts.append(markdown_table(words.shown_frame(wide.reset_index())))
+    parts += comparison.notes
+    parts += [f"Left out: {one.name} ({one.run_id}), {why}" for one, why in comparison.left_out]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(shown: Shown) -> str:
+    rows = zip(*(texts for _, texts, _ in shown), strict=True)
+    lines = [[header for header, _, _ in shown], ["---"] * len(shown), *rows]
+    escaped = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -1,0 +1,1 @@
+"""Sweeps: presets, what would be trained (dry), and studies that search (Optuna)."""
