@@ -127,6 +127,8 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     settings = plain(config)
     for name in WITHOUT_EFFECT:
         settings.pop(name, None)
+    if patch_size(OmegaConf.create(settings)) is None:
+        settings["dataset"].pop("patch", None)  # how many, and of what, when there are none
     for section, names in WITHOUT_EFFECT_IN.items():
         for name in names:
             settings[section].pop(name, None)

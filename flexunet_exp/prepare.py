@@ -50,6 +50,8 @@ def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
     stage.begin(dataset.digest)
     if not stage.finished:
         pictures = pipeline.make(cfg, dataset, raw, stage)
+        pipeline.refuse_leaks(pictures)
+        pipeline.warn_of_lost(pictures)
         summary.write(stage, pictures, dataset)
         stage.publish()
         log.info(pipeline.sentence(pictures))

@@ -36,9 +36,10 @@ class Trained:
 def load(runs: Sequence[FinishedRun], overrides: DictConfig) -> Trained:
     """The networks of `runs`, predicting as the first was scored but for what `overrides` says.
 
-    Raises InputError where the runs have other classes, or a network cannot be read.
+    Raises InputError where the runs have other classes or tiles, or a network cannot be read.
     """
     check_classes(runs)
+    check_tiles(runs, overrides)
     settings = predict_settings(runs[0].cfg, overrides)
     predictors = [
         predictor(load_network(run, settings["precision"]), run.cfg, settings) for run in runs
@@ -210,6 +211,24 @@ def check_classes(runs: Sequence[FinishedRun]) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def check_tiles(runs: Sequence[FinishedRun], overrides: DictConfig) -> None:
+    """Raises InputError unless all runs are to see equally large parts of a picture."""
+    tiles = [predict_settings(run.cfg, overrides)["tile"] for run in runs]
+    if problems := [
+        f"{run.folder} predicts {told(tile)}; {runs[0].folder} {told(tiles[0])}. What is right for "
+        "one is another scale for the other: score them one by one, or give all of them one "
+        "predict.tile=SIZE or none."
+        for run, tile in zip(runs, tiles, strict=True)
+        if tile_size(tile) != tile_size(tiles[0])
+    ]:
+        raise InputError(problems)
+
+
+def told(tile: Any) -> str:
+    size = tile_size(tile)
+    return f"tiles of {size[0]} × {size[1]} px" if size else "whole pictures"
 
 
 def prepare_process(run: FinishedRun) -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
     *("prepare", "compare"),
 }
+DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(
     [
         "bottle",
@@ -129,3 +130,12 @@ def test_image_mask_data_keeps_its_folders_unless_told_otherwise(compose):
     layout = "dataset/layout=image_mask"
     assert compose("train", layout).split._target_.endswith("folders")
     assert compose("train", layout, "split=ratios").split._target_.endswith("ratios")
+
+
+@pytest.mark.parametrize("debug", DEBUGS)
+@pytest.mark.parametrize("experiment", sorted(p.stem for p in CONF.glob("experiment/*.yaml")))
+def test_every_experiment_can_be_debugged(compose, experiment, debug):
+    cfg = compose("train", f"experiment={experiment}", f"debug={debug}")
+    validation.check_settings(cfg)
+    validation.check_targets(cfg, HEAVY)
+    assert cfg.dataset.good_share is None  # the few pictures may have no good one among them

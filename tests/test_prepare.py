@@ -388,6 +388,33 @@ def test_copies_of_a_picture_are_one_source_and_written_once(compose, own, tmp_p
     assert {*scan(compose, out)["source"]} == {row["source"] for row in rows}
 
 
+def test_one_picture_in_two_files_never_lies_in_two_splits(compose, own, tmp_path):
+    for number in range(10, 30):  # enough of them to be dealt into all splits
+        with Image.open(own / "test/rough/000.png") as image:
+            image.save(own / f"test/rough/{number:03}.png", compress_level=number % 3 + 7)
+        truths = own / "ground_truth/rough"
+        shutil.copy(truths / "000_mask.png", truths / f"{number:03}_mask.png")
+        with open(own / f"test/rough/{number:03}.png", "ab") as file:
+            file.write(bytes([number]))  # no two files are equal
+    words = ("dataset=zipper", f"input={own}", f"output={tmp_path}/out", "dataset.image_size=64")
+    said = problem(prepare.task, compose("prepare", *words))
+    assert "are the same picture in two files. Remove one of them" in said
+    assert "(train)" in said and ("(test)" in said or "(valid)" in said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
+def test_a_raw_picture_that_loses_its_defect_is_told(compose, own, tmp_path, caplog):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[0, 0] = 255  # row 0 of 64 is not among 32 rows
+    for path in (own / "ground_truth/rough").iterdir():
+        Image.fromarray(mask).save(path)
+    words = ("dataset=zipper", f"input={own}", f"output={tmp_path}/out", "dataset.image_size=32")
+    with caplog.at_level("INFO"):
+        prepare.task(compose("prepare", *words))
+    assert "3 pictures lost their defect when they were resized" in caplog.text
+    assert "such as test/rough/000.png" in caplog.text and "variants show no" not in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["w:xz", "w:gz", "w"])
 @pytest.mark.parametrize("prefix", ["zipper", "./mvtec_anomaly_detection/zipper"])
 def test_an_archive_gives_what_its_folder_gives(compose, raw, tmp_path, kind, prefix):

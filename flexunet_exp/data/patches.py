@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import cv2
@@ -57,7 +58,7 @@ def cut(image: np.ndarray, mask: np.ndarray, corner: Size, patch: Size) -> Pair:
 class Tiles:
     """All pictures of a reader as tiles, each of their pixels once: what validation is shown.
 
-    Where the last tile of a row or column overlaps the one before, its repeated pixels are ignored.
+    What a tile shares with the one before it in its row or column is ignored in it.
     `reader` gives pictures at their own size; tiles are `patch` (height, width) of it and resized
     to `size`, as in training.
     """
@@ -71,15 +72,16 @@ class Tiles:
             for left in starts(sample.width, patch[1], 0)
         ]
         self.read = lru_cache(READ_AT_ONCE)(reader)
+        self.lock = Lock()  # or two threads that begin a picture would both decode it
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __call__(self, number: int) -> Pair:
         index, top, left = self.places[number]
-        image, mask = self.read(index)
+        with self.lock:
+            image, mask = self.read(index)
         tile, truth = cut(image, mask, (top, left), self.patch)
-        truth = truth.copy()
         truth[: repeated(top, mask.shape[0], self.patch[0])] = masks.IGNORE
         truth[:, : repeated(left, mask.shape[1], self.patch[1])] = masks.IGNORE
         return resized((tile, truth), self.size)

@@ -71,12 +71,12 @@ def sampler(
     `labels` are theirs, `shows` (N, C) tells which class each shows. `uniform` takes every picture
     equally often, `balanced` every label. `good_share` is the share of defect-free pictures (None:
     as they come); `foreground` the share of draws that look at a pixel of a defect, evenly over
-    the classes that are shown. Raises InputError where there is no such picture, or the shares
-    exceed 1.
+    the classes that are shown; both together are at most 1. Raises InputError where there is no
+    such picture.
     """
     names = np.asarray(labels)
     rows, good = np.arange(len(names)), names == GOOD
-    refuse_impossible(good, good_share, foreground)
+    refuse_impossible(good, good_share)
     others = rows if good_share is None else rows[~good]
     kinds = sorted(set(names[others])) if sampling == "balanced" else []
     groups = [others[names[others] == kind] for kind in kinds] or [others]
@@ -92,7 +92,7 @@ def sampler(
     return Sampler(kept, len(names) * per_image, seed)
 
 
-def refuse_impossible(good: np.ndarray, good_share: float | None, foreground: float) -> None:
+def refuse_impossible(good: np.ndarray, good_share: float | None) -> None:
     problems = []
     if good_share and not good.any():
         problems.append(
@@ -103,11 +103,6 @@ def refuse_impossible(good: np.ndarray, good_share: float | None, foreground: fl
         problems.append(
             f"dataset.good_share={good_share}, but the training split has no picture of a defect. "
             "Try dataset.good_share=null"
-        )
-    if (good_share or 0) + foreground > 1:
-        problems.append(
-            f"dataset.good_share={good_share} and dataset.patch.foreground={foreground} are more "
-            "than all patches together. Try smaller shares, such as 0.25 and 0.5"
         )
     if problems:
         raise InputError(problems)

@@ -26,6 +26,7 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
     sides = bound_to or ("height", "width")
     levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
     settings = trained.predict_settings(run.cfg)
+    tile = trained.tile_size(settings["tile"])
     classes = config.plain(run.cfg.dataset.classes)
     return {
         "file": formats.FORMATS[name].file,
@@ -47,6 +48,10 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
             "mask": "index of the largest logit: argmax over the last axis",
             "probabilities": "softmax over the last axis",
         },
+        # Parts of a picture, in its own pixels, that are resized to image_size one by one.
+        "tile": None if tile is None else {"height": tile[0], "width": tile[1]},
+        "overlap": settings["overlap"] if tile else None,
+        "views": settings["tta"],
         "scored_with": trained.describe(settings, (height, width)),
     }
 

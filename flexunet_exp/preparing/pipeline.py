@@ -21,11 +21,13 @@ from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.notes import Notes
+from flexunet_exp.errors import Hopeless
 from flexunet_exp.preparing import names
 from flexunet_exp.preparing.making import Maker, Source
 from flexunet_exp.preparing.staging import Picture, Stage
 from flexunet_exp.threads import in_threads
 
+ORIGINAL = "original"  # the variant of a picture as it is
 log = logging.getLogger(__name__)
 
 SHARE = 0.35  # of the bytes of its pixels that a picture's file takes, about
@@ -118,13 +120,42 @@ def warn_of_space(cfg: DictConfig, dataset: Dataset, folder: Path, number: int) 
         )
 
 
+def refuse_leaks(pictures: Sequence[Picture]) -> None:
+    """Raises Hopeless where equal pictures of several sources came to lie in different splits.
+
+    Copies of a raw file are one source already; these are copies in other files.
+    """
+    first: dict[str, Picture] = {}
+    problems = [
+        f"{one.original} ({one.split}) and {other.original} ({other.split}) are the same picture "
+        "in two files. Remove one of them, and its mask."
+        for one in pictures
+        if (other := first.setdefault(one.sha256, one)).split != one.split
+    ]
+    if problems:
+        raise Hopeless(problems)
+
+
+def warn_of_lost(pictures: Sequence[Picture]) -> None:
+    """Says which raw pictures of a defect show none any more at the chosen size."""
+    lost = [one.original for one in pictures if is_emptied(one) and one.variant == ORIGINAL]
+    if lost:
+        log.warning(
+            "%d pictures lost their defect when they were resized and count as good now, such as "
+            "%s. Choose a larger dataset.image_size.",
+            len(lost),
+            lost[0],
+        )
+
+
 def sentence(pictures: Sequence[Picture]) -> str:
     counts = Counter(one.split for one in pictures)
     dealt = ", ".join(f"{counts[split]} {split}" for split in splits.SPLITS)
-    emptied = sum(one.label == splits.GOOD and not is_good(one) for one in pictures)
+    emptied = sum(is_emptied(one) and one.variant != ORIGINAL for one in pictures)
     lost = f" {emptied} variants show no defect any more." if emptied else ""
     return f"{len(pictures)} pictures: {dealt}.{lost}"
 
 
-def is_good(picture: Picture) -> bool:
-    return Path(picture.original).parent.name == splits.GOOD
+def is_emptied(picture: Picture) -> bool:
+    """Whether it is of a defect that its mask no longer shows."""
+    return picture.label == splits.GOOD and Path(picture.original).parent.name != splits.GOOD

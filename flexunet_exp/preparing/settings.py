@@ -116,10 +116,11 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
 
 def code_digest(settings: dict[str, Any]) -> str:
     """16 hex digits over the code that makes the pictures: other code may make other ones."""
-    sources = ("data/augmentation", "data/masks.py", "data/layouts.py", "data/splits.py")
+    sources = ("data/augmentation", "data/door.py", "data/masks.py", "data/layouts.py")
+    dealt = ("data/splits.py", "data/dataset.py", "data/card.py")
     ours = ("preparing/making.py", "preparing/names.py", "preparing/encoding.py")
     decisive = [
-        [config.source_digest(config.PACKAGE / path) for path in (*sources, *ours)],
+        [config.source_digest(config.PACKAGE / path) for path in (*sources, *dealt, *ours)],
         config.own_code_digests(settings),
         [cv2.__version__, np.__version__, PIL.__version__],
     ]

@@ -354,7 +354,7 @@ def check_settings(cfg: DictConfig | dict) -> None:
     problems = [*unknown_keys(settings), *broken_rules(settings), *class_problems(settings)]
     if not problems:
         problems = [*name_problems(settings), *size_problems(settings), *weight_problems(settings)]
-        problems += registry_problems(settings)
+        problems += [*registry_problems(settings), *share_problems(settings)]
     if problems:
         raise InputError(problems)
 
@@ -480,6 +480,18 @@ def weight_problems(settings: dict) -> Iterator[str]:
             f"loss.class_weights={weights} is not none, balanced, effective_number, or a list of "
             f"{count} numbers of at least 0, one a class and the background first. Try "
             "loss.class_weights=none"
+        )
+
+
+def share_problems(settings: dict) -> Iterator[str]:
+    """Patches on a defect and those of good pictures are shares of one whole."""
+    dataset = settings["dataset"]
+    patch, good = dataset.get("patch") or {}, dataset.get("good_share") or 0
+    if patch.get("size") and good + patch["foreground"] > 1:
+        yield (
+            f"dataset.good_share={good} and dataset.patch.foreground={patch['foreground']} are "
+            "more than all patches together. Try dataset.good_share=0.25 "
+            "dataset.patch.foreground=0.5"
         )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from PIL import Image
 
-from flexunet_exp import config, feeding
+from flexunet_exp import config, feeding, runs, trained
 from flexunet_exp.data import patches, pipeline
 from flexunet_exp.data.dataset import load
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
+from flexunet_exp.exporting import report as exporting
 from tests import running
 
 SIDE = st.integers(8, 60)
@@ -161,6 +167,49 @@ def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
     assert whole.returncode == 0, whole.stdout
     (second,) = tmp_path.glob("outputs/*/*_evaluate*/**/report.html")
     assert "whole pictures, seen at 32 × 32 px" in second.read_text()
+    exported = exporting.usage(runs.load(folder), "onnx", None)
+    assert exported["tile"] == {"height": 32, "width": 32} and exported["overlap"] == 0.25
+    other = shutil.copytree(folder, tmp_path / "whole")
+    text = (other / "config.yaml").read_text()
+    changed = text.replace("size: 32\n    foreground", "size: null\n    foreground")
+    (other / "config.yaml").write_text(changed)
+    both = [runs.load(folder), runs.load(other)]
+    with pytest.raises(InputError, match="predicts whole pictures; .* tiles of 32 × 32 px"):
+        trained.load(both, OmegaConf.create({}))
+    trained.check_tiles(both, OmegaConf.create({"tile": "none"}))
+
+
+def test_a_picture_is_decoded_once_for_all_its_tiles():
+    reads = []
+
+    class Slow(Reader):
+        def __call__(self, index):
+            reads.append(index)
+            time.sleep(0.02)  # long enough for another thread to ask for it too
+            return super().__call__(index)
+
+    tiles = patches.Tiles(Slow([numbered(32, 32)] * 3), (16, 16), (16, 16))
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(tiles, range(len(tiles))))
+    assert reads == [0, 1, 2]
+
+
+def test_shares_of_more_than_all_patches_are_refused_before_the_data_is_read(tiny_dataset):
+    from flexunet_exp import validation
+
+    words = ("dataset.good_share=0.6", "dataset.patch.foreground=0.5")
+    validation.check_settings(tiny_dataset(*words))  # without patches there is no foreground
+    with pytest.raises(InputError, match="more than all patches together"):
+        validation.check_settings(tiny_dataset(*words, "dataset.patch.size=32"))
+
+
+def test_without_patches_their_settings_change_no_training(tiny_dataset):
+    plain, other = (tiny_dataset(f"dataset.patch.foreground={x}") for x in (0.5, 0.9))
+    assert config.signature(plain, "", 2) == config.signature(other, "", 2)
+    patched = [
+        tiny_dataset("dataset.patch.size=32", f"dataset.patch.foreground={x}") for x in (0.5, 0.9)
+    ]
+    assert len({config.signature(cfg, "", 2) for cfg in (plain, *patched)}) == 3
 
 
 @pytest.mark.parametrize(

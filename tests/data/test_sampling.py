@@ -109,7 +109,6 @@ def test_seed_and_epoch_alone_decide():
     [
         (["bent"], {"good_share": 0.2}, "has no defect-free picture. Try dataset.good=all"),
         (["good"], {"good_share": 0.2}, "has no picture of a defect"),
-        (["good", "bent"], {"good_share": 0.6, "foreground": 0.5}, "more than all patches"),
     ],
 )
 def test_shares_that_cannot_be(labels, options, sentence):
