@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,16 +77,23 @@ def plain(config: Any) -> Any:
 
 def image_size(cfg: DictConfig) -> tuple[int, int]:
     """(height, width) of the network's input."""
-    size = cfg.dataset.image_size
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
+    return sides(cfg.dataset.image_size)
 
 
 def patch_size(cfg: DictConfig) -> tuple[int, int] | None:
     """(height, width) of the patches that are trained on; None where whole pictures are."""
     size = OmegaConf.select(cfg, "dataset.patch.size")  # runs of before there were any lack it
-    if size is None:
-        return None
+    return None if size is None else sides(size)
+
+
+def sides(size: Any) -> tuple[int, int]:
+    """(height, width) of a size as it is typed: one number, or two."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def size_text(size: Sequence[int]) -> str:
+    """A (height, width) as it is typed."""
+    return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
 
 
 def cache_dir(cfg: DictConfig) -> Path:
@@ -127,7 +134,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     settings = plain(config)
     for name in WITHOUT_EFFECT:
         settings.pop(name, None)
-    if patch_size(OmegaConf.create(settings)) is None:
+    if not (settings["dataset"].get("patch") or {}).get("size"):
         settings["dataset"].pop("patch", None)  # how many, and of what, when there are none
     for section, names in WITHOUT_EFFECT_IN.items():
         for name in names:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
+from flexunet_exp.config import size_text
 from flexunet_exp.data import defects, door, leakage, likeness, masks
 from flexunet_exp.data.dataset import Dataset, folder_of, rows
 from flexunet_exp.data.defects import Defect
@@ -260,10 +261,6 @@ def odd_colours(paths: Iterable[str], palette: np.ndarray, most: int = 12) -> Ca
             entry["files"] += 1
     ranked = sorted(found.items(), key=lambda item: -item[1]["pixels"])
     return {"number": len(found), "most_frequent": dict(ranked[:most])}
-
-
-def size_text(size: Sequence[int]) -> str:
-    return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
 
 
 def relative(path: str, root: Path) -> str:

@@ -43,7 +43,7 @@ def feed(cfg: DictConfig, dataset: Dataset, first_epoch: int = 0, multiple_of: i
             *(train, draws, transforms, size, trainer.batch_size, trainer.epochs),
             *(first_epoch, multiple_of, patch),
         ),
-        steps_per_epoch(cfg, dataset),
+        pipeline.steps_per_epoch(len(draws), trainer.batch_size),
         len(draws),
         pipeline.evaluation(validated, size, trainer.batch_size, multiple_of),
     )

@@ -99,12 +99,10 @@ def facts(settings: Mapping[str, Any], size: tuple[int, int], score: DictConfig)
 
 def describe(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
     """A sentence for a report: how pictures become predictions."""
-    network = f"{size[0]} × {size[1]} px"
-    tile = tile_size(settings["tile"])
-    how = f"whole pictures, seen at {network}"
-    if tile:
-        overlap = f"{settings['overlap']:.0%}"
-        how = f"tiles of {tile[0]} × {tile[1]} px that overlap by {overlap}, seen at {network}"
+    how = told(settings["tile"])
+    if tile_size(settings["tile"]):
+        how += f" that overlap by {settings['overlap']:.0%}"
+    how += f", seen at {size[0]} × {size[1]} px"
     views = len(VIEWS[settings["tta"]])
     return how + (f", the mean of {views} views" if views > 1 else "")
 
@@ -115,15 +113,12 @@ def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
     what = f"Training on patches of {patch[0]} × {patch[1]} px, which the network sees at {seen}"
     if patch == size:
         return f"{what}: full resolution."
-    full = str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
-    return f"{what}. Full resolution would be dataset.patch.size={full}"
+    return f"{what}. Full resolution would be dataset.patch.size={config.size_text(size)}"
 
 
 def tile_size(tile: Any) -> tuple[int, int] | None:
     """(height, width) of `predict.tile`; None where a picture is predicted as a whole."""
-    if tile == "none":
-        return None
-    return (tile, tile) if isinstance(tile, int) else (tile[0], tile[1])
+    return None if tile == "none" else config.sides(tile)
 
 
 def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model:

@@ -15,11 +15,12 @@ from PIL import Image
 from flexunet_exp import panels
 from flexunet_exp.checking.examination import Examined
 from flexunet_exp.checking.terminal import counts_text, percent, seeing, sizing
+from flexunet_exp.config import size_text
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.datacard import Card, relative, size_text
+from flexunet_exp.datacard import Card, relative
 from flexunet_exp.files import replace_file
 from flexunet_exp.page import address, jpeg, template
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flexunet_exp.config import size_text
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.datacard import Card, size_text
+from flexunet_exp.datacard import Card
 from flexunet_exp.report import plain_table, terminal
 
 MOST = 8  # files, colours and pairs shown; the page and card.json have more

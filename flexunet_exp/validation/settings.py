@@ -462,7 +462,7 @@ def size_problems(settings: dict) -> Iterator[str]:
     step = 2 ** (levels - 1)
     if any(side % step for side in sides):
         fitting = [math.ceil(side / step) * step for side in sides]
-        text = fitting[0] if fitting[0] == fitting[1] else str(fitting).replace(" ", "")
+        text = config.size_text(fitting)
         yield (
             f"dataset.image_size={size} must be divisible by {step} for model.num_layers={levels}. "
             f"Try dataset.image_size={text}, or fewer layers"
