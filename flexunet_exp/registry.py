@@ -174,12 +174,12 @@ def judge(challenger: Path, present: Path) -> Verdict:
         result = difference(challenger, present)
     except InputError as error:
         return Verdict(False, str(error))
-    figures = (
-        f"test macro Dice differs by {result.difference:+.4f} (95 % interval {result.low:+.4f} to "
-        f"{result.high:+.4f}, {result.num_sources} sources)"
-    )
+    figures = f"test macro Dice differs by {result.difference:+.4f}"
     if few := paired.too_few(result):
         return Verdict(False, f"{figures}; {few}.")
+    figures += (
+        f" (95 % interval {result.low:+.4f} to {result.high:+.4f}, {result.num_sources} sources)"
+    )
     if not result.low > 0:
         return Verdict(False, f"{figures}; the interval must lie above 0.")
     return Verdict(True, f"{figures}.")

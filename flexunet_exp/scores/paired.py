@@ -33,8 +33,8 @@ class Part(NamedTuple):
 class PairedDifference(NamedTuple):
     """Macro Dice of the first less that of the second, -1..1, with its 95 % interval.
 
-    `p` is the chance of a difference so far from 0 between equals; NaN, as the interval, where no
-    class has two sources.
+    `p` is the chance of a difference so far from 0 between equals; NaN, as the interval, where a
+    class has a single source: resampling would take that source for one that never varies.
     """
 
     difference: float
@@ -68,9 +68,11 @@ def paired_difference(
         for draws in (whole, weights)
     )
     sizes = np.unique(labels, return_counts=True)[1]
-    freedom = int((sizes - 1).sum())
-    low, high = expanded_interval(drawn, freedom)
-    p = p_value(drawn, freedom)
+    low, high, p = float("nan"), float("nan"), float("nan")
+    if sizes.min() > 1:
+        freedom = int((sizes - 1).sum())
+        low, high = expanded_interval(drawn, freedom)
+        p = p_value(drawn, freedom)
     return PairedDifference(float(found[0]), low, high, p, len(names), int(sizes.min()))
 
 
@@ -108,8 +110,6 @@ def of_sources(counts: np.ndarray, place: np.ndarray, number: int) -> np.ndarray
 
 def expanded_interval(drawn: np.ndarray, freedom: int) -> tuple[float, float]:
     """The 95 % percentile interval of resamples (R,), as wide as Student's t would have it."""
-    if freedom < 1:
-        return float("nan"), float("nan")
     tail = 100 * special.ndtr(special.stdtrit(freedom, LEVEL / 2))
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
@@ -117,8 +117,6 @@ def expanded_interval(drawn: np.ndarray, freedom: int) -> tuple[float, float]:
 
 def p_value(drawn: np.ndarray, freedom: int) -> float:
     """The level at which `expanded_interval` would end at 0."""
-    if freedom < 1:
-        return float("nan")
     beyond = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     tail = min(0.5, (beyond + 1) / (len(drawn) + 1))
     return float(2 * special.stdtr(freedom, special.ndtri(tail)))

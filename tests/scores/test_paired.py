@@ -109,7 +109,11 @@ def test_a_class_with_one_source_always_counts_once_and_is_said():
     first, second = simulated_pair(np.random.default_rng(6))
     alone = np.r_[0, 8:40]
     part = Part(first[None, alone], second[None, alone], NAMES[alone], LABELS[alone])
-    assert "single source" in paired.too_few(paired_difference([part]))
+    result = paired_difference([part])
+    assert "single source" in paired.too_few(result)
+    assert np.isfinite(result.difference)
+    # Such an interval would be too narrow, down to a point where every class has one source.
+    assert np.isnan([result.low, result.high, result.p]).all()
 
 
 def test_fewer_than_ten_sources_are_too_few():
