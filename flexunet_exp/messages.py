@@ -64,6 +64,11 @@ STORE_ADVICE = {
         "The disk that the store lies on is full. What is in the store is whole; free some space "
         "and give the same command again."
     ),
+    "(sqlite3.OperationalError) table": (
+        "The store's tables are half made: what made or upgraded them was cut off. Move the file "
+        "that tracking.uri names (mlruns/mlflow.db unless you chose another) to another place, and "
+        "give the same command again."
+    ),
     "file is not a database": (
         "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
     ),

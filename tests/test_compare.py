@@ -256,7 +256,7 @@ def test_no_store_is_made_where_there_is_none(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_locked_a_newer_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_path):
+def test_a_locked_a_newer_a_half_made_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_path):
     database = shelf.folder / "mlruns" / "mlflow.db"
     for trouble, said in (
         ("begin exclusive", "Another program holds"),
@@ -270,6 +270,11 @@ def test_a_locked_a_newer_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_
                 Store(f"sqlite:///{copy}", "flexunet", create=False).search()
         assert said in explain(error.value)
         connection.close()
+    with sqlite3.connect(tmp_path / "half.db") as connection:  # Ctrl-C while the tables were made
+        connection.execute("create table experiment_tags (key)")
+    with pytest.raises(Exception) as error:
+        Store(f"sqlite:///{tmp_path}/half.db", "flexunet", create=False)
+    assert "half made" in explain(error.value) and "CREATE TABLE" not in explain(error.value)
     (broken := tmp_path / "broken.db").write_bytes(b"nonsense" * 500)
     with pytest.raises(Exception) as error:
         Store(f"sqlite:///{broken}", "flexunet", create=False)
