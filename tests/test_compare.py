@@ -127,6 +127,14 @@ def test_equals_are_tied_and_a_far_worse_one_is_worse(board, results):
     assert pairs["low"].lt(pairs["difference"]).all()
 
 
+def test_a_spreadsheet_takes_no_text_of_a_store_for_a_formula(tmp_path):
+    table = pd.DataFrame({"loss": ["=1+1", "@x", "dice"], "shift": ["-0.5", "+1e-3", "-a"]})
+    outputs.write_csv(tmp_path / "table.csv", [table])
+    written = pd.read_csv(tmp_path / "table.csv", dtype=str)
+    assert written["loss"].tolist() == ["'=1+1", "'@x", "dice"]
+    assert written["shift"].tolist() == ["-0.5", "+1e-3", "'-a"]
+
+
 def test_the_page_needs_nothing_beside_it_and_shows_every_cell(results):
     page = (results / "compare.html").read_text()
     own = page[page.rindex("</script>", 0, page.index("<body>")) :]

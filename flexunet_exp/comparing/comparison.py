@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -105,10 +106,12 @@ def why(trial: Trial) -> str:
 
 def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -> None:
     if not finished:
-        number = len(selection.trials)
+        ends = Counter(trial.status.lower() for trial in selection.trials)
+        stand = ", ".join(f"{number} {end}" for end, number in ends.items())
+        found = f"none of its runs has finished ({stand})" if ends else "there is no run in it"
         raise InputError(
-            f"{selection.title}: none of its {number} runs has finished, so there is nothing to "
-            "compare. Try runs=all, or train with flexunet train"
+            f"{selection.title}: {found}, so there is nothing to compare. Try runs=all or another "
+            "tracking.experiment_name=NAME, or train with flexunet train"
         )
     known = sorted({key for trial in finished for key in trial.metrics if can_rank(key)})
     if metric in known:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +43,15 @@ def write(comparison: Comparison, folder: Path, files: Files, images: int) -> No
 
 def write_csv(path: Path, frames: Sequence[pd.DataFrame]) -> None:
     whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    replace_file(path, whole.to_csv(index=False).encode())
+    replace_file(path, whole.map(harmless).to_csv(index=False).encode())
+
+
+def harmless(value: Any) -> Any:
+    """A cell of a table; a text that a spreadsheet would take for a formula begins with '."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
+    return (
+        f"'{value}" if is_formula and not re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", value) else value
+    )
 
 
 def draw_sheet(

@@ -9,7 +9,7 @@ import pytest
 
 from flexunet_exp.comparing import trials
 from flexunet_exp.comparing.cells import cells_of, groups_of, label
-from flexunet_exp.comparing.comparison import Judged, can_rank, notes_on
+from flexunet_exp.comparing.comparison import Judged, can_rank, check_metric, notes_on
 from flexunet_exp.comparing.trials import Trial
 from flexunet_exp.errors import InputError
 from flexunet_exp.store import CELL, PARENT, SWEEP
@@ -241,6 +241,13 @@ def test_a_number_that_a_search_drew_is_rounded_in_what_a_cell_is_called():
     (group,) = groups_of(cells_of(drawn)[0], "val/dice")
     called = {group.label(cell) for cell in group.cells}
     assert called == {f"learning_rate={shown}" for shown in ("0.005567", "0.001", "2026-11-27")}
+
+
+def test_where_nothing_is_finished_it_is_said_how_the_runs_stand():
+    standing = [trial(status="FAILED"), trial(seed="1", status="RUNNING")]
+    for runs, said in ((standing, "1 failed, 1 running"), ([], "there is no run in it")):
+        with pytest.raises(InputError, match=said):
+            check_metric("val/dice", [], trials.Selection(runs, "sweep x", None))
 
 
 def test_a_filter_that_lets_nothing_through_is_said():
