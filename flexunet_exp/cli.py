@@ -26,7 +26,7 @@ COMMANDS = {
 }
 PATH_KEYS = {
     *("data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"),
-    *("input", "output", "runs", "filter"),
+    *("tracking.experiment_name", "input", "output", "runs", "filter"),
 }
 PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"

@@ -64,6 +64,11 @@ STORE_ADVICE = {
         "The disk that the store lies on is full. What is in the store is whole; free some space "
         "and give the same command again."
     ),
+    "(sqlite3.OperationalError) table": (
+        "The store's tables are half made: what made or upgraded them was cut off. Move the file "
+        "that tracking.uri names (mlruns/mlflow.db unless you chose another) to another place, and "
+        "give the same command again."
+    ),
     "file is not a database": (
         "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
     ),
@@ -104,6 +109,12 @@ def unknown_option(option: str, command: str) -> str:
     """That the option is unknown, the closest one, and the ones there are beside it."""
     section, _, _ = option.rpartition(".")
     siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
+    if option in siblings:  # it is there with the first choice of a sweep
+        group = option.split(".")[0]
+        return (
+            f"Not every {group} has the option {option!r}. Leave it out, or sweep over those of "
+            f"{group}= that have it; flexunet {command} {group}=NAME --cfg job -p {group} shows it"
+        )
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
     hint = SPLIT_OPTIONS.get(option) or did_you_mean(option, siblings)
     return f"Unknown option {option!r}.{hint}{there_are}"

@@ -71,6 +71,13 @@ def test_any_path_survives_hydras_grammar(path):
     assert config.path == path
 
 
+def test_an_experiments_name_may_be_of_any_script():
+    name = "наука, 日本"
+    word = cli.quote_path(f"tracking.experiment_name={name}")
+    override = OverridesParser.create().parse_override(word)
+    assert override.value() == name and not override.is_sweep_override()
+
+
 def test_unknown_option_names_the_ones_there_are(tmp_path):
     done = flexunet("train", "trainer.epoch=3", cwd=tmp_path)
     assert done.returncode == 1

@@ -127,6 +127,14 @@ def test_equals_are_tied_and_a_far_worse_one_is_worse(board, results):
     assert pairs["low"].lt(pairs["difference"]).all()
 
 
+def test_a_spreadsheet_takes_no_text_of_a_store_for_a_formula(tmp_path):
+    table = pd.DataFrame({"loss": ["=1+1", "@x", "dice"], "shift": ["-0.5", "+1e-3", "-a"]})
+    outputs.write_csv(tmp_path / "table.csv", [table])
+    written = pd.read_csv(tmp_path / "table.csv", dtype=str)
+    assert written["loss"].tolist() == ["'=1+1", "'@x", "dice"]
+    assert written["shift"].tolist() == ["-0.5", "+1e-3", "'-a"]
+
+
 def test_the_page_needs_nothing_beside_it_and_shows_every_cell(results):
     page = (results / "compare.html").read_text()
     own = page[page.rindex("</script>", 0, page.index("<body>")) :]
@@ -152,7 +160,7 @@ def test_failed_and_unfinished_runs_are_listed_and_not_ranked(shelf, results):
     made = shelf.compared("runs=troubled")
     assert len(pd.read_csv(made / "leaderboard.csv")) == 1
     text, page = ((made / name).read_text() for name in ("leaderboard.md", "compare.html"))
-    assert "failed: ValueError: <no luck>" in text and "loss=lovasz" in text
+    assert "failed: ValueError: &lt;no luck&gt;" in text and "loss=lovasz" in text
     assert "&lt;no luck&gt;" in page and "<no luck>" not in page
 
 
@@ -184,7 +192,9 @@ def test_a_leader_whose_files_are_gone_is_in_no_pair_and_said(shelf, results):
     made = shelf.compared("runs='no files'")
     board = pd.read_csv(made / "leaderboard.csv")
     assert board["cell"].tolist() == ["dice", "focal"]
-    assert "is in no pair" in (made / "leaderboard.md").read_text()
+    said = (made / "leaderboard.md").read_text()
+    assert "#1 of grid is in no pair" in said
+    assert "It was compared with none of the others" in said and "no other cell" not in said
     assert pd.read_csv(made / "pairs.csv").empty
 
 
@@ -234,7 +244,8 @@ def test_only_what_the_filter_lets_through(shelf, results):
         (["filter=loss is dice"], "filter=.*Try"),
         (["metric=val/dise"], "Did you mean 'val/dice'"),
         (["metric=test/dice", "top=0", "images=none"], r"(?s)metric.*top=0.*images=none"),
-        (["filter=\"params.loss = 'nothing'\""], "none of its 0 runs"),
+        (["filter=\"params.loss = 'nothing'\""], "filter lets none of its"),
+        (["metric=val/num_images"], "the higher, the better"),
         (["tracking.experiment_name=flexunett"], "Did you mean 'flexunet'"),
         (["tracking=none"], "no store"),
     ],
@@ -253,7 +264,7 @@ def test_no_store_is_made_where_there_is_none(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_locked_a_newer_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_path):
+def test_a_locked_a_newer_a_half_made_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_path):
     database = shelf.folder / "mlruns" / "mlflow.db"
     for trouble, said in (
         ("begin exclusive", "Another program holds"),
@@ -267,6 +278,11 @@ def test_a_locked_a_newer_and_a_damaged_store_are_said_in_a_sentence(shelf, tmp_
                 Store(f"sqlite:///{copy}", "flexunet", create=False).search()
         assert said in explain(error.value)
         connection.close()
+    with sqlite3.connect(tmp_path / "half.db") as connection:  # Ctrl-C while the tables were made
+        connection.execute("create table experiment_tags (key)")
+    with pytest.raises(Exception) as error:
+        Store(f"sqlite:///{tmp_path}/half.db", "flexunet", create=False)
+    assert "half made" in explain(error.value) and "CREATE TABLE" not in explain(error.value)
     (broken := tmp_path / "broken.db").write_bytes(b"nonsense" * 500)
     with pytest.raises(Exception) as error:
         Store(f"sqlite:///{broken}", "flexunet", create=False)

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from flexunet_exp import config
+from flexunet_exp import config, messages
 from flexunet_exp.errors import Abort, InputError
 from flexunet_exp.sweeping import cells, presets
 
@@ -109,6 +109,36 @@ def test_a_list_and_a_search_are_refused(multirun):
     cfg, loader = multirun("sweep=[tpe,folds]")
     with pytest.raises(InputError, match="sweep/tpe searches a space and sweep/folds lists"):
         presets.check(cfg, loader)
+
+
+def test_what_is_wrong_with_axes_is_said_all_at_once(multirun):
+    cfg, loader = multirun(
+        *("augmentation=glob(zzz*)", "trainer.seed=range(0)", "model=attention_unet,flexunet"),
+        *("loss=dicee,dice", "losss=dice,ce_dice", "model.bas_filters=4,8", "schedule=null,cosine"),
+    )
+    with pytest.raises(InputError) as error:
+        presets.check(cfg, loader)
+    found = "\n".join(error.value.problems)
+    assert len(error.value.problems) == 5
+    for said in (
+        "augmentation=glob(zzz*) is no value at all",
+        "trainer.seed=range(0) is no value at all",
+        "there is no loss=dicee. Did you mean 'dice'?",
+        "losss is no option. Did you mean 'loss'?",
+        "model.bas_filters is no option. Did you mean 'model.base_filters'?",
+    ):
+        assert said in found
+
+
+def test_an_axis_may_be_an_option_of_a_choice_that_is_made_or_is_added(multirun):
+    words = ("optimizer=sgd", "optimizer.momentum=0.1,0.9", "+model.new=1,2")
+    presets.check(*multirun(*words))
+
+
+def test_an_option_that_not_every_choice_has_is_said(monkeypatch):
+    words = ["flexunet train", "-m", "model=flexunet,attention_unet", "model.dilation=2"]
+    monkeypatch.setattr("sys.argv", words)
+    assert "Not every model has" in messages.unknown_option("model.dilation", "train")
 
 
 @pytest.mark.parametrize(

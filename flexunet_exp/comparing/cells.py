@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -40,6 +41,13 @@ class Cell:
         for trial in self.trials:
             found[trial.replicate].append(trial)
         return dict(sorted(found.items()))
+
+    def is_whole_on(self, test_sets: frozenset) -> bool:
+        """Whether all of its seeds were tested on these, and on no others."""
+        by_split = defaultdict(set)
+        for (_, split_seed), runs in self.replicates.items():
+            by_split[split_seed].add(frozenset(trial.test_set for trial in runs))
+        return self.test_sets == test_sets and all(len(sets) == 1 for sets in by_split.values())
 
     def values(self, metric: str) -> np.ndarray:
         """The figure of every run, NaN where one has not got it."""
@@ -89,11 +97,11 @@ class Group:
         return f"test pictures {', '.join(digests)}; classes {', '.join(classes)}"
 
     def is_partial(self, cell: Cell) -> bool:
-        return cell.test_sets != self.complete
+        return not cell.is_whole_on(self.complete)
 
     def label(self, cell: Cell) -> str:
         """What is its own of a cell, in a few words."""
-        return label(cell.settings, self.varying)
+        return label({key: rounded(value) for key, value in cell.settings.items()}, self.varying)
 
 
 def label(settings: dict[str, str], keys: Iterable[str]) -> str:
@@ -104,6 +112,11 @@ def label(settings: dict[str, str], keys: Iterable[str]) -> str:
         for key, value in shown
     ]
     return " ".join(words) or " ".join(settings.get(key, "") for key in ("model", "loss")).strip()
+
+
+def rounded(value: str) -> str:
+    """A number of many decimals, as a search draws them, to four digits."""
+    return f"{float(value):.4g}" if re.fullmatch(r"-?\d+\.\d{5,}(e[+-]?\d+)?", value) else value
 
 
 def is_choice(key: str) -> bool:
@@ -122,10 +135,11 @@ def varying_keys(settings: Sequence[dict[str, str]]) -> list[str]:
     return sorted(varying, key=lambda key: not is_choice(key))
 
 
-def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[Trial]]:
-    """Cells of the runs that finished, and those left out: of older data than a cell's newest.
+def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[tuple[Trial, str]]]:
+    """Cells of the runs that finished; those left out beside newer ones of their cell, and why.
 
     A fold of one split has one set of test pictures; where there are two, the data was changed.
+    A seed and fold has one run; where there are two, the program or what it ran on was changed.
     `trials` are newest first.
     """
     by_settings = defaultdict(list)
@@ -134,12 +148,14 @@ def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[Trial]]:
     cells, outdated = [], []
     for settings, of_cell in by_settings.items():
         present: dict[tuple[str, str], object] = {}
+        kept: dict[tuple[str, str, str], Trial] = {}
         for trial in of_cell:
-            present.setdefault(trial.repeat[1:], trial.test_set)
-        kept = [trial for trial in of_cell if present[trial.repeat[1:]] == trial.test_set]
-        outdated += [trial for trial in of_cell if trial not in kept]
-        kept.sort(key=lambda trial: [by_number(value) for value in trial.repeat])
-        cells.append(Cell(dict(settings), tuple(kept)))
+            if present.setdefault(trial.repeat[1:], trial.test_set) != trial.test_set:
+                outdated.append((trial, "other test pictures than newer runs of its cell"))
+            elif kept.setdefault(trial.repeat, trial) is not trial:
+                outdated.append((trial, "a newer run has its settings, seed and fold"))
+        in_order = sorted(kept.values(), key=lambda one: [by_number(value) for value in one.repeat])
+        cells.append(Cell(dict(settings), tuple(in_order)))
     return cells, outdated
 
 
@@ -171,7 +187,7 @@ def ranked(name: str, cells: list[Cell], metric: str) -> Group:
 
     def place(cell: Cell) -> tuple[bool, bool, float]:
         mean = means[id(cell)]
-        return cell.test_sets != complete, bool(np.isnan(mean)), -mean
+        return not cell.is_whole_on(complete), bool(np.isnan(mean)), -mean
 
     return Group(name, sorted(cells, key=place), complete)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,6 +21,9 @@ from flexunet_exp.scores.paired import PairedDifference
 
 log = logging.getLogger(__name__)
 
+NO_RANK = tuple(  # figures of validation that count what is there, or of which less is better
+    f"val/{start}" for start in ("baseline_", "num_", "false_alarms", "smallest_found")
+)
 BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "no verdict"
 
 
@@ -90,10 +94,10 @@ def compare(selection: Selection, metric: str, top: int, files: Files) -> Compar
     left_out = [(trial, why(trial)) for trial in trials if trial not in finished]
     check_metric(metric, finished, selection)
     cells, outdated = cells_of(finished)
-    left_out += [(trial, "other test pictures than newer runs of its cell") for trial in outdated]
+    left_out += outdated
     notes: list[str] = []
     groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
-    return Comparison(selection.title, metric, groups, left_out, notes_on(groups) + notes)
+    return Comparison(selection.title, metric, groups, left_out, notes_on(groups, metric) + notes)
 
 
 def why(trial: Trial) -> str:
@@ -102,24 +106,28 @@ def why(trial: Trial) -> str:
 
 def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -> None:
     if not finished:
-        number = len(selection.trials)
+        ends = Counter(trial.status.lower() for trial in selection.trials)
+        stand = ", ".join(f"{number} {end}" for end, number in ends.items())
+        found = f"none of its runs has finished ({stand})" if ends else "there is no run in it"
         raise InputError(
-            f"{selection.title}: none of its {number} runs has finished, so there is nothing to "
-            "compare. Try runs=all, or train with flexunet train"
+            f"{selection.title}: {found}, so there is nothing to compare. Try runs=all or another "
+            "tracking.experiment_name=NAME, or train with flexunet train"
         )
-    known = sorted(
-        {key for trial in finished for key in trial.metrics if key.startswith("val/")}
-        - {key for trial in finished for key in trial.metrics if "/baseline_" in key}
-    )
+    known = sorted({key for trial in finished for key in trial.metrics if can_rank(key)})
     if metric in known:
         return
     hint = did_you_mean(str(metric), known)
     overall = ", ".join(key for key in known if key.count("/") == 1)
     raise InputError(
-        f"metric={metric} is no validation figure of these runs.{hint} Runs are ranked by "
-        f"validation, and test is shown beside it. There are: {overall}, and of each class such "
-        "as val/dice/NAME"
+        f"metric={metric} is no validation figure of these runs that is the higher, the better."
+        f"{hint} Runs are ranked by validation, and test is shown beside it. There are: {overall}, "
+        "and of each class such as val/dice/NAME"
     )
+
+
+def can_rank(figure: str) -> bool:
+    """Whether a run of the store is the better, the higher this figure of it is."""
+    return figure.startswith("val/") and not figure.startswith(NO_RANK)
 
 
 def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
@@ -160,7 +168,7 @@ def verdict(result: PairedDifference | None, holm: float) -> str:
     return BETTER if result.difference > 0 else WORSE
 
 
-def notes_on(groups: Sequence[Judged]) -> list[str]:
+def notes_on(groups: Sequence[Judged], metric: str) -> list[str]:
     """A sentence on what the tables do not say of themselves."""
     notes = []
     if len(groups) > 1:
@@ -174,6 +182,13 @@ def notes_on(groups: Sequence[Judged]) -> list[str]:
         if partial:
             notes.append(
                 f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others "
-                "have, or have more; they stand below, and their means do not compare."
+                "have, or have more, or not those of every seed; they stand below, and their means "
+                "do not compare."
+            )
+        undefined = [cell for cell in one.group.cells if np.isnan(cell.values(metric)).any()]
+        if undefined:
+            notes.append(
+                f"{one.group.name}: {len(undefined)} cells have no {metric} in some of their runs; "
+                "they stand below, whatever the mean of the others is."
             )
     return notes

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +43,15 @@ def write(comparison: Comparison, folder: Path, files: Files, images: int) -> No
 
 def write_csv(path: Path, frames: Sequence[pd.DataFrame]) -> None:
     whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    replace_file(path, whole.to_csv(index=False).encode())
+    replace_file(path, whole.map(harmless).to_csv(index=False).encode())
+
+
+def harmless(value: Any) -> Any:
+    """A cell of a table; a text that a spreadsheet would take for a formula begins with '."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
+    return (
+        f"'{value}" if is_formula and not re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", value) else value
+    )
 
 
 def draw_sheet(
@@ -116,9 +127,10 @@ def drawn_charts(one: Judged, comparison: Comparison, number: int) -> list[tuple
 
 
 def markdown(comparison: Comparison) -> str:
-    parts = [f"# {comparison.title}, by {comparison.metric}"]
+    parts = [inline(f"# {comparison.title}, by {comparison.metric}")]
     for one in comparison.groups:
-        parts += [f"## {one.group.name}", *words.sentences(one, comparison)]
+        parts.append(inline(f"## {one.group.name}"))
+        parts += map(inline, words.sentences(one, comparison))
         parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
         parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_shown(one))))
         parts.append(markdown_table(words.shown_classes(one, comparison)))
@@ -126,13 +138,20 @@ def markdown(comparison: Comparison) -> str:
             parts.append(markdown_table(words.shown_pairs(one)))
     if not (wide := tables.across(comparison)).empty:
         parts.append(markdown_table(words.shown_frame(wide.reset_index())))
-    parts += comparison.notes
-    parts += [f"Left out: {one.name} ({one.run_id}), {why}" for one, why in comparison.left_out]
+    parts += map(inline, comparison.notes)
+    parts += [
+        inline(f"Left out: {one.name} ({one.run_id}), {why}") for one, why in comparison.left_out
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown_table(shown: Shown) -> str:
     rows = zip(*(texts for _, texts, _ in shown), strict=True)
     lines = [[header for header, _, _ in shown], ["---"] * len(shown), *rows]
-    escaped = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
+    escaped = ([inline(cell).replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+
+
+def inline(text: str) -> str:
+    """A text of the store in one line, of which Markdown makes no tags."""
+    return escape(" ".join(text.splitlines()), quote=False)

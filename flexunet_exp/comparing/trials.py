@@ -88,15 +88,18 @@ def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) 
     if problems:
         raise InputError(problems)
     chosen = {run.info.run_id: run for one in found for run in one.runs}
-    trials = [
-        trial(run)
-        for run in chosen.values()
-        if SWEEP not in run.data.tags and (allowed is None or run.info.run_id in allowed)
-    ]
+    trained = [run for run in chosen.values() if SWEEP not in run.data.tags]
+    trials = [trial(run) for run in trained if allowed is None or run.info.run_id in allowed]
+    title = ", ".join(one.title for one in found)
+    if trained and not trials:
+        raise InputError(
+            f"{title}: the filter lets none of its {len(trained)} runs through. Look at the "
+            "parameters and metrics of a run in the UI (flexunet ui), or leave out filter="
+        )
     of_one = {one.parent for one in found} if len(found) == 1 else {None}
     common = of_one - {None} or {trial.parent for trial in trials}
     parent = next(iter(common)) or None if len(common) == 1 else None
-    return Selection(trials, ", ".join(one.title for one in found), parent)
+    return Selection(trials, title, parent)
 
 
 class Named(NamedTuple):

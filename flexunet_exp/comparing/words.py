@@ -125,8 +125,13 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
         f"{plus_minus(best['test'], best['test_sd'])}{pooled})."
     )
     against = one.against_first
-    if not against:
+    if len(one.group.cells) == 1:
         yield "There is no other cell to compare it with."
+    elif not against:
+        yield (
+            "It was compared with none of the others: that takes top=2 or more, and the files of "
+            "both in the store."
+        )
     else:
         yield of_pair(against[0], f"#{against[0].second + 1}, {one.label(against[0].second)}")
     if len(against) > 1:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from flexunet_exp import config
 from flexunet_exp.errors import Abort, InputError
+from flexunet_exp.sweeping import options
 
 
 def categories(*, _root_: DictConfig) -> str:
@@ -59,10 +64,9 @@ def typed(words: ListConfig) -> list[str]:
 def check(cfg: DictConfig, loader: Any) -> None:
     """Raises InputError where two of the chosen files set the same axis, or lists and a search.
 
-    Hydra lets the last one win, in silence, and the sweep lacks cells.
+    Hydra lets the last one win, in silence, and the sweep lacks cells. So does an axis without a
+    value, with which there is none.
     """
-    from hydra.types import RunMode
-
     words = [*typed(cfg.hydra.overrides.hydra), *typed(cfg.hydra.overrides.task)]
     name = cfg.hydra.job.config_name
     defaults = loader.compute_defaults_list(name, words, RunMode.MULTIRUN)
@@ -84,7 +88,45 @@ def check(cfg: DictConfig, loader: Any) -> None:
         for axis, setting in axes.items()
         if len(setting) > 1
     ]
+    if "space" not in cfg.hydra.sweeper:  # a search checks its own
+        problems += axis_problems(cfg, loader)
     if searches and lists:
         problems.append(f"{searches[0]} searches a space and {lists[0]} lists cells: choose one.")
     if problems:
         raise InputError(problems)
+
+
+def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
+    """What is wrong with the axes: one without a value, no option, no choice.
+
+    Hydra says one at a time, when the parent run is in the store already.
+    """
+    given = [f"{axis}={values}" for axis, values in params(cfg).items()]
+    words = [*given, *typed(cfg.hydra.overrides.task)]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    axes = [(axis, list(axis.sweep_string_iterator())) for axis in parsed if is_list(axis)]
+    yield from (
+        f"{axis.input_line} is no value at all, and the sweep would have no cell. Give it one."
+        for axis, values in axes
+        if not values
+    )
+    chosen = {axis.key_or_group: names(values) for axis, values in axes}
+    there = {key: set(loader.get_group_options(key)).intersection(chosen[key]) for key in chosen}
+    first = [f"{key}={min(known)}" for key, known in there.items() if known]
+    fixed = [axis.input_line for axis in parsed if not axis.is_sweep_override()]
+    hydra_words = typed(cfg.hydra.overrides.hydra)
+    whole = loader.load_configuration(
+        cfg.hydra.job.config_name, [*hydra_words, *fixed, *first], RunMode.RUN
+    )
+    for key, values in chosen.items():
+        yield from options.problems(whole, loader, key, values)
+
+
+def is_list(axis: Override) -> bool:
+    """Whether an axis lists values of an option that is there, and adds none."""
+    return axis.is_discrete_sweep() and axis.type == OverrideType.CHANGE and not axis.package
+
+
+def names(values: Iterable[str]) -> list[str]:
+    """The values that can be choices of a group: neither null nor a list of them."""
+    return [value.strip("'\"") for value in values if value != "null" and value[0] != "["]

@@ -20,9 +20,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config, validation
-from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.errors import InputError
 from flexunet_exp.store import SQLITE, sqlite_file
-from flexunet_exp.sweeping import space
+from flexunet_exp.sweeping import options, space
 from flexunet_exp.sweeping.cells import Composer
 from flexunet_exp.validation.settings import Rule, at_least, one_of
 
@@ -133,7 +133,9 @@ def space_problems(
         return [f"{PREFIX}space is empty: name an option, as in 'loss=dice,ce_dice'"]
     problems = [text for key, entry in entries.items() for text in space.entry_problems(key, entry)]
     problems += [
-        text for key in entries for text in option_problems(cfg, loader, key, entries[key])
+        f"space {text}"
+        for key, entry in entries.items()
+        for text in options.problems(cfg, loader, key, choices_of(entry))
     ]
     if problems:
         return problems
@@ -154,45 +156,18 @@ def space_problems(
     return [f"{where}: {problem}" for problem, where in found.items()]
 
 
-def option_problems(cfg: DictConfig, loader: Any, key: str, entry: Any) -> Iterator[str]:
-    """Why a key names no option of the configuration, or a choice no file of its group."""
-    choices = loader.get_group_options(key)
-    if not choices:
-        if OmegaConf.select(cfg, key, default=...) is ...:
-            known = [*leaves(config.plain(OmegaConf.masked_copy(cfg, sections(cfg)))), *groups(cfg)]
-            yield f"space {key} is no option.{did_you_mean(key, known)}"
-        return
-    values = entry.get("values", ()) if isinstance(entry, Mapping) else ()
-    for value in values if isinstance(values, Sequence) else ():
-        if str(value) not in choices:
-            hint = did_you_mean(str(value), choices)
-            yield f"space {key}: there is no {key}={value}.{hint} There are: {', '.join(choices)}"
-
-
-def sections(cfg: DictConfig) -> list[str]:
-    return [str(key) for key in cfg if key != "hydra"]
-
-
-def groups(cfg: DictConfig) -> list[str]:
-    return [str(key) for key in cfg.hydra.runtime.choices]
-
-
-def leaves(node: Any, key: str = "") -> Iterator[str]:
-    """The dotted names of all settings."""
-    if not isinstance(node, dict):
-        yield key
-        return
-    for name, child in node.items():
-        yield from leaves(child, f"{key}.{name}".lstrip("."))
+def choices_of(entry: Any) -> Sequence[Any]:
+    values = entry.get("values") if isinstance(entry, Mapping) else None
+    return values if isinstance(values, Sequence) else ()
 
 
 def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
     """What is searched, in what, for what: every part by its name, as text."""
-    settings = config.with_effect(OmegaConf.masked_copy(cfg, sections(cfg)))
+    settings = config.with_effect(OmegaConf.masked_copy(cfg, options.sections(cfg)))
     searched = [key.replace("/", ".") for key in entries]
     fixed = {
         key: text_at(settings, key)
-        for key in leaves(settings)
+        for key in options.leaves(settings)
         if not any(f"{key}.".startswith(f"{name}.") for name in searched)
     }
     return {

@@ -1,4 +1,4 @@
-"""Which runs a comparison is over, and which of them are one cell."""
+"""Which runs a comparison is over, which of them are one cell, and how cells are ranked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from flexunet_exp.comparing import trials
 from flexunet_exp.comparing.cells import cells_of, groups_of, label
+from flexunet_exp.comparing.comparison import Judged, can_rank, check_metric, notes_on
 from flexunet_exp.comparing.trials import Trial
 from flexunet_exp.errors import InputError
 from flexunet_exp.store import CELL, PARENT, SWEEP
@@ -175,8 +176,31 @@ def test_groups_are_joined_through_cells_that_share_pictures_with_both():
 def test_a_cell_does_not_mix_runs_of_changed_data():
     before = trial(seed="1", test_digest="older", run_id="before")
     cells, outdated = cells_of([trial(seed="0", started=2), before])
-    assert [one.run_id for one in outdated] == ["before"]
+    assert [one.run_id for one, _ in outdated] == ["before"]
     assert [len(cell.trials) for cell in cells] == [1]
+
+
+def test_of_two_runs_of_one_seed_and_fold_the_newer_counts():
+    """Their signatures differ where the program, its packages or its threads were others."""
+    older = trial(run_id="older", signature=("of older code", ""), metrics=figures(0.1))
+    cells, outdated = cells_of([*GRID, older])
+    assert [len(cell.trials) for cell in cells] == [6, 6]
+    assert [one.run_id for one, _ in outdated] == ["older"]
+
+
+def test_a_cell_whose_seeds_have_not_the_same_folds_stands_below():
+    third = [trial("lucky", "0", fold, metrics=figures(0.9)) for fold in "012"]
+    third.append(trial("lucky", "1", "0", metrics=figures(0.9)))
+    (group,) = groups_of(cells_of([*third, *GRID])[0], "val/dice")
+    assert [group.label(cell) for cell in group.cells][-1] == "lucky"
+    assert [group.is_partial(cell) for cell in group.cells] == [False, False, True]
+
+
+def test_splits_of_their_own_are_no_missing_folds():
+    """One run a split.seed has each its own test pictures, and lacks none."""
+    ratios = [trial(repeat=("0", "0", split), test_digest=f"of {split}") for split in "01"]
+    (group,) = groups_of(cells_of(ratios)[0], "val/dice")
+    assert not group.is_partial(group.cells[0])
 
 
 def test_cells_are_ranked_by_their_mean_and_those_without_the_figure_come_last():
@@ -186,8 +210,46 @@ def test_cells_are_ranked_by_their_mean_and_those_without_the_figure_come_last()
     assert [group.label(cell) for cell in group.cells] == ["b", "a", "c"]
 
 
+def test_figures_that_are_no_better_when_higher_do_not_rank():
+    assert all(map(can_rank, ("val/dice", "val/dice/bent", "val/object_recall", "val/au_pro")))
+    for name in ("num_images", "false_alarms_per_image", "smallest_found", "baseline_dice"):
+        assert not can_rank(f"val/{name}")
+    assert not can_rank("test/dice")
+
+
+def test_a_cell_that_stands_below_because_a_run_has_not_the_figure_is_said():
+    lacking = [trial("lucky", seed, fold, metrics=figures(0.9)) for seed in "01" for fold in "012"]
+    lacking[0].metrics.pop("val/dice")
+    (group,) = groups_of(cells_of([*lacking, *GRID])[0], "val/dice")
+    assert group.label(group.cells[-1]) == "lucky"
+    (note,) = notes_on([Judged(group, {}, [])], "val/dice")
+    assert "1 cells have no val/dice in some of their runs" in note
+
+
 def test_a_cell_is_called_by_what_varies():
     settings = {"loss": "dice", "optimizer.learning_rate": "0.1", "model": "flexunet"}
     assert label(settings, ["loss", "optimizer.learning_rate"]) == "dice learning_rate=0.1"
     assert label(settings, ["schedule"]) == "schedule=default"
     assert label(settings, []) == "flexunet dice"
+
+
+def test_a_number_that_a_search_drew_is_rounded_in_what_a_cell_is_called():
+    drawn = [
+        trial(settings={"dataset": "grid", "learning_rate": rate})
+        for rate in ("0.005567081275218207", "0.001", "2026-11-27")
+    ]
+    (group,) = groups_of(cells_of(drawn)[0], "val/dice")
+    called = {group.label(cell) for cell in group.cells}
+    assert called == {f"learning_rate={shown}" for shown in ("0.005567", "0.001", "2026-11-27")}
+
+
+def test_where_nothing_is_finished_it_is_said_how_the_runs_stand():
+    standing = [trial(status="FAILED"), trial(seed="1", status="RUNNING")]
+    for runs, said in ((standing, "1 failed, 1 running"), ([], "there is no run in it")):
+        with pytest.raises(InputError, match=said):
+            check_metric("val/dice", [], trials.Selection(runs, "sweep x", None))
+
+
+def test_a_filter_that_lets_nothing_through_is_said():
+    with pytest.raises(InputError, match="filter lets none of its 4 runs through"):
+        trials.select(RUNS, (), set())
