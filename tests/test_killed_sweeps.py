@@ -47,17 +47,24 @@ def test_workers_end_with_the_command_and_begin_nothing_more(tmp_path):
 
 
 def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny):
-    """The command alone is killed: the same one meets its worker. One cell: each takes seconds."""
-    words = ["-m", *tiny, *TWO_AT_ONCE, *QUICK, "trainer.seed=1", "trainer.epochs=4"]
+    """The command alone is killed; the same one meets the worker that still trains its first cell.
+
+    The second cell is refused, which keeps the other worker from seconds of training.
+    """
+    words = ["-m", *tiny, *TWO_AT_ONCE, *QUICK, "trainer.epochs=4", "model.base_filters=2,0"]
     process = start_flexunet(tmp_path, "train", *words)
-    wait_for(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/resume/state.npy")))
+    cell = "outputs/multirun/*/*/0"
+    wait_for(lambda: list(tmp_path.glob(f"{cell}/resume/state.npy")))
     process.kill()
     done = train(tmp_path, *words)
-    assert done.returncode == 0, done.stdout
-    parent, cell = all_runs(tmp_path)
-    assert [run.info.status for run in (parent, cell)] == ["FINISHED"] * 2
-    assert cell.data.tags[PARENT] == parent.info.run_id
-    known = metrics_of(tmp_path, cell)
+    (log,) = (path for path in tmp_path.glob(f"{cell}/train.log") if "epoch" in path.read_text())
+    printed = log.read_text()
+    assert 0 < printed.index("Interrupted") < printed.index("Going on with the unfinished run")
+    (parent,) = (run for run in all_runs(tmp_path) if "sweep" in run.data.tags)
+    cells = [run for run in all_runs(tmp_path) if "signature" in run.data.tags]
+    assert [run.info.status for run in cells] == ["FINISHED"], done.stdout
+    assert cells[0].data.tags[PARENT] == parent.info.run_id
+    known = metrics_of(tmp_path, cells[0])
     assert set(known.values()) == {1}
     assert sorted(step for key, step, _ in known if key == "epoch/val/loss") == [1, 2, 3, 4]
 
