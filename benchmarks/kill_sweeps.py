@@ -50,10 +50,11 @@ What is left to know:
 - After `kill -9` of everything at once the parent and the cells that were cut off stay RUNNING in
   the store until the same command is given again: nobody was left to tell it. `dry=true` says
   which cells are being trained and which were cut off.
-- Workers whose command was killed alone end within six seconds. The same command given at once
-  waits up to ten seconds for them and then goes on with their runs.
-- A worker that the system kills, for memory, ends the sweep (joblib gives up): the parent ends as
-  FAILED, the cells as KILLED, and the same command goes on with them.
+- Workers whose command was killed alone are interrupted within a second and ended five seconds
+  later; the same command waits up to ten seconds for them, then goes on with their runs. One that
+  had no run yet waits out joblib's five minutes, and trains nothing.
+- A worker that the system kills, for its memory, ends the sweep, because joblib gives up: the
+  parent ends as FAILED, its cells as KILLED, and the same command goes on with them.
 - A line `epoch k/n` can be missing from `train.log`: it is written last, after the state.
 """
 
