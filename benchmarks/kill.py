@@ -2,7 +2,8 @@
 
 Every run is started again by the same command until it ends, and then compared with one that was
 never killed: weights, curves, scores, predictions and what the store holds must be equal, nothing
-missing or doubled, no run left RUNNING. Writes docs/kill.md; exits 1 if a run differs.
+missing or doubled, no run left RUNNING. Writes the first part of docs/kill.md; exits 1 if a run
+differs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from test_resume import SETTINGS, contents, images, metrics, the_run_folder  # n
 
 from flexunet_exp.store import RUN_FOLDER  # noqa: E402
 
+PAGE = ROOT / "docs" / "kill.md"
+SWEEPS = "\n## Sweeps\n"  # the page's second part begins here, which kill_sweeps.py writes
 KILLS, KILLS_A_RUN, SEED = 20, 2, 20261122
 # Half of the kills come at any moment, the others while a run is at what is short and delicate.
 DELICATE = (
@@ -170,7 +173,8 @@ def main() -> int:
             run.differences += differences(run.folder, whole)
             print(f"run {len(killed) + 1}: {run.moments} {run.differences or 'equal'}", flush=True)
             killed.append(run)
-    (ROOT / "docs" / "kill.md").write_text(
+    _, heading, sweeps = PAGE.read_text().partition(SWEEPS)
+    PAGE.write_text(
         "# Killed and continued\n\n"
         f"Written by `python benchmarks/kill.py` (Python {platform.python_version()}, "
         f"{platform.system()}): {sum(len(run.moments) for run in killed)} SIGKILLs over "
@@ -180,6 +184,8 @@ def main() -> int:
         "pictures, scores and predictions are equal bit for bit to those of a run that was left "
         "alone, the store has every metric and image once, and no run is left RUNNING.\n\n"
         + table(killed)
+        + heading
+        + sweeps
     )
     missed = [aim for aim in DELICATE if not any(aim in run.moments for run in killed)]
     if missed:

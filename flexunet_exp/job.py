@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -31,6 +32,7 @@ from flexunet_exp.messages import explain
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
+SECONDS_TO_END = 5.0  # that an interrupted run has to tell the store, when nobody waits for it
 ENDED: list[Outcome] = []  # the jobs of this process, oldest first
 
 
@@ -42,6 +44,8 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     raised: list[Exception] = []
 
     def task(cfg: DictConfig) -> Any:
+        end_with_parent()
+        interrupt.check()  # a launcher's worker is handed its next job even then
         try:
             return work(cfg)
         except Exception as error:
@@ -204,8 +208,7 @@ def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
 
 def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: Any) -> None:
     """What the new process does: sets up what Hydra would have, and runs the job."""
-    interrupt.listen()
-    Thread(target=end_with, args=(parent_process(),), daemon=True).start()
+    end_with_parent()
     setup_globals()
     config.register_resolvers()
     HydraConfig.instance().set_config(hydra_node)
@@ -216,10 +219,26 @@ def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: 
         sys.exit(130)
 
 
-def end_with(process: Any) -> None:
-    """Interrupts this process when the one that started it is gone."""
-    process.join()
+@cache  # one watch a process, whatever the number of its jobs
+def end_with_parent() -> None:
+    """Has a process that was started to run jobs end when the one that started it is gone.
+
+    A launcher's workers would else train all they were handed, beside the same command begun again.
+    """
+    if starter := parent_process():
+        interrupt.listen()
+        Thread(target=end_after, args=(starter.pid,), daemon=True).start()
+
+
+def end_after(starter: int) -> None:
+    """Interrupts this process once its parent is no longer `starter`, and ends it soon after."""
+    while os.getppid() == starter:
+        time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_END)
+    os._exit(
+        130
+    )  # as after kill -9, the run goes on from its state; a worker would idle for minutes
 
 
 def holds_run(folder: Path) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -14,6 +16,26 @@ from flexunet_exp.tracking import Tracker
 from flexunet_exp.unfinished import Claim
 
 log = logging.getLogger(__name__)
+
+PATIENCE = job.SECONDS_TO_END + 5  # seconds until a run's other process has ended, if it is to
+
+
+def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> None:
+    """Waits for a process that trains this very run and may be ending: a killed sweep's worker."""
+    if cfg.trainer.resume == "never":
+        return
+    stored = tracker.store.begun(signature) if tracker.store else {}
+    folders = unfinished.search(signature, stored, home.folder)
+    deadline = time.monotonic() + PATIENCE
+    while any(map(unfinished.is_busy, folders)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def forget(run_folder: Path, signature: str) -> None:
+    """Removes the state of a finished run that was killed before it did so itself."""
+    with suppress(unfinished.Busy):
+        if taken := unfinished.take_up(run_folder, signature):
+            taken.end()
 
 
 def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
@@ -40,6 +62,7 @@ def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> 
             )
         if taken and may_go_on(cfg, taken, tracker, stored):
             home.move_to(folder)
+            (folder / job.RESULT).unlink(missing_ok=True)  # of an interruption, which is over now
             log.info("Going on with the unfinished run in %s", folder)
             return taken
     if busy and cfg.trainer.resume != "never":

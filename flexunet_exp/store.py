@@ -33,6 +33,7 @@ EFFORT = "effort"  # hash of what decides how long a run takes
 MINUTES = "minutes"  # that a run took which was trained in one go
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
+HOST = "host"  # the machine a run is trained on
 MOST_METRICS = 1000  # that MLflow takes at once
 MOST_RUNS = 1000  # that it gives at once
 KERAS_MODEL = "model"  # the name of a run's best network among the models it stores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp import job
+from flexunet_exp import job, unfinished
 from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
-from flexunet_exp.store import SWEEP, Store
+from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.sweeping import cells, presets, result, study
 
 log = logging.getLogger(__name__)
@@ -110,9 +111,19 @@ class SweepCallback(Callback):
         """Ends the parent run; one that never got a job leaves no trace in the store."""
         if not self.parent_run_id:
             return
+        self.end_cells()
         self.store.client.set_terminated(self.parent_run_id, status)
         if self.is_new and not outcomes_in(self.folder):
             self.store.client.delete_run(self.parent_run_id)
+
+    def end_cells(self) -> None:
+        """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
+        cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
+        for run in self.store.search(cells):
+            tags = run.data.tags
+            is_here = tags.get(HOST) == socket.gethostname()
+            if is_here and not unfinished.is_busy(Path(tags.get(RUN_FOLDER, ""))):
+                self.store.client.set_terminated(run.info.run_id, "KILLED")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import PACKAGE
 from flexunet_exp.errors import Hopeless, Pruned
-from flexunet_exp.store import ERROR, PARENT, STOPPED, Store, milliseconds
+from flexunet_exp.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ class Tracker:
             return
         parent = self.cfg.parent_run_id
         nesting = {PARENT: parent} if parent else {}
-        tags = {**SOURCE, "host": socket.gethostname(), **git_tags(), **nesting, **tags}
+        tags = {**SOURCE, HOST: socket.gethostname(), **git_tags(), **nesting, **tags}
         if self.run_id is None:
             self.run_id = self.store.create_run(self.name, tags)
         else:

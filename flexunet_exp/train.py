@@ -55,12 +55,14 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
         precision.resolve(cfg, dataset)
         signature = config.signature(cfg, dataset.digest, runtime.num_threads(cfg.trainer))
         scoring = config.scoring_signature(cfg)
+        resuming.await_end(cfg, signature, home, tracker)
         if tracker.store and (ended := tracker.store.ended(signature, scoring, cfg.rerun)):
             outcome = logbook.skip(cfg, ended)
             if parent := cfg.tracking.parent_run_id:
                 tracker.store.note_skipped(parent, ended.info.run_id)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             if outcome.status == "skipped":
+                resuming.forget(Path(outcome.folder), signature)
                 register(cfg, tracker, ended.info.run_id, Path(outcome.folder))
             return outcome
         claims.append(resuming.claim(cfg, signature, home, tracker))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,19 @@ def store(folder: Path) -> Store:
 
 def all_runs(folder: Path) -> list:
     return store(folder).runs("", "attributes.start_time ASC", limit=100)
+
+
+def metrics_of(folder: Path, run) -> Counter:
+    """How often the store has each (metric, step, value) of a run."""
+    client = store(folder).client
+    histories = (client.get_metric_history(run.info.run_id, key) for key in run.data.metrics)
+    return Counter((m.key, m.step, m.value) for history in histories for m in history)
+
+
+def images_of(folder: Path, run) -> Counter:
+    """How often the store has a file of a run for each (slider, step)."""
+    files = store(folder).client.list_artifacts(run.info.run_id, "images")
+    return Counter("+".join(file.path.split("+")[:3]) for file in files)
 
 
 def weights(run_folder: Path) -> list[np.ndarray]:

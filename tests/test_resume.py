@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import all_runs, run, same_weights, store, train
+from running import all_runs, images_of, metrics_of, run, same_weights, train
 
 KILL_AT = Path(__file__).with_name("kill_at.py")
 
@@ -39,16 +39,11 @@ def the_run(folder: Path):
 
 
 def metrics(folder: Path) -> Counter:
-    """How often the store has each (metric, step, value)."""
-    client, info = store(folder).client, the_run(folder)
-    histories = (client.get_metric_history(info.info.run_id, key) for key in info.data.metrics)
-    return Counter((m.key, m.step, m.value) for history in histories for m in history)
+    return metrics_of(folder, the_run(folder))
 
 
 def images(folder: Path) -> Counter:
-    """How often the store has a file for each (slider, step)."""
-    files = store(folder).client.list_artifacts(the_run(folder).info.run_id, "images")
-    return Counter("+".join(file.path.split("+")[:3]) for file in files)
+    return images_of(folder, the_run(folder))
 
 
 def contents(run_folder: Path) -> dict[str, bytes]:

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from running import all_runs, flexunet, start_flexunet, store
 
+from flexunet_exp import unfinished
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.scores import confusions
 
@@ -125,9 +126,13 @@ def test_the_checkpoint_carries_no_optimizer(run_folder):
     assert getattr(model, "optimizer", None) is None
 
 
-def test_the_same_command_trains_nothing_and_says_so(workspace, tiny):
+def test_the_same_command_trains_nothing_and_says_so(workspace, run_folder, tiny):
+    """What a run left behind that was killed when it had just finished is removed."""
     before = len(all_runs(workspace))
+    signature = all_runs(workspace)[0].data.tags["signature"]
+    unfinished.begin(run_folder, signature).release()
     done = flexunet(workspace, "train", *tiny)
+    assert not unfinished.is_marked(run_folder)
     assert done.returncode == 0
     assert "Already done" in done.stdout and "rerun=all" in done.stdout
     assert len(all_runs(workspace)) == before

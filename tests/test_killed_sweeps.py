@@ -1,0 +1,122 @@
+"""Sweeps whose command is gone: their workers end, no cell stays RUNNING, and all can go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from threading import Timer
+from types import SimpleNamespace
+
+import pytest
+from running import all_runs, metrics_of, start, start_flexunet, store, train
+
+from flexunet_exp import resuming, sweep, unfinished
+from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
+
+WAITING = Path(__file__).with_name("waiting.py")
+QUICK = ("tracking.log_model=false", "callbacks.epoch_images=null")
+TWO_AT_ONCE = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=1")
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_workers_end_with_the_command_and_begin_nothing_more(tmp_path):
+    words = ("tracking=none", "trainer.seed=0,1,2,3", *TWO_AT_ONCE)
+    process = start(tmp_path, str(WAITING), "-m", *words)
+    pids = "outputs/multirun/*/*/*/pid"
+    wait_for(lambda: len(list(tmp_path.glob(pids))) == 2)
+    process.kill()
+    workers = [int(path.read_text()) for path in tmp_path.glob(pids)]
+    wait_for(lambda: not any(map(is_alive, workers)), seconds=20)
+    assert len(list(tmp_path.glob(pids))) == 2
+
+
+@pytest.fixture
+def ended():
+    """Processes that are killed after the test: joblib's idle workers wait five minutes."""
+    pids: list[int] = []
+    yield pids
+    for pid in filter(is_alive, pids):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
+    """The command alone is killed; the same one meets the worker that still trains the cell.
+
+    One cell, for each takes seconds.
+    """
+    words = ["-m", *tiny, *TWO_AT_ONCE, *QUICK, "trainer.epochs=4", "trainer.seed=1"]
+    process = start_flexunet(tmp_path, "train", *words)
+    cell = "outputs/multirun/*/*/0"
+    wait_for(lambda: list(tmp_path.glob(f"{cell}/resume/state.npy")))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    ended += map(int, children.split())
+    process.kill()
+    done = train(tmp_path, *words)
+    assert done.returncode == 0, done.stdout
+    (log,) = (path for path in tmp_path.glob(f"{cell}/train.log") if "epoch" in path.read_text())
+    printed = log.read_text()
+    assert 0 < printed.index("Interrupted") < printed.index("Going on with the unfinished run")
+    parent, run = all_runs(tmp_path)
+    assert [parent.info.status, run.info.status] == ["FINISHED", "FINISHED"]
+    assert run.data.tags[PARENT] == parent.info.run_id
+    known = metrics_of(tmp_path, run)
+    assert set(known.values()) == {1}
+    assert sorted(step for key, step, _ in known if key == "epoch/val/loss") == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def ending(tmp_path):
+    """A sweep in a store of its own that is about to end."""
+    callback = sweep.SweepCallback()
+    callback.folder, callback.store, callback.is_new = tmp_path, store(tmp_path), False
+    callback.parent_run_id = callback.store.create_run("sweep", {"sweep": "abc"})
+    return callback
+
+
+def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp_path):
+    folders = {name: tmp_path / name for name in ("killed", "trained", "elsewhere")}
+    claims = {name: unfinished.begin(folder, name) for name, folder in folders.items()}
+    for name, folder in folders.items():
+        host = "another" if name == "elsewhere" else socket.gethostname()
+        tags = {PARENT: ending.parent_run_id, RUN_FOLDER: str(folder), HOST: host}
+        ending.store.create_run(name, tags)
+        if name != "trained":
+            claims[name].release()
+    ending.end("KILLED")
+    statuses = {run.info.run_name: run.info.status for run in all_runs(tmp_path)}
+    assert statuses == {
+        "sweep": "KILLED",
+        "killed": "KILLED",
+        "trained": "RUNNING",
+        "elsewhere": "RUNNING",
+    }
+    claims["trained"].release()
+
+
+def test_a_run_whose_process_is_ending_is_waited_for(compose, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    claim = unfinished.begin(tmp_path / "run", "abc")
+    home = SimpleNamespace(folder=tmp_path / "run")
+    untracked = SimpleNamespace(store=None)
+    resuming.await_end(compose("train", "trainer.resume=never"), "abc", home, untracked)
+    assert unfinished.is_busy(home.folder)
+    Timer(0.5, claim.release).start()
+    resuming.await_end(compose("train"), "abc", home, untracked)
+    assert not unfinished.is_busy(home.folder)
