@@ -15,10 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp import interrupt, job
+from flexunet_exp import interrupt, job, unfinished
 from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
-from flexunet_exp.store import SWEEP, Store
+from flexunet_exp.store import NEWEST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.sweeping import cells, launching, presets, result, study
 
 log = logging.getLogger(__name__)
@@ -124,9 +124,17 @@ class SweepCallback(Callback):
         """Ends the parent run; one that never got a job leaves no trace in the store."""
         if not self.parent_run_id:
             return
+        self.end_cut_off()
         self.store.client.set_terminated(self.parent_run_id, status)
         if self.is_new and not outcomes_in(self.folder):
             self.store.client.delete_run(self.parent_run_id)
+
+    def end_cut_off(self) -> None:
+        """Ends the runs whose process was killed, as launchers do it at Ctrl-C, before it could."""
+        below = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
+        for run in self.store.runs(below, NEWEST, limit=1000):
+            if not unfinished.is_busy(Path(run.data.tags.get(RUN_FOLDER, ""))):
+                self.store.client.set_terminated(run.info.run_id, "KILLED")
 
 
 def tell(config: DictConfig, overrides: list[str]) -> None:

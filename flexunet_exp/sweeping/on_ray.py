@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from hydra.core.utils import (
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from flexunet_exp import config, runtime
+from flexunet_exp import config, job, runtime
 from flexunet_exp.errors import InputError
 from flexunet_exp.sweeping import launching
 
@@ -91,10 +92,11 @@ def started(cfg: DictConfig) -> Iterator[Any]:
     """Ray, connected to the cluster or started for this machine alone and ended with the sweep."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # equal lines of several trials are all wanted
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    address = cfg.hydra.launcher.address
+    if not address:  # Ray listens on every interface: nobody but this command is to be let in
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
-    address = cfg.hydra.launcher.address
     cores = max(runtime.available_cores(), launching.cores_of_each(cfg) * cfg.launcher.parallel)
     alone: dict[str, Any] = {
         "num_cpus": cores,
@@ -121,11 +123,11 @@ def train(shared: tuple[Sweep, dict, str], number: int, overrides: list[str]) ->
     sweep, singletons, folder = shared
     Singleton.set_state(singletons)
     os.chdir(folder)
-    job = sweep.job(number, overrides)
-    HydraConfig.instance().set_config(job)
+    cfg = sweep.job(number, overrides)
+    HydraConfig.instance().set_config(cfg)
     return run_job(
         hydra_context=sweep.context,
-        config=job,
+        config=cfg,
         task_function=sweep.task,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
@@ -137,16 +139,24 @@ def result(ray: Any, ended: Any, sweep: Sweep, number: int, overrides: Sequence[
     try:
         return ray.get(ended)
     except ray.exceptions.RayError as error:
-        log.error("Trial %d was lost: %s", number, str(error).strip().splitlines()[-1])
-        return lost(sweep.job(number, overrides))
+        log.error("Trial %d was lost: %s", number, error)
+        return lost(sweep.job(number, overrides), last_line(error))
 
 
-def lost(job: DictConfig) -> JobReturn:
-    """Stands for what a job that cannot tell would have returned."""
-    returned = JobReturn(cfg=job, hydra_cfg=job, overrides=list(job.hydra.overrides.task))
-    folder = Path(job.hydra.sweep.dir, job.hydra.sweep.subdir).absolute()
-    with open_dict(job):
-        job.hydra.runtime.output_dir = str(folder)
+def last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
+def lost(cfg: DictConfig, reason: str) -> JobReturn:
+    """Says for a job that cannot how it ended, and stands for what it would have returned."""
+    folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = job.Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
+    outcome.number = cfg.hydra.job.num
+    job.keep_outcome(folder, outcome)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(folder)
+    returned = JobReturn(cfg=cfg, hydra_cfg=cfg, overrides=list(cfg.hydra.overrides.task))
     returned.return_value, returned.status = math.nan, JobStatus.COMPLETED
     return returned
 
