@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import sweeps
 import whole
 from composing import compose
 

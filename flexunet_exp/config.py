@@ -28,7 +28,7 @@ TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbac
 # Values that cannot change the trained weights; the paths of data and store among them.
 WITHOUT_EFFECT = (
     *("tracking", "hydra", "rerun", "dry", "objective", "data_root", "cache_dir", "require"),
-    *("predict", "score"),
+    *("predict", "score", "launcher"),
 )
 WITHOUT_EFFECT_IN = {  # values of a section
     "dataset": ("path", "cache", "strict"),

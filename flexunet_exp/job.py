@@ -264,10 +264,14 @@ def write_outcome(home: Home, outcome: Outcome, started: float) -> None:
     outcome.minutes = round((time.time() - started) / 60, 3)
     outcome.number = cell_number()
     for folder in home.folders():
-        try:
-            (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
-        except OSError as error:
-            log.error("The outcome could not be kept: %s", error)
+        keep_outcome(folder, outcome)
+
+
+def keep_outcome(folder: Path, outcome: Outcome) -> None:
+    try:
+        (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    except OSError as error:
+        log.error("The outcome could not be kept: %s", error)
 
 
 def cell_number() -> int:

@@ -125,7 +125,7 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
             settings[param_name(key)] = OmegaConf.select(cfg, key)
-        elif key in choices and "@" not in key and key != "sweep":
+        elif key in choices and "@" not in key and key not in ("sweep", "launcher"):
             settings[key] = choices[key]
     return {key: value for key, value in settings.items() if value is not None}
 

@@ -91,10 +91,14 @@ def listing(problems: list[str]) -> str:
 
 def explain_composition(error: BaseException, command: str) -> str:
     """Hydra's own words without its internals, and for an unknown word those that there are."""
+    from flexunet_exp.sweeping import launching
+
     texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
     text = "\n".join(dict.fromkeys(texts))
     if unknown := re.search(r"Could not override '([\w.@/]+)'", text):
         return unknown_option(unknown[1], command)
+    if plugin := re.search(r"Could not find 'hydra/launcher/(joblib|submitit)", text):
+        return launching.not_installed(plugin[1], f"hydra-{plugin[1]}-launcher")
     if choice := re.search(r"Could not find '([\w@.]+)/([^']+)'", text):
         options = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
         hint = did_you_mean(choice[2], options)

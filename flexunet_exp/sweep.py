@@ -16,11 +16,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp import job, unfinished
+from flexunet_exp import interrupt, job, unfinished
 from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
-from flexunet_exp.sweeping import cells, presets, result, study
+from flexunet_exp.sweeping import cells, launching, presets, result, study
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +47,35 @@ class SweepCallback(Callback):
         if config.hydra.job.name != "train":
             return
         with handed_on():
+            launching.check(config)
             presets.check(config, loader())
             words = presets.typed(config.hydra.overrides.task)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
+            axes = [*varying_keys(config, words), *(search.space if search else ())]
+            threads = launching.told(config, axes)
             if config.dry and search:
                 result.show_dry(search)
                 raise Enough
             if config.dry:
-                self.show_dry(config, cells.overrides_of(config, loader(), words))
-            self.start(config, words, search)
+                self.show_dry(config, cells.overrides_of(config, loader(), [*words, *threads]))
+            self.start(config, words, axes, search)
+            tell(config, threads)
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """In the process of the job, which a launcher may have started."""
+        if config.hydra.job.name == "train":
+            interrupt.listen()
+            launching.spread_gpus(config)
 
     def refuse_preset(self, config: DictConfig) -> None:
         """A preset without -m would be passed over in silence."""
-        if preset := config.hydra.runtime.choices.get("sweep"):
+        choices = config.hydra.runtime.choices
+        if preset := choices.get("sweep"):
             raise InputError(f"sweep={preset} sweeps: flexunet train -m sweep={preset} …")
+        if (launcher := choices.get("launcher")) != "basic":
+            raise InputError(
+                f"launcher={launcher} is for several runs: flexunet train -m launcher={launcher} …"
+            )
 
     def show_dry(self, config: DictConfig, all_words: list[list[str]]) -> None:
         from flexunet_exp.sweeping import dry
@@ -68,10 +83,11 @@ class SweepCallback(Callback):
         dry.show(config, loader(), all_words)
         raise Enough
 
-    def start(self, config: DictConfig, overrides: list[str], search: study.Plan | None) -> None:
+    def start(
+        self, config: DictConfig, overrides: list[str], axes: list[str], search: study.Plan | None
+    ) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.tracking = config.tracking
-        axes = [*varying_keys(config, overrides), *(search.space if search else ())]
         if outcomes_in(self.folder):
             raise InputError(
                 f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
@@ -83,11 +99,9 @@ class SweepCallback(Callback):
             if self.tracking.uri
             else None
         )
-        with read_write(config), open_dict(config):
-            told = config.hydra.overrides.task
-            told.append(f"tracking.vary=[{','.join(dict.fromkeys(axes))}]")
-            if self.parent_run_id:
-                told.append(f"tracking.parent_run_id={self.parent_run_id}")
+        tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
+        if self.parent_run_id:
+            tell(config, [f"tracking.parent_run_id={self.parent_run_id}"])
         SweepCallback.current = self
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
@@ -124,6 +138,12 @@ class SweepCallback(Callback):
             is_here = tags.get(HOST) == socket.gethostname()
             if is_here and not unfinished.is_busy(Path(tags.get(RUN_FOLDER, ""))):
                 self.store.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def tell(config: DictConfig, overrides: list[str]) -> None:
+    """Gives every job of a multirun these overrides too."""
+    with read_write(config), open_dict(config):
+        config.hydra.overrides.task.extend(overrides)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
 
 def command(trial: FrozenTrial, plan: Plan) -> str:
     """What trains a trial's settings alone."""
-    left_out = ("tracking.vary=", "tracking.parent_run_id=", "sweep=", "hydra")
+    left_out = ("tracking.vary=", "tracking.parent_run_id=", "sweep=", "launcher", "hydra")
     constants = [as_typed(word) for word in plan.constants if not word.startswith(left_out)]
     return shlex.join(["flexunet", "train", *constants, *space.words(trial.params)])
 

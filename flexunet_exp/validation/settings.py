@@ -179,6 +179,17 @@ RULES = (
     ),
     Rule("trainer.profile", is_flag, "true or false", "trainer.profile=false", optional=True),
     Rule("trainer.threads", or_null(at_least(1)), f"null or {COUNT}", "trainer.threads=2"),
+    Rule("launcher.parallel", at_least(1), COUNT, "launcher.parallel=2", optional=True),
+    Rule(
+        "launcher.cpus", or_null(at_least(1)), f"null or {COUNT}", "launcher.cpus=4", optional=True
+    ),
+    Rule(
+        "launcher.gpus",
+        or_null(at_least(0)),
+        "null or a whole number of at least 0",
+        "launcher.gpus=1",
+        optional=True,
+    ),
     Rule("trainer.deterministic", is_flag, "true or false", "trainer.deterministic=false"),
     Rule(
         "predict.tile",
@@ -327,7 +338,9 @@ RULES = (
         optional=True,
     ),
 )
-CLOSED_SECTIONS = ("", "trainer", "tracking", "dataset", "dataset.patch", "predict", "score")
+CLOSED_SECTIONS = (
+    *("", "trainer", "tracking", "dataset", "dataset.patch", "predict", "score", "launcher"),
+)
 OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
 
 

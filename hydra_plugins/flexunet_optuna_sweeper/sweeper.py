@@ -22,6 +22,7 @@ class StudyConf:
     direction: str = "maximize"
     n_trials: int = 20
     n_jobs: int = 1
+    max_batch_size: Optional[int] = None  # noqa: UP045  (of a launcher's preset; n_jobs decides)
     sampler: str = "tpe"
     seed: int = 0
     n_startup_trials: int = 10

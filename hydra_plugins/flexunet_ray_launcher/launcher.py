@@ -1,0 +1,50 @@
+"""Hydra's launcher `flexunet_ray`: trials as tasks of Ray. conf/launcher/ray.yaml chooses it."""
+
+# No `from __future__ import annotations`: Hydra runs this file before Python knows its module, and
+# dataclasses could not look the names up.
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class RayConf:
+    """The options `hydra.launcher.*`; docs/sweeps.md says what they do."""
+
+    _target_: str = "hydra_plugins.flexunet_ray_launcher.launcher.RayLauncher"
+    address: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)
+    parallel: int = 2
+    cpus: Optional[int] = None  # noqa: UP045
+    gpus: int = 0
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="flexunet_ray", node=RayConf, provider="flexunet_ray"
+)
+
+
+class RayLauncher(Launcher):
+    """Hands Hydra's jobs to flexunet_exp.sweeping.on_ray."""
+
+    def __init__(self, **settings: Any) -> None:
+        pass  # they are read from the configuration
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context, self.task_function = hydra_context, task_function
+        self.config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from flexunet_exp.sweeping import on_ray
+
+        sweep = on_ray.Sweep(self.hydra_context, self.task_function, self.config)
+        return on_ray.launch(sweep, job_overrides, initial_job_idx)
