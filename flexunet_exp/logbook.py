@@ -69,7 +69,8 @@ def short(key: str, value: str) -> str:
     if "." not in key:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
-    if re.fullmatch(r"[\d.e+-]{8,}", value):  # a number that a search drew
+    is_number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value)
+    if is_number and len(value) >= 8:  # one that a search drew
         value = f"{float(value):.3g}"
     return f"{initials}={value}"
 

@@ -87,10 +87,17 @@ def test_unknown_option_names_the_ones_there_are(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_unknown_choice_names_the_ones_there_are(tmp_path):
-    done = flexunet("train", "loss=dise", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("loss=dise", "Unknown choice loss=dise. Did you mean 'dice'?"),
+        ("loss=", "Unknown choice loss=. There are: "),
+    ],
+)
+def test_unknown_choice_names_the_ones_there_are(tmp_path, word, said):
+    done = flexunet("train", word, cwd=tmp_path)
     assert done.returncode == 1
-    assert "Unknown choice loss=dise. Did you mean 'dice'?" in done.stderr
+    assert said in done.stderr
     assert "cross_entropy" in done.stderr and "search path" not in done.stderr
     assert "Traceback" not in done.stderr
 
