@@ -144,7 +144,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> None:
     os.chdir(ROOT)
-    sections = [start_up, drawing, pictures, training, *whole.SECTIONS]
+    sections = [start_up, drawing, pictures, training, *whole.SECTIONS, *sweeps.SECTIONS]
     wanted = sys.argv[1:]
     text = (
         "# Benchmarks\n\nWritten by `make bench` "
