@@ -7,6 +7,7 @@ environment can catch our figures.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import math
 import os
@@ -17,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
 
 from flexunet_exp.errors import InputError, did_you_mean
 
@@ -42,6 +42,8 @@ NEWEST = "attributes.start_time DESC"
 CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 SQLITE = "sqlite:///"
+VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
+COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
 
 
 # MLflow's own defaults wait four minutes for a server that is not there.
@@ -191,6 +193,12 @@ class Store:
             run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
             for run in reversed(runs)
         }
+
+    def share_columns(self, columns: Sequence[str]) -> None:
+        """Has the view of `ui_address` show these columns, such as params.loss, in MLflow's UI."""
+        quoted = [f"{kind}.`{name}`" for kind, _, name in (one.partition(".") for one in columns)]
+        view = json.dumps({"selectedColumns": quoted})
+        self.client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
 
     def has_run(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -481,7 +489,8 @@ def requirements() -> list[str]:
     return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]
 
 
-def ui_address(store: Store, port: int) -> str:
-    """The address that lands on the runs table, not on MLflow's start page."""
-    host = f"http://127.0.0.1:{port}" if urlparse(store.uri).scheme == "sqlite" else store.uri
-    return f"{host}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+def ui_address(store: Store, host: str, columns: Sequence[str]) -> str:
+    """The address that lands on the runs table with its columns, not on MLflow's start page."""
+    view = f"&viewStateShareKey={VIEW}" if columns else ""
+    page = f"experiments/{store.experiment_id}/runs"
+    return f"{host}/#/{page}?workflowType=machine_learning{view}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import sqlite3
 from pathlib import Path
@@ -299,28 +298,7 @@ def test_the_disk_filling_up_leaves_no_half_file(shelf, monkeypatch, tmp_path):
     assert "No space left" in explain(error.value)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, tiny) -> Path:
-    """A folder in which a real sweep was trained, and then compared."""
-    folder = tmp_path_factory.mktemp("trained")
-    words = [word for word in tiny if not word.startswith("trainer.epochs")]
-    swept = ("loss=dice,ce_dice", "trainer.seed=0,1", "trainer.epochs=1", "split=folds")
-    done = running.train(folder, "-m", *words, *swept, "split.n=3", "tracking.log_model=false")
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
-def test_the_command_it_gives_repeats_the_winner(trained):
-    """Given to the shell it finds the very runs: nothing is trained again."""
-    done = running.flexunet(trained, "compare")
-    assert done.returncode == 0, done.stdout
-    (command,) = re.findall(r"^Repeat it: flexunet train (.*)$", done.stdout, re.M)
-    again = running.train(trained, *shlex.split(command))
-    assert again.stdout.count("Already done") == 2, again.stdout
-    assert "trainer.seed=0,1" in command and "epoch 1/" not in again.stdout
-
-
-def test_a_run_that_is_not_there_ends_in_a_sentence(trained):
-    done = running.flexunet(trained, "compare", "runs=12345,abcdef")
+def test_a_run_that_is_not_there_ends_in_a_sentence(shelf):
+    done = running.flexunet(shelf.folder, "compare", "runs=12345,abcdef")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout and done.stdout.count("is no run of") == 2

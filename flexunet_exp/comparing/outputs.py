@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,29 +54,35 @@ def harmless(value: Any) -> Any:
     )
 
 
-def draw_sheet(
-    one: Judged, number: int, folder: Path, files: Files, images: int
-) -> tuple[str, list[str]]:
-    """The group's contact sheet as an address that holds it; sentences on what it lacks."""
+class Sheet(NamedTuple):
+    """A contact sheet of the page; where there is none, `problems` say why."""
+
+    address: str = ""  # which holds the picture itself
+    words: str = ""
+    problems: Sequence[str] = ()
+
+
+def draw_sheet(one: Judged, number: int, folder: Path, files: Files, images: int) -> Sheet:
     columns = [
         sheet.Column(f"#{place + 1} {one.label(place)}", evidence)
         for place, evidence in one.leaders.items()
     ]
     if not columns:
-        return "", ["No leader keeps its files in the store: there are no pictures."]
+        lost = "No leader keeps its files in the store: there are no pictures."
+        return Sheet(problems=[lost])
     try:
-        drawn, problems = sheet.draw(columns, files, images)
+        drawn, said, problems = sheet.draw(columns, files, images)
     except InputError as error:
         log.warning("No contact sheet of %s: %s", one.group.name, error)
-        return "", error.problems
+        return Sheet(problems=error.problems)
     for problem in problems:
         log.warning("%s", problem)
     name = "contact_sheet.png" if number == 1 else f"contact_sheet{number}.png"
     panels.write_png(folder / name, drawn)
-    return page.jpeg(Image.fromarray(np.ascontiguousarray(drawn))), problems
+    return Sheet(page.jpeg(Image.fromarray(np.ascontiguousarray(drawn))), said, problems)
 
 
-def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str:
+def html(comparison: Comparison, sheets: Sequence[Sheet]) -> str:
     wide = tables.across(comparison)
     return page.template("compare.html").render(
         comparison=comparison,
@@ -90,12 +96,9 @@ def html(comparison: Comparison, sheets: Sequence[tuple[str, list[str]]]) -> str
                 "pairs": words.shown_pairs(one) if one.pairs else None,
                 "effects": shown_effects(one, comparison),
                 "charts": drawn_charts(one, comparison, number),
-                "sheet": picture,
-                "problems": problems,
+                "sheet": drawn,
             }
-            for number, (one, (picture, problems)) in enumerate(
-                zip(comparison.groups, sheets, strict=True)
-            )
+            for number, (one, drawn) in enumerate(zip(comparison.groups, sheets, strict=True))
         ],
         across=None if wide.empty else words.shown_frame(wide.reset_index()),
         left_out=[(trial.name, trial.run_id, why) for trial, why in comparison.left_out],

@@ -47,17 +47,26 @@ class Column:
         return None
 
 
-def draw(columns: Sequence[Column], files: Files, images: int) -> tuple[np.ndarray, list[str]]:
-    """The sheet, uint8 (h, w, 3), and a sentence on each thing that is not there any more."""
+@dataclass(frozen=True)
+class Row:
+    """A picture of the sheet as it is drawn, and its figures for who cannot see it."""
+
+    strip: np.ndarray  # uint8 (h, w, 3)
+    words: str
+
+
+def draw(columns: Sequence[Column], files: Files, images: int) -> tuple[np.ndarray, str, list[str]]:
+    """The sheet, uint8 (h, w, 3), what it shows in words, and a sentence on each thing it lacks."""
     dataset = dataset_of(columns[0].evidence, files)
     problems: list[str] = []
-    strips = [
+    drawn = [
         draw_row(dataset, columns, one, files, problems)
         for one in choose(columns[0].evidence, images)
     ]
-    sheet = panels.contact_sheet(strips)
+    sheet = panels.contact_sheet([row.strip for row in drawn])
     legend = panels.class_legend(dataset.class_names, dataset.palette, sheet.shape[1])
-    return np.concatenate([sheet, legend]), list(dict.fromkeys(problems))
+    words = "; ".join(row.words for row in drawn)
+    return np.concatenate([sheet, legend]), words, list(dict.fromkeys(problems))
 
 
 def dataset_of(evidence: Evidence, files: Files) -> Dataset:
@@ -93,7 +102,7 @@ def draw_row(
     chosen: Chosen,
     files: Files,
     problems: list[str],
-) -> np.ndarray:
+) -> Row:
     predicted = [prediction_of(column, chosen, files) for column in columns]
     known = next((mask for mask, _ in predicted if mask is not None), None)
     size = known.shape if known is not None else (chosen.row.height, chosen.row.width)
@@ -106,7 +115,13 @@ def draw_row(
     ]
     captions = ["picture", "truth", *(column.title for column in columns)]
     below = ["", "", *(text for _, text in predicted)]
-    return panels.strip(f"{chosen.row.name}   ({chosen.why})", tiles, captions, below)
+    figures = ", ".join(
+        f"{one.title} {text}" for one, (_, text) in zip(columns, predicted, strict=True)
+    )
+    return Row(
+        panels.strip(f"{chosen.row.name}   ({chosen.why})", tiles, captions, below),
+        f"{chosen.row.name}: {figures}",
+    )
 
 
 def marked(image: np.ndarray, mask: np.ndarray | None, palette: np.ndarray) -> np.ndarray:

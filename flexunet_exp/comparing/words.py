@@ -63,7 +63,7 @@ def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[st
     minutes = [figure_text(value, 1) for value in table["minutes"]]
     columns.append(("min", minutes, table["minutes"].tolist()))
     counts = ["" if pd.isna(value) else f"{int(value):,}" for value in table["parameters"]]
-    columns.append(("params", counts, table["parameters"].fillna(-1).tolist()))
+    columns.append(("params", counts, table["parameters"].tolist()))
     return columns
 
 
