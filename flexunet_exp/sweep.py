@@ -6,7 +6,8 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import SWEEP, Store
 from flexunet_exp.sweeping import cells, presets, result, study
+from flexunet_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class SweepCallback(Callback):
 
     def start(self, config: DictConfig, overrides: list[str], search: study.Plan | None) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.tracking = config.tracking
+        self.config = config
         axes = [*varying_keys(config, overrides), *(search.space if search else ())]
         if outcomes_in(self.folder):
             raise InputError(
@@ -79,7 +81,7 @@ class SweepCallback(Callback):
         identity = search.identity if search else [*overrides, own_source()]
         self.parent_run_id = (
             self.open_parent(overrides, signature_of(identity), config.rerun)
-            if self.tracking.uri
+            if config.tracking.uri
             else None
         )
         with read_write(config), open_dict(config):
@@ -91,28 +93,40 @@ class SweepCallback(Callback):
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
         """The run of this very sweep if it was started before, to be completed, or a new one."""
-        self.store = Store(self.tracking.uri, self.tracking.experiment_name)
-        found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
+        tracking = self.config.tracking
+        store = Store(tracking.uri, tracking.experiment_name)
+        found = store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
         self.is_new = not found or rerun == "all"
         if not self.is_new:
-            self.store.client.update_run(found[0].info.run_id, status="RUNNING")
+            store.client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
-        name = self.tracking.run_name or "sweep"
+        name = tracking.run_name or "sweep"
         tags = {
             SWEEP: signature,
             "overrides": command[:4000],
             "mlflow.note.content": f"`{command}`",
         }
-        return self.store.create_run(name, tags)
+        return store.create_run(name, tags)
+
+    @cached_property
+    def parent(self) -> Tracker:
+        """What tells the store of the parent run, as a job's tells of its own."""
+        tracker = Tracker(self.config, "sweep", self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tracker.open(self.folder)
+        if tracker.journal and self.parent_run_id:
+            tracker.journal.note_run(self.parent_run_id)
+        return tracker
 
     def end(self, status: str) -> None:
         """Ends the parent run; one that never got a job leaves no trace in the store."""
         if not self.parent_run_id:
             return
-        self.store.client.set_terminated(self.parent_run_id, status)
-        if self.is_new and not outcomes_in(self.folder):
-            self.store.client.delete_run(self.parent_run_id)
+        with closing(self.parent) as parent:
+            parent.finish(status)
+            if self.is_new and not outcomes_in(self.folder) and not parent.is_away:
+                parent.delivery.store.client.delete_run(self.parent_run_id)
 
 
 @contextmanager
