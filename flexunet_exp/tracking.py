@@ -75,6 +75,11 @@ class Tracker:
                 )
         return self._store
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the store has the run, or is to have it."""
+        return self.journal is not None and bool(self.run_id or self.journal.length)
+
     def open(self, folder: Path) -> None:
         """Reports from now on of the run in `folder`, which may have a journal."""
         self.folder = folder
@@ -92,13 +97,16 @@ class Tracker:
         parent = self.cfg.parent_run_id
         nesting = {PARENT: parent} if parent else {}
         tags = {**SOURCE, "host": socket.gethostname(), **git_tags(), **nesting, **tags}
-        if self.run_id or self.journal.length:
+        if self.is_begun:
             self.tell("reopen")
             self.tag(tags)
         else:
             self.tell("run", name=self.name, tags=tags)
+        self.commit()
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+        if not self.is_begun:
+            return
         self.tag(tags or {})
         self.tell("status", status=status)
         self.commit()

@@ -143,9 +143,10 @@ def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracke
         tracker.image("epochs/bent-001", png(tmp_path / f"{step}.png", step), step)
     tracker.tag({"stopped": "yes"})
     tracker.commit()
-    entries = [entry for _, _, entry in tracker.journal.left()]
-    for entry in entries[:3]:  # but nobody learns that they arrived
+    for _, end, entry in list(tracker.journal.left())[:3]:
         assert tracker.delivery.send_one(entry) is None
+        if entry["what"] != "image":  # of which nobody learns that it arrived
+            tracker.journal.note(end, end, is_refused=False)
     tracker.close()
 
     again = Tracker(cfg, "run", tmp_path)
