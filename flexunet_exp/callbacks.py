@@ -163,7 +163,7 @@ class StopFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.path.exists():
             log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
-            self.tracker.tag_later({STOPPED: f"STOP file after epoch {epoch + 1}"})
+            self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
             self.model.stop_training = True
 
     def on_train_end(self, logs: Mapping | None = None) -> None:

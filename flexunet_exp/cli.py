@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "run=RUN format=saved_model|onnx|litert: its network as a file that proves itself",
     "promote": "run=RUN name=NAME registers a run's best model; the champion if it is better",
     "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS empties it",
+    "sync": "tells the store what runs kept for it while it was away; run=FOLDER for one",
     "ui": "opens the MLflow UI on the project's store",
 }
 PATH_KEYS = {

@@ -89,13 +89,15 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
         }
     )
     tracker.params(params(cfg))
-    tracker.dataset(dataset.table, dataset.name, dataset.digest, str(cfg.dataset.path))
+    tracker.dataset(folder / "samples.csv", dataset.name, dataset.digest, str(cfg.dataset.path))
     tracker.artifact(folder / "config.yaml", "config")
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
     if (notes := dataset.notes) is not None:
         tracker.tag(keep_card(cfg, dataset, notes, folder))
         tracker.artifact(folder / "card.json")
+    tracker.commit()
+    tracker.deliver()
 
 
 def keep_card(cfg: DictConfig, dataset: Dataset, notes: Notes, folder: Path) -> dict[str, str]:

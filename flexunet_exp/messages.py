@@ -25,7 +25,7 @@ def explain(error: BaseException, command: str = "train") -> str:
             if sign in str(error):
                 return f"{advice} ({first_line(error)})"
     if package == "mlflow" and "Max retries exceeded" in str(error):
-        start = "Start it, or use tracking=local."
+        start = "Start it, or train without it: tracking=local, tracking=none."
         return f"The MLflow server does not answer. {start} ({first_line(error)})"
     if package == "yaml":
         return f"A configuration file is no valid YAML: {error}"
@@ -40,7 +40,7 @@ SPLIT_OPTIONS = {
 
 
 def first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 FULL = (
@@ -79,6 +79,22 @@ STORE_ADVICE = {
         "backup of the store and type mlflow db upgrade ADDRESS"
     ),
 }
+
+
+STORE_TROUBLE = {
+    "database is locked": "another program holds its database",
+    "database or disk is full": "its disk is full",
+    "No space left on device": "its disk is full",
+    "timed out": "it does not answer",
+    "Connection refused": "it does not answer",
+    "Max retries exceeded": "it does not answer",
+}
+
+
+def store_trouble(error: BaseException | None) -> str:
+    """Why a store cannot be told anything at this moment, in a few words."""
+    known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
+    return known[0] if known else first_line(error or Exception("unknown"))
 
 
 def listing(problems: list[str]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from flexunet_exp import job, unfinished
+from flexunet_exp import job, journal, unfinished
 from flexunet_exp.errors import Hopeless, InputError
 from flexunet_exp.tracking import Tracker
 from flexunet_exp.unfinished import Claim
@@ -75,29 +75,31 @@ def may_go_on(
     cfg: DictConfig, taken: Claim, tracker: Tracker, stored: dict[str, tuple[str, str]]
 ) -> bool:
     """Whether to go on with a run that was taken up; its run in the store is then the tracker's."""
-    run_id, status = stored.get(str(taken.run_folder), (taken.run_id, ""))
+    run_id, status = stored.get(str(taken.run_folder), (journal.run_id_in(taken.run_folder), ""))
     if status == "FINISHED":  # it was killed in its very last moment
         taken.end()
         return False
     if cfg.trainer.resume == "never":
-        abandon(taken, run_id, tracker)
+        abandon(cfg, taken)
         return False
-    if run_id and not (tracker.store and tracker.store.has_run(run_id)):
+    if run_id and not (tracker.is_away or (tracker.store and tracker.store.has_run(run_id))):
         taken.release()
         raise InputError(
             f"The unfinished run in {taken.run_folder} is run {run_id} of another store. Go on "
             "with it under the same tracking, or begin anew with trainer.resume=never"
         )
-    tracker.run_id = run_id
+    tracker.open(taken.run_folder)
     return True
 
 
-def abandon(taken: Claim, run_id: str | None, tracker: Tracker) -> None:
+def abandon(cfg: DictConfig, taken: Claim) -> None:
     """Ends a run that nothing trains any more, as it stands."""
     log.info("Left as it is, its state removed: the unfinished run in %s", taken.run_folder)
-    if run_id and tracker.store and tracker.store.has_run(run_id):
-        tracker.store.client.set_terminated(run_id, "KILLED")
-    taken.end()
+    with closing(Tracker(cfg, "", taken.run_folder)) as tracker:
+        if journal.exists(taken.run_folder):
+            tracker.open(taken.run_folder)
+            tracker.finish("KILLED")
+        taken.end()
 
 
 def begin(home: job.Home, signature: str) -> Claim:

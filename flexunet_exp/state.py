@@ -42,7 +42,7 @@ class Progress:
     figures: dict[str, float] | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: dict[str, Any] = field(default_factory=dict)
-    undelivered: dict[str, Any] = field(default_factory=dict)
+    journal: int = 0  # the length of the journal of what the store is told, in bytes
     arrays: int = 0  # that follow in the file
 
 
@@ -58,7 +58,7 @@ class Keeper:
         progress = self.progress()
         self.best.unlink(missing_ok=True)  # maybe of a later epoch, which comes again
         name_twice(self.kept_best(progress), self.best)
-        self.tracker.take_back(progress.undelivered)
+        self.tracker.rewind(progress.journal)
         return progress
 
     def progress(self) -> Progress:
@@ -80,11 +80,11 @@ class Keeper:
         return self.folder / f"best_{progress.epochs}.keras"
 
     def write(self, progress: Progress, variables: Sequence[Any] = ()) -> None:
-        """Replaces the state in one step; what the store is owed is in it.
+        """Replaces the state in one step; the journal of what the store is told goes with it.
 
         Deliver that only now: nothing must be sent that a resumed run would send anew.
         """
-        progress.undelivered, progress.arrays = self.tracker.undelivered(), len(variables)
+        progress.journal, progress.arrays = self.tracker.commit(), len(variables)
         name_twice(self.best, self.kept_best(progress))
         with whole_or_nothing(self.folder / STATE) as part, open(part, "wb") as file:
             write_json(file, asdict(progress))

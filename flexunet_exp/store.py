@@ -181,10 +181,9 @@ class Store:
         """The newest finished run that trained what this signature would, however scored."""
         return next(iter(self.whole_runs(f"tags.{SIGNATURE} = '{signature}'", "FINISHED")), None)
 
-    def create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        return self.client.create_run(
-            self.experiment_id, tags=dict(tags), run_name=name
-        ).info.run_id
+    def create_run(self, name: str, tags: Mapping[str, str], start: int | None = None) -> str:
+        """Creates a run that began at `start` (milliseconds), by default now; its id."""
+        return self.client.create_run(self.experiment_id, start, dict(tags), name).info.run_id
 
     def begun(self, signature: str) -> dict[str, tuple[str, str]]:
         """The runs that began this work: run folder → newest run's id and status."""
@@ -222,30 +221,32 @@ class Store:
             batch = [Metric(*metric) for metric in metrics[start : start + MOST_METRICS]]
             self.client.log_batch(run_id, metrics=batch)
 
-    def log_images(self, run_id: str, images: list[Any]) -> None:
-        """Images (key, PNG file, milliseconds, step)."""
+    def log_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+
+    def log_image(self, run_id: str, key: str, path: Path, timestamp: int, step: int) -> None:
+        """A PNG file for the slider `key`; the only thing written under images/."""
         from PIL import Image
 
-        for key, path, timestamp, step in images:
-            if not Path(path).is_file():  # an interrupted run's folder was moved
-                log.warning("%s is gone, it will be missing in the store.", path)
-                continue
-            with Image.open(path) as picture:
-                self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
+        with Image.open(path) as picture:
+            self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
 
-    def remove_images(self, run_id: str, images: list[Any]) -> None:
-        """Removes what the store has of these images: sending them again would double them."""
+    def remove_image(self, run_id: str, key: str, path: Path, timestamp: int, step: int) -> None:
+        """Removes what the store has of this image: sending it again would double it."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         uri = self.client.get_run(run_id).info.artifact_uri
         repository = get_artifact_repository(uri, self.uri)
-        starts = tuple(
-            f"images/{key.replace('/', '~')}+step+{step}+timestamp+{timestamp}+"
-            for key, _, timestamp, step in images
-        )
-        for file in self.client.list_artifacts(run_id, "images") if starts else ():
-            if file.path.startswith(starts):
+        start = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{timestamp}+"
+        for file in self.client.list_artifacts(run_id, "images"):
+            if file.path.startswith(start):
                 repository.delete_artifacts(file.path)
+
+    def log_files(self, run_id: str, path: Path, folder: str) -> None:
+        """A file, or a folder with all it holds, below the artifact folder `folder`."""
+        send = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
+        send(run_id, str(path), folder or None)
 
     def owners(self, runs: Iterable[tuple[str | None, str]]) -> list[str]:
         """Who an evaluation of runs (id or None, folder) belongs to: their parent, else each."""
@@ -476,8 +477,10 @@ def quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+    for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It prints the stack trace of every error of the database, which we say in a sentence.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # It prints a stack trace when Ctrl-C comes while it takes a connection back.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 

@@ -7,7 +7,8 @@ import logging
 import math
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.sweeping import cells, launching, presets, result, study
+from flexunet_exp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class SweepCallback(Callback):
         self, config: DictConfig, overrides: list[str], axes: list[str], search: study.Plan | None
     ) -> None:
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.tracking = config.tracking
+        self.config = config
         if outcomes_in(self.folder):
             raise InputError(
                 f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
@@ -96,7 +98,7 @@ class SweepCallback(Callback):
         identity = search.identity if search else [*overrides, own_source()]
         self.parent_run_id = (
             self.open_parent(overrides, signature_of(identity), config.rerun)
-            if self.tracking.uri
+            if config.tracking.uri
             else None
         )
         tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
@@ -106,38 +108,52 @@ class SweepCallback(Callback):
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
         """The run of this very sweep if it was started before, to be completed, or a new one."""
-        self.store = Store(self.tracking.uri, self.tracking.experiment_name)
-        found = self.store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
+        tracking = self.config.tracking
+        store = Store(tracking.uri, tracking.experiment_name)
+        found = store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
         self.is_new = not found or rerun == "all"
         if not self.is_new:
-            self.store.client.update_run(found[0].info.run_id, status="RUNNING")
+            store.client.update_run(found[0].info.run_id, status="RUNNING")
             return found[0].info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
-        name = self.tracking.run_name or "sweep"
+        name = tracking.run_name or "sweep"
         tags = {
             SWEEP: signature,
             "overrides": command[:4000],
             "mlflow.note.content": f"`{command}`",
         }
-        return self.store.create_run(name, tags)
+        return store.create_run(name, tags)
+
+    @cached_property
+    def parent(self) -> Tracker:
+        """What tells the store of the parent run, as a job's tells of its own."""
+        tracker = Tracker(self.config, "sweep", self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tracker.open(self.folder)
+        if tracker.journal and self.parent_run_id:
+            tracker.journal.note_run(self.parent_run_id)
+        return tracker
 
     def end(self, status: str) -> None:
         """Ends the parent run; one that never got a job leaves no trace in the store."""
         if not self.parent_run_id:
             return
-        self.end_cells()
-        self.store.client.set_terminated(self.parent_run_id, status)
-        if self.is_new and not outcomes_in(self.folder):
-            self.store.client.delete_run(self.parent_run_id)
+        with closing(self.parent) as parent:
+            parent.finish(status)
+            if parent.is_away:
+                return
+            self.end_cells(store := parent.delivery.store)
+            if self.is_new and not outcomes_in(self.folder):
+                store.client.delete_run(self.parent_run_id)
 
-    def end_cells(self) -> None:
+    def end_cells(self, store: Store) -> None:
         """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
         cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
-        for run in self.store.search(cells):
+        for run in store.search(cells):
             tags = run.data.tags
             is_here = tags.get(HOST) == socket.gethostname()
             if is_here and not unfinished.is_busy(Path(tags.get(RUN_FOLDER, ""))):
-                self.store.client.set_terminated(run.info.run_id, "KILLED")
+                store.client.set_terminated(run.info.run_id, "KILLED")
 
 
 def tell(config: DictConfig, overrides: list[str]) -> None:

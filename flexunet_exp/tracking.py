@@ -9,17 +9,21 @@ import logging
 import math
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from flexunet_exp import delivery, unfinished
 from flexunet_exp.config import PACKAGE
+from flexunet_exp.delivery import Away, Delivery
 from flexunet_exp.errors import Hopeless, Pruned
-from flexunet_exp.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
+from flexunet_exp.journal import ENTRIES, EXAMPLE, Facts, Journal, exists
+from flexunet_exp.messages import store_trouble
+from flexunet_exp.store import ERROR, HOST, PARENT, STOPPED, Store, absolute_uri, milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,157 +33,235 @@ log = logging.getLogger(__name__)
 SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 
 
-@dataclass
-class Waiting:
-    """Metrics (key, value, milliseconds, step), images (key, PNG, milliseconds, step) and tags."""
-
-    metrics: list[Any] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-    images: list[Any] = field(default_factory=list)
-
-
 class Tracker:
     """Where a training run reports; before `begin`, and without a store, it goes nowhere.
 
-    Metrics and images wait until `deliver`, each with the time it was made: sent again with the
-    same time after an interruption, the store keeps it once.
+    What it is told waits until `commit` has it in the run's journal, from where `deliver` sends it.
+    While the store is away it stays there, and the training goes on.
     """
 
-    def __init__(self, cfg: DictConfig, name: str):
-        self.cfg, self.name = cfg.tracking, name
-        self.run_id: str | None = None
+    def __init__(self, cfg: DictConfig, name: str, folder: Path):
+        self.cfg, self.name, self.folder = cfg.tracking, name, folder
+        self.journal: Journal | None = None
+        self.waiting: list[dict[str, Any]] = []
         self._store: Store | None = None
-        self.waiting = Waiting()
-        self.sent_before = False  # what waits may have reached the store already
+        self.is_away = False
+        self.next_attempt = 0.0
+
+    @property
+    def run_id(self) -> str | None:
+        """In the store; None before it has the run."""
+        return self.journal.facts.run_id if self.journal else None
 
     @property
     def store(self) -> Store | None:
-        if self._store is None and self.cfg.uri:
-            self._store = Store(self.cfg.uri, self.cfg.experiment_name)
+        """The store to look things up in; None without one.
+
+        None too for a sweep's job while the store is away: the sweep must go on.
+        """
+        if self._store is None and self.cfg.uri and not self.is_away:
+            try:
+                delivery.ask(self.cfg.uri)
+                self._store = Store(self.cfg.uri, self.cfg.experiment_name)
+            except Exception as error:
+                if not (self.cfg.parent_run_id and delivery.is_away(error)):
+                    raise
+                self.is_away = True
+                log.warning(
+                    "The store %s is not reachable: %s. Whether this work was done before cannot "
+                    "be known now; it is done, and the store told of it when it is back.",
+                    self.cfg.uri,
+                    store_trouble(error),
+                )
         return self._store
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the store has the run, or is to have it."""
+        return self.journal is not None and bool(self.run_id or self.journal.length)
+
+    def open(self, folder: Path) -> None:
+        """Reports from now on of the run in `folder`, which may have a journal."""
+        self.folder = folder
+        if self.cfg.uri:
+            facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
+            self.journal = Journal(folder, facts)
+            self.delivery = Delivery(self.journal)
+
     def begin(self, tags: Mapping[str, str]) -> None:
-        """Creates the run, below its multirun's parent if there is one, or reopens `run_id`."""
-        if self.store is None:
+        """Creates the run, below its multirun's parent if there is one, or reopens it."""
+        if self.journal is None:
+            self.open(self.folder)
+        if self.journal is None:
             return
         parent = self.cfg.parent_run_id
         nesting = {PARENT: parent} if parent else {}
         tags = {**SOURCE, HOST: socket.gethostname(), **git_tags(), **nesting, **tags}
-        if self.run_id is None:
-            self.run_id = self.store.create_run(self.name, tags)
-        else:
-            self.store.reopen(self.run_id)
+        if self.is_begun:
+            self.tell("reopen")
             self.tag(tags)
+        else:
+            self.tell("run", name=self.name, tags=tags)
+        self.commit()
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
-        if self.run_id and self.store:
-            self.tag(tags or {})
-            self.store.client.set_terminated(self.run_id, status)
+        if not self.is_begun:
+            return
+        self.tag(tags or {})
+        self.tell("status", status=status)
+        self.commit()
+        self.next_attempt = 0.0
+        self.deliver()
 
     def fail(self, error: BaseException) -> None:
         """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
-        if self.run_id is None and self.cfg.parent_run_id:
+        if self.journal is None and self.cfg.parent_run_id and not exists(self.folder):
             self.begin({})
         self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        if self.run_id and self.store:
-            for key, value in tags.items():
-                self.store.client.set_tag(self.run_id, key, value)
+        if tags:
+            self.tell("tags", tags=dict(tags))
 
     def params(self, params: Mapping[str, Any]) -> None:
-        if self.run_id and self.store:
-            self.store.log_params(self.run_id, params)
+        self.tell("params", params={key: str(value) for key, value in params.items()})
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
-        if self.run_id:
-            now = milliseconds()
-            self.waiting.metrics += [
-                (key, float(value), now, step)
-                for key, value in metrics.items()
-                if not math.isnan(value)
-            ]
+        now = milliseconds()
+        defined = {key: float(v) for key, v in metrics.items() if not math.isnan(v)}
+        self.tell("metrics", metrics=[(key, value, now, step) for key, value in defined.items()])
 
     def image(self, key: str, path: Path, step: int) -> None:
-        """A PNG file for the slider `key`; the only thing written under images/."""
-        if self.run_id:
-            self.waiting.images.append((key, str(path), milliseconds(), step))
-
-    def tag_later(self, tags: Mapping[str, str]) -> None:
-        """Tags that wait as metrics do."""
-        self.waiting.tags |= tags
-
-    def undelivered(self) -> dict[str, Any]:
-        """What the store has not been sent, as JSON can hold it."""
-        return asdict(self.waiting)
-
-    def take_back(self, undelivered: Mapping[str, Any]) -> None:
-        """Has what an interrupted run had still to deliver, or had in part, wait again."""
-        self.waiting = Waiting(**undelivered)
-        self.sent_before = True
-
-    def deliver(self) -> None:
-        """Sends all that waits."""
-        if self.run_id and self.store:
-            self.store.log_metrics(self.run_id, self.waiting.metrics)
-            if self.sent_before:
-                self.store.remove_images(self.run_id, self.waiting.images)
-            self.store.log_images(self.run_id, self.waiting.images)
-            self.tag(self.waiting.tags)
-        self.waiting = Waiting()
-        self.sent_before = False
+        """A PNG file of the run folder for the slider `key`."""
+        self.tell("image", key=key, path=self.relative(path), step=step)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """A file, or a folder with all it holds, below the artifact folder `folder`."""
-        if self.run_id and self.store:
-            send = (
-                self.store.client.log_artifacts if path.is_dir() else self.store.client.log_artifact
-            )
-            send(self.run_id, str(path), folder or None)
+        """A file or folder of the run folder, below the artifact folder `folder`."""
+        self.tell("artifact", path=self.relative(path), folder=folder)
 
-    def dataset(self, table: Any, name: str, digest: str, source: str) -> None:
-        """The sample table as the run's dataset input."""
-        if self.run_id and self.store:
-            self.store.log_dataset(self.run_id, table, name, digest, source)
+    def dataset(self, table: Path, name: str, digest: str, source: str) -> None:
+        """The sample table's file as the run's dataset input."""
+        path = self.relative(table)
+        self.tell("dataset", path=path, name=name, digest=digest, source=source)
 
-    def model(self, model: Any, example: np.ndarray) -> None:
-        """The Keras model with an input example (1, H, W, 3) uint8, unless the store has it."""
-        if not (self.run_id and self.store and self.cfg.log_model):
+    def model(self, path: Path, example: np.ndarray) -> None:
+        """A Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
+        import numpy as np
+
+        if self.journal and self.cfg.log_model:
+            np.save(self.folder / EXAMPLE, example, allow_pickle=False)
+            self.tell("model", path=self.relative(path), example=EXAMPLE)
+
+    def register(self, name: str, objective: str) -> None:
+        """The run's best model as a version of the registered model `name`."""
+        self.tell("register", name=name, objective=objective)
+
+    def relative(self, path: Path) -> str:
+        """As the journal has paths: the run folder may be moved."""
+        return path.relative_to(self.folder).as_posix()
+
+    def tell(self, what: str, **content: Any) -> None:
+        if self.journal:
+            self.waiting.append({"what": what, "time": milliseconds(), **content})
+
+    def forget(self) -> None:
+        """Drops what was told since the last commit: a resumed run will tell it again."""
+        self.waiting.clear()
+
+    def commit(self) -> int:
+        """Writes what waits into the journal; the journal's length in bytes."""
+        if self.journal is None:
+            return 0
+        self.journal.append(self.waiting)
+        self.waiting.clear()
+        return self.journal.length
+
+    def rewind(self, length: int) -> None:
+        """Goes on from where the journal had this length."""
+        if self.journal:
+            self.journal.rewind(length)
+
+    def deliver(self) -> None:
+        """Sends what the journal holds, if the store is there.
+
+        After a failure it is left alone for ten times as long as that took: a store that hangs
+        costs a training a tenth of its time at most.
+        """
+        if self.journal is None or time.monotonic() < self.next_attempt:
             return
-        if not self.store.has_model(self.run_id):  # else it was sent before an interruption
-            self.store.log_model(self.run_id, model, example)
+        started = time.monotonic()
+        try:
+            taken = self.delivery.send()
+        except Away as away:
+            self.next_attempt = time.monotonic() + 10 * (time.monotonic() - started)
+            if not self.is_away:
+                self.say_away(away)
+            self.is_away = True
+            return
+        if self.is_away:
+            log.info("The store is back: %d entries of the journal delivered.", taken)
+        self.is_away = False
+
+    def say_away(self, away: Away) -> None:
+        log.warning(
+            "The store %s is not reachable: %s. Figures are kept in %s and delivered when it is "
+            "back.",
+            self.delivery.uri,
+            store_trouble(away.__cause__),
+            self.folder / ENTRIES,
+        )
+
+    def close(self) -> None:
+        """Lets go of the journal; one that is delivered, of a run that has ended, is removed."""
+        if self.journal is None:
+            return
+        if left := self.journal.num_left():
+            log.warning(
+                "%d entries are not in the store yet. When it is back: flexunet sync run='%s'",
+                left,
+                self.folder,
+            )
+        if left or unfinished.is_marked(self.folder):
+            self.journal.close()
+        else:
+            self.journal.remove()
 
 
 @contextmanager
-def tracked(cfg: DictConfig, name: str) -> Iterator[Tracker]:
+def tracked(tracker: Tracker) -> Iterator[Tracker]:
     """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED.
 
     A pruned trial is KILLED too: no command takes it for a run that came to its own end.
     """
-    tracker = Tracker(cfg, name)
     try:
         yield tracker
     except KeyboardInterrupt:
-        try:
+        tracker.forget()
+        with said():
             tracker.finish("KILLED")
-        except Exception as unreachable:
-            log.error("The store could not be told: %s", unreachable)
         raise
     except Pruned as pruned:
-        tracker.deliver()
-        tracker.finish("KILLED", {STOPPED: str(pruned)})
+        with said():
+            tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
     except Exception as error:
-        try:
-            if isinstance(error, Hopeless):  # it does not go on: nothing is sent twice
-                tracker.deliver()
+        if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
+            tracker.forget()
+        with said():
             tracker.fail(error)
-        except Exception as unreachable:  # the store's trouble must not hide the run's
-            log.error("The store could not be told: %s", unreachable)
         raise
     else:
         tracker.finish("FINISHED")
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Has trouble with the journal not hide the run's own."""
+    try:
+        yield
+    except Exception as error:
+        log.error("The store could not be told: %s", error)
 
 
 def git_tags() -> dict[str, str]:

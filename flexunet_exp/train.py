@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp import config, job, logbook, precision, resuming, runtime, sweep, validation
+from flexunet_exp import (
+    config,
+    delivery,
+    job,
+    logbook,
+    precision,
+    resuming,
+    runtime,
+    sweep,
+    validation,
+)
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.logbook import BEST_DICE
-from flexunet_exp.store import EFFORT, MINUTES, SCORING, SIGNATURE
+from flexunet_exp.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
 from flexunet_exp.tracking import Tracker, tracked
 from flexunet_exp.unfinished import Claim
 
@@ -47,7 +58,12 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
     from flexunet_exp.data import dataset as datasets
 
     name = logbook.run_name(cfg)
-    with resuming.ended_if_hopeless() as claims, tracked(cfg, name) as tracker:
+    with (
+        closing(Tracker(cfg, name, home.folder)) as tracker,
+        resuming.ended_if_hopeless() as claims,
+        tracked(tracker),
+    ):
+        delivery.deliver_near(cfg.tracking.uri)
         validation.check_settings(cfg)
         validation.check_targets(cfg, ("dataset", "split", "augmentation"))
         dataset = datasets.load(cfg)
@@ -63,7 +79,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             if outcome.status == "skipped":
                 resuming.forget(Path(outcome.folder), signature)
-                register(cfg, tracker, ended.info.run_id, Path(outcome.folder))
+                register(cfg, tracker.store, ended.info.run_id, Path(outcome.folder))
             return outcome
         claims.append(resuming.claim(cfg, signature, home, tracker))
         runtime.prepare(cfg.trainer)
@@ -84,16 +100,15 @@ def fit_and_score(
     signatures: tuple[str, str],
 ) -> dict[str, float]:
     """Trains, scores and stores the run, from wherever it stands."""
-    from flexunet_exp import callbacks, fitting, state
+    from flexunet_exp import fitting, state
 
     folder, started = claim.run_folder, time.time()
     model = fitting.compiled_model(cfg, dataset)
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
     tags = dict(zip((SIGNATURE, SCORING), signatures, strict=True))
-    logbook.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: config.effort(cfg)})
-    claim.note_run(tracker.run_id)
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
+    logbook.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: config.effort(cfg)})
     is_whole = not progress.epochs  # else its minutes are those of what was left
     store = tracker.store if cfg.rerun != "all" and is_whole else None
     if store and (same := store.same_weights(signatures[0])):
@@ -104,22 +119,22 @@ def fit_and_score(
         progress.figures = score(cfg, dataset, model, folder)
         tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
         keeper.write(progress)
-    tracker.deliver()
     logbook.mirror(tracker, folder)
-    tracker.model(callbacks.without_optimizer(model), fitting.input_example(dataset, cfg))
+    tracker.model(keeper.best, fitting.input_example(dataset, cfg))
     if is_whole:
         tracker.tag({MINUTES: f"{(time.time() - started) / 60:.2f}"})
     require(cfg, progress.best_dice)
-    register(cfg, tracker, tracker.run_id, folder)
+    if name := cfg.tracking.get("register"):
+        tracker.register(name, cfg.objective)
     return progress.figures
 
 
-def register(cfg: DictConfig, tracker: Tracker, run_id: str | None, folder: Path) -> None:
-    """Makes the run's best model a version of `tracking.register`, if there is to be one."""
-    if (name := cfg.tracking.get("register")) and tracker.store and run_id:
+def register(cfg: DictConfig, store: Store, run_id: str, folder: Path) -> None:
+    """Makes a finished run's model a version of `tracking.register`, if there is to be one."""
+    if name := cfg.tracking.get("register"):
         from flexunet_exp import registry
 
-        registry.register(tracker.store, run_id, folder, name, cfg.objective)
+        registry.register(store, run_id, folder, name, cfg.objective)
 
 
 def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[str, float]:

@@ -30,18 +30,12 @@ class Busy(InputError):
 class Claim:
     """A process's hold on an unfinished run: while it lives no other one can take the run up."""
 
-    def __init__(self, run_folder: Path, lock: IO[str], run_id: str | None = None):
+    def __init__(self, run_folder: Path, lock: IO[str]):
         self.run_folder, self.folder, self.lock = run_folder, run_folder / FOLDER, lock
-        self.run_id = run_id  # in the store
-        self.signature = signature_in(run_folder)
 
     @property
     def has_state(self) -> bool:
         return (self.folder / STATE).exists()
-
-    def note_run(self, run_id: str | None) -> None:
-        """Keeps in the mark which run of the store this is, wherever the folder is moved."""
-        write_mark(self.run_folder, {"signature": self.signature, "run_id": run_id})
 
     def end(self) -> None:
         """Nothing is left to go on with: the state is removed, the run stands as it is."""
@@ -65,7 +59,7 @@ def begin(run_folder: Path, signature: str) -> Claim:
     lock = locked(run_folder)
     if lock is None:
         raise Busy(f"{run_folder} is being trained by another process. Choose another folder.")
-    write_mark(run_folder, {"signature": signature, "run_id": None})
+    write_mark(run_folder, {"signature": signature})
     return Claim(run_folder, lock)
 
 
@@ -85,12 +79,11 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
             f"This very run is being trained by another process at this moment, in {run_folder}. "
             "To train it a second time beside it: trainer.resume=never"
         )
-    mark = read_mark(run_folder)
-    if mark.get("signature") != signature:  # it ended while we waited for its lock
+    if signature_in(run_folder) != signature:  # it ended while we waited for its lock
         lock.close()
         return None
     files.remove_parts(run_folder)
-    return Claim(run_folder, lock, mark.get("run_id"))
+    return Claim(run_folder, lock)
 
 
 def epochs_done(run_folder: Path) -> int:

@@ -17,7 +17,7 @@ HEAVY = (
 )
 COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
-    *("prepare", "compare"),
+    *("prepare", "compare", "sync"),
 }
 DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +24,11 @@ def cfg(tmp_path):
         "log_model": False,
     }
     return OmegaConf.create({"tracking": tracking})
+
+
+@pytest.fixture
+def tracker(cfg, tmp_path) -> Tracker:
+    return Tracker(cfg, "run", tmp_path)
 
 
 def store(cfg) -> Store:
@@ -54,9 +58,9 @@ def test_jobs_that_start_together_share_one_experiment(tmp_path):
 @pytest.mark.parametrize(
     ("error", "expected"), [(None, "FINISHED"), (KeyboardInterrupt, "KILLED"), (OSError, "FAILED")]
 )
-def test_a_run_ends_as_what_happened(cfg, error, expected):
+def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
     try:
-        with tracked(cfg, "run") as tracker:
+        with tracked(tracker):
             tracker.begin({})
             if error:
                 raise error("disk full")
@@ -67,22 +71,23 @@ def test_a_run_ends_as_what_happened(cfg, error, expected):
         assert store(cfg).client.get_run(tracker.run_id).data.tags["error"] == "OSError: disk full"
 
 
-def test_a_cell_that_fails_early_is_recorded_below_its_parent_and_a_single_run_is_not(cfg):
+def test_a_cell_that_fails_early_is_recorded_below_its_parent_and_a_single_run_is_not(
+    cfg, tmp_path
+):
     parent = store(cfg).create_run("sweep", {})
     for parent_run_id, runs in ((None, 1), (parent, 2)):
         cfg.tracking.parent_run_id = parent_run_id
-        with pytest.raises(InputError), tracked(cfg, "cell"):
+        with pytest.raises(InputError), tracked(Tracker(cfg, "cell", tmp_path)):
             raise InputError("no such folder")
         assert len(store(cfg).runs("", "attributes.start_time DESC", limit=9)) == runs
     (child,) = store(cfg).runs(f"tags.`mlflow.parentRunId` = '{parent}'", "attributes.start_time")
     assert child.info.status == "FAILED" and "no such folder" in child.data.tags["error"]
 
 
-def test_undefined_figures_stay_out(cfg):
-    with tracked(cfg, "run") as tracker:
+def test_undefined_figures_stay_out(cfg, tracker):
+    with tracked(tracker):
         tracker.begin({})
         tracker.metrics({"val/dice": float("nan"), "val/iou": 0.5})
-        tracker.deliver()
     assert store(cfg).client.get_run(tracker.run_id).data.metrics == {"val/iou": 0.5}
 
 
@@ -115,13 +120,12 @@ def test_a_deleted_experiment_is_named(cfg):
         store(cfg)
 
 
-def test_an_environment_variable_cannot_catch_our_figures(cfg, monkeypatch):
+def test_an_environment_variable_cannot_catch_our_figures(cfg, tracker, monkeypatch):
     stranger = store(cfg).create_run("stranger", {})
     monkeypatch.setenv("MLFLOW_RUN_ID", stranger)
-    with tracked(cfg, "run") as tracker:
+    with tracked(tracker):
         tracker.begin({})
         tracker.metrics({"val/dice": 0.5})
-        tracker.deliver()
     assert tracker.run_id != stranger
     assert store(cfg).client.get_run(stranger).data.metrics == {}
 
@@ -131,23 +135,26 @@ def png(path, value: int) -> Path:
     return path
 
 
-def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tmp_path):
+def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracker, tmp_path):
     """The same figures and pictures, delivered again by another process, after half of them was."""
-    with tracked(cfg, "run") as tracker:
-        tracker.begin({})
-        for step in (1, 2):
-            tracker.metrics({"epoch/val/dice": 0.5, "epoch/val/iou": step / 10}, step)
-            tracker.image("epochs/bent-001", png(tmp_path / f"{step}.png", step), step)
-        tracker.tag_later({"stopped": "yes"})
-        waiting = json.loads(json.dumps(tracker.undelivered()))
-        first_half = {name: waiting[name][:1] for name in ("metrics", "images")}
-        tracker.take_back(first_half)
-        tracker.deliver()
+    tracker.begin({})
+    for step in (1, 2):
+        tracker.metrics({"epoch/val/dice": 0.5, "epoch/val/iou": step / 10}, step)
+        tracker.image("epochs/bent-001", png(tmp_path / f"{step}.png", step), step)
+    tracker.tag({"stopped": "yes"})
+    tracker.commit()
+    for _, end, entry in list(tracker.journal.left())[:3]:
+        assert tracker.delivery.send_one(entry) is None
+        if entry["what"] != "image":  # of which nobody learns that it arrived
+            tracker.journal.note(end, end, is_refused=False)
+    tracker.close()
 
-        tracker.take_back(waiting)
-        tracker.deliver()
-        tracker.deliver()
-    client, run_id = store(cfg).client, tracker.run_id
+    again = Tracker(cfg, "run", tmp_path)
+    again.open(tmp_path)
+    again.deliver()
+    again.deliver()
+    assert len(store(cfg).runs("", "attributes.start_time", limit=9)) == 1
+    client, run_id = store(cfg).client, again.run_id
     for key, values in {"epoch/val/dice": [0.5, 0.5], "epoch/val/iou": [0.1, 0.2]}.items():
         history = client.get_metric_history(run_id, key)
         assert [(entry.step, entry.value) for entry in history] == [(1, values[0]), (2, values[1])]
@@ -157,21 +164,25 @@ def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tmp_pa
     assert client.get_run(run_id).data.tags["stopped"] == "yes"
 
 
-def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg):
-    tracker = Tracker(cfg, "run")
+def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg, tracker, tmp_path):
     tracker.begin({})
     tracker.params({"save_every": 5})
-    again = Tracker(cfg, "run")
-    again.run_id = tracker.run_id
+    tracker.finish("KILLED")
+    tracker.journal.close()
+    again = Tracker(cfg, "run", tmp_path)
+    again.open(tmp_path)
     again.begin({})
     again.params({"save_every": 1, "seed": 3})
+    again.finish("FINISHED")
+    assert again.run_id == tracker.run_id
     params = store(cfg).client.get_run(tracker.run_id).data.params
     assert params == {"save_every": "5", "seed": "3"}
 
 
-def test_half_a_model_of_a_killed_run_is_removed(cfg):
-    tracker = Tracker(cfg, "run")
+def test_half_a_model_of_a_killed_run_is_removed(cfg, tracker):
     tracker.begin({})
+    tracker.commit()
+    tracker.deliver()
     client = store(cfg).client
     half = client.create_logged_model(
         store(cfg).experiment_id, name="model", source_run_id=tracker.run_id

@@ -104,15 +104,12 @@ def show_dry(plan: Plan) -> None:
 
 
 def to_store(current: SweepCallback, found: dict[str, Any]) -> None:
-    client, run_id = current.store.client, current.parent_run_id
-    for key, value in found.items():
-        if not isinstance(value, dict):
-            client.set_tag(run_id, f"best.{key}".replace("/", "."), str(value)[:4000])
-    for key, value in found["params"].items():
-        client.set_tag(run_id, f"best.{key}".replace("/", "."), str(value))
-    client.log_artifact(run_id, str(current.folder / BEST))
+    facts = {key: value for key, value in found.items() if not isinstance(value, dict)}
+    for key, value in {**facts, **found["params"]}.items():
+        current.parent.tag({f"best.{key}".replace("/", "."): str(value)[:4000]})
+    current.parent.artifact(current.folder / BEST)
     for name in (PAGE, TABLE):
-        client.log_artifact(run_id, str(current.folder / name), "figures")
+        current.parent.artifact(current.folder / name, "figures")
 
 
 def ended_as(trial: FrozenTrial) -> str:

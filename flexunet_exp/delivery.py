@@ -1,0 +1,249 @@
+"""Tells the store what a journal holds: in order, and however often it is cut off, each entry once.
+
+Metrics sent again with the same time are kept once, tags, parameters and files are what they were,
+an image or a model that was sent in part is removed first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flexunet_exp import unfinished
+from flexunet_exp.errors import InputError
+from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, read_facts
+from flexunet_exp.messages import first_line, store_trouble
+from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of
+
+log = logging.getLogger(__name__)
+
+KEY = "journal"  # the tag by which a run is found whose creation was not answered
+ANSWER_SECONDS = 3
+# Where journals lie: in run folders, and in a multirun's own.
+PLACES = (*unfinished.DEFAULT_PLACES, "outputs/multirun/*/*")
+
+
+class Away(Exception):
+    """The store cannot be told anything now; the cause says why."""
+
+
+class Delivery:
+    """What delivers one journal, to the store it is for or to the same store at another address."""
+
+    def __init__(self, journal: Journal, uri: str | None = None):
+        self.journal, self.uri = journal, uri or journal.facts.uri
+        self._store: Store | None = None
+        self.sent_before = True  # the next entry may have reached the store, or a part of it
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            self._store = Store(self.uri, self.journal.facts.experiment)
+        return self._store
+
+    def send(self) -> int:
+        """Sends what was not tried yet; the number of entries that the store took.
+
+        Raises Away where it could not go on. An entry that the store refuses is said and noted,
+        and the others go on.
+        """
+        return self.send_each(self.journal.left())
+
+    def send_refused(self) -> int:
+        """Tries what the store refused before."""
+        return self.send_each(self.journal.refused(), sent_before=True)
+
+    def send_each(
+        self, entries: Iterable[tuple[int, int, dict[str, Any]]], sent_before: bool = False
+    ) -> int:
+        waiting = list(entries)
+        if waiting:
+            self.require_answer()
+        refusals = []
+        for start, end, entry in waiting:
+            self.sent_before |= sent_before
+            refusal = self.send_one(entry)
+            self.journal.note(start, end, is_refused=refusal is not None)
+            if refusal:
+                refusals.append(f"({entry['what']}): {first_line(refusal)}")
+        if refusals:
+            path = self.journal.folder / ENTRIES
+            log.warning("The store refused %d entries of %s %s", len(refusals), path, refusals[0])
+        return len(waiting) - len(refusals)
+
+    def require_answer(self) -> None:
+        """Raises Away where the store does not answer; one that hangs costs a few seconds."""
+        try:
+            ask(self.uri)
+            _ = self.store
+        except Exception as error:
+            raise Away from error
+
+    def send_one(self, entry: Mapping[str, Any]) -> Exception | None:
+        """Sends an entry; the error with which the store refused it, if it did."""
+        try:
+            self.sender(entry["what"])(entry, self.journal.facts.run_id or "")
+        except Exception as error:
+            self.sent_before = True
+            if entry["what"] == "run" or is_away(error):
+                raise Away from error
+            return error
+        self.sent_before = False
+        return None
+
+    def sender(self, what: str) -> Callable[[Mapping[str, Any], str], None]:
+        return {
+            "run": self.run,
+            "reopen": lambda entry, run_id: self.store.reopen(run_id),
+            "tags": lambda entry, run_id: self.store.log_tags(run_id, entry["tags"]),
+            "params": lambda entry, run_id: self.store.log_params(run_id, entry["params"]),
+            "metrics": lambda entry, run_id: self.store.log_metrics(run_id, entry["metrics"]),
+            "image": self.image,
+            "artifact": self.artifact,
+            "dataset": self.dataset,
+            "model": self.model,
+            "register": self.register,
+            "status": self.status,
+        }[what]
+
+    def run(self, entry: Mapping[str, Any], _: str) -> None:
+        """Creates the run, unless an attempt did whose answer was lost."""
+        key = self.journal.facts.key
+        found = [run.info.run_id for run in self.store.runs(f"tags.{KEY} = '{key}'", NEWEST)]
+        tags = {**entry["tags"], KEY: key}
+        self.journal.note_run(
+            found[0] if found else self.store.create_run(entry["name"], tags, entry["time"])
+        )
+
+    def image(self, entry: Mapping[str, Any], run_id: str) -> None:
+        if path := self.file(entry):
+            picture = (entry["key"], path, entry["time"], entry["step"])
+            if self.sent_before:
+                self.store.remove_image(run_id, *picture)
+            self.store.log_image(run_id, *picture)
+
+    def artifact(self, entry: Mapping[str, Any], run_id: str) -> None:
+        if path := self.file(entry):
+            self.store.log_files(run_id, path, entry["folder"])
+
+    def file(self, entry: Mapping[str, Any]) -> Path | None:
+        """The file or folder of an entry, None where it was removed from the run folder."""
+        path = self.journal.folder / entry["path"]
+        if path.exists():
+            return path
+        log.warning("%s is gone, it will be missing in the store.", path)
+        return None
+
+    def dataset(self, entry: Mapping[str, Any], run_id: str) -> None:
+        from flexunet_exp.data import dataset
+
+        table = dataset.read_table(self.journal.folder / entry["path"])
+        self.store.log_dataset(run_id, table, entry["name"], entry["digest"], entry["source"])
+
+    def model(self, entry: Mapping[str, Any], run_id: str) -> None:
+        if self.store.has_model(run_id):  # it was sent before an interruption
+            return
+        import keras
+        import numpy as np
+
+        network = keras.saving.load_model(self.journal.folder / entry["path"], compile=False)
+        example = np.load(self.journal.folder / entry["example"], allow_pickle=False)
+        self.store.log_model(run_id, network, example)
+
+    def register(self, entry: Mapping[str, Any], run_id: str) -> None:
+        from flexunet_exp import registry
+
+        folder = self.journal.folder
+        registry.register(self.store, run_id, folder, entry["name"], entry["objective"])
+
+    def status(self, entry: Mapping[str, Any], run_id: str) -> None:
+        self.store.client.set_terminated(run_id, entry["status"], entry["time"])
+
+
+def ask(uri: str) -> None:
+    """Raises MlflowException where a server is meant and none answers, after seconds at most."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    client_of(uri)  # its patience
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    credentials = get_default_host_creds(uri)
+    http_request(credentials, "/health", "GET", timeout=ANSWER_SECONDS, max_retries=0)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the store cannot be told anything now: not there, hung, closed to us, locked or full.
+
+    Anything else is about the one entry that was sent.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()
+        return status >= 500 or status in (401, 403, 429)
+    return isinstance(error, OSError | OperationalError) and not isinstance(
+        error, FileNotFoundError
+    )
+
+
+class Sent(NamedTuple):
+    """What became of a journal's entries, and why some are left."""
+
+    taken: int
+    left: int
+    because: str = ""
+    is_away: bool = False
+
+
+def deliver(folder: Path, uri: str | None = None) -> Sent:
+    """Delivers the journal of a run that has ended, and removes it when nothing is left."""
+    try:
+        journal = Journal(folder)
+    except Held as held:
+        return Sent(0, 0, str(held))
+    except InputError as damaged:
+        return Sent(0, 1, str(damaged))
+    with closing(journal):
+        before, delivery, trouble = journal.num_left(), Delivery(journal, uri), ""
+        try:
+            delivery.send_refused()
+            delivery.send()
+        except Away as away:
+            trouble = store_trouble(away.__cause__)
+        left = journal.num_left()
+        if not left:
+            journal.remove()
+    refused = "the store refuses it" if left else ""
+    return Sent(before - left, left, trouble or refused, is_away=bool(trouble))
+
+
+def deliver_near(uri: str | None) -> None:
+    """Delivers what ended runs near here still owe this store, so that they are found in it."""
+    if not uri:
+        return
+    for folder in undelivered(Path.cwd()):
+        if address_in(folder) == absolute_uri(uri):
+            sent = deliver(folder)
+            log.info("%s: %d entries delivered, %d left.", folder, sent.taken, sent.left)
+            if sent.is_away:
+                return
+
+
+def address_in(folder: Path) -> str | None:
+    """The store that a folder's journal is for; None where that is damaged."""
+    with suppress(InputError):
+        return read_facts(folder).uri
+    return None
+
+
+def undelivered(here: Path) -> Iterator[Path]:
+    """The folders of ended runs near here that the store has not got wholly."""
+    for place in PLACES:
+        for path in sorted(here.glob(f"{place}/{FACTS}")):
+            if not unfinished.is_marked(path.parent):
+                yield path.parent

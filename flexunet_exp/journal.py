@@ -1,0 +1,151 @@
+"""What the store is to be told of a run, in the run's folder until the store has all of it.
+
+`journal.jsonl` has an entry a line and only grows; `journal.json` says which store they are for and
+how many bytes of them it has. The process that writes or delivers a journal holds its lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.files import replace_file
+
+ENTRIES = "journal.jsonl"
+FACTS = "journal.json"
+EXAMPLE = "journal_example.npy"  # the picture that the stored model carries
+
+
+class Held(InputError):
+    """Another process writes or delivers this journal at this moment."""
+
+
+@dataclass
+class Facts:
+    """The store and experiment a journal is for, and how far it was delivered.
+
+    `key` finds the run in the store if the answer to its creation was lost; `refused` are the
+    positions of the entries that the store would not take.
+    """
+
+    uri: str
+    experiment: str
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    run_id: str | None = None
+    delivered: int = 0
+    refused: list[int] = field(default_factory=list)
+
+
+class Journal:
+    """The journal of one run folder, held until `close`; begun with `facts` if there is none.
+
+    A line that a kill cut off is removed. Raises Held where another process holds the journal and
+    InputError where `journal.json` is damaged.
+    """
+
+    def __init__(self, folder: Path, facts: Facts | None = None):
+        self.folder = folder
+        self.facts = facts if facts and not exists(folder) else read_facts(folder)
+        self.file = (folder / ENTRIES).open("a+b")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.file.close()
+            raise Held(f"{folder / ENTRIES} is in use by another process.") from error
+        if exists(folder):
+            self.facts = read_facts(folder)  # as the last holder left them
+        self.file.truncate((folder / ENTRIES).read_bytes().rfind(b"\n") + 1)
+        self.keep_facts()
+
+    @property
+    def length(self) -> int:
+        """In bytes, of whole entries."""
+        return os.fstat(self.file.fileno()).st_size
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.facts.delivered == self.length and not self.facts.refused
+
+    def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Adds entries, on the disk when this returns."""
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+        self.file.write(lines.encode())
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def rewind(self, length: int) -> None:
+        """Forgets what was added after the journal had this length."""
+        self.file.truncate(length)
+        self.facts.delivered = min(self.facts.delivered, length)
+        self.facts.refused = [start for start in self.facts.refused if start < length]
+        self.keep_facts()
+
+    def left(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Start, end and content of each entry that was not tried yet."""
+        yield from self.entries(self.facts.delivered)
+
+    def refused(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        """Start, end and content of each entry that the store would not take."""
+        for start in list(self.facts.refused):
+            yield next(self.entries(start))
+
+    def entries(self, start: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+        with open(self.folder / ENTRIES, "rb") as file:
+            file.seek(start)
+            for line in file:
+                yield start, start + len(line), json.loads(line)
+                start += len(line)
+
+    def num_left(self) -> int:
+        """Entries that the store has not got."""
+        return len(self.facts.refused) + sum(1 for _ in self.left())
+
+    def note(self, start: int, end: int, is_refused: bool) -> None:
+        """Keeps how the delivery of an entry went."""
+        others = [position for position in self.facts.refused if position != start]
+        self.facts.refused = others + [start] * is_refused
+        self.facts.delivered = max(self.facts.delivered, end)
+        self.keep_facts()
+
+    def note_run(self, run_id: str) -> None:
+        self.facts.run_id = run_id
+        self.keep_facts()
+
+    def keep_facts(self) -> None:
+        replace_file(self.folder / FACTS, json.dumps(asdict(self.facts)).encode())
+
+    def close(self) -> None:
+        self.file.close()
+
+    def remove(self) -> None:
+        """Ends a journal that nobody needs any more."""
+        (self.folder / FACTS).unlink(missing_ok=True)  # first: without it there is no journal
+        for name in (ENTRIES, EXAMPLE):
+            (self.folder / name).unlink(missing_ok=True)
+        self.close()
+
+
+def exists(folder: Path) -> bool:
+    return (folder / FACTS).is_file()
+
+
+def run_id_in(folder: Path) -> str | None:
+    """The run in the store whose journal lies in a folder; None where the store has none yet."""
+    return read_facts(folder).run_id if exists(folder) else None
+
+
+def read_facts(folder: Path) -> Facts:
+    try:
+        return Facts(**json.loads((folder / FACTS).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{folder / FACTS} is damaged ({error}), so what {ENTRIES} beside it holds cannot be "
+            "delivered. The run folder itself is whole: every command takes run=FOLDER."
+        ) from error
