@@ -154,8 +154,10 @@ def test_a_server_killed_and_brought_back_in_training(up, tmp_path, tiny, undist
     for line in process.stdout:
         if "is not reachable" in line:
             break
+    process.send_signal(signal.SIGSTOP)  # this training would be over before the server is up
     assert "journal.jsonl" in line
     up.start()
+    process.send_signal(signal.SIGCONT)
     output = ended(process)
     assert process.returncode == 0, output
     assert output.count("The store is back") == 1 and "is not reachable" not in output
