@@ -7,6 +7,7 @@ an image or a model that was sent in part is removed first.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from flexunet_exp import unfinished
 from flexunet_exp.errors import InputError
 from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, read_facts
 from flexunet_exp.messages import first_line, store_trouble
-from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of
+from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of, sqlite_file
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Delivery:
         """Raises Away where the store does not answer; one that hangs costs a few seconds."""
         try:
             ask(self.uri)
+            require_unlocked(self.uri)
             _ = self.store
         except Exception as error:
             raise Away from error
@@ -173,6 +175,19 @@ def ask(uri: str) -> None:
 
     credentials = get_default_host_creds(uri)
     http_request(credentials, "/health", "GET", timeout=ANSWER_SECONDS, max_retries=0)
+
+
+def require_unlocked(uri: str) -> None:
+    """Raises sqlite3.OperationalError where another program holds an SQLite store for seconds.
+
+    MLflow itself would wait for it for twenty.
+    """
+    path = sqlite_file(uri)
+    if path is None or not path.is_file():
+        return
+    with closing(sqlite3.connect(path, timeout=ANSWER_SECONDS, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("ROLLBACK")
 
 
 def is_away(error: BaseException) -> bool:

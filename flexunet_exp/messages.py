@@ -24,7 +24,7 @@ def explain(error: BaseException, command: str = "train") -> str:
         for sign, advice in STORE_ADVICE.items():
             if sign in str(error):
                 return f"{advice} ({first_line(error)})"
-    if package == "mlflow" and "Max retries exceeded" in str(error):
+    if package == "mlflow" and store_trouble(error) == NO_ANSWER:
         start = "Start it, or train without it: tracking=local, tracking=none."
         return f"The MLflow server does not answer. {start} ({first_line(error)})"
     if package == "yaml":
@@ -81,13 +81,14 @@ STORE_ADVICE = {
 }
 
 
+NO_ANSWER = "it does not answer"
 STORE_TROUBLE = {
     "database is locked": "another program holds its database",
     "database or disk is full": "its disk is full",
     "No space left on device": "its disk is full",
-    "timed out": "it does not answer",
-    "Connection refused": "it does not answer",
-    "Max retries exceeded": "it does not answer",
+    "timed out": NO_ANSWER,
+    "Connection refused": NO_ANSWER,
+    "Max retries exceeded": NO_ANSWER,
 }
 
 

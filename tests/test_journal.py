@@ -1,0 +1,144 @@
+"""What the store is to be told, while it is locked, full, away, or refuses a part of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from serving_store import free_port
+
+from flexunet_exp.delivery import deliver, undelivered
+from flexunet_exp.journal import ENTRIES, Facts, Held, Journal, exists
+from flexunet_exp.store import Store
+from flexunet_exp.tracking import Tracker, tracked
+
+
+def tracker_of(uri: str, folder: Path, parent: str | None = None) -> Tracker:
+    tracking = {"uri": uri, "experiment_name": "flexunet", "parent_run_id": parent}
+    folder.mkdir(parents=True, exist_ok=True)
+    return Tracker(OmegaConf.create({"tracking": tracking}), "run", folder)
+
+
+@pytest.fixture
+def uri(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+
+
+def steps(uri: str) -> list[list[int]]:
+    """The steps of the metric `dice` of each run in a store."""
+    store = Store(uri, "flexunet")
+    ids = [run.info.run_id for run in store.search()]
+    return [[m.step for m in store.client.get_metric_history(run_id, "dice")] for run_id in ids]
+
+
+def epoch(tracker: Tracker, step: int) -> None:
+    tracker.metrics({"dice": 0.5}, step)
+    tracker.commit()
+    tracker.next_attempt = 0.0  # as if that long had passed
+    tracker.deliver()
+
+
+def test_a_locked_store_is_said_once_and_told_later(uri, tmp_path, caplog):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        epoch(tracker, 1)
+        other = sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")
+        other.execute("BEGIN EXCLUSIVE")
+        epoch(tracker, 2)
+        epoch(tracker, 3)
+        said = [record.getMessage() for record in caplog.records]
+        assert len(said) == 1 and "another program holds its database" in said[0]
+        other.close()
+        with caplog.at_level("INFO"):
+            epoch(tracker, 4)
+        assert "The store is back: 3 entries" in caplog.text
+    assert steps(uri) == [[1, 2, 3, 4]]
+    tracker.close()
+    assert not exists(tmp_path / "run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_store_on_a_full_disk_is_told_when_there_is_space(tmp_path, caplog):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk may be mounted here")
+    uri = f"sqlite:///{disk}/mlflow.db"
+    try:
+        with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+            tracker.begin({})
+            epoch(tracker, 1)
+            with (disk / "filler").open("wb", buffering=0) as filler:
+                while True:
+                    try:
+                        filler.write(b"\0" * 4096)
+                    except OSError:
+                        break
+            for step in range(2, 40):  # SQLite has some pages free
+                epoch(tracker, step)
+        tracker.close()
+        assert caplog.text.count("its disk is full") == 1
+        assert "flexunet sync run=" in caplog.text
+        (disk / "filler").unlink()
+        sent = deliver(tmp_path / "run")
+        assert sent.left == 0 and sent.taken > 0
+        assert steps(uri) == [list(range(1, 40))]
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_what_the_store_refuses_holds_up_nothing_else(uri, tmp_path, caplog):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        tracker.metrics({"no@name": 1.0}, 1)
+        epoch(tracker, 1)
+        epoch(tracker, 2)
+    tracker.close()
+    assert caplog.text.count("refused 1 entries") == 1 and "no@name" in caplog.text
+    assert steps(uri) == [[1, 2]]
+    sent = deliver(tmp_path / "run")
+    assert (sent.taken, sent.left, sent.because) == (0, 1, "the store refuses it")
+
+
+def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tmp_path, caplog):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Exception, match="Connection refused"):
+        _ = tracker_of(nobody, tmp_path).store
+    tracker = tracker_of(nobody, tmp_path / "outputs/multirun/day/time/0", parent="0" * 32)
+    with tracked(tracker):
+        assert tracker.store is None
+        tracker.begin({})
+        epoch(tracker, 1)
+    tracker.close()
+    assert tracker.run_id is None
+    assert list(undelivered(tmp_path)) == [tracker.folder]
+    sent = deliver(tracker.folder)
+    assert sent.is_away and sent.left == 3 and sent.because == "it does not answer"
+
+
+def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
+    journal = Journal(tmp_path, Facts("sqlite:///x", "e"))
+    journal.append([{"what": "tags", "n": 1}])
+    whole = journal.length
+    journal.append([{"what": "tags", "n": 2}])
+    journal.close()
+    with (tmp_path / ENTRIES).open("ab") as file:
+        file.write(b'{"what": "ta')
+
+    again = Journal(tmp_path)
+    assert [entry["n"] for _, _, entry in again.left()] == [1, 2]
+    with pytest.raises(Held):
+        Journal(tmp_path)
+    for start, end, _ in list(again.left()):
+        again.note(start, end, is_refused=True)
+    again.rewind(whole)  # the second is told anew by a run that goes on
+    again.append([{"what": "tags", "n": 3}])
+    assert [entry["n"] for _, _, entry in again.left()] == [3]
+    assert [entry["n"] for _, _, entry in again.refused()] == [1]
+    again.remove()
+    assert not any(tmp_path.iterdir())
