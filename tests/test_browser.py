@@ -21,6 +21,11 @@ import pytest
 import running
 import storing
 from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -64,6 +69,18 @@ def wait(browser: WebDriver, script: str, *arguments: object):
     """What the script returns as soon as it is something; the page changes under one's hands."""
     return WebDriverWait(browser, SECONDS).until(
         lambda one: one.execute_script(script, *arguments), f"never came: {script} {arguments}"
+    )
+
+
+def type_into(browser: WebDriver, selector: str, keys: str) -> None:
+    """Types once the element is there, and again where the page has just replaced it."""
+    passing = (
+        NoSuchElementException,
+        StaleElementReferenceException,
+        ElementNotInteractableException,
+    )
+    WebDriverWait(browser, SECONDS, ignored_exceptions=passing).until(
+        lambda one: one.find_element(By.CSS_SELECTOR, selector).send_keys(keys) or True
     )
 
 
@@ -134,7 +151,7 @@ def unfold(browser: WebDriver, link: str) -> dict[str, str]:
     """The runs of the table, those of the sweep among them."""
     browser.get("about:blank")
     browser.get(link)
-    wait(browser, "return document.querySelector('[row-id] button')").click()
+    wait(browser, "const one = document.querySelector('[row-id] button'); one?.click(); return one")
     return names(browser, 5)
 
 
@@ -160,8 +177,7 @@ def test_the_link_lands_on_the_sweep_and_its_row_unfolds_the_runs_with_their_sco
 
 def test_a_run_of_the_sweep_has_its_curve_and_a_slider_over_its_pictures(browser, link):
     browser.get(f"{list(unfold(browser, link).values())[-1]}/model-metrics")
-    search = "return document.querySelector('input[placeholder=\"Search metric charts\"]')"
-    wait(browser, search).send_keys("epoch/val/dice$")
+    type_into(browser, "input[placeholder='Search metric charts']", "epoch/val/dice$")
     curve = wait(
         browser,
         """const card = [...document.querySelectorAll(arguments[0])].at(-1);
@@ -176,7 +192,7 @@ def test_a_run_of_the_sweep_has_its_curve_and_a_slider_over_its_pictures(browser
         return picture?.naturalWidth && !picture.src.includes(arguments[1]) && picture.src"""
     first = wait(browser, shown, CARD, "step%2B1")
     assert "step%2B0" in first  # as it was before the training
-    browser.find_element(By.CSS_SELECTOR, f"{CARD} [role=slider]").send_keys(Keys.ARROW_RIGHT)
+    type_into(browser, f"{CARD} [role=slider]", Keys.ARROW_RIGHT)
     assert "step%2B1" in wait(browser, shown, CARD, "step%2B0")
 
 
