@@ -12,7 +12,7 @@ import sys
 import time
 import webbrowser
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job
 from flexunet_exp.errors import InputError
@@ -39,7 +39,8 @@ def main() -> None:
 def task(cfg: DictConfig) -> None:
     check(cfg)
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
-    store.share_columns(cfg.columns)
+    if cfg.columns:
+        store.share_columns(cfg.columns)
     if artifact_location(store.uri) is None:
         log.info("The server shows itself at %s", ui_address(store, store.uri, cfg.columns))
         return
@@ -67,6 +68,11 @@ def check(cfg: DictConfig) -> None:
             f"port={cfg.port} is no port: expected a whole number from 1024 to 65535, or null for "
             f"the first free one from {PORTS[0]} on."
         )
+    if not OmegaConf.is_list(cfg.columns):
+        problems.append(
+            f"columns={cfg.columns} is no list. Try columns=[params.loss] or columns=[]"
+        )
+        raise InputError(problems)
     problems += [
         f"columns: {column!r} is no column of the runs table. Try params.loss or metrics.val/dice"
         for column in cfg.columns

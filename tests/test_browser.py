@@ -72,6 +72,9 @@ def wait(browser: WebDriver, script: str, *arguments: object):
     )
 
 
+EVERYTHING = Keys.CONTROL + "a" + Keys.NULL  # selected, so that what is typed takes its place
+
+
 def type_into(browser: WebDriver, selector: str, keys: str) -> None:
     """Types once the element is there, and again where the page has just replaced it."""
     passing = (
@@ -177,7 +180,8 @@ def test_the_link_lands_on_the_sweep_and_its_row_unfolds_the_runs_with_their_sco
 
 def test_a_run_of_the_sweep_has_its_curve_and_a_slider_over_its_pictures(browser, link):
     browser.get(f"{list(unfold(browser, link).values())[-1]}/model-metrics")
-    type_into(browser, "input[placeholder='Search metric charts']", "epoch/val/dice$")
+    search = "input[placeholder='Search metric charts']"
+    type_into(browser, search, f"{EVERYTHING}epoch/val/dice$")
     curve = wait(
         browser,
         """const card = [...document.querySelectorAll(arguments[0])].at(-1);
