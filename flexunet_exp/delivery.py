@@ -131,9 +131,16 @@ class Delivery:
         if path := self.file(entry):
             self.store.log_files(run_id, path, entry["folder"])
 
+    def inside(self, name: str) -> Path:
+        """A path of the run folder; InputError for one that leads out of it."""
+        path = self.journal.folder / name
+        if not path.resolve().is_relative_to(self.journal.folder.resolve()):
+            raise InputError(f"{name} is no file of the run folder, and nothing else is sent.")
+        return path
+
     def file(self, entry: Mapping[str, Any]) -> Path | None:
         """The file or folder of an entry, None where it was removed from the run folder."""
-        path = self.journal.folder / entry["path"]
+        path = self.inside(entry["path"])
         if path.exists():
             return path
         log.warning("%s is gone, it will be missing in the store.", path)
@@ -142,17 +149,18 @@ class Delivery:
     def dataset(self, entry: Mapping[str, Any], run_id: str) -> None:
         from flexunet_exp.data import dataset
 
-        table = dataset.read_table(self.journal.folder / entry["path"])
+        table = dataset.read_table(self.inside(entry["path"]))
         self.store.log_dataset(run_id, table, entry["name"], entry["digest"], entry["source"])
 
     def model(self, entry: Mapping[str, Any], run_id: str) -> None:
         if self.store.has_model(run_id):  # it was sent before an interruption
             return
-        import keras
         import numpy as np
 
-        network = keras.saving.load_model(self.journal.folder / entry["path"], compile=False)
-        example = np.load(self.journal.folder / entry["example"], allow_pickle=False)
+        from flexunet_exp.trained import read_network
+
+        network = read_network(self.inside(entry["path"]))
+        example = np.load(self.inside(entry["example"]), allow_pickle=False)
         self.store.log_model(run_id, network, example)
 
     def register(self, entry: Mapping[str, Any], run_id: str) -> None:

@@ -46,8 +46,10 @@ VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
 COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
 
 
-# MLflow's own defaults wait four minutes for a server that is not there.
-PATIENCE = {
+# MLflow's own defaults tell its makers what is done with it, and wait four minutes for a server
+# that is not there.
+SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -69,7 +71,8 @@ class Store:
             require_store(uri)
         self.uri = absolute_uri(uri)
         with one_process_at_a_time(self.uri):
-            self.client = client_of(self.uri)  # creates the tables of a new store
+            make_tables(self.uri)
+            self.client = client_of(self.uri)
             self.experiment_id = self.experiment(experiment_name, create)
 
     @classmethod
@@ -420,12 +423,23 @@ def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
 
 def client_of(uri: str) -> Any:
     """MLflow's client of a store."""
-    for name, value in PATIENCE.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import mlflow
 
     quiet_mlflow()
     return mlflow.MlflowClient(uri)
+
+
+def make_tables(uri: str) -> None:
+    """Makes a new SQLite store beside its place: cut off meanwhile, it is none, not half a one."""
+    path = sqlite_file(uri)
+    if path is None or path.exists():
+        return
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    client_of(f"{SQLITE}{unfinished}")
+    os.replace(unfinished, path)
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -462,7 +476,7 @@ def artifact_location(uri: str) -> str | None:
 
 @contextmanager
 def one_process_at_a_time(uri: str) -> Iterator[None]:
-    """Guards the first use of an SQLite store, which creates its tables."""
+    """Guards the first use of an SQLite store, which makes its tables."""
     path = sqlite_file(uri)
     if path is None:
         yield

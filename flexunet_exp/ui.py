@@ -26,7 +26,6 @@ MARK = "X-Flexunet-Ui"  # the header by which a server is known as the one that 
 START_SECONDS = 60
 QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two processes instead of ten
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # it tells nobody what is done in it
     "PYTHONWARNINGS": "ignore",
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,14 @@ def flexunet(folder: Path, *words: str) -> subprocess.CompletedProcess:
 
 def train(folder: Path, *words: str) -> subprocess.CompletedProcess:
     return flexunet(folder, "train", *words)
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 120) -> None:
+    """Waits for what another process does; fails after so many seconds."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.05)
 
 
 def store(folder: Path) -> Store:

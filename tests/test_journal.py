@@ -142,3 +142,18 @@ def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
     assert [entry["n"] for _, _, entry in again.refused()] == [1]
     again.remove()
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt"])
+def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
+    """A run folder may come from anyone."""
+    (tmp_path / "secret.txt").write_text("secret")
+    tracker = tracker_of(uri, tmp_path / "run")
+    (tmp_path / "run" / "link").symlink_to(tmp_path)
+    with tracked(tracker):
+        tracker.begin({})
+        tracker.tell("artifact", path=name, folder="")
+    store = Store(uri, "flexunet")
+    assert store.client.list_artifacts(tracker.run_id) == []
+    assert "is no file of the run folder" in caplog.text
+    assert [run.info.status for run in store.search()] == ["FINISHED"]

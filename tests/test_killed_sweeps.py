@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 from threading import Timer
 from types import SimpleNamespace
 
 import pytest
-from running import all_runs, metrics_of, start, start_flexunet, store, train
+from running import all_runs, metrics_of, start, start_flexunet, store, train, wait_until
 
 from flexunet_exp import resuming, sweep, unfinished
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
@@ -19,13 +18,6 @@ from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
 WAITING = Path(__file__).with_name("waiting.py")
 QUICK = ("tracking.log_model=false", "callbacks.epoch_images=null")
 TWO_AT_ONCE = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=1")
-
-
-def wait_for(condition, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -40,10 +32,10 @@ def test_workers_end_with_the_command_and_begin_nothing_more(tmp_path):
     words = ("tracking=none", "trainer.seed=0,1,2,3", *TWO_AT_ONCE)
     process = start(tmp_path, str(WAITING), "-m", *words)
     pids = "outputs/multirun/*/*/*/pid"
-    wait_for(lambda: len(list(tmp_path.glob(pids))) == 2)
+    wait_until(lambda: len(list(tmp_path.glob(pids))) == 2)
     process.kill()
     workers = [int(path.read_text()) for path in tmp_path.glob(pids)]
-    wait_for(lambda: not any(map(is_alive, workers)), seconds=20)
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=20)
     assert len(list(tmp_path.glob(pids))) == 2
 
 
@@ -64,7 +56,7 @@ def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
     words = ["-m", *tiny, *TWO_AT_ONCE, *QUICK, "trainer.epochs=4", "trainer.seed=1"]
     process = start_flexunet(tmp_path, "train", *words)
     cell = "outputs/multirun/*/*/0"
-    wait_for(lambda: list(tmp_path.glob(f"{cell}/resume/state.npy")))
+    wait_until(lambda: list(tmp_path.glob(f"{cell}/resume/state.npy")))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     ended += map(int, children.split())
     process.kill()

@@ -8,7 +8,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -127,7 +126,7 @@ def cluster(tmp_path_factory):
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     address = f"127.0.0.1:{RAY_PORT}"
     head = ray_node("--head", f"--port={RAY_PORT}", "--include-dashboard=false")
-    wait_until(lambda: is_up(address), 60)
+    running.wait_until(lambda: is_up(address))
     node = ray_node(f"--address={address}")
     yield address
     for process in (node, head):
@@ -154,13 +153,6 @@ def is_up(address: str) -> bool:
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
-
-
-def wait_until(holds, seconds: float) -> None:
-    ends = time.time() + seconds
-    while not holds():
-        assert time.time() < ends, "waited in vain"
-        time.sleep(0.2)
 
 
 LAUNCHERS = {
@@ -225,7 +217,7 @@ def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, 
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=printed)
     running.STARTED.append(process)
     logs = tmp_path / "outputs" / "multirun"
-    wait_until(lambda: len(list(logs.glob("*/*/[01]/resume/state.npy"))) == 2, 120)
+    running.wait_until(lambda: len(list(logs.glob("*/*/[01]/resume/state.npy"))) == 2)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     told = [re.search(r"GPU (\S+) of 0,1", path.read_text()) for path in logs.rglob("train.log")]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import running
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -53,6 +55,19 @@ def test_jobs_that_start_together_share_one_experiment(tmp_path):
     assert [job.returncode for job in jobs] == [0] * 4
     assert len({experiment for experiment, _ in printed}) == 1
     assert len({run for _, run in printed}) == 4
+
+
+def test_a_store_that_was_killed_in_its_making_is_made_anew(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    code = f"from flexunet_exp.store import Store; Store({uri!r}, 'new')"
+    making = running.start(tmp_path, "-c", code)
+    begun = tmp_path / "mlruns" / "mlflow.db.new"
+    running.wait_until(lambda: begun.exists() and begun.stat().st_size)
+    making.kill()
+    assert making.wait() == -signal.SIGKILL
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+    assert Store(uri, "new").search() == []
+    assert not begun.exists()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +143,16 @@ def test_an_environment_variable_cannot_catch_our_figures(cfg, tracker, monkeypa
         tracker.metrics({"val/dice": 0.5})
     assert tracker.run_id != stranger
     assert store(cfg).client.get_run(stranger).data.metrics == {}
+
+
+def test_mlflow_tells_nobody_what_is_done_with_it(cfg, monkeypatch):
+    from mlflow.telemetry import utils
+
+    monkeypatch.setattr(utils, "_IS_IN_CI_ENV_OR_TESTING", False)  # there it is silent anyway
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    assert not utils.is_telemetry_disabled()
+    store(cfg)
+    assert utils.is_telemetry_disabled()
 
 
 def png(path, value: int) -> Path:

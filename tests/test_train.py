@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from running import all_runs, flexunet, start_flexunet, store
+from running import all_runs, flexunet, start_flexunet, store, wait_until
 
 from flexunet_exp import unfinished
 from flexunet_exp.data.masks import read_image
@@ -273,25 +272,18 @@ def test_a_sweep_over_an_unknown_choice_leaves_nothing_behind(tmp_path, tiny):
 def test_ctrl_c_ends_the_whole_sweep(tmp_path, tiny):
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
     process = start_flexunet(tmp_path, "train", "-m", *tiny, *endless, "trainer.seed=0,1")
-    wait_for(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/best.keras")))
+    wait_until(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/best.keras")))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in output
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "KILLED"]
 
 
-def wait_for(condition, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.1)
-
-
 def long_run(folder: Path, tiny: list[str]) -> tuple[subprocess.Popen, Path]:
     """A run of very many epochs, whose first epoch is over."""
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
     process = start_flexunet(folder, "train", *tiny, *endless)
-    wait_for(lambda: list(folder.glob("outputs/*/*/resume/state.npy")))
+    wait_until(lambda: list(folder.glob("outputs/*/*/resume/state.npy")))
     (found,) = folder.glob("outputs/*/*")
     return process, found
 
