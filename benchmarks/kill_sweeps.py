@@ -36,7 +36,7 @@ from flexunet_exp.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP  # noqa: E40
 SEED, KILLS_A_SWEEP, EPOCHS = 20261127, 4, 3
 COMMON = (*TINY, f"trainer.epochs={EPOCHS}", "trainer.deterministic=true", "trainer.threads=1")
 CELLS = ("loss=dice,ce_dice", "trainer.seed=0,1")
-JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+JOBLIB = ("launcher=joblib",)
 STUDY = (
     *("sweep=tpe", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_startup_trials=2"),
     *("hydra.sweeper.pruner=none", "loss=choice(dice,ce_dice)"),

@@ -30,7 +30,7 @@ def trained(tiny_dataset, tmp_path):
         dataset = datasets.load(cfg)
         model = fitting.compiled_model(cfg, dataset)
         (tmp_path / "resume").mkdir(exist_ok=True)
-        keeper = state.Keeper(tmp_path / "resume", Tracker(cfg, "test"))
+        keeper = state.Keeper(tmp_path / "resume", Tracker(cfg, "test", tmp_path))
         fitting.fit(model, cfg, dataset, keeper, keeper.read())
         tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]
         return model, dataset, tables[0].merge(tables[1], on="epoch")
@@ -161,7 +161,7 @@ def test_the_nan_guard_names_epoch_and_step():
 def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
-    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test"))
+    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
     names = {type(callback).__name__ for callback in fitting.build_callbacks(cfg, run).values()}
     assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
 
@@ -175,7 +175,7 @@ def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     runtime.prepare(cfg.trainer)
     dataset = datasets.load(cfg)
     network = fitting.compiled_model(cfg, dataset)
-    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test"))
+    run = callbacks.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
     pictures = callbacks.EpochImages(num_images=3, every=1, run=run)
     pictures.set_model(network)
     pictures.predict(7)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 from serving_store import free_port
 
-from flexunet_exp.delivery import deliver, undelivered
+from flexunet_exp.delivery import ANSWER_SECONDS, deliver, undelivered
 from flexunet_exp.journal import ENTRIES, Facts, Held, Journal, exists
 from flexunet_exp.store import Store
 from flexunet_exp.tracking import Tracker, tracked
@@ -157,3 +159,22 @@ def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
     assert store.client.list_artifacts(tracker.run_id) == []
     assert "is no file of the run folder" in caplog.text
     assert [run.info.status for run in store.search()] == ["FINISHED"]
+
+
+def test_a_server_that_hangs_costs_seconds_once_and_is_left_alone_then(tmp_path, caplog):
+    """One that takes the call and never answers: a stopped process, a broken proxy."""
+    with socket.socket() as hung:
+        hung.bind(("127.0.0.1", 0))
+        hung.listen()
+        uri = f"http://127.0.0.1:{hung.getsockname()[1]}"
+        tracker = tracker_of(uri, tmp_path / "run")
+        tracker.begin({})
+        started = time.monotonic()
+        for step in range(1, 60):
+            tracker.metrics({"dice": 0.5}, step)
+            tracker.commit()
+            tracker.deliver()
+        assert time.monotonic() - started < 2 * ANSWER_SECONDS
+        assert len(caplog.records) == 1 and "does not answer" in caplog.text
+    assert tracker.journal.num_left() == 60
+    tracker.close()

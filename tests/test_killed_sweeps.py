@@ -17,7 +17,7 @@ from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
 
 WAITING = Path(__file__).with_name("waiting.py")
 QUICK = ("tracking.log_model=false", "callbacks.epoch_images=null")
-TWO_AT_ONCE = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=1")
+TWO_AT_ONCE = ("launcher=joblib", "trainer.threads=1")
 
 
 def is_alive(pid: int) -> bool:
@@ -74,11 +74,12 @@ def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
 
 
 @pytest.fixture
-def ending(tmp_path):
+def ending(tmp_path, compose):
     """A sweep in a store of its own that is about to end."""
     callback = sweep.SweepCallback()
-    callback.folder, callback.store, callback.is_new = tmp_path, store(tmp_path), False
-    callback.parent_run_id = callback.store.create_run("sweep", {"sweep": "abc"})
+    callback.config = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
+    callback.folder, callback.is_new = tmp_path / "sweep", False
+    callback.parent_run_id = store(tmp_path).create_run("sweep", {"sweep": "abc"})
     return callback
 
 
@@ -88,7 +89,7 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
     for name, folder in folders.items():
         host = "another" if name == "elsewhere" else socket.gethostname()
         tags = {PARENT: ending.parent_run_id, RUN_FOLDER: str(folder), HOST: host}
-        ending.store.create_run(name, tags)
+        store(tmp_path).create_run(name, tags)
         if name != "trained":
             claims[name].release()
     ending.end("KILLED")
