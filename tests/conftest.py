@@ -6,10 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import running
 
 ROOT = Path(__file__).resolve().parents[1]
+
+hypothesis.settings.register_profile("suite", max_examples=40, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 
 from flexunet_exp import config, validation
 
@@ -39,6 +41,14 @@ MVTEC_AD = set(
         "zipper",
     ]
 )
+
+
+@pytest.fixture(scope="module")
+def compose():
+    """As all tests have it, but what was read once is kept."""
+    config.register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield lambda command, *overrides: hydra_compose(command, list(overrides))
 
 
 def options(group: str) -> list[str]:

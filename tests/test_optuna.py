@@ -207,12 +207,12 @@ def test_the_median_pruner_ends_whom_it_should_and_no_other(searched):
 
 
 def test_random_draws_fill_the_range_evenly_on_its_scale(searched):
-    words = ("hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=30", "loss=dice")
+    words = ("hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=20", "loss=dice")
     known, _ = searched("a", *words, "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))")
     drawn = np.sort([math.log10(t.params["optimizer.learning_rate"]) for t in known.trials])
-    uniform = (np.arange(30) + 0.5) / 30 * 2 - 4
-    assert len(set(drawn)) == 30
-    assert np.abs(drawn - uniform).max() < 2 * 0.29  # Kolmogorov-Smirnov at 1 % for n = 30
+    uniform = (np.arange(20) + 0.5) / 20 * 2 - 4
+    assert len(set(drawn)) == 20
+    assert np.abs(drawn - uniform).max() < 2 * 0.35  # Kolmogorov-Smirnov at 1 % for n = 20
 
 
 def test_another_study_of_the_same_name_is_refused_with_the_difference(searched):
