@@ -18,11 +18,18 @@ from flexunet_exp.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
 
 LOSSES = ("ce_dice", "cross_entropy", "dice", "focal", "focal_tversky", "lovasz_softmax", "tversky")
 MODELS = ("attention_unet", "flexunet", "flexunet_small")
+SEEDS = 24  # 504 cells
 METRICS = 60  # that a run ends with
 
 
 def words(folder: Path) -> list[str]:
     return ["dataset=grid", "dataset/layout=synthetic", f"data_root={folder / 'data'}"]
+
+
+def sweep(folder: Path, seeds: int) -> list[str]:
+    """What is typed after `flexunet train`."""
+    axes = [f"model={','.join(MODELS)}", f"loss={','.join(LOSSES)}", f"trainer.seed=range({seeds})"]
+    return ["-m", *axes, *words(folder), "dry=true"]
 
 
 def fill(folder: Path, seeds: int) -> None:
@@ -62,14 +69,12 @@ def processor_seconds() -> float:
 
 
 def main() -> None:
-    seeds = int(sys.argv[1] if len(sys.argv) > 1 else 504) // (len(LOSSES) * len(MODELS))
+    seeds = int(sys.argv[1]) // (len(LOSSES) * len(MODELS)) if len(sys.argv) > 1 else SEEDS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fill(folder, seeds)
-        sweep = ["-m", f"model={','.join(MODELS)}", f"loss={','.join(LOSSES)}"]
-        sweep += [f"trainer.seed=range({seeds})", *words(folder), "dry=true"]
         bare, bare_used, _ = seconds(folder, "--cfg", "job")
-        took, used, printed = min(seconds(folder, *sweep) for _ in range(3))
+        took, used, printed = min(seconds(folder, *sweep(folder, seeds)) for _ in range(3))
         print(printed.splitlines()[-1])
         print(f"{took:.1f} s, of the processor {used:.1f} s")
         print(f"--cfg job beside it: {bare:.1f} s, of the processor {bare_used:.1f} s")

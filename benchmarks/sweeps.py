@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+import compare
+import dry
 from whole import ROOT, Row, python
 
 GRID = (
@@ -17,6 +19,7 @@ GRID = (
 )
 CELLS = 6
 WANTED = 2.5  # seconds a cell beyond its training
+RUNS = 1000
 
 
 def at_once() -> list[Row]:
@@ -55,4 +58,22 @@ def between_cells() -> list[Row]:
     return [("a cell beyond its training", f"{rest:.1f} s", beside, f"{rest / WANTED:.2f}")]
 
 
-SECTIONS = [at_once, between_cells]
+def comparing() -> list[Row]:
+    """`flexunet compare` over a store of 1,000 generated runs, the whole command; wanted: at most
+    10 s."""
+    with tempfile.TemporaryDirectory() as folder:
+        compare.fill(Path(folder), RUNS)
+        took = min(compare.command(Path(folder))[0] for _ in range(2))
+    return [(f"compare over {RUNS:,} runs", f"{took:.1f} s", "10 s: wanted", f"{took / 10:.2f}")]
+
+
+def planning() -> list[Row]:
+    """`dry=true` for a sweep of 504 cells whose store holds every second one; wanted: at most
+    10 s."""
+    with tempfile.TemporaryDirectory() as folder:
+        dry.fill(Path(folder), dry.SEEDS)
+        took = min(dry.seconds(Path(folder), *dry.sweep(Path(folder), dry.SEEDS))[0] for _ in "ab")
+    return [("dry=true for 504 cells", f"{took:.1f} s", "10 s: wanted", f"{took / 10:.2f}")]
+
+
+SECTIONS = [at_once, between_cells, comparing, planning]
