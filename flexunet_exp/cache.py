@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp import config, job
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.settings import is_text
+from flexunet_exp.validation.rules import is_text
 
 log = logging.getLogger(__name__)
 

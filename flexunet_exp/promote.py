@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp import job, validation
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.settings import is_flag, is_model_name
+from flexunet_exp.validation.rules import is_flag, is_model_name
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config, validation
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.settings import COUNT, Rule, at_least, broken_rules, is_flag
+from flexunet_exp.validation.rules import COUNT, Rule, at_least, broken_rules, is_flag
 
 RULES = (
     Rule("strict", is_flag, "true or false", "strict=true"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.settings import (
+from flexunet_exp.validation.rules import (
     COUNT,
     Rule,
     at_least,

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.exporting.formats import FORMATS
-from flexunet_exp.validation.settings import (
+from flexunet_exp.validation.rules import (
     COUNT,
     Rule,
     at_least,

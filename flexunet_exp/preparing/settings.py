@@ -17,17 +17,17 @@ from flexunet_exp import config, validation
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.splits import SPLITS
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.settings import (
+from flexunet_exp.validation.rules import (
     COUNT,
     Rule,
     at_least,
     broken_rules,
-    class_problems,
     is_size,
     is_text,
     or_null,
 )
 from flexunet_exp.validation.settings import RULES as OF_TRAINING
+from flexunet_exp.validation.settings import class_problems
 
 SHARED = ("data_root", "dataset.name", "dataset.path", "dataset.good")
 

@@ -138,5 +138,5 @@ def too_few(result: PairedDifference) -> str:
     if result.num_sources < MIN_SOURCES:
         return f"{result.num_sources} sources, and fewer than {MIN_SOURCES} are too few to tell"
     if result.smallest_class < 2:
-        return "a class with a single source, of which nothing says how much it varies"
+        return "a single source of a class, or a single good one: nothing says how much it varies"
     return ""

@@ -24,7 +24,7 @@ HELD: list[IO[str]] = []  # this process's place among those that train at once,
 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with all that keeps the chosen launcher from starting trials."""
-    validation.settings.check_sections(cfg, ["launcher"])
+    validation.check_sections(cfg, ["launcher"])
     chosen, launcher = cfg.hydra.runtime.choices["hydra/launcher"], cfg.launcher
     problems = []
     if chosen == "basic" and launcher.parallel > 1:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flexunet_exp.errors import did_you_mean
-from flexunet_exp.validation.settings import is_int, is_number
+from flexunet_exp.validation.rules import is_int, is_number
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

@@ -24,7 +24,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.store import SQLITE, sqlite_file
 from flexunet_exp.sweeping import options, space
 from flexunet_exp.sweeping.cells import Composer
-from flexunet_exp.validation.settings import Rule, at_least, one_of
+from flexunet_exp.validation.rules import Rule, at_least, broken_rules, lookup, one_of
 
 if TYPE_CHECKING:
     import optuna
@@ -84,9 +84,7 @@ def plan(cfg: DictConfig, loader: Any, words: Sequence[str]) -> Plan:
     entries = {key: entry for key, entry in config.plain(conf.space).items() if key not in given}
     entries |= {str(override.get_key_element()): space.entry_of(override) for override in sweeps}
     constants = tuple(str(override.input_line) for override in fixed)
-    problems = [
-        f"{PREFIX}{text}" for text in validation.settings.broken_rules(config.plain(conf), RULES)
-    ]
+    problems = [f"{PREFIX}{text}" for text in broken_rules(config.plain(conf), RULES)]
     name = conf.study_name or default_name(cfg)
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name, re.ASCII):
         problems.append(f"{PREFIX}study_name={name}: letters, digits, _ - and dots are expected.")
@@ -179,7 +177,7 @@ def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
 
 
 def text_at(settings: dict, key: str) -> str:
-    return json.dumps(validation.settings.lookup(settings, key))
+    return json.dumps(lookup(settings, key))
 
 
 def opened(plan: Plan) -> optuna.Study:

@@ -4,98 +4,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flexunet_exp import config
 from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.validation.rules import (
+    COUNT,
+    MISSING,
+    Rule,
+    at_least,
+    broken_rules,
+    is_flag,
+    is_fraction,
+    is_int,
+    is_list,
+    is_model_name,
+    is_number,
+    is_part,
+    is_positive,
+    is_share,
+    is_size,
+    is_text,
+    lookup,
+    one_of,
+    or_null,
+)
 
-Check = Callable[[Any], bool]
 TARGET_SECTIONS = ("model", "loss", "optimizer", "schedule", "callbacks", "augmentation", "split")
-MISSING = object()
 MAX_CLASSES = 255  # index 255 means ignore
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a key's value must be; `optional` keys are checked only where they exist."""
-
-    key: str
-    holds: Check
-    expected: str
-    example: str
-    optional: bool = False
-
-
-def is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: Any) -> bool:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return real and math.isfinite(value)
-
-
-def at_least(smallest: int) -> Check:
-    return lambda value: is_int(value) and value >= smallest
-
-
-def or_null(check: Check) -> Check:
-    return lambda value: value is None or check(value)
-
-
-def one_of(*choices: str) -> Check:
-    return lambda value: isinstance(value, str) and value in choices
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def is_model_name(value: Any) -> bool:
-    """Whether it can stand in an address such as `models:/NAME@champion`."""
-    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*", value, re.ASCII))
-
-
-def is_text_or_texts(value: Any) -> bool:
-    words = value if isinstance(value, list) else [value]
-    return bool(words) and all(map(is_text, words))
-
-
-def is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
-
-
-def is_fraction(value: Any) -> bool:
-    return is_number(value) and 0 < value < 1
-
-
-def is_share(value: Any) -> bool:
-    return is_number(value) and 0 <= value < 1
-
-
-def is_part(value: Any) -> bool:
-    return is_number(value) and 0 <= value <= 1
-
-
-def is_size(value: Any) -> bool:
-    sides = value if isinstance(value, list) else [value]
-    return len(sides) in (1, 2) and all(map(at_least(8), sides)) and value != sides[:1]
-
-
-def is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-COUNT = "a whole number of at least 1"
 RULES = (
     Rule("data_root", is_text, "a folder", "data_root=data"),
     Rule("cache_dir", is_text, "a folder", "cache_dir=cache", optional=True),
@@ -344,12 +285,6 @@ CLOSED_SECTIONS = (
 OTHER_KEYS = {"monitor", "objective", "dataset.classes", "dataset.layout"}
 
 
-def own_problems(cfg: DictConfig, rules: Sequence[Rule]) -> list[str]:
-    """What is wrong with a command's own settings, by its own rules."""
-    own = OmegaConf.masked_copy(cfg, [rule.key for rule in rules])
-    return list(broken_rules(config.plain(own), rules))
-
-
 def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
     """The rules of some sections alone; InputError with every problem of theirs."""
     settings = {name: config.plain(cfg[name]) for name in sections}
@@ -364,32 +299,12 @@ def check_settings(cfg: DictConfig | dict) -> None:
         settings = config.plain(cfg)
     except OmegaConfBaseException as error:
         raise InputError(f"The configuration does not resolve: {error}") from error
-    problems = [*unknown_keys(settings), *broken_rules(settings), *class_problems(settings)]
+    problems = [*unknown_keys(settings), *broken_rules(settings, RULES), *class_problems(settings)]
     if not problems:
         problems = [*name_problems(settings), *size_problems(settings), *weight_problems(settings)]
         problems += [*registry_problems(settings), *share_problems(settings)]
     if problems:
         raise InputError(problems)
-
-
-def lookup(settings: dict, key: str) -> Any:
-    node: Any = settings
-    for part in key.split("."):
-        if not isinstance(node, dict) or part not in node:
-            return MISSING
-        node = node[part]
-    return node
-
-
-def broken_rules(settings: dict, rules: Iterable[Rule] = RULES) -> Iterator[str]:
-    for rule in rules:
-        value = lookup(settings, rule.key)
-        if value is MISSING and rule.optional:
-            continue
-        if value is MISSING or (value is None and not rule.holds(value)):
-            yield f"{rule.key} is missing; expected {rule.expected}. Try {rule.example}"
-        elif not rule.holds(value):
-            yield f"{rule.key}={value} is not {rule.expected}. Try {rule.example}"
 
 
 def unknown_keys(settings: dict) -> Iterator[str]:
