@@ -38,7 +38,8 @@ RANDOM = np.random.default_rng(0)
 def workspace(tmp_path_factory, tiny) -> Path:
     """A folder in which a tiny network was trained, registered and promoted."""
     folder = tmp_path_factory.mktemp("workspace")
-    done = flexunet(folder, "train", *tiny, "tracking.register=tiny")
+    stored = "tracking.log_model=true"
+    done = flexunet(folder, "train", *tiny, stored, "tracking.register=tiny")
     assert done.returncode == 0, done.stdout
     store = running.store(folder)
     (version,) = store.client.search_model_versions("name = 'tiny'")
