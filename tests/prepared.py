@@ -1,8 +1,8 @@
-"""`python prepared.py SOCKET`: starts commands whose imports are done already, until its parent ends.
+"""`python prepared.py SOCKET`: starts commands whose imports are done already.
 
 Importing TensorFlow and MLflow takes longer than a tiny training. This process does it once, then
 forks itself for every command: it has a process, folder, environment and output of its own, as if
-it had been started by itself.
+it had been started by itself. It ends when the process that started it does.
 """
 
 from __future__ import annotations
