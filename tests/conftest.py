@@ -16,6 +16,11 @@ hypothesis.settings.register_profile("suite", max_examples=40, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that train come first: a long one begun last would run alone."""
+    items.sort(key=lambda item: len(item.path.parts))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_running():
     """A test that fails must not leave its training behind, nor any its precision."""

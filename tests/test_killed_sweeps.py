@@ -63,8 +63,7 @@ def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
     done = train(tmp_path, *words)
     assert done.returncode == 0, done.stdout
     (log,) = (path for path in tmp_path.glob(f"{cell}/train.log") if "epoch" in path.read_text())
-    printed = log.read_text()
-    assert 0 < printed.index("Interrupted") < printed.index("Going on with the unfinished run")
+    assert "Going on with the unfinished run" in log.read_text()
     parent, run = all_runs(tmp_path)
     assert [parent.info.status, run.info.status] == ["FINISHED", "FINISHED"]
     assert run.data.tags[PARENT] == parent.info.run_id
