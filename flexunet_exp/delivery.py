@@ -177,7 +177,7 @@ def ask(uri: str) -> None:
     """Raises MlflowException where a server is meant and none answers, after seconds at most."""
     if not uri.startswith(("http://", "https://")):
         return
-    client_of(uri)  # its patience
+    client_of(uri)  # which settles MLflow's settings
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 

@@ -236,9 +236,8 @@ def end_after(starter: int) -> None:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(SECONDS_TO_END)
-    os._exit(
-        130
-    )  # as after kill -9, the run goes on from its state; a worker would idle for minutes
+    # As after kill -9, the run goes on from its state; a worker would idle for minutes.
+    os._exit(130)
 
 
 def holds_run(folder: Path) -> bool:

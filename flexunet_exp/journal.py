@@ -69,10 +69,6 @@ class Journal:
         """In bytes, of whole entries."""
         return os.fstat(self.file.fileno()).st_size
 
-    @property
-    def is_delivered(self) -> bool:
-        return self.facts.delivered == self.length and not self.facts.refused
-
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Adds entries, on the disk when this returns."""
         lines = "".join(json.dumps(entry) + "\n" for entry in entries)
