@@ -195,6 +195,7 @@ def first_step() -> list[Row]:
     """From the command to the end of the first step of quickstart; wanted: at most 15 s."""
     deadly = (
         str(ROOT / "tests" / "kill_at.py"),
+        "SIGKILL",
         "flexunet_exp.callbacks:NanGuard.on_train_batch_end",
     )
     with tempfile.TemporaryDirectory() as name:

@@ -37,7 +37,8 @@ class Delivery:
     def __init__(self, journal: Journal, uri: str | None = None):
         self.journal, self.uri = journal, uri or journal.facts.uri
         self._store: Store | None = None
-        self.sent_before = True  # the next entry may have reached the store, or a part of it
+        self.is_unsure = True  # whether the next entry reached the store already, or a part of it
+        self.sent_before = True  # as the entry at hand may have been
 
     @property
     def store(self) -> Store:
@@ -65,9 +66,10 @@ class Delivery:
             self.require_answer()
         refusals = []
         for start, end, entry in waiting:
-            self.sent_before |= sent_before
+            self.sent_before, self.is_unsure = self.is_unsure or sent_before, True
             refusal = self.send_one(entry)
             self.journal.note(start, end, is_refused=refusal is not None)
+            self.is_unsure = False  # from here on: an interrupt comes whenever it likes
             if refusal:
                 refusals.append(f"({entry['what']}): {first_line(refusal)}")
         if refusals:
@@ -89,11 +91,9 @@ class Delivery:
         try:
             self.sender(entry["what"])(entry, self.journal.facts.run_id or "")
         except Exception as error:
-            self.sent_before = True
             if entry["what"] == "run" or is_away(error):
                 raise Away from error
             return error
-        self.sent_before = False
         return None
 
     def sender(self, what: str) -> Callable[[Mapping[str, Any], str], None]:

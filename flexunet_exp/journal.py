@@ -78,6 +78,7 @@ class Journal:
 
     def rewind(self, length: int) -> None:
         """Forgets what was added after the journal had this length."""
+        length = min(length, self.length)  # never filled up with zeros
         self.file.truncate(length)
         self.facts.delivered = min(self.facts.delivered, length)
         self.facts.refused = [start for start in self.facts.refused if start < length]

@@ -47,6 +47,7 @@ class Tracker:
         self._store: Store | None = None
         self.is_away = False
         self.next_attempt = 0.0
+        self.settled = 0  # bytes of the journal that no resumed run writes again
 
     @property
     def run_id(self) -> str | None:
@@ -166,8 +167,13 @@ class Tracker:
             self.waiting.append({"what": what, "time": milliseconds(), **content})
 
     def forget(self) -> None:
-        """Drops what was told since the last commit: a resumed run will tell it again."""
+        """Drops what a resumed run will tell again.
+
+        That is what waits, and what was committed for a state that was then not written.
+        """
         self.waiting.clear()
+        if self.journal:
+            self.journal.rewind(max(self.settled, unfinished.journal_kept(self.folder)))
 
     def commit(self) -> int:
         """Writes what waits into the journal; the journal's length in bytes."""
@@ -185,10 +191,14 @@ class Tracker:
     def deliver(self) -> None:
         """Sends what the journal holds, if the store is there.
 
-        After a failure it is left alone for ten times as long as that took: a store that hangs
+        Only to be called when a resumed run would not tell that anew.
+        After a failure the store is left alone for ten times as long as that took: a store that hangs
         costs a training a tenth of its time at most.
         """
-        if self.journal is None or time.monotonic() < self.next_attempt:
+        if self.journal is None:
+            return
+        self.settled = self.journal.length
+        if time.monotonic() < self.next_attempt:
             return
         started = time.monotonic()
         try:

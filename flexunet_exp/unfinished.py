@@ -88,9 +88,18 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
 
 def epochs_done(run_folder: Path) -> int:
     """The epochs after which the unfinished run in a folder would go on; 0 without a state."""
+    return number_in_state(run_folder, "epochs")
+
+
+def journal_kept(run_folder: Path) -> int:
+    """The bytes of its journal that the unfinished run in a folder will not write again."""
+    return number_in_state(run_folder, "journal")
+
+
+def number_in_state(run_folder: Path, name: str) -> int:
     try:
         with open(run_folder / FOLDER / STATE, "rb") as file:
-            return int(read_json(file)["epochs"])
+            return int(read_json(file)[name])
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return 0
 

@@ -1,6 +1,6 @@
-"""Runs a flexunet command that kills itself: `python kill_at.py module:function NTH train …`.
+"""`python kill_at.py SIGNAL module:function NTH train …`: a flexunet command that kills itself.
 
-SIGKILL comes when the function is called for the NTH time, before it does anything.
+The signal comes when the function is called for the NTH time, before it does anything.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import sys
 
 
 def main() -> int:
-    target, nth, *arguments = sys.argv[1:]
-    arm(target, int(nth))
+    name, target, nth, *arguments = sys.argv[1:]
+    arm(target, int(nth), signal.Signals[name])
     from flexunet_exp import cli
 
     return cli.main(arguments)
 
 
-def arm(target: str, nth: int) -> None:
+def arm(target: str, nth: int, number: signal.Signals = signal.SIGKILL) -> None:
     module_name, _, path = target.partition(":")
     owner = importlib.import_module(module_name)
     *parents, name = path.split(".")
@@ -32,7 +32,7 @@ def arm(target: str, nth: int) -> None:
         nonlocal calls
         calls += 1
         if calls == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return function(*args, **kwargs)
 
     setattr(owner, name, deadly)

@@ -11,8 +11,10 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import socket
 import sys
+from pathlib import Path
 
 MODULES = (
     *("tensorflow", "keras", "mlflow.tensorflow", "mlflow.artifacts", "sklearn.metrics", "scipy"),
@@ -23,8 +25,9 @@ LONGEST = 1_000_000  # bytes of a command with its environment
 
 
 def serve(path: str) -> list[str]:
-    """Answers one command after the other; returns, in the forked process, with what to run."""
+    """Answers one connection after the other; returns, in the forked process, with what to run."""
     parent = os.getppid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how those that wait have ended
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen()
@@ -37,15 +40,24 @@ def serve(path: str) -> list[str]:
                     os.unlink(path)
                     sys.exit()
                 continue
-            message, (output,), _, _ = socket.recv_fds(client, LONGEST, 1)
-            if (pid := os.fork()) == 0:
-                client.close()
-                return become(json.loads(message), output)
-            os.close(output)
-            client.sendall(f"{pid}\n".encode())
-            _, status = os.waitpid(pid, 0)
-            client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            if os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                return answer(client)
             client.close()
+
+
+def answer(client: socket.socket) -> list[str]:
+    """Says who runs the command and how that ended; returns, in the process that is to run it."""
+    message, (output,), _, _ = socket.recv_fds(client, LONGEST, 1)
+    if (pid := os.fork()) == 0:
+        client.close()
+        return become(json.loads(message), output)
+    os.close(output)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
+    client.sendall(pid.to_bytes(8, "little"))
+    _, status = os.waitpid(pid, 0)
+    client.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
+    os._exit(0)
 
 
 def become(wanted: dict, output: int) -> list[str]:
@@ -55,12 +67,22 @@ def become(wanted: dict, output: int) -> list[str]:
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
-    return wanted["words"]
+    return wanted["command"]
+
+
+def run(command: list[str]) -> None:
+    """As `python command …` would: `-m module …` or `program.py …`."""
+    if command[0] == "-m":
+        sys.argv = command[1:]
+        sys.path[0] = os.getcwd()
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = command
+        sys.path[0] = str(Path(command[0]).parent)
+        runpy.run_path(command[0], run_name="__main__")
 
 
 if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
-    sys.argv = ["flexunet_exp", *serve(sys.argv[1])]
-    sys.path[0] = os.getcwd()
-    runpy.run_module("flexunet_exp", run_name="__main__", alter_sys=True)
+    run(serve(sys.argv[1]))

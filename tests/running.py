@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
@@ -13,53 +15,104 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 
 from flexunet_exp.store import Store
 
-STARTED: list[subprocess.Popen] = []  # conftest.py kills what is left of them
+KILL_AT = Path(__file__).with_name("kill_at.py")
+STARTED: list[Command] = []  # conftest.py kills what is left of them
 
 
-def start(folder: Path, *command: str) -> subprocess.Popen:
-    """Starts `python command …` in a folder, which is made if need be."""
+class Command:
+    """`python command …` in a folder, which is made if need be.
+
+    It is `-m module …` or `program.py …`, in a process that has imported TensorFlow and MLflow
+    already; both its outputs are in `stdout`.
+    """
+
+    def __init__(self, folder: Path, *command: str):
+        folder.mkdir(exist_ok=True)
+        self.command, self.returncode = command, None
+        reading, writing = os.pipe()
+        wanted = {"folder": str(folder), "command": command, "environment": dict(os.environ)}
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.connect(prepared())
+        socket.send_fds(self.server, [json.dumps(wanted).encode()], [writing])
+        os.close(writing)
+        self.stdout = os.fdopen(reading, errors="replace")
+        self.pid = self.number()
+        STARTED.append(self)
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """The exit status as subprocess has it; None while the command runs."""
+        return self.status(0)
+
+    def wait(self, timeout: float = 300) -> int:
+        if self.status(timeout) is None:
+            raise subprocess.TimeoutExpired(self.command, timeout)
+        return self.returncode
+
+    def status(self, timeout: float) -> int | None:
+        if self.returncode is None and select.select([self.server], [], [], timeout)[0]:
+            self.returncode = self.number()
+            self.server.close()
+        return self.returncode
+
+    def number(self) -> int:
+        return int.from_bytes(self.server.recv(8), "little", signed=True)
+
+    def communicate(self, timeout: float = 300) -> tuple[str, None]:
+        """What it printed since; waits for its end."""
+        watch = Timer(timeout, self.kill)
+        watch.start()
+        printed = self.stdout.read()
+        watch.cancel()
+        self.wait()
+        return printed, None
+
+
+def start_flexunet(folder: Path, *words: str) -> Command:
+    return Command(folder, "-m", "flexunet_exp", *words)
+
+
+def ended(command: Command) -> subprocess.CompletedProcess:
+    """The command's end, with what it printed."""
+    printed, _ = command.communicate()
+    return subprocess.CompletedProcess(command.command, command.returncode, printed)
+
+
+def flexunet(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return ended(start_flexunet(folder, *words))
+
+
+def signalled(
+    folder: Path, name: str, function: str, nth: int, *words: str
+) -> subprocess.CompletedProcess:
+    """A command that was sent the signal `name` when `function` was called for the nth time."""
+    return ended(Command(folder, str(KILL_AT), name, function, str(nth), *words))
+
+
+def python(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess:
+    """`python -c code …` in a process that has imported nothing."""
     folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, *command],
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=300,
     )
-    STARTED.append(process)
-    return process
-
-
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess:
-    """Runs `python command …` to its end; both outputs are in `stdout`."""
-    process = start(folder, *command)
-    output, _ = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, output)
-
-
-def start_flexunet(folder: Path, *words: str) -> subprocess.Popen:
-    return start(folder, "-m", "flexunet_exp", *words)
-
-
-def flexunet(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """Runs a command to its end, in a process that has imported TensorFlow and MLflow already."""
-    folder.mkdir(exist_ok=True)
-    reading, writing = os.pipe()
-    wanted = {"folder": str(folder), "words": words, "environment": dict(os.environ)}
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(prepared())
-        socket.send_fds(server, [json.dumps(wanted).encode()], [writing])
-        os.close(writing)
-        with open(reading, errors="replace") as output:
-            printed = output.read()
-        pid, status = server.makefile().read().split()
-    return subprocess.CompletedProcess([pid, *words], int(status), printed)
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import re
-from pathlib import Path
 
 import pytest
 import running
@@ -165,10 +164,8 @@ def test_it_makes_nothing(tmp_path, tiny):
 def test_it_agrees_with_what_training_did(tmp_path, tiny):
     """A sweep killed in its second cell, after the first epoch's state was written."""
     sweep = ["-m", *tiny, "trainer.epochs=2", "loss=dice,ce_dice", "trainer.seed=0,1"]
-    killed = running.run(
-        *(tmp_path, str(Path(__file__).with_name("kill_at.py"))),
-        *("flexunet_exp.state:Keeper.write", "5", "train", *sweep),
-    )
+    at = ("SIGKILL", "flexunet_exp.state:Keeper.write", 5)
+    killed = running.signalled(tmp_path, *at, "train", *sweep)
     assert killed.returncode == -9, killed.stdout
     before = {path: path.stat().st_mtime for path in tmp_path.glob("outputs/**/*")}
     runs = len(running.all_runs(tmp_path))

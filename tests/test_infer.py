@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from inference.standin import trained
 from PIL import Image
-from running import flexunet, start_flexunet
+from running import Command, flexunet, start_flexunet
 
 from flexunet_exp import infer, progress
 from flexunet_exp.errors import InputError
@@ -60,7 +60,7 @@ def lines(output: Path) -> int:
     return max(0, records.read_bytes().count(b"\n") - 1) if records.exists() else 0
 
 
-def stopped_after(process: subprocess.Popen, output: Path, number: int, how: int) -> str:
+def stopped_after(process: Command, output: Path, number: int, how: int) -> str:
     """Sends the signal when some pictures are done; what the process printed."""
     while lines(output) < number and process.poll() is None:
         time.sleep(0.01)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 from serving_store import free_port
 
 from flexunet_exp.delivery import ANSWER_SECONDS, deliver, undelivered
@@ -61,6 +62,28 @@ def test_a_locked_store_is_said_once_and_told_later(uri, tmp_path, caplog):
     assert steps(uri) == [[1, 2, 3, 4]]
     tracker.close()
     assert not exists(tmp_path / "run")
+
+
+def test_an_image_whose_sending_was_interrupted_is_there_once(uri, tmp_path, monkeypatch):
+    whole = Store.log_image
+
+    def interrupted(*entry):
+        monkeypatch.undo()
+        whole(*entry)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "log_image", interrupted)
+    tracker = tracker_of(uri, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), tracked(tracker):
+        tracker.begin({})
+        epoch(tracker, 1)
+        Image.new("RGB", (8, 8)).save(tracker.folder / "picture.png")
+        tracker.image("picture", tracker.folder / "picture.png", 1)
+        epoch(tracker, 2)
+    store = Store(uri, "flexunet")
+    files = store.client.list_artifacts(tracker.run_id, "images")
+    assert sorted(Path(file.path).suffix for file in files) == [".png", ".webp"]
+    assert steps(uri) == [[1, 2]]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

@@ -10,7 +10,7 @@ from threading import Timer
 from types import SimpleNamespace
 
 import pytest
-from running import all_runs, metrics_of, start, start_flexunet, store, train, wait_until
+from running import Command, all_runs, metrics_of, start_flexunet, store, train, wait_until
 
 from flexunet_exp import resuming, sweep, unfinished
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
@@ -30,7 +30,7 @@ def is_alive(pid: int) -> bool:
 
 def test_workers_end_with_the_command_and_begin_nothing_more(tmp_path):
     words = ("tracking=none", "trainer.seed=0,1,2,3", *TWO_AT_ONCE)
-    process = start(tmp_path, str(WAITING), "-m", *words)
+    process = Command(tmp_path, str(WAITING), "-m", *words)
     pids = "outputs/multirun/*/*/*/pid"
     wait_until(lambda: len(list(tmp_path.glob(pids))) == 2)
     process.kill()

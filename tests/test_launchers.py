@@ -84,7 +84,7 @@ def test_what_a_launcher_needs_is_one_sentence(tmp_path, launcher):
         "from flexunet_exp import cli\n"
         f"sys.exit(cli.main(['train', '-m', 'launcher={launcher}', 'launcher.cpus=1']))"
     )
-    done = running.run(tmp_path, "-c", lacking)
+    done = running.python(tmp_path, lacking)
     assert done.returncode == 1
     assert "pip install 'flexunet_exp[sweep]'" in done.stdout and "Traceback" not in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -323,8 +323,8 @@ def real(tmp_path_factory, tiny):
     words = ["-m", *tiny, "trainer.epochs=3", "sweep=tpe", "hydra.sweeper.n_trials=3"]
     words += ["hydra.sweeper.n_startup_trials=1", "hydra.sweeper.warmup_epochs=1"]
     words += ["loss=choice(dice,cross_entropy)", "optimizer.learning_rate=interval(1e-3,1e-2)"]
-    kill_at = str(Path(__file__).with_name("kill_at.py"))
-    killed = running.run(folder, kill_at, "flexunet_exp.state:Keeper.write", "5", "train", *words)
+    at = ("SIGKILL", "flexunet_exp.state:Keeper.write", 5)
+    killed = running.signalled(folder, *at, "train", *words)
     assert killed.returncode == -9, killed.stdout
     done = running.train(folder, *words)
     assert done.returncode == 0, done.stdout

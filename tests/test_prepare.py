@@ -9,7 +9,6 @@ import json
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tarfile
 import time
@@ -201,7 +200,7 @@ def test_another_seed_draws_other_variants_of_the_same_sources(prepared):
     }
 
 
-def start(folder: Path, data_root: Path, *words: str) -> subprocess.Popen:
+def start(folder: Path, data_root: Path, *words: str) -> running.Command:
     options = [f"data_root={data_root}", "output=out", "variants=40", "augmentation=strong"]
     return running.start_flexunet(folder, "prepare", *WORDS, *options, *words)
 
@@ -483,7 +482,7 @@ def test_neither_tensorflow_nor_mlflow_is_loaded(tmp_path, data_root):
         "import sys; from flexunet_exp import cli; status = cli.main(sys.argv[1:]);"
         "print(status, [name for name in ('tensorflow', 'keras', 'mlflow') if name in sys.modules])"
     )
-    done = running.run(tmp_path, "-c", code, "prepare", *words)
+    done = running.python(tmp_path, code, "prepare", *words)
     assert done.stdout.splitlines()[-1] == "0 []", done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     command = json.loads((tmp_path / "out/prepared.json").read_text())["command"]

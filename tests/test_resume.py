@@ -8,9 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import all_runs, images_of, metrics_of, run, same_weights, train
-
-KILL_AT = Path(__file__).with_name("kill_at.py")
+from running import all_runs, images_of, metrics_of, same_weights, signalled, train
 
 # All that keeps a state of its own: dropout, batch norm, Adam, averaged weights, a learning rate
 # that falls, patience, augmentation.
@@ -71,25 +69,32 @@ def uninterrupted(tmp_path_factory, command) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("function", "nth", "words"),
+    ("signal_name", "function", "nth", "words"),
     [
-        pytest.param("numpy:save", 500, [], id="half-way through writing its third state"),
         pytest.param(
+            *("SIGKILL", "numpy:save", 500, []), id="half-way through writing its third state"
+        ),
+        pytest.param(
+            *("SIGTERM", "numpy:save", 500, []), id="interrupted while it writes its third state"
+        ),
+        pytest.param(
+            "SIGKILL",
             "mlflow:MlflowClient.log_image",
             4,
             ["trainer.save_every=2"],
             id="half-way through telling the store of two epochs",
         ),
         pytest.param(
-            "flexunet_exp.panels:contact_sheet", 2, [], id="half-way through its evaluation"
+            *("SIGKILL", "flexunet_exp.panels:contact_sheet", 2, []),
+            id="half-way through its evaluation",
         ),
     ],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been(
-    tmp_path, command, uninterrupted, function, nth, words
+    tmp_path, command, uninterrupted, signal_name, function, nth, words
 ):
-    killed = run(tmp_path, str(KILL_AT), function, str(nth), "train", *command, *words)
-    assert killed.returncode == -signal.SIGKILL, killed.stdout
+    killed = signalled(tmp_path, signal_name, function, nth, "train", *command, *words)
+    assert killed.returncode == {"SIGKILL": -signal.SIGKILL, "SIGTERM": 130}[signal_name]
     assert (the_run_folder(tmp_path) / "resume" / "state.npy").is_file()
 
     # Hydra's folder for the second command is one with something in it, which must stay.
@@ -113,8 +118,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
 def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
     """`never` begins beside it and ends it; a typo in a callback does not cost its state."""
     words = [*command, "callbacks.early_stopping.patience=9"]
-    at = ("flexunet_exp.callbacks:NanGuard.on_train_batch_end", "5")
-    assert run(tmp_path, str(KILL_AT), *at, "train", *words).returncode == -signal.SIGKILL
+    at = ("SIGKILL", "flexunet_exp.callbacks:NanGuard.on_train_batch_end", 5)
+    assert signalled(tmp_path, *at, "train", *words).returncode == -signal.SIGKILL
     state = the_run_folder(tmp_path) / "resume" / "state.npy"
     before = state.read_bytes()
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from running import flexunet, start
+from running import Command, flexunet
 from serving_store import Postgres, Server
 
 from flexunet_exp.store import PARENT, RUN_FOLDER, Store
@@ -99,19 +99,13 @@ def undisturbed(server, tmp_path_factory, tiny) -> list[dict]:
     return [found]
 
 
-def interrupted(folder: Path, *command: str) -> object:
+def interrupted(folder: Path, *command: str) -> Command:
     """Starts a training that stops by itself before its first epoch's figures are sent."""
-    process = start(folder, str(AT), *command)
+    process = Command(folder, str(AT), *command)
     for line in process.stdout:
         if "STOPPED HERE" in line:
             return process
     raise AssertionError("it never came to its first epoch")
-
-
-def ended(process) -> str:
-    output = process.stdout.read()
-    process.wait(timeout=300)
-    return output
 
 
 def test_four_parallel_trials_lose_nothing(up, tmp_path, tiny, undisturbed):
@@ -156,7 +150,7 @@ def test_a_server_killed_and_brought_back_in_training(up, tmp_path, tiny, undist
     assert "journal.jsonl" in line
     up.start()
     process.send_signal(signal.SIGCONT)
-    output = ended(process)
+    output, _ = process.communicate()
     assert process.returncode == 0, output
     assert output.count("The store is back") == 1 and "is not reachable" not in output
     assert content(up.uri, "back") == undisturbed
@@ -167,7 +161,7 @@ def test_a_server_that_comes_back_after_the_end_is_told_by_sync(up, tmp_path, ti
     process = interrupted(tmp_path, "train", *words(up, tiny, "after"))
     up.kill()
     process.send_signal(signal.SIGCONT)
-    output = ended(process)
+    output, _ = process.communicate()
     folder = the_folder(tmp_path)
     assert process.returncode == 0 and "Traceback" not in output, output
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"

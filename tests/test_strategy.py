@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from running import run, train
+from running import python, train
 
 # Eleven training pictures, ten a batch: the last one leaves the second device without a picture.
 SETTINGS = ("tracking=none", "augmentation=none", "loss=cross_entropy", "trainer.batch_size=10")
@@ -27,7 +27,7 @@ def epochs(folder) -> pd.DataFrame:
 def test_two_devices_train_as_one_does(tmp_path, tiny):
     one = train(tmp_path / "one", *tiny, *SETTINGS)
     mirrored = ("train", *tiny, *SETTINGS, "trainer.strategy=mirrored")
-    two = run(tmp_path / "two", "-c", ON_TWO_DEVICES, *mirrored)
+    two = python(tmp_path / "two", ON_TWO_DEVICES, *mirrored)
     assert one.returncode == two.returncode == 0, one.stdout + two.stdout
     first, second = epochs(tmp_path / "one"), epochs(tmp_path / "two")
     # A device's loss is the mean over its own pictures, of which the last batch has one and none.

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from running import all_runs, flexunet, start_flexunet, store, wait_until
+from running import Command, all_runs, flexunet, start_flexunet, store, wait_until
 
 from flexunet_exp import unfinished
 from flexunet_exp.data.masks import read_image
@@ -279,7 +279,7 @@ def test_ctrl_c_ends_the_whole_sweep(tmp_path, tiny):
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "KILLED"]
 
 
-def long_run(folder: Path, tiny: list[str]) -> tuple[subprocess.Popen, Path]:
+def long_run(folder: Path, tiny: list[str]) -> tuple[Command, Path]:
     """A run of very many epochs, whose first epoch is over."""
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
     process = start_flexunet(folder, "train", *tiny, *endless)
