@@ -103,7 +103,7 @@ class Tracker:
             self.tag(tags)
         else:
             self.tell("run", name=self.name, tags=tags)
-        self.commit()
+        self.settled = self.commit()
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         if not self.is_begun:
@@ -191,9 +191,9 @@ class Tracker:
     def deliver(self) -> None:
         """Sends what the journal holds, if the store is there.
 
-        Only to be called when a resumed run would not tell that anew.
-        After a failure the store is left alone for ten times as long as that took: a store that hangs
-        costs a training a tenth of its time at most.
+        Only to be called when a resumed run would not tell that anew. After a failure the store is
+        left alone for ten times as long as that took: a store that hangs costs a training a tenth
+        of its time at most.
         """
         if self.journal is None:
             return

@@ -16,8 +16,11 @@ import socket
 import sys
 from pathlib import Path
 
+import empty_store
+
 MODULES = (
     *("tensorflow", "keras", "mlflow.tensorflow", "mlflow.artifacts", "sklearn.metrics", "scipy"),
+    "mlflow.store.tracking.sqlalchemy_store",
     *("hydra", "pandas", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("PIL.Image", "rich.table"),
 )
@@ -85,4 +88,5 @@ def run(command: list[str]) -> None:
 if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
+    empty_store.use_copies()
     run(serve(sys.argv[1]))

@@ -60,7 +60,7 @@ def test_jobs_that_start_together_share_one_experiment(tmp_path):
 def test_a_store_that_was_killed_in_its_making_is_made_anew(tmp_path):
     uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
     code = f"from flexunet_exp.store import Store; Store({uri!r}, 'new')"
-    making = running.start(tmp_path, "-c", code)
+    making = subprocess.Popen([sys.executable, "-c", code])
     begun = tmp_path / "mlruns" / "mlflow.db.new"
     running.wait_until(lambda: begun.exists() and begun.stat().st_size)
     making.kill()
