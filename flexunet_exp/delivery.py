@@ -6,29 +6,44 @@ an image or a model that was sent in part is removed first.
 
 from __future__ import annotations
 
+import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from flexunet_exp import unfinished
 from flexunet_exp.errors import InputError
-from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, read_facts
+from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, exists, read_facts
 from flexunet_exp.messages import first_line, store_trouble
-from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of, sqlite_file
+from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of, require_store, sqlite_file
 
 log = logging.getLogger(__name__)
 
 KEY = "journal"  # the tag by which a run is found whose creation was not answered
 ANSWER_SECONDS = 3
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Where journals lie: in run folders, and in a multirun's own.
 PLACES = (*unfinished.DEFAULT_PLACES, "outputs/multirun/*/*")
 
 
+# What the operating system says where it is the store that cannot be told anything.
+AWAY_ERRNOS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.ESTALE, errno.EMFILE, errno.ENFILE),
+}
+CLOSED_TO_US = (401, 403, 408, 429)  # HTTP: not about what was sent
+
+
 class Away(Exception):
     """The store cannot be told anything now; the cause says why."""
+
+
+class Unwanted(Away):
+    """The store is there and will not have this run at all."""
 
 
 class Delivery:
@@ -86,13 +101,27 @@ class Delivery:
         except Exception as error:
             raise Away from error
 
+    def require_own_run(self) -> None:
+        """Raises InputError where the journal names a run of the store that is not its own."""
+        if (run_id := self.journal.facts.run_id) is None:
+            return
+        self.require_answer()
+        try:
+            tags = self.store.tags_of(run_id)
+        except Exception as error:
+            raise Away from error
+        if tags is not None and tags.get(KEY) != self.journal.facts.key:
+            raise InputError(f"Run {run_id} of the store is not the one that this journal began.")
+
     def send_one(self, entry: Mapping[str, Any]) -> Exception | None:
         """Sends an entry; the error with which the store refused it, if it did."""
         try:
             self.sender(entry["what"])(entry, self.journal.facts.run_id or "")
         except Exception as error:
-            if entry["what"] == "run" or is_away(error):
+            if is_away(error):
                 raise Away from error
+            if entry["what"] == "run":
+                raise Unwanted from error
             return error
         return None
 
@@ -132,10 +161,11 @@ class Delivery:
             self.store.log_files(run_id, path, entry["folder"])
 
     def inside(self, name: str) -> Path:
-        """A path of the run folder; InputError for one that leads out of it."""
-        path = self.journal.folder / name
-        if not path.resolve().is_relative_to(self.journal.folder.resolve()):
-            raise InputError(f"{name} is no file of the run folder, and nothing else is sent.")
+        """A path of the run folder; InputError for one that leads out of it, or holds one."""
+        path, root = self.journal.folder / name, self.journal.folder.resolve()
+        for part in (path, *path.rglob("*")):
+            if not part.resolve().is_relative_to(root):
+                raise InputError(f"{part} is no file of the run folder, and nothing else is sent.")
         return path
 
     def file(self, entry: Mapping[str, Any]) -> Path | None:
@@ -204,14 +234,20 @@ def is_away(error: BaseException) -> bool:
     Anything else is about the one entry that was sent.
     """
     from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
     from sqlalchemy.exc import OperationalError
 
     if isinstance(error, MlflowException):
-        status = error.get_http_status_code()
-        return status >= 500 or status in (401, 403, 429)
-    return isinstance(error, OSError | OperationalError) and not isinstance(
-        error, FileNotFoundError
-    )
+        return is_away_status(error.get_http_status_code())
+    if isinstance(error, RequestException):
+        return error.response is None or is_away_status(error.response.status_code)
+    if isinstance(error, ConnectionError | TimeoutError | OperationalError):
+        return True
+    return isinstance(error, OSError) and error.errno in AWAY_ERRNOS
+
+
+def is_away_status(status: int) -> bool:
+    return status >= 500 or status in CLOSED_TO_US
 
 
 class Sent(NamedTuple):
@@ -224,25 +260,44 @@ class Sent(NamedTuple):
 
 
 def deliver(folder: Path, uri: str | None = None) -> Sent:
-    """Delivers the journal of a run that has ended, and removes it when nothing is left."""
+    """Delivers the journal of a run that has ended, and removes it when nothing is left.
+
+    To the store that it names, or to `uri`; never to one that would have to be made.
+    """
     try:
-        journal = Journal(folder)
+        with closing(Journal(folder)) as journal:
+            return deliver_journal(journal, uri)
     except Held as held:
         return Sent(0, 0, str(held))
-    except InputError as damaged:
-        return Sent(0, 1, str(damaged))
-    with closing(journal):
-        before, delivery, trouble = journal.num_left(), Delivery(journal, uri), ""
-        try:
-            delivery.send_refused()
-            delivery.send()
-        except Away as away:
-            trouble = store_trouble(away.__cause__)
-        left = journal.num_left()
-        if not left:
-            journal.remove()
+    except InputError as trouble:
+        return Sent(0, 1, str(trouble))
+
+
+def deliver_journal(journal: Journal, uri: str | None) -> Sent:
+    before, delivery, trouble = journal.num_left(), Delivery(journal, uri), Sent(0, 0)
+    require_known(delivery.uri, is_named=uri is not None)
+    try:
+        delivery.require_own_run()
+        delivery.send_refused()
+        delivery.send()
+    except Away as away:
+        is_away = not isinstance(away, Unwanted)
+        trouble = Sent(0, 0, store_trouble(away.__cause__), is_away)
+    left = journal.num_left()
+    if not left:
+        journal.remove()
     refused = "the store refuses it" if left else ""
-    return Sent(before - left, left, trouble or refused, is_away=bool(trouble))
+    return Sent(before - left, left, trouble.because or refused, trouble.is_away)
+
+
+def require_known(uri: str, is_named: bool) -> None:
+    """Raises InputError for a store that a run folder alone names, where harm could come of it.
+
+    A run folder may come from anyone, and a server is sent the password that is set for one's own.
+    """
+    require_store(uri)
+    if not is_named and sqlite_file(uri) is None and urlsplit(uri).hostname not in LOOPBACK:
+        raise InputError(f"It is for the server {uri}. To send it there, add tracking.uri={uri}")
 
 
 def deliver_near(uri: str | None) -> None:
@@ -251,10 +306,18 @@ def deliver_near(uri: str | None) -> None:
         return
     for folder in undelivered(Path.cwd()):
         if address_in(folder) == absolute_uri(uri):
-            sent = deliver(folder)
+            sent = deliver(folder, uri)
             log.info("%s: %d entries delivered, %d left.", folder, sent.taken, sent.left)
             if sent.is_away:
                 return
+
+
+def deliver_own(folder: Path, uri: str | None) -> Sent:
+    """Delivers a journal, if there is one, to its own store, which `uri` may be or not."""
+    if not exists(folder):
+        return Sent(0, 0)
+    is_named = uri and address_in(folder) == absolute_uri(uri)
+    return deliver(folder, uri if is_named else None)
 
 
 def address_in(folder: Path) -> str | None:

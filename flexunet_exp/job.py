@@ -175,7 +175,7 @@ def supervised(
     except Pruned as pruned:
         log.info("%s. It is not scored.", str(pruned).capitalize())
         outcome = Outcome("pruned", name, folder=str(home.folder))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         outcome = Outcome("failed", name, folder=str(home.folder), error=explain(error))
         log.error("Failed: %s", outcome.error)
         if home.is_ours and not isinstance(error, InputError):

@@ -6,14 +6,16 @@ how many bytes of them it has. The process that writes or delivers a journal hol
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import replace_file
@@ -47,13 +49,13 @@ class Journal:
     """The journal of one run folder, held until `close`; begun with `facts` if there is none.
 
     A line that a kill cut off is removed. Raises Held where another process holds the journal and
-    InputError where `journal.json` is damaged.
+    InputError where a file of it is damaged, or is a link: a run folder may come from anyone.
     """
 
     def __init__(self, folder: Path, facts: Facts | None = None):
         self.folder = folder
         self.facts = facts if facts and not exists(folder) else read_facts(folder)
-        self.file = (folder / ENTRIES).open("a+b")
+        self.file = opened(folder / ENTRIES)
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -70,11 +72,16 @@ class Journal:
         return os.fstat(self.file.fileno()).st_size
 
     def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Adds entries, on the disk when this returns."""
-        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
-        self.file.write(lines.encode())
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        """Adds entries, on the disk when this returns; none of them where that fails."""
+        lines = memoryview("".join(json.dumps(entry) + "\n" for entry in entries).encode())
+        before = self.length
+        try:
+            while lines:
+                lines = lines[self.file.write(lines) :]
+            os.fsync(self.file.fileno())
+        except BaseException:
+            self.file.truncate(before)
+            raise
 
     def rewind(self, length: int) -> None:
         """Forgets what was added after the journal had this length."""
@@ -91,14 +98,23 @@ class Journal:
     def refused(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Start, end and content of each entry that the store would not take."""
         for start in list(self.facts.refused):
-            yield next(self.entries(start))
+            yield from islice(self.entries(start), 1)
 
     def entries(self, start: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
         with open(self.folder / ENTRIES, "rb") as file:
             file.seek(start)
             for line in file:
-                yield start, start + len(line), json.loads(line)
+                yield start, start + len(line), self.entry(line, start)
                 start += len(line)
+
+    def entry(self, line: bytes, start: int) -> dict[str, Any]:
+        try:
+            content = json.loads(line)
+            if isinstance(content["what"], str):
+                return content
+        except (ValueError, TypeError, KeyError):
+            pass
+        raise InputError(damaged(self.folder / ENTRIES, f"at byte {start}"))
 
     def num_left(self) -> int:
         """Entries that the store has not got."""
@@ -140,9 +156,33 @@ def run_id_in(folder: Path) -> str | None:
 
 def read_facts(folder: Path) -> Facts:
     try:
-        return Facts(**json.loads((folder / FACTS).read_text()))
+        facts = Facts(**json.loads((folder / FACTS).read_text()))
+        texts = (facts.uri, facts.experiment, facts.key, facts.run_id or "")
+        positions = (facts.delivered, *facts.refused)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{folder / FACTS} is damaged ({error}), so what {ENTRIES} beside it holds cannot be "
-            "delivered. The run folder itself is whole: every command takes run=FOLDER."
-        ) from error
+        raise InputError(damaged(folder / FACTS, str(error))) from error
+    if all(isinstance(text, str) for text in texts) and all(map(is_position, positions)):
+        return facts
+    raise InputError(damaged(folder / FACTS, "expected texts, and positions of entries"))
+
+
+def is_position(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def damaged(path: Path, how: str) -> str:
+    return (
+        f"{path} is damaged ({how}), so what the journal holds cannot be delivered. The run folder "
+        f"itself is whole: every command takes run=FOLDER. To give the journal up, remove {path}"
+    )
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The file, made if need be, unbuffered."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    try:
+        return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise InputError(damaged(path, "a link")) from error

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from flexunet_exp import job, journal, unfinished
+from flexunet_exp import delivery, job, journal, unfinished
 from flexunet_exp.errors import Hopeless, InputError
+from flexunet_exp.journal import Journal
+from flexunet_exp.store import milliseconds
 from flexunet_exp.tracking import Tracker
 from flexunet_exp.unfinished import Claim
 
@@ -94,12 +96,15 @@ def may_go_on(
 
 def abandon(cfg: DictConfig, taken: Claim) -> None:
     """Ends a run that nothing trains any more, as it stands."""
-    log.info("Left as it is, its state removed: the unfinished run in %s", taken.run_folder)
-    with closing(Tracker(cfg, "", taken.run_folder)) as tracker:
-        if journal.exists(taken.run_folder):
-            tracker.open(taken.run_folder)
-            tracker.finish("KILLED")
-        taken.end()
+    folder = taken.run_folder
+    log.info("Left as it is, its state removed: the unfinished run in %s", folder)
+    if journal.exists(folder):
+        with closing(Journal(folder)) as kept:
+            kept.append([{"what": "status", "status": "KILLED", "time": milliseconds()}])
+    taken.end()
+    sent = delivery.deliver_own(folder, cfg.tracking.uri)
+    if sent.left:
+        log.warning("%s: %d entries are not in the store yet: %s", folder, sent.left, sent.because)
 
 
 def begin(home: job.Home, signature: str) -> Claim:

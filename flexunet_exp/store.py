@@ -203,12 +203,22 @@ class Store:
         self.client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
 
     def has_run(self, run_id: str) -> bool:
+        return self.tags_of(run_id) is not None
+
+    def tags_of(self, run_id: str) -> dict[str, str] | None:
+        """None where the store has no such run, or it was deleted.
+
+        Raises MlflowException where the store cannot say.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
-            return self.client.get_run(run_id).info.lifecycle_stage == "active"
-        except MlflowException:
-            return False
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.get_http_status_code() >= 500:
+                raise
+            return None
+        return run.data.tags if run.info.lifecycle_stage == "active" else None
 
     def reopen(self, run_id: str) -> None:
         """Marks a run as running again."""

@@ -87,6 +87,7 @@ class Tracker:
         if self.cfg.uri:
             facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
             self.journal = Journal(folder, facts)
+            self.journal.facts.uri = facts.uri  # of a project that was moved, or a server that was
             self.delivery = Delivery(self.journal)
 
     def begin(self, tags: Mapping[str, str]) -> None:
@@ -246,23 +247,22 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
     """
     try:
         yield tracker
+        tracker.finish("FINISHED")
     except KeyboardInterrupt:
-        tracker.forget()
         with said():
+            tracker.forget()
             tracker.finish("KILLED")
         raise
     except Pruned as pruned:
         with said():
             tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
-    except Exception as error:
-        if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
-            tracker.forget()
+    except (Exception, SystemExit) as error:
         with said():
+            if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
+                tracker.forget()
             tracker.fail(error)
         raise
-    else:
-        tracker.finish("FINISHED")
 
 
 @contextmanager

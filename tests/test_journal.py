@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sqlite3
@@ -10,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from omegaconf import OmegaConf
 from PIL import Image
 from serving_store import free_port
 
-from flexunet_exp.delivery import ANSWER_SECONDS, deliver, undelivered
-from flexunet_exp.journal import ENTRIES, Facts, Held, Journal, exists
+from flexunet_exp import resuming, unfinished
+from flexunet_exp.delivery import ANSWER_SECONDS, deliver, is_away, undelivered
+from flexunet_exp.journal import ENTRIES, FACTS, Facts, Held, Journal, exists
 from flexunet_exp.store import Store
 from flexunet_exp.tracking import Tracker, tracked
 
@@ -169,12 +172,14 @@ def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt"])
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt", "folder"])
 def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
     """A run folder may come from anyone."""
     (tmp_path / "secret.txt").write_text("secret")
     tracker = tracker_of(uri, tmp_path / "run")
     (tmp_path / "run" / "link").symlink_to(tmp_path)
+    (tmp_path / "run" / "folder").mkdir()
+    (tmp_path / "run" / "folder" / "secret.txt").symlink_to(tmp_path / "secret.txt")
     with tracked(tracker):
         tracker.begin({})
         tracker.tell("artifact", path=name, folder="")
@@ -203,3 +208,127 @@ def test_a_server_that_hangs_costs_seconds_once_and_is_left_alone_then(tmp_path,
         assert len(caplog.records) == 1 and "does not answer" in caplog.text
     assert tracker.journal.num_left() == 60
     tracker.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\nxx"])
+def test_a_damaged_picture_holds_up_nothing_else(uri, tmp_path, caplog, content):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        (tracker.folder / "picture.png").write_bytes(content)
+        tracker.image("picture", tracker.folder / "picture.png", 1)
+        epoch(tracker, 1)
+    assert steps(uri) == [[1]] and "refused 1 entries" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "is_about_the_store"), [(413, False), (503, True), (401, True)])
+def test_a_proxy_that_refuses_a_file_is_not_away(status, is_about_the_store):
+    response = requests.Response()
+    response.status_code = status
+    assert is_away(requests.HTTPError(response=response)) == is_about_the_store
+
+
+def test_a_project_that_was_moved_is_told_where_it_is_now(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    tracker = tracker_of(f"sqlite:///{old}/mlruns/mlflow.db", old / "run")
+    tracker.begin({})
+    epoch(tracker, 1)
+    unfinished.begin(tracker.folder, "abc").release()
+    tracker.close()
+    old.rename(new)
+    there = f"sqlite:///{new}/mlruns/mlflow.db"
+    with tracked(tracker_of(there, new / "run")) as tracker:
+        tracker.begin({})
+        epoch(tracker, 2)
+    assert steps(there) == [[1, 2]] and not old.exists()
+
+
+def test_a_run_that_is_left_as_it_is_is_ended_in_its_own_store(uri, tmp_path, compose):
+    tracker = tracker_of(uri, tmp_path / "run")
+    tracker.begin({})
+    epoch(tracker, 1)
+    claim = unfinished.begin(tracker.folder, "abc")
+    tracker.close()
+    resuming.abandon(compose("train", "tracking=none"), claim)
+    (run,) = Store(uri, "flexunet").search()
+    assert run.info.status == "KILLED" and not exists(tracker.folder)
+
+
+def foreign(folder: Path, facts: dict, lines: bytes) -> Path:
+    """A run folder that somebody else made."""
+    folder.mkdir()
+    (folder / FACTS).write_text(json.dumps({"experiment": "flexunet", **facts}))
+    (folder / ENTRIES).write_bytes(lines)
+    return folder
+
+
+TAGS = b'{"what": "tags", "tags": {"a": "2"}}\n'
+
+
+@pytest.mark.parametrize(
+    "lines", [b"garbage\n", b"{}\n", b"[]\n", b'{"what": 1}\n', TAGS + b'{"what": "t\n', b"\xff\n"]
+)
+def test_damaged_lines_are_one_sentence(uri, tmp_path, lines):
+    Store(uri, "flexunet")
+    sent = deliver(foreign(tmp_path / "run", {"uri": uri}, lines))
+    assert sent.left and "journal.jsonl is damaged (at byte" in sent.because
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"delivered": "x"}, {"delivered": -3}, {"refused": 3}, {"refused": ["a"]}, {"uri": 5}],
+)
+def test_damaged_facts_are_one_sentence(uri, tmp_path, facts):
+    sent = deliver(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
+    assert sent.left and "journal.json is damaged" in sent.because
+
+
+@pytest.mark.parametrize("facts", [{"refused": [99]}, {"delivered": 3}])
+def test_positions_that_are_none_are_one_sentence(uri, tmp_path, facts):
+    Store(uri, "flexunet")
+    sent = deliver(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
+    assert sent.left and sent.because
+
+
+def test_a_journal_that_is_a_link_changes_nothing(uri, tmp_path):
+    victim = tmp_path / "thesis.bin"
+    victim.write_bytes(b"no newline at all")
+    folder = foreign(tmp_path / "run", {"uri": uri}, b"")
+    (folder / ENTRIES).unlink()
+    (folder / ENTRIES).symlink_to(victim)
+    assert "a link" in deliver(folder).because
+    assert victim.read_bytes() == b"no newline at all"
+
+
+def test_a_run_folder_from_elsewhere_cannot_change_another_run(uri, tmp_path):
+    store = Store(uri, "flexunet")
+    other = store.create_run("precious", {"a": "1"})
+    sent = deliver(foreign(tmp_path / "run", {"uri": uri, "run_id": other}, TAGS))
+    assert "not the one that this journal began" in sent.because
+    assert store.client.get_run(other).data.tags["a"] == "1"
+
+
+def test_a_store_that_a_run_folder_alone_names_is_neither_made_nor_given_a_password(tmp_path):
+    nowhere = f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
+    sent = deliver(foreign(tmp_path / "one", {"uri": nowhere}, TAGS))
+    assert "There is no store" in sent.because and not (tmp_path / "elsewhere").exists()
+    sent = deliver(foreign(tmp_path / "two", {"uri": "https://example.org"}, TAGS))
+    assert "add tracking.uri=https://example.org" in sent.because
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_leaves_no_half_entry(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no disk may be mounted here")
+    try:
+        journal = Journal(disk, Facts("sqlite:///x", "e"))
+        journal.append([{"what": "tags", "n": 1}])
+        with pytest.raises(OSError, match="No space left"):
+            journal.append([{"what": "tags", "text": "x" * 100_000}])
+        journal.append([{"what": "tags", "n": 2}])
+        assert [entry["n"] for _, _, entry in journal.left()] == [1, 2]
+        journal.close()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
