@@ -70,8 +70,12 @@ class Delivery:
         return self.send_each(self.journal.left())
 
     def send_refused(self) -> int:
-        """Tries what the store refused before."""
-        return self.send_each(self.journal.refused(), sent_before=True)
+        """Tries what the store refused before; how the run ended is then said once more."""
+        refused = list(self.journal.refused())
+        taken = self.send_each(refused, sent_before=True)
+        if taken and (ending := self.journal.last("status")):  # it was reopened after that, maybe
+            self.send_one(ending)
+        return taken
 
     def send_each(
         self, entries: Iterable[tuple[int, int, dict[str, Any]]], sent_before: bool = False

@@ -100,6 +100,11 @@ class Journal:
         for start in list(self.facts.refused):
             yield from islice(self.entries(start), 1)
 
+    def last(self, what: str) -> dict[str, Any] | None:
+        """The last entry of a kind."""
+        found = [entry for _, _, entry in self.entries(0) if entry["what"] == what]
+        return found[-1] if found else None
+
     def entries(self, start: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
         with open(self.folder / ENTRIES, "rb") as file:
             file.seek(start)

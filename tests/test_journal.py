@@ -8,10 +8,13 @@ import socket
 import sqlite3
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from omegaconf import OmegaConf
 from PIL import Image
 from serving_store import free_port
@@ -131,6 +134,25 @@ def test_what_the_store_refuses_holds_up_nothing_else(uri, tmp_path, caplog):
     assert steps(uri) == [[1, 2]]
     sent = deliver(tmp_path / "run")
     assert (sent.taken, sent.left, sent.because) == (0, 1, "the store refuses it")
+
+
+def test_what_was_refused_is_tried_again_and_the_run_stays_ended(uri, tmp_path, monkeypatch):
+    whole = Store.reopen
+
+    def refused(*_):
+        monkeypatch.setattr(Store, "reopen", whole)
+        raise MlflowException("404 page not found", RESOURCE_DOES_NOT_EXIST)
+
+    for number in range(2):  # the second time it is reopened, which is refused
+        with suppress(ValueError), tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+            tracker.begin({})
+            if number == 0:
+                monkeypatch.setattr(Store, "reopen", refused)
+                raise ValueError("disk")
+        tracker.journal.close()
+    assert deliver(tmp_path / "run").left == 0
+    (run,) = Store(uri, "flexunet").search()
+    assert run.info.status == "FINISHED" and "error" not in run.data.tags
 
 
 def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tmp_path, caplog):

@@ -12,6 +12,7 @@ import running
 from omegaconf import OmegaConf
 from PIL import Image
 
+from flexunet_exp.delivery import Delivery
 from flexunet_exp.errors import InputError
 from flexunet_exp.store import SCORING, SIGNATURE, STOPPED, Store
 from flexunet_exp.tracking import Tracker, tracked
@@ -71,7 +72,13 @@ def test_a_store_that_was_killed_in_its_making_is_made_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"), [(None, "FINISHED"), (KeyboardInterrupt, "KILLED"), (OSError, "FAILED")]
+    ("error", "expected"),
+    [
+        (None, "FINISHED"),
+        (KeyboardInterrupt, "KILLED"),
+        (OSError, "FAILED"),
+        (SystemExit, "FAILED"),
+    ],
 )
 def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
     try:
@@ -79,11 +86,23 @@ def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
             tracker.begin({})
             if error:
                 raise error("disk full")
-    except (KeyboardInterrupt, OSError):
+    except (KeyboardInterrupt, OSError, SystemExit):
         pass
     assert status(cfg, tracker.run_id) == expected
-    if expected == "FAILED":
-        assert store(cfg).client.get_run(tracker.run_id).data.tags["error"] == "OSError: disk full"
+    if error and expected == "FAILED":
+        said = store(cfg).client.get_run(tracker.run_id).data.tags["error"]
+        assert said == f"{error.__name__}: disk full"
+
+
+def test_ctrl_c_in_the_last_delivery_leaves_no_run_running(cfg, tracker, monkeypatch):
+    def interrupted(*_):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Delivery, "status", interrupted)
+    with pytest.raises(KeyboardInterrupt), tracked(tracker):
+        tracker.begin({})
+    assert status(cfg, tracker.run_id) == "KILLED"  # the same command makes it FINISHED
 
 
 def test_a_cell_that_fails_early_is_recorded_below_its_parent_and_a_single_run_is_not(
