@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flexunet_exp import unfinished
+from flexunet_exp.address import absolute_uri, client_of, require_store, sqlite_file
 from flexunet_exp.errors import InputError
 from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, exists, read_facts
 from flexunet_exp.messages import first_line, store_trouble
-from flexunet_exp.store import NEWEST, Store, absolute_uri, client_of, require_store, sqlite_file
+from flexunet_exp.store import NEWEST, Store
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Delivery:
         self.journal, self.uri = journal, uri or journal.facts.uri
         self._store: Store | None = None
         self.is_unsure = True  # whether the next entry reached the store already, or a part of it
+        self.said_refusal = False
         self.sent_before = True  # as the entry at hand may have been
 
     @property
@@ -91,9 +93,10 @@ class Delivery:
             self.is_unsure = False  # from here on: an interrupt comes whenever it likes
             if refusal:
                 refusals.append(f"({entry['what']}): {first_line(refusal)}")
-        if refusals:
+        if refusals and not self.said_refusal:
             path = self.journal.folder / ENTRIES
             log.warning("The store refused %d entries of %s %s", len(refusals), path, refusals[0])
+            self.said_refusal = True  # the number of all is said at the end
         return len(waiting) - len(refusals)
 
     def require_answer(self) -> None:
@@ -114,7 +117,12 @@ class Delivery:
             tags = self.store.tags_of(run_id)
         except Exception as error:
             raise Away from error
-        if tags is not None and tags.get(KEY) != self.journal.facts.key:
+        if tags is None:
+            raise InputError(
+                f"Run {run_id} was deleted from the store. Restore it there, or remove "
+                f"{self.journal.folder / ENTRIES}"
+            )
+        if tags.get(KEY) != self.journal.facts.key:
             raise InputError(f"Run {run_id} of the store is not the one that this journal began.")
 
     def send_one(self, entry: Mapping[str, Any]) -> Exception | None:
@@ -272,7 +280,7 @@ def deliver(folder: Path, uri: str | None = None) -> Sent:
         with closing(Journal(folder)) as journal:
             return deliver_journal(journal, uri)
     except Held as held:
-        return Sent(0, 0, str(held))
+        return Sent(0, 1, str(held))
     except InputError as trouble:
         return Sent(0, 1, str(trouble))
 

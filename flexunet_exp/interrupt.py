@@ -14,9 +14,13 @@ requested = threading.Event()
 
 
 def listen() -> None:
-    """Takes Ctrl-C and SIGTERM alike; a job that a shell put in the background ignores Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, interrupt)
+    """Takes Ctrl-C, a closed terminal and SIGTERM alike.
+
+    A job that a shell put in the background ignores Ctrl-C, one under nohup a closed terminal.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
 
 

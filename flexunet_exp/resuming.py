@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -33,11 +34,14 @@ def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker)
         time.sleep(0.2)
 
 
-def forget(run_folder: Path, signature: str) -> None:
-    """Removes the state of a finished run that was killed before it did so itself."""
+def forget(outcome: job.Outcome, signature: str) -> None:
+    """Removes the state of a finished run that was cut off before it did so itself."""
+    folder = Path(outcome.folder)
     with suppress(unfinished.Busy):
-        if taken := unfinished.take_up(run_folder, signature):
+        if taken := unfinished.take_up(folder, signature):
             taken.end()
+        if job.read_outcome(folder).status == "killed":  # in its very last moment
+            job.keep_outcome(folder, replace(outcome, status="finished"))
 
 
 def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:

@@ -6,19 +6,25 @@ environment can catch our figures.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
-import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flexunet_exp.address import (
+    NotThere,
+    absolute_uri,
+    artifact_location,
+    client_of,
+    make_tables,
+    one_process_at_a_time,
+    require_store,
+)
 from flexunet_exp.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -41,23 +47,8 @@ PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
 CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
-SQLITE = "sqlite:///"
 VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
 COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
-
-
-# MLflow's own defaults tell its makers what is done with it, and wait four minutes for a server
-# that is not there.
-SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
-
-
-class NotThere(InputError):
-    """There is no such store, or no such experiment in it."""
 
 
 class Store:
@@ -178,7 +169,8 @@ class Store:
 
     def note_skipped(self, parent_run_id: str, run_id: str) -> None:
         """Has a multirun know the run that had done a cell's work before."""
-        self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")
+        if self.has_run(parent_run_id):  # it may be deleted in the UI while the sweep goes on
+            self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")
 
     def same_weights(self, signature: str) -> Any | None:
         """The newest finished run that trained what this signature would, however scored."""
@@ -273,8 +265,8 @@ class Store:
         """The run of this id, else of this run folder; None where the store has none."""
         if run_id is not None:
             return self.client.get_run(run_id)
-        quoted = folder.replace("'", r"\'")
-        return next(iter(self.runs(f"tags.{RUN_FOLDER} = '{quoted}'", NEWEST)), None)
+        quote = '"' if "'" in folder else "'"  # MLflow knows no way to write both
+        return next(iter(self.runs(f"tags.{RUN_FOLDER} = {quote}{folder}{quote}", NEWEST)), None)
 
     def add_evaluation(self, run_id: str, folder: Path, figures: Mapping[str, float]) -> str:
         """Adds an evaluation's files and figures to a run; the name they are found below."""
@@ -429,84 +421,6 @@ def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
     scored = [run for run in whole if run.data.tags.get(SCORING) == scoring]
     wanted = [run for status in counts for run in scored if run.info.status == status]
     return next(iter(wanted), None)
-
-
-def client_of(uri: str) -> Any:
-    """MLflow's client of a store."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    quiet_mlflow()
-    return mlflow.MlflowClient(uri)
-
-
-def make_tables(uri: str) -> None:
-    """Makes a new SQLite store beside its place: cut off meanwhile, it is none, not half a one."""
-    path = sqlite_file(uri)
-    if path is None or path.exists():
-        return
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    client_of(f"{SQLITE}{unfinished}")
-    os.replace(unfinished, path)
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The absolute path of an SQLite store (Hydra may change folders); None for a server's."""
-    if not uri.startswith(SQLITE):
-        return None
-    return Path(uri.removeprefix(SQLITE)).expanduser().absolute()
-
-
-def absolute_uri(uri: str) -> str:
-    """A relative SQLite path made absolute, its folder created."""
-    path = sqlite_file(uri)
-    if path is None:
-        return uri
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return f"{SQLITE}{path}"
-
-
-def require_store(uri: str) -> None:
-    """Raises NotThere where an SQLite store is not there."""
-    path = sqlite_file(uri)
-    if path and not path.is_file():
-        raise NotThere(
-            f"There is no store {path}. Go to the folder that runs were trained in, or name their "
-            "store with tracking.uri=sqlite:///PATH; flexunet train makes one."
-        )
-
-
-def artifact_location(uri: str) -> str | None:
-    """Artifacts lie beside the SQLite file; a server decides for itself."""
-    path = sqlite_file(uri)
-    return (path.parent / "artifacts").as_uri() if path else None
-
-
-@contextmanager
-def one_process_at_a_time(uri: str) -> Iterator[None]:
-    """Guards the first use of an SQLite store, which makes its tables."""
-    path = sqlite_file(uri)
-    if path is None:
-        yield
-        return
-    with open(path.parent / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def quiet_mlflow() -> None:
-    """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # It prints the stack trace of every error of the database, which we say in a sentence.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    # It prints a stack trace when Ctrl-C comes while it takes a connection back.
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 def requirements() -> list[str]:

@@ -22,7 +22,7 @@ from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.sweeping import cells, launching, presets, result, study
-from flexunet_exp.tracking import Tracker
+from flexunet_exp.tracking import Tracker, said
 
 log = logging.getLogger(__name__)
 
@@ -194,9 +194,10 @@ def finish() -> int:
 
 def abandon(status: str) -> None:
     """Ends the parent run of a multirun that did not come to its end."""
-    if SweepCallback.current:
-        SweepCallback.current.end(status)
+    if current := SweepCallback.current:
         SweepCallback.current = None
+        with said():
+            current.end(status)
 
 
 def outcomes_in(folder: Path) -> list[job.Outcome]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import socket
 import subprocess
 import time
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from flexunet_exp import delivery, unfinished
+from flexunet_exp.address import absolute_uri, sqlite_file
 from flexunet_exp.config import PACKAGE
 from flexunet_exp.delivery import Away, Delivery
 from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.journal import ENTRIES, EXAMPLE, Facts, Journal, exists
 from flexunet_exp.messages import store_trouble
-from flexunet_exp.store import ERROR, HOST, PARENT, STOPPED, Store, absolute_uri, milliseconds
+from flexunet_exp.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +113,12 @@ class Tracker:
             return
         self.tag(tags or {})
         self.tell("status", status=status)
-        self.commit()
+        try:
+            self.commit()
+        except OSError:  # the run folder's disk, not the store's
+            if self.run_id:
+                self.delivery.store.client.set_terminated(self.run_id, status)
+            raise
         self.next_attempt = 0.0
         self.deliver()
 
@@ -227,16 +234,19 @@ class Tracker:
         """Lets go of the journal; one that is delivered, of a run that has ended, is removed."""
         if self.journal is None:
             return
+        is_unfinished = unfinished.is_marked(self.folder)
         if left := self.journal.num_left():
-            log.warning(
-                "%d entries are not in the store yet. When it is back: flexunet sync run='%s'",
-                left,
-                self.folder,
-            )
-        if left or unfinished.is_marked(self.folder):
+            again = "the same command" if is_unfinished else self.sync_command()
+            log.warning("%d entries are not in the store yet. When it is back: %s", left, again)
+        if left or is_unfinished:
             self.journal.close()
         else:
             self.journal.remove()
+
+    def sync_command(self) -> str:
+        is_server = sqlite_file(self.delivery.uri) is None
+        where = [f"tracking.uri={self.delivery.uri}"] * is_server
+        return shlex.join(["flexunet", "sync", f"run={self.folder}", *where])
 
 
 @contextmanager

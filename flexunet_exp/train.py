@@ -38,13 +38,13 @@ def main() -> int:
     """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
     try:
         job.run_app("train", task)
+        return sweep.finish()
     except KeyboardInterrupt:
         sweep.abandon("KILLED")
         raise
     except Exception:
         sweep.abandon("FAILED")
         raise
-    return sweep.finish()
 
 
 def task(cfg: DictConfig) -> float:
@@ -78,7 +78,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
                 tracker.store.note_skipped(parent, ended.info.run_id)
             require(cfg, ended.data.metrics.get(BEST_DICE, math.nan))
             if outcome.status == "skipped":
-                resuming.forget(Path(outcome.folder), signature)
+                resuming.forget(outcome, signature)
                 register(cfg, tracker.store, ended.info.run_id, Path(outcome.folder))
             return outcome
         claims.append(resuming.claim(cfg, signature, home, tracker))
@@ -106,12 +106,13 @@ def fit_and_score(
     model = fitting.compiled_model(cfg, dataset)
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
     tags = dict(zip((SIGNATURE, SCORING), signatures, strict=True))
+    store = tracker.store if cfg.rerun != "all" else None
+    same = store.same_weights(signatures[0]) if store else None  # while a failure costs no run
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
     logbook.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: config.effort(cfg)})
     is_whole = not progress.epochs  # else its minutes are those of what was left
-    store = tracker.store if cfg.rerun != "all" and is_whole else None
-    if store and (same := store.same_weights(signatures[0])):
+    if store and same and is_whole:
         progress.best_dice = logbook.take_weights(store, same, keeper.best)
         progress.fitted, is_whole = True, False
     fitting.fit(model, cfg, dataset, keeper, progress)

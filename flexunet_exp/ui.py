@@ -15,8 +15,9 @@ import webbrowser
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job
+from flexunet_exp.address import artifact_location
 from flexunet_exp.errors import InputError
-from flexunet_exp.store import COLUMN_KINDS, Store, artifact_location, ui_address
+from flexunet_exp.store import COLUMN_KINDS, Store, ui_address
 
 log = logging.getLogger(__name__)
 

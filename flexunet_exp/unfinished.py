@@ -168,7 +168,7 @@ def write_mark(run_folder: Path, mark: dict[str, Any]) -> None:
 
 def locked(run_folder: Path) -> IO[str] | None:
     """The run's lock file, held until it is closed or the process dies; None if another has it."""
-    lock = (run_folder / FOLDER / "lock").open("w")  # stays open: closing it lets go
+    lock = (run_folder / FOLDER / "lock").open("a")  # stays open: closing it lets go
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flexunet_exp.store import client_of
+from flexunet_exp.address import client_of
 
 
 @cache

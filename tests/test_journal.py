@@ -155,6 +155,21 @@ def test_what_was_refused_is_tried_again_and_the_run_stays_ended(uri, tmp_path, 
     assert run.info.status == "FINISHED" and "error" not in run.data.tags
 
 
+def test_a_run_that_is_deleted_while_it_trains_is_said_once(uri, tmp_path, caplog):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        epoch(tracker, 1)
+        Store(uri, "flexunet").client.delete_run(tracker.run_id)
+        for step in (2, 3, 4):
+            epoch(tracker, step)
+    held = deliver(tmp_path / "run")
+    assert held.left and "in use by another process" in held.because
+    tracker.close()
+    assert caplog.text.count("The store refused") == 1
+    sent = deliver(tmp_path / "run")
+    assert sent.left and "was deleted from the store. Restore it" in sent.because
+
+
 def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tmp_path, caplog):
     nobody = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Exception, match="Connection refused"):

@@ -10,7 +10,16 @@ from threading import Timer
 from types import SimpleNamespace
 
 import pytest
-from running import Command, all_runs, metrics_of, start_flexunet, store, train, wait_until
+from running import (
+    Command,
+    all_runs,
+    metrics_of,
+    signalled,
+    start_flexunet,
+    store,
+    train,
+    wait_until,
+)
 
 from flexunet_exp import resuming, sweep, unfinished
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
@@ -70,6 +79,13 @@ def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
     known = metrics_of(tmp_path, run)
     assert set(known.values()) == {1}
     assert sorted(step for key, step, _ in known if key == "epoch/val/loss") == [1, 2, 3, 4]
+
+
+def test_ctrl_c_while_the_table_is_made_leaves_no_sweep_running(tmp_path):
+    words = ("-m", "dataset.path=/nowhere", "trainer.seed=1,2")
+    done = signalled(tmp_path, "SIGINT", "flexunet_exp.sweep:print_cells", 1, "train", *words)
+    assert done.returncode == 130 and "Traceback" not in done.stdout
+    assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "FAILED", "FAILED"]
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from running import all_runs, images_of, metrics_of, same_weights, signalled, train
 
+from flexunet_exp.job import read_outcome
+from flexunet_exp.store import RUN_FOLDER
+
 # All that keeps a state of its own: dropout, batch norm, Adam, averaged weights, a learning rate
 # that falls, patience, augmentation.
 SETTINGS = (
@@ -131,6 +134,17 @@ def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
     assert anew.returncode == 0, anew.stdout
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "FINISHED"]
     assert not state.exists() and len(list(tmp_path.glob("outputs/*/*"))) == 2
+
+
+def test_ctrl_c_after_the_end_does_not_make_it_a_run_that_was_cut_off(tmp_path, tiny):
+    at = ("SIGTERM", "flexunet_exp.unfinished:Claim.end", 1)
+    interrupted = signalled(tmp_path, *at, "train", *tiny)
+    assert interrupted.returncode == 130 and the_run(tmp_path).info.status == "FINISHED"
+    done = train(tmp_path, *tiny)
+    assert done.returncode == 0 and "Already done" in done.stdout
+    outcome = read_outcome(Path(the_run(tmp_path).data.tags[RUN_FOLDER]))
+    assert outcome.status == "finished"
+    assert outcome.objective == the_run(tmp_path).data.metrics["val/dice"]
 
 
 def test_the_learning_rate_fell_in_these_runs(uninterrupted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from PIL import Image
 
 from flexunet_exp.delivery import Delivery
 from flexunet_exp.errors import InputError
-from flexunet_exp.store import SCORING, SIGNATURE, STOPPED, Store
+from flexunet_exp.journal import Journal
+from flexunet_exp.store import RUN_FOLDER, SCORING, SIGNATURE, STOPPED, Store
 from flexunet_exp.tracking import Tracker, tracked
 
 
@@ -92,6 +94,29 @@ def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
     if error and expected == "FAILED":
         said = store(cfg).client.get_run(tracker.run_id).data.tags["error"]
         assert said == f"{error.__name__}: disk full"
+
+
+def test_a_full_disk_under_the_run_folder_does_not_leave_it_running(cfg, tracker, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), tracked(tracker):
+        tracker.begin({})
+        tracker.deliver()
+        monkeypatch.setattr(Journal, "append", full)
+    assert status(cfg, tracker.run_id) == "FAILED"
+
+
+def test_a_deleted_parent_is_no_trouble_for_a_cell_that_is_skipped(cfg):
+    parent, run = (store(cfg).create_run(name, {}) for name in ("sweep", "cell"))
+    store(cfg).client.delete_run(parent)
+    store(cfg).note_skipped(parent, run)
+
+
+@pytest.mark.parametrize("folder", ["/a/it's/x", '/a/b"c', "/a/%41?#ü"])
+def test_a_run_is_found_by_its_folder(cfg, folder):
+    run_id = store(cfg).create_run("run", {RUN_FOLDER: folder})
+    assert store(cfg).run_of(None, folder).info.run_id == run_id
 
 
 def test_ctrl_c_in_the_last_delivery_leaves_no_run_running(cfg, tracker, monkeypatch):

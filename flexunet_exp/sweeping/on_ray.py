@@ -99,6 +99,7 @@ def started(cfg: DictConfig) -> Iterator[Any]:
 
     cores = max(runtime.available_cores(), launching.cores_of_each(cfg) * cfg.launcher.parallel)
     alone: dict[str, Any] = {
+        "address": "local",  # not one that RAY_ADDRESS names or that runs here
         "num_cpus": cores,
         "include_dashboard": False,
         "object_store_memory": STORE_MEMORY,
@@ -153,7 +154,8 @@ def lost(cfg: DictConfig, reason: str) -> JobReturn:
     folder.mkdir(parents=True, exist_ok=True)
     outcome = job.Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
     outcome.number = cfg.hydra.job.num
-    job.keep_outcome(folder, outcome)
+    if not (folder / job.RESULT).exists():  # it may have been lost after its end
+        job.keep_outcome(folder, outcome)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     returned = JobReturn(cfg=cfg, hydra_cfg=cfg, overrides=list(cfg.hydra.overrides.task))

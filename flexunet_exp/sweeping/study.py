@@ -20,8 +20,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import config, validation
+from flexunet_exp.address import sqlite_file, sqlite_uri
 from flexunet_exp.errors import InputError
-from flexunet_exp.store import SQLITE, sqlite_file
 from flexunet_exp.sweeping import options, space
 from flexunet_exp.sweeping.cells import Composer
 from flexunet_exp.validation.rules import Rule, at_least, broken_rules, lookup, one_of
@@ -118,9 +118,9 @@ def storage_of(conf: DictConfig, tracking_uri: str | None) -> str:
     """Where the study is kept: as configured, else beside the store, else in mlruns."""
     if conf.storage:
         path = sqlite_file(conf.storage)
-        return f"{SQLITE}{path}" if path else conf.storage
+        return sqlite_uri(path) if path else conf.storage
     path = sqlite_file(tracking_uri or "") or Path("mlruns/mlflow.db").absolute()
-    return f"{SQLITE}{path.with_name('optuna.db')}"
+    return sqlite_uri(path.with_name("optuna.db"))
 
 
 def space_problems(
