@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote
+from urllib.parse import SplitResult, urlsplit
 
 from flexunet_exp.errors import InputError
 
@@ -31,25 +32,79 @@ class NotThere(InputError):
     """There is no such store, or no such experiment in it."""
 
 
+def require_valid(uri: str) -> None:
+    """Raises InputError for what is no address of a store, or one that would give a password away.
+
+    Addresses are written down: in the run folder, in the store, in the command that repeats a run.
+    """
+    scheme, separator, rest = uri.partition("://")
+    parts = urlsplit(uri)
+    if scheme in ("http", "https") and separator:
+        if "@" in parts.netloc:
+            raise InputError(
+                "tracking.uri has a user's name or password in it, and would be written down with "
+                "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and leave them "
+                "out of the address."
+            )
+        if parts.hostname and not (parts.query or parts.fragment):
+            return
+    elif uri.startswith(SQLITE) and len(uri) > len(SQLITE):
+        return
+    elif separator and scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
+        raise InputError(
+            f"tracking.uri names a {scheme} database. It is reached through an MLflow server: "
+            "docs/store.md says how to start one; then tracking.uri=http://127.0.0.1:5000"
+        )
+    raise InputError(
+        f"tracking.uri={uri} is no address of a store. Expected sqlite:///PATH (as "
+        f"sqlite:///mlruns/mlflow.db) or http://HOST:PORT{meant(uri, parts)}"
+    )
+
+
+def meant(uri: str, parts: SplitResult) -> str:
+    """The address that somebody who typed this probably meant, as a question."""
+    if parts.scheme in ("http", "https") and parts.hostname:
+        return f". Did you mean {parts.scheme}://{parts.netloc}?"
+    if re.fullmatch(r"[\w.-]+:\d+", uri):
+        return f". Did you mean http://{uri}?"
+    if uri.endswith(".db"):
+        return f". Did you mean {SQLITE}{re.sub('^sqlite:/*', '', uri)}?"
+    return ""
+
+
+def words(tracking: Mapping[str, Any]) -> list[str]:
+    """What to type for a command to use this store; nothing for the one it would use anyway."""
+    own = {"uri": sqlite_uri(Path("mlruns/mlflow.db").absolute()), "experiment_name": "flexunet"}
+    given = {"uri": absolute_uri(tracking["uri"]), "experiment_name": tracking["experiment_name"]}
+    return [f"tracking.{key}={value}" for key, value in given.items() if value != own[key]]
+
+
 def sqlite_file(uri: str) -> Path | None:
     """The absolute path of an SQLite store (Hydra may change folders); None for a server's."""
     if not uri.startswith(SQLITE):
         return None
-    return Path(unquote(uri.removeprefix(SQLITE))).expanduser().absolute()
+    return Path(uri.removeprefix(SQLITE)).expanduser().absolute()
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of an SQLite file; `sqlite_file` is its inverse."""
-    return SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
+    """The address of an SQLite file; InputError where its path can be in no address."""
+    if set(str(path)) & set("%?"):
+        raise InputError(
+            f"{path}: no SQLite store can lie where a name has % or ? in it. Rename the folder, or "
+            "name another place: tracking.uri=sqlite:////FOLDER/mlflow.db"
+        )
+    return f"{SQLITE}{path}"
 
 
 def absolute_uri(uri: str) -> str:
     """A relative SQLite path made absolute, its folder created."""
+    require_valid(uri)
     path = sqlite_file(uri)
     if path is None:
         return uri
+    absolute = sqlite_uri(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return sqlite_uri(path)
+    return absolute
 
 
 def require_store(uri: str) -> None:

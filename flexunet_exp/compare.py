@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from omegaconf import DictConfig
 
-from flexunet_exp import job
+from flexunet_exp import address, job
 from flexunet_exp.comparing import settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,8 @@ def compare(cfg: DictConfig, home: job.Home) -> job.Outcome:
     selection = trials.select(store.search(), named, allowed)
     with TemporaryDirectory() as fetched:
         files = Files(store, Path(fetched))
-        compared = comparison.compare(selection, cfg.metric, cfg.top, files)
+        where = tuple(address.words(cfg.tracking))
+        compared = comparison.compare(selection, cfg.metric, cfg.top, files, where)
         (results := home.folder / "compare").mkdir()
         outputs.write(compared, results, files, cfg.images)
     terminal.show(compared)

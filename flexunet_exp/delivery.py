@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flexunet_exp import unfinished
-from flexunet_exp.address import absolute_uri, client_of, require_store, sqlite_file
+from flexunet_exp.address import absolute_uri, client_of, require_store, require_valid, sqlite_file
 from flexunet_exp.errors import InputError
 from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, exists, read_facts
 from flexunet_exp.messages import first_line, store_trouble
@@ -217,6 +217,7 @@ class Delivery:
 
 def ask(uri: str) -> None:
     """Raises MlflowException where a server is meant and none answers, after seconds at most."""
+    require_valid(uri)
     if not uri.startswith(("http://", "https://")):
         return
     client_of(uri)  # which settles MLflow's settings

@@ -64,10 +64,15 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     """Adds the proof to the run's artifacts, with log=true the whole export."""
     if not cfg.tracking.uri:
         return
+    from flexunet_exp.address import NotThere
     from flexunet_exp.store import Store
 
-    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
-    stored = store.run_of(run.run_id, str(run.folder))
+    try:
+        store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+        stored = store.run_of(run.run_id, str(run.folder))
+    except NotThere as nothing:
+        log.info("%s Nothing was added to it.", nothing)
+        return
     if stored is None:
         log.info("The run is not in %s, so nothing was added to it.", store.uri)
         return

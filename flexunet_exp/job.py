@@ -176,7 +176,8 @@ def supervised(
         log.info("%s. It is not scored.", str(pruned).capitalize())
         outcome = Outcome("pruned", name, folder=str(home.folder))
     except (Exception, SystemExit) as error:
-        outcome = Outcome("failed", name, folder=str(home.folder), error=explain(error))
+        said = explain(error, HydraConfig.get().job.name)
+        outcome = Outcome("failed", name, folder=str(home.folder), error=said)
         log.error("Failed: %s", outcome.error)
         if home.is_ours and not isinstance(error, InputError):
             keep_trace(home.folder)

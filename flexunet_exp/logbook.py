@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job
+from flexunet_exp.address import NotThere
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import replace_file, whole_or_nothing
 from flexunet_exp.store import RUN_FOLDER, Store
@@ -202,8 +203,12 @@ def add_evaluation(
     """
     if not cfg.tracking.uri:
         return
-    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
-    own = [run for run in runs if run.is_best]
-    for run_id in store.owners([(run.run_id, str(run.folder)) for run in own]):
+    own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
+    try:
+        store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+        owners = store.owners(own)
+    except NotThere:
+        return
+    for run_id in owners:
         few = {key: value for key, value in figures.items() if key.count("/") == 1}
         log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))

@@ -20,13 +20,14 @@ def explain(error: BaseException, command: str = "train") -> str:
     package = type(error).__module__.split(".")[0]
     if package in ("hydra", "omegaconf"):
         return explain_composition(error, command)
-    if package in ("mlflow", "sqlalchemy"):
+    if package in ("mlflow", "requests", "sqlalchemy"):
         for sign, advice in STORE_ADVICE.items():
             if sign in str(error):
                 return f"{advice} ({first_line(error)})"
-    if package == "mlflow" and store_trouble(error) == NO_ANSWER:
-        start = "Start it, or train without it: tracking=local, tracking=none."
-        return f"The MLflow server does not answer. {start} ({first_line(error)})"
+    if package in ("mlflow", "requests") and (silence := silent(error)):
+        instead = {"train": "train without it: tracking=local, tracking=none"}
+        or_else = instead.get(command, "name another store: tracking.uri=ADDRESS")
+        return f"The MLflow server does not answer ({silence}). Start it, or {or_else}."
     if package == "yaml":
         return f"A configuration file is no valid YAML: {error}"
     return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
@@ -55,7 +56,21 @@ DISK_ADVICE = {
     errno.EROFS: "Write elsewhere with hydra.run.dir=FOLDER.",
 }
 
+NO_MLFLOW = (
+    "What answers at tracking.uri is no MLflow server. Expected the address that mlflow server "
+    "prints, as http://127.0.0.1:5000."
+)
 STORE_ADVICE = {
+    "error code 401": (
+        "The MLflow server asks for a user's name and password. Set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD."
+    ),
+    "error code 403": (
+        "The MLflow server does not let this user do that. Are MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD those of somebody who may?"
+    ),
+    "Response body: '<": NO_MLFLOW,
+    "not in a valid JSON format": NO_MLFLOW,
     "database is locked": (
         "Another program holds the store's database. Nothing was changed in it; end that program "
         "or wait for it, and give the same command again."
@@ -81,21 +96,42 @@ STORE_ADVICE = {
 }
 
 
-NO_ANSWER = "it does not answer"
+OWN_ERROR = "it answers with an error of its own: see its log. Can it write to its folder of files?"
 STORE_TROUBLE = {
     "database is locked": "another program holds its database",
     "database or disk is full": "its disk is full",
     "No space left on device": "its disk is full",
-    "timed out": NO_ANSWER,
-    "Connection refused": NO_ANSWER,
-    "Max retries exceeded": NO_ANSWER,
+    "too many 500": OWN_ERROR,
+    "500 Server Error": OWN_ERROR,
+    "error code 500": OWN_ERROR,
+    "error code 401": "it asks for a name and password (MLFLOW_TRACKING_USERNAME, …_PASSWORD)",
 }
+SILENCES = (
+    *("Connection refused", "timed out", "Name or service not known", "No route to host"),
+    *("Temporary failure in name resolution", "certificate verify failed", "Connection reset"),
+    *("wrong version number", "too many 502", "too many 503", "too many 504"),
+)
 
 
 def store_trouble(error: BaseException | None) -> str:
     """Why a store cannot be told anything at this moment, in a few words."""
     known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
-    return known[0] if known else first_line(error or Exception("unknown"))
+    if known:
+        return known[0]
+    if silence := silent(error):
+        return f"it does not answer ({silence})"
+    return first_line(error or Exception("unknown"))
+
+
+def silent(error: BaseException | None) -> str:
+    """Where and how a server did not answer; nothing where it did."""
+    text = str(error)
+    where = re.search(r"host='([^']+)', port=(\d+)", text)
+    how = [sign for sign in SILENCES if sign in text]
+    if not (how or "Max retries exceeded" in text):
+        return ""
+    address = [f"{where[1]}:{where[2]}"] if where else []
+    return ", ".join([*address, *how[:1]])
 
 
 def listing(problems: list[str]) -> str:

@@ -26,7 +26,7 @@ def task(cfg: DictConfig) -> None:
     from flexunet_exp import registry, runs
     from flexunet_exp.store import Store
 
-    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
+    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     with TemporaryDirectory() as folder:
         run = runs.find(cfg, Path(folder))
         validation.check_objective(cfg.objective, run.cfg)

@@ -86,7 +86,7 @@ def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
         return [of_network(path, cfg)]
     if not cfg.tracking.uri:
         raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
-    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
+    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     if name.startswith(REGISTERED):
         return [load(whole_folder(store.download_registered(name, download_to)))]
     stored = children_or_itself(store, find_in_store(store, name, cfg.objective))
@@ -167,7 +167,10 @@ def find_in_store(store: Store, name: str, objective: str) -> Any:
         limit=1000,
     )
     if not finished:
-        raise InputError(f"No finished run in {store.uri}. Train one with flexunet train.")
+        raise InputError(
+            f"No finished run in experiment {store.name!r} of {store.uri}. Train one with flexunet "
+            "train, or choose another experiment with tracking.experiment_name=NAME."
+        )
     if name == "latest":
         return finished[0]
     digest = finished[0].data.tags.get("test_digest")
@@ -218,6 +221,13 @@ def fetch(store: Store, run_id: str, folder: Path) -> Path:
         os.replace(composed, fetched / "config.yaml")
     if weights := store.download_model(run_id, fetched / "model"):
         os.replace(weights, fetched / "best.keras")
+    if missing := [name for name in FILES if not (fetched / name).is_file()]:
+        where = store.client.get_run(run_id).info.artifact_uri
+        raise InputError(
+            f"The store knows run {run_id}, but its folder is gone, and its files in {where} lack "
+            f"{', '.join(missing)}. Was the folder moved? Then take run=FOLDER, or mend the store "
+            'as docs/store.md says ("Moving a store").'
+        )
     return fetched
 
 

@@ -13,6 +13,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,29 +55,35 @@ COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
 class Store:
     """An experiment of an MLflow store, created if need be, safely when many jobs start at once.
 
-    Where it is not to be created, NotThere says that it is not there, and which there are.
+    Where it is not to be created, NotThere says that it is not there, and which there are: of the
+    experiment only when it is needed, for runs are found by their ids in any.
     """
 
     def __init__(self, uri: str, experiment_name: str, create: bool = True):
         if not create:
             require_store(uri)
-        self.uri = absolute_uri(uri)
+        self.uri, self.name, self.create = absolute_uri(uri), experiment_name, create
         with one_process_at_a_time(self.uri):
             make_tables(self.uri)
             self.client = client_of(self.uri)
-            self.experiment_id = self.experiment(experiment_name, create)
+            if create:
+                _ = self.experiment_id
 
     @classmethod
     def if_there(cls, uri: str, experiment_name: str) -> Store | None:
         """The store if it has this experiment; what is not there is not made."""
         try:
-            return cls(uri, experiment_name, create=False)
+            store = cls(uri, experiment_name, create=False)
+            _ = store.experiment_id
         except NotThere:
             return None
+        return store
 
-    def experiment(self, name: str, create: bool) -> str:
+    @cached_property
+    def experiment_id(self) -> str:
         from mlflow.exceptions import MlflowException
 
+        name, create = self.name, self.create
         found = self.client.get_experiment_by_name(name)
         if found is None and not create:
             raise NotThere(self.no_experiment(name))
@@ -128,9 +135,12 @@ class Store:
             token = page.token or None
         return found
 
-    def runs(self, filter_string: str, order_by: str, limit: int = 1) -> list[Any]:
+    def runs(
+        self, filter_string: str, order_by: str, limit: int = 1, experiment_id: str | None = None
+    ) -> list[Any]:
+        within = [experiment_id or self.experiment_id]
         return self.client.search_runs(
-            [self.experiment_id], filter_string, max_results=limit, order_by=[order_by]
+            within, filter_string, max_results=limit, order_by=[order_by]
         )
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
@@ -138,10 +148,10 @@ class Store:
         wanted = f"tags.{SIGNATURE} = '{signature}'"
         return already_done(self.runs(wanted, NEWEST, limit=1000), scoring, rerun)
 
-    def whole_runs(self, wanted: str, status: str) -> list[Any]:
+    def whole_runs(self, wanted: str, status: str, experiment_id: str | None = None) -> list[Any]:
         """Runs that came to their own end, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
-        runs = self.runs(filtered, NEWEST, limit=1000)
+        runs = self.runs(filtered, NEWEST, 1000, experiment_id)
         return [run for run in runs if STOPPED not in run.data.tags]
 
     def by_signature(self) -> dict[str, list[Any]]:
@@ -163,7 +173,8 @@ class Store:
 
     def cells(self, parent: Any) -> list[Any]:
         """The runs of a multirun that came to their own end, those it skipped among them."""
-        children = self.whole_runs(f"tags.`{PARENT}` = '{parent.info.run_id}'", "FINISHED")
+        below, place = f"tags.`{PARENT}` = '{parent.info.run_id}'", parent.info.experiment_id
+        children = self.whole_runs(below, "FINISHED", place)
         skipped = [key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)]
         return [self.client.get_run(run_id) for run_id in skipped] + children[::-1]
 
@@ -363,7 +374,7 @@ class Store:
             artifact_uri=f"models:/{models[0].model_id}",
             dst_path=str(folder),
         )
-        return next(folder.rglob("model.keras"))
+        return next(folder.rglob("model.keras"), None)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Parameters the run has not got yet: what it has, MLflow would not let change."""

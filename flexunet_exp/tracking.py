@@ -244,8 +244,8 @@ class Tracker:
             self.journal.remove()
 
     def sync_command(self) -> str:
-        is_server = sqlite_file(self.delivery.uri) is None
-        where = [f"tracking.uri={self.delivery.uri}"] * is_server
+        uri = self.delivery.uri
+        where = [f"tracking.uri={uri}"] if sqlite_file(uri) is None else []
         return shlex.join(["flexunet", "sync", f"run={self.folder}", *where])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import time
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import (
+    address,
     config,
     delivery,
     job,
@@ -158,7 +160,8 @@ def say_where(folder: Path, tracker: Tracker) -> None:
     if (folder / "epoch_change_infer").is_dir():
         log.info("Every epoch's  %s", folder / "epoch_change_infer")
     if tracker.store:
-        log.info("All runs       flexunet ui   (%s)", tracker.store.uri)
+        command = shlex.join(["flexunet", "ui", *address.words(tracker.cfg)])
+        log.info("All runs       %s   (%s)", command, tracker.store.uri)
 
 
 def require(cfg: DictConfig, reached: float) -> None:

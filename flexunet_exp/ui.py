@@ -38,7 +38,7 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     check(cfg)
-    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name)
+    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     if cfg.columns:
         store.share_columns(cfg.columns)
     if artifact_location(store.uri) is None:

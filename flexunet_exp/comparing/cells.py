@@ -58,8 +58,8 @@ class Cell:
         """Of the median run: one that was cut off and went on counts its pause too."""
         return float(np.nanmedian([trial.minutes for trial in self.trials]))
 
-    def command(self) -> str:
-        """What to type to train all its runs again."""
+    def command(self, where: Sequence[str] = ()) -> str:
+        """What to type to train all its runs again, in the store that `where` chooses."""
         words = [
             word
             for word in self.trials[0].overrides
@@ -74,7 +74,7 @@ class Cell:
             if len(values) > 1 or key in typed
         ]
         many = ["-m"] if any(len(values) > 1 for values in lists) else []
-        return shlex.join(["flexunet", "train", *many, *words])
+        return shlex.join(["flexunet", "train", *many, *words, *where])
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ class Comparison:
     metric: str
     groups: list[Judged]
     left_out: list[tuple[Trial, str]]  # runs, and why
+    where: tuple[str, ...]  # what to type for a command to use their store
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -84,7 +85,9 @@ def twin(metric: str) -> str:
     return metric.replace("val/", "test/", 1)
 
 
-def compare(selection: Selection, metric: str, top: int, files: Files) -> Comparison:
+def compare(
+    selection: Selection, metric: str, top: int, files: Files, where: tuple[str, ...] = ()
+) -> Comparison:
     """Ranks the selected runs, and compares the leaders of each group in pairs.
 
     Raises InputError where no run can be ranked.
@@ -97,7 +100,8 @@ def compare(selection: Selection, metric: str, top: int, files: Files) -> Compar
     left_out += outdated
     notes: list[str] = []
     groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
-    return Comparison(selection.title, metric, groups, left_out, notes_on(groups, metric) + notes)
+    notes = notes_on(groups, metric) + notes
+    return Comparison(selection.title, metric, groups, left_out, where, notes)
 
 
 def why(trial: Trial) -> str:

@@ -90,7 +90,7 @@ def html(comparison: Comparison, sheets: Sequence[Sheet]) -> str:
             {
                 "name": one.group.name,
                 "sentences": list(words.sentences(one, comparison)),
-                "command": one.group.cells[0].command(),
+                "command": one.group.cells[0].command(comparison.where),
                 "leaderboard": words.shown_leaderboard(one, comparison, settings_shown(one)),
                 "classes": words.shown_classes(one, comparison),
                 "pairs": words.shown_pairs(one) if one.pairs else None,
@@ -134,7 +134,7 @@ def markdown(comparison: Comparison) -> str:
     for one in comparison.groups:
         parts.append(inline(f"## {one.group.name}"))
         parts += map(inline, words.sentences(one, comparison))
-        parts.append(f"```bash\n{one.group.cells[0].command()}\n```")
+        parts.append(f"```bash\n{one.group.cells[0].command(comparison.where)}\n```")
         parts.append(markdown_table(words.shown_leaderboard(one, comparison, settings_shown(one))))
         parts.append(markdown_table(words.shown_classes(one, comparison)))
         if one.pairs:

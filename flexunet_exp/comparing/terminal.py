@@ -28,7 +28,7 @@ def show(comparison: Comparison, console: Console | None = None) -> None:
         console.print(table(f"{name}: Dice per class, test", by_class))
         for sentence in words.sentences(one, comparison):
             console.print(Text(sentence))
-        command = one.group.cells[0].command()
+        command = one.group.cells[0].command(comparison.where)
         console.print(f"Repeat it: {command}\n", markup=False, highlight=False, soft_wrap=True)
     if not (wide := tables.across(comparison)).empty:
         shown = words.shown_frame(wide.reset_index())
