@@ -199,6 +199,9 @@ class Delivery:
             return
         import numpy as np
 
+        from flexunet_exp import runtime
+
+        runtime.load()
         from flexunet_exp.trained import read_network
 
         network = read_network(self.inside(entry["path"]))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from flexunet_exp import job, runs
 from flexunet_exp.errors import InputError
 from flexunet_exp.exporting import folders, formats, settings
+from flexunet_exp.messages import store_trouble
 from flexunet_exp.runs import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -65,18 +66,22 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     if not cfg.tracking.uri:
         return
     from flexunet_exp.address import NotThere
+    from flexunet_exp.delivery import is_away
     from flexunet_exp.store import Store
 
     try:
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         stored = store.run_of(run.run_id, str(run.folder))
+        if stored is None:
+            log.info("The run is not in %s, so nothing was added to it.", store.uri)
+            return
+        send = store.client.log_artifacts if cfg.log else store.client.log_artifact
+        sent = output if cfg.log else output / folders.PARITY
+        send(stored.info.run_id, str(sent), f"exports/{cfg.format}")
+        log.info("Added to run %s as exports/%s", stored.info.run_id, cfg.format)
     except NotThere as nothing:
         log.info("%s Nothing was added to it.", nothing)
-        return
-    if stored is None:
-        log.info("The run is not in %s, so nothing was added to it.", store.uri)
-        return
-    send = store.client.log_artifacts if cfg.log else store.client.log_artifact
-    sent = output if cfg.log else output / folders.PARITY
-    send(stored.info.run_id, str(sent), f"exports/{cfg.format}")
-    log.info("Added to run %s as exports/%s", stored.info.run_id, cfg.format)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        log.warning("The proof was not added to the store: %s", store_trouble(error))

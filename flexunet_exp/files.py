@@ -8,6 +8,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -28,6 +32,19 @@ def replace_file(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all."""
     with whole_or_nothing(path) as part:
         part.write_bytes(content)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table as CSV, whole or not at all."""
+    replace_file(path, table.map(harmless).to_csv(index=False).encode())
+
+
+def harmless(value: Any) -> Any:
+    """A cell of a table; a text that a spreadsheet would take for a formula begins with '."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
+    return (
+        f"'{value}" if is_formula and not re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", value) else value
+    )
 
 
 def remove_parts(folder: Path) -> None:

@@ -184,14 +184,16 @@ def find_in_store(store: Store, name: str, objective: str) -> Any:
 def run_by_id(store: Store, run_id: str) -> Any:
     from mlflow.exceptions import MlflowException
 
-    if re.fullmatch(r"[0-9a-f]{32}", run_id):
+    if is_id := re.fullmatch(r"[0-9a-f]{32}", run_id):
         try:
             return store.client.get_run(run_id)
         except MlflowException:
             pass
     hint = did_you_mean(run_id, ("latest", "best"))
+    other = " For a run of another store add tracking.uri=ADDRESS."
     raise InputError(
         f"run={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
+        f"{other if is_id else ''}"
     )
 
 

@@ -37,20 +37,28 @@ def fixed_by(trainer: DictConfig) -> tuple[int, bool]:
 def prepare(trainer: DictConfig) -> None:
     """Sets the process up for one run, leaving nothing of an earlier run in it."""
     keep_freed_memory()
+    load()
+    import keras
+    import tensorflow as tf
+
+    if not FIXED:
+        fix(tf, trainer)
+    assert not needs_own_process(trainer), "train.task starts a process for such a run"
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(trainer.precision)
+    keras.utils.set_random_seed(trainer.seed)
+
+
+def load() -> None:
+    """Imports TensorFlow and Keras, and keeps them from printing what they like."""
     with quiet_start():
         import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    if not FIXED:
-        fix(tf, trainer)
-    assert not needs_own_process(trainer), "train.task starts a process for such a run"
-    keras.backend.clear_session()
     keras.utils.disable_interactive_logging()  # we print our own lines
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    keras.config.set_dtype_policy(trainer.precision)
-    keras.utils.set_random_seed(trainer.seed)
 
 
 def keep_freed_memory() -> None:

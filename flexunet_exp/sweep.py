@@ -8,6 +8,7 @@ import math
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from omegaconf import DictConfig, open_dict, read_write
 from flexunet_exp import interrupt, job, unfinished
 from flexunet_exp.config import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
+from flexunet_exp.files import write_table
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.sweeping import cells, launching, presets, result, study
 from flexunet_exp.tracking import Tracker, said
 
 log = logging.getLogger(__name__)
+
+CELLS = "cells.csv"
 
 
 class SweepCallback(Callback):
@@ -134,6 +138,18 @@ class SweepCallback(Callback):
             tracker.journal.note_run(self.parent_run_id)
         return tracker
 
+    def keep_cells(self, outcomes: list[job.Outcome]) -> None:
+        """How the cells ended, as a table in the multirun's folder and on its parent run."""
+        if not outcomes:
+            return
+        import pandas as pd
+
+        columns = ["number", "name", "status", "objective", "minutes", "run_id", "folder", "error"]
+        table = pd.DataFrame(map(asdict, outcomes))[columns].rename(columns={"number": "cell"})
+        write_table(self.folder / CELLS, table)
+        if self.parent_run_id:
+            self.parent.artifact(self.folder / CELLS)
+
     def end(self, status: str) -> None:
         """Ends the parent run; one that never got a job leaves no trace in the store."""
         if not self.parent_run_id:
@@ -186,6 +202,7 @@ def finish() -> int:
         current.conclude()
     else:
         print_cells(outcomes)
+        current.keep_cells(outcomes)
     failed = any(outcome.status == "failed" for outcome in outcomes)
     current.end("FAILED" if failed else "FINISHED")
     SweepCallback.current = None

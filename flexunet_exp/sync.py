@@ -25,28 +25,30 @@ def task(cfg: DictConfig) -> int:
     """Delivers the journals; the number of entries that are left."""
     from flexunet_exp import delivery
 
-    folders = [chosen(cfg.run)] if cfg.run else list(delivery.undelivered(Path.cwd()))
+    folders = chosen(cfg.run) if cfg.run else list(delivery.undelivered(Path.cwd()))
     if not folders:
-        log.info("Nothing to deliver: no run below %s kept anything.", Path("outputs").absolute())
+        where = cfg.run or Path("outputs").absolute()
+        log.info("Nothing to deliver: no run in %s kept anything for a store.", where)
         return 0
-    sent = {folder: delivery.deliver(folder, cfg.tracking.uri) for folder in folders}
+    sent = {}
+    for folder in folders:
+        log.info("Delivering what %s kept …", folder)
+        sent[folder] = delivery.deliver(folder, cfg.tracking.uri)
     show(sent)
     return sum(one.left for one in sent.values())
 
 
-def chosen(run: str) -> Path:
-    """The folder that run= names; InputError where it has nothing to deliver yet."""
+def chosen(run: str) -> list[Path]:
+    """The folder that run= names, if it kept something; InputError where the run goes on."""
     folder = Path(run).expanduser().absolute()
     if not folder.is_dir():
         raise InputError(f"run={run} is no folder. Expected a run folder, with {ENTRIES} in it.")
-    if not journal.exists(folder):
-        raise InputError(f"{folder} has no {ENTRIES}: the store has all of this run, or none is.")
     if unfinished.is_marked(folder):
         raise InputError(
             f"The run in {folder} is unfinished. Give the command again that began it: it goes on, "
             "and delivers what the store has not got."
         )
-    return folder
+    return [folder] if journal.exists(folder) else []
 
 
 def show(sent: dict) -> None:

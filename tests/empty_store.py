@@ -23,7 +23,7 @@ def use_copies() -> None:
     migrate = utils._initialize_tables
 
     def copy(engine: Any) -> None:
-        if engine.dialect.name != "sqlite":
+        if engine.dialect.name != "sqlite" or not utils._is_empty_database(engine):
             migrate(engine)
             return
         with closing(sqlite3.connect(":memory:")) as empty, closing(engine.raw_connection()) as new:

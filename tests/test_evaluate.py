@@ -76,7 +76,7 @@ def test_an_evaluation_is_added_to_the_parent_and_never_over_another(folds, pool
     )
     assert flipped["pixel_auroc"] != summary["pixel_auroc"]
     top = {file.path for file in store(folds).client.list_artifacts(parent.info.run_id)}
-    assert top == {"evaluation2", "evaluation3"}
+    assert top == {"cells.csv", "evaluation2", "evaluation3"}
 
 
 def test_the_report_is_one_file_that_needs_nothing_else(pooled):

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,20 @@ def test_cells_are_nested_under_one_parent_and_named_by_what_differs(swept):
     assert [run.info.run_name for run in finished] == ["bf=2 cross_entropy", "bf=2 ce_dice"]
     failed = [run for run in children if run.info.status == "FAILED"]
     assert all("base_filters" in run.data.tags["error"] for run in failed)
+
+
+def test_the_parent_keeps_the_table_of_its_cells(swept):
+    folder, _ = swept
+    parent = next(run for run in all_runs(folder) if "sweep" in run.data.tags)
+    table = pd.read_csv(Path(unquote(urlsplit(parent.info.artifact_uri).path), "cells.csv"))
+    assert table["cell"].tolist() == [0, 1, 2, 3]
+    assert dict(zip(table["name"], table["status"], strict=True)) == {
+        "bf=2 cross_entropy": "skipped",
+        "bf=0 cross_entropy": "failed",
+        "bf=2 ce_dice": "skipped",
+        "bf=0 ce_dice": "failed",
+    }
+    assert table["error"].str.contains("base_filters=0").sum() == 2
 
 
 def test_the_same_sweep_again_trains_nothing_that_was_finished(swept):

@@ -28,7 +28,14 @@ def composed(compose, tmp_path, monkeypatch):
     return lambda *words: compose("ui", *words)
 
 
-def test_a_taken_port_and_no_port_left_are_a_sentence(composed, taken, monkeypatch):
+def test_a_folder_without_a_store_is_not_given_one(composed, tmp_path):
+    with pytest.raises(InputError, match="There is no store"):
+        ui.task(composed())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_port_and_no_port_left_are_a_sentence(composed, taken, tmp_path, monkeypatch):
+    Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db", "flexunet")
     monkeypatch.setattr(ui, "PORTS", range(taken, taken + 1))
     for words, said in (([f"port={taken}"], f"Port {taken} is taken"), ([], f"{taken} are taken")):
         with pytest.raises(InputError, match=f"{said}[^\n]*$"):

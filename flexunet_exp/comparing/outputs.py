@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from flexunet_exp.comparing.comparison import Comparison, Judged
 from flexunet_exp.comparing.evidence import Files
 from flexunet_exp.comparing.words import Shown
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import replace_file
+from flexunet_exp.files import replace_file, write_table
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +42,7 @@ def write(comparison: Comparison, folder: Path, files: Files, images: int) -> No
 
 def write_csv(path: Path, frames: Sequence[pd.DataFrame]) -> None:
     whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    replace_file(path, whole.map(harmless).to_csv(index=False).encode())
-
-
-def harmless(value: Any) -> Any:
-    """A cell of a table; a text that a spreadsheet would take for a formula begins with '."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
-    return (
-        f"'{value}" if is_formula and not re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", value) else value
-    )
+    write_table(path, whole)
 
 
 class Sheet(NamedTuple):
