@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import re
@@ -45,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     sys.argv = [f"flexunet {command}", *map(quote_path, overrides)]
     interrupt.listen()
+    # Python searches all of TensorFlow for garbage before it ends, which takes over a second.
+    atexit.register(gc.freeze)
     return run(command)
 
 

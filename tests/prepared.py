@@ -7,6 +7,7 @@ it had been started by itself. It ends when the process that started it does.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -89,4 +90,5 @@ if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
     empty_store.use_copies()
+    gc.freeze()  # what is shared with the commands stays shared
     run(serve(sys.argv[1]))
