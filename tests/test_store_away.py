@@ -166,7 +166,7 @@ def test_a_server_that_comes_back_after_the_end_is_told_by_sync(up, tmp_path, ti
     assert process.returncode == 0 and "Traceback" not in output, output
     assert json.loads((folder / "result.json").read_text())["status"] == "finished"
     assert output.count("is not reachable") == 1
-    assert f"flexunet sync run={folder} tracking.uri={" in output
+    assert f"flexunet sync run={folder} tracking.uri={up.uri}" in output
 
     away = flexunet(tmp_path, "sync", f"run={folder}")
     assert away.returncode == 1 and "does not answer" in away.stdout, away.stdout
