@@ -68,13 +68,16 @@ class Command:
         return self.returncode
 
     def number(self) -> int:
-        return int.from_bytes(self.server.recv(8), "little", signed=True)
+        told = self.server.recv(8)
+        assert len(told) == 8, "the process that starts commands is gone"
+        return int.from_bytes(told, "little", signed=True)
 
     def communicate(self, timeout: float = 300) -> tuple[str, None]:
         """What it printed since; waits for its end."""
         watch = Timer(timeout, self.kill)
         watch.start()
-        printed = self.stdout.read()
+        with self.stdout:
+            printed = self.stdout.read()
         watch.cancel()
         self.wait()
         return printed, None
