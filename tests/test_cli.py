@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from running import python
 
 from flexunet_exp import cli
 
@@ -139,3 +140,15 @@ def test_output_folder_not_writable_is_one_sentence(tmp_path):
     assert done.returncode == 1
     assert "outputs" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("ignored", "ended_by"), [(False, "KeyboardInterrupt"), (True, "nothing")])
+def test_a_closed_terminal_interrupts_but_not_under_nohup(tmp_path, ignored, ended_by):
+    code = (
+        "import os, signal, sys; from flexunet_exp import interrupt\n"
+        "if sys.argv[1] == 'True': signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "interrupt.listen()\n"
+        "try:\n os.kill(os.getpid(), signal.SIGHUP); print('nothing')\n"
+        "except KeyboardInterrupt:\n print('KeyboardInterrupt')"
+    )
+    assert python(tmp_path, code, str(ignored)).stdout.strip() == ended_by
