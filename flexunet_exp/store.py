@@ -355,6 +355,10 @@ class Store:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
         except MlflowException as error:
             known = [model.name for model in self.client.search_registered_models()]
+            if uri.removeprefix("models:/") in known:
+                raise InputError(
+                    f"{uri} names no version. Expected {uri}@champion or a number: {uri}/1"
+                ) from error
             there_are = f"There are: {', '.join(known)}." if known else "There are none yet."
             raise InputError(
                 f"{uri} is not in the registry of {self.uri} ({str(error).splitlines()[0]}). "

@@ -82,6 +82,16 @@ def test_a_command_to_type_names_the_store_where_it_must(tmp_path, monkeypatch, 
     assert address.words(tracking) == typed
 
 
+def test_a_server_is_that_of_mlflow_s_own_variable_unless_it_is_named(compose, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert compose("train", "tracking=server").tracking.uri == "http://127.0.0.1:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://store:8080/mlflow")
+    assert compose("train", "tracking=server").tracking.uri == "https://store:8080/mlflow"
+    named = compose("train", "tracking=server", "tracking.uri='http://other:1'")
+    assert named.tracking.uri == "http://other:1"
+    assert compose("train").tracking.uri.startswith("sqlite:///")
+
+
 def test_a_stopped_process_that_holds_the_store_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(address, "LOCK_SECONDS", 0.1)
     with open(tmp_path / ".lock", "w") as lock:

@@ -80,3 +80,16 @@ def test_a_run_whose_files_are_nowhere_is_one_sentence(asked, uri, tmp_path, com
     (tmp_path / "run").rename(tmp_path / "moved")
     with pytest.raises(InputError, match=r"lack config\.yaml, samples\.csv, best\.keras.*moved"):
         runs.find_all(asked(f"run={run_id}"), tmp_path / "fetched")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("models:/grid", "names no version. Expected models:/grid@champion"),
+        ("models:/gird@champion", r"is not in the registry.*There are: grid\."),
+    ],
+)
+def test_a_registered_model_that_is_not_there_is_one_sentence(asked, uri, tmp_path, name, said):
+    Store(uri, "flexunet").client.create_registered_model("grid")
+    with pytest.raises(InputError, match=said):
+        runs.find_all(asked(f"run='{name}'"), tmp_path / "fetched")
