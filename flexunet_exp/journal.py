@@ -63,8 +63,7 @@ class Journal:
             raise Held(f"{folder / ENTRIES} is in use by another process.") from error
         if exists(folder):
             self.facts = read_facts(folder)  # as the last holder left them
-        self.file.truncate((folder / ENTRIES).read_bytes().rfind(b"\n") + 1)
-        self.keep_facts()
+        self.rewind((folder / ENTRIES).read_bytes().rfind(b"\n") + 1)
 
     @property
     def length(self) -> int:
@@ -86,10 +85,10 @@ class Journal:
     def rewind(self, length: int) -> None:
         """Forgets what was added after the journal had this length."""
         length = min(length, self.length)  # never filled up with zeros
-        self.file.truncate(length)
         self.facts.delivered = min(self.facts.delivered, length)
         self.facts.refused = [start for start in self.facts.refused if start < length]
-        self.keep_facts()
+        self.keep_facts()  # first: what is written there after a kill would count as delivered
+        self.file.truncate(length)
 
     def left(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Start, end and content of each entry that was not tried yet."""

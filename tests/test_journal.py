@@ -209,6 +209,28 @@ def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_journal_that_was_killed_while_it_was_rewound_loses_nothing(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, Facts("sqlite:///x", "e"))
+    journal.append([{"what": "tags", "n": 1}])
+    length = journal.length
+    journal.append([{"what": "tags", "n": 2}])
+    for start, end, _ in list(journal.left()):
+        journal.note(start, end, is_refused=False)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flexunet_exp.journal.replace_file", killed)
+    with suppress(KeyboardInterrupt):
+        journal.rewind(length)
+    journal.close()
+    monkeypatch.undo()
+    again = Journal(tmp_path)
+    again.append([{"what": "status", "n": 3}])  # by who ends the run instead of going on with it
+    assert [entry["n"] for _, _, entry in again.left()] == [3]
+    again.close()
+
+
 @pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "link/secret.txt", "folder"])
 def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
     """A run folder may come from anyone."""
