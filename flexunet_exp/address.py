@@ -6,12 +6,12 @@ import fcntl
 import logging
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import SplitResult, urlsplit
 
 from flexunet_exp.errors import InputError
 
@@ -37,34 +37,33 @@ def require_valid(uri: str) -> None:
 
     Addresses are written down: in the run folder, in the store, in the command that repeats a run.
     """
-    scheme, separator, rest = uri.partition("://")
-    parts = urlsplit(uri)
-    if scheme in ("http", "https") and separator:
-        if "@" in parts.netloc:
-            raise InputError(
-                "tracking.uri has a user's name or password in it, and would be written down with "
-                "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and leave them "
-                "out of the address."
-            )
-        if parts.hostname and not (parts.query or parts.fragment):
-            return
-    elif uri.startswith(SQLITE) and len(uri) > len(SQLITE):
+    if uri.startswith(SQLITE) and len(uri) > len(SQLITE):
         return
-    elif separator and scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
         raise InputError(
             f"tracking.uri names a {scheme} database. It is reached through an MLflow server: "
             "docs/store.md says how to start one; then tracking.uri=http://127.0.0.1:5000"
         )
+    if "@" in rest.partition("/")[0]:
+        raise InputError(
+            "tracking.uri has a user's name or password in it, and would be written down with "
+            "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and leave them out "
+            "of the address."
+        )
+    host = re.match(r"https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", uri)
+    if host and re.fullmatch(r"(/[^?#]*)?", uri[host.end() :]):
+        return
     raise InputError(
         f"tracking.uri={uri} is no address of a store. Expected sqlite:///PATH (as "
-        f"sqlite:///mlruns/mlflow.db) or http://HOST:PORT{meant(uri, parts)}"
+        f"sqlite:///mlruns/mlflow.db) or http://HOST:PORT{meant(uri, host)}"
     )
 
 
-def meant(uri: str, parts: SplitResult) -> str:
+def meant(uri: str, host: re.Match[str] | None) -> str:
     """The address that somebody who typed this probably meant, as a question."""
-    if parts.scheme in ("http", "https") and parts.hostname:
-        return f". Did you mean {parts.scheme}://{parts.netloc}?"
+    if host:
+        return f". Did you mean {host[0]}?"
     if re.fullmatch(r"[\w.-]+:\d+", uri):
         return f". Did you mean http://{uri}?"
     if uri.endswith(".db"):
@@ -72,9 +71,10 @@ def meant(uri: str, parts: SplitResult) -> str:
     return ""
 
 
-def words(tracking: Mapping[str, Any]) -> list[str]:
+def store_words(tracking: Mapping[str, Any]) -> list[str]:
     """What to type for a command to use this store; nothing for the one it would use anyway."""
-    own = {"uri": sqlite_uri(Path("mlruns/mlflow.db").absolute()), "experiment_name": "flexunet"}
+    usual = Path("mlruns/mlflow.db").absolute()
+    own = {"uri": f"{SQLITE}{usual}", "experiment_name": "flexunet"}
     given = {"uri": absolute_uri(tracking["uri"]), "experiment_name": tracking["experiment_name"]}
     return [f"tracking.{key}={value}" for key, value in given.items() if value != own[key]]
 
@@ -97,14 +97,20 @@ def sqlite_uri(path: Path) -> str:
 
 
 def absolute_uri(uri: str) -> str:
-    """A relative SQLite path made absolute, its folder created."""
+    """A relative SQLite path made absolute."""
     require_valid(uri)
     path = sqlite_file(uri)
-    if path is None:
-        return uri
-    absolute = sqlite_uri(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return absolute
+    return uri if path is None else sqlite_uri(path)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is the database of an MLflow store; a look that changes nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return {"alembic_version", "experiments"} <= {name for (name,) in found}
+    except sqlite3.Error:
+        return False
 
 
 def require_store(uri: str) -> None:
@@ -125,6 +131,14 @@ def artifact_location(uri: str) -> str | None:
 
 def client_of(uri: str) -> Any:
     """MLflow's client of a store."""
+    load_mlflow(uri)
+    import mlflow
+
+    return mlflow.MlflowClient(uri)
+
+
+def load_mlflow(uri: str) -> None:
+    """Imports what the store needs, which takes seconds, with our settings."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     # The journal takes for delivered what a call has returned from.
@@ -132,7 +146,8 @@ def client_of(uri: str) -> Any:
     import mlflow
 
     quiet_mlflow()
-    return mlflow.MlflowClient(uri)
+    if sqlite_file(uri):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def make_tables(uri: str) -> None:
@@ -156,6 +171,7 @@ def one_process_at_a_time(uri: str) -> Iterator[None]:
     if path is None:
         yield
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.parent / ".lock", "a") as lock:
         deadline = time.monotonic() + LOCK_SECONDS
         while not taken(lock):

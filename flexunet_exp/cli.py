@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from flexunet_exp import interrupt
-from flexunet_exp.errors import did_you_mean
+from flexunet_exp.address import require_valid
+from flexunet_exp.errors import InputError, did_you_mean
 
 COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
@@ -47,6 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     sys.argv = [f"flexunet {command}", *map(quote_path, overrides)]
     interrupt.listen()
+    try:
+        require_addresses(overrides)
+    except InputError as error:  # before Hydra writes down what was typed
+        print(f"flexunet {command}: {error}", file=sys.stderr)
+        return 1
     # Python searches all of TensorFlow for garbage before it ends, which takes over a second.
     atexit.register(gc.freeze)
     return run(command)
@@ -68,6 +74,14 @@ def run(command: str) -> int:
 
         print(f"flexunet {command}: {explain(error, command)}", file=sys.stderr)
         return 1
+
+
+def require_addresses(overrides: list[str]) -> None:
+    """Raises InputError for a `tracking.uri=` that is none, or has a password in it."""
+    for key, _, value in (word.lstrip("+").partition("=") for word in overrides):
+        address = value.strip("'\"")
+        if key == "tracking.uri" and address not in ("", "null") and "${" not in address:
+            require_valid(address)
 
 
 def usage() -> str:

@@ -38,7 +38,7 @@ def compare(cfg: DictConfig, home: job.Home) -> job.Outcome:
     selection = trials.select(store.search(), named, allowed)
     with TemporaryDirectory() as fetched:
         files = Files(store, Path(fetched))
-        where = tuple(address.words(cfg.tracking))
+        where = tuple(address.store_words(cfg.tracking))
         compared = comparison.compare(selection, cfg.metric, cfg.top, files, where)
         (results := home.folder / "compare").mkdir()
         outputs.write(compared, results, files, cfg.images)

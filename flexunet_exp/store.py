@@ -22,6 +22,7 @@ from flexunet_exp.address import (
     absolute_uri,
     artifact_location,
     client_of,
+    load_mlflow,
     make_tables,
     one_process_at_a_time,
     require_store,
@@ -63,6 +64,7 @@ class Store:
         if not create:
             require_store(uri)
         self.uri, self.name, self.create = absolute_uri(uri), experiment_name, create
+        load_mlflow(self.uri)
         with one_process_at_a_time(self.uri):
             make_tables(self.uri)
             self.client = client_of(self.uri)
@@ -218,7 +220,7 @@ class Store:
         try:
             run = self.client.get_run(run_id)
         except MlflowException as error:
-            if error.get_http_status_code() >= 500:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             return None
         return run.data.tags if run.info.lifecycle_stage == "active" else None

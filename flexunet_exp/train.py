@@ -160,7 +160,7 @@ def say_where(folder: Path, tracker: Tracker) -> None:
     if (folder / "epoch_change_infer").is_dir():
         log.info("Every epoch's  %s", folder / "epoch_change_infer")
     if tracker.store:
-        command = shlex.join(["flexunet", "ui", *address.words(tracker.cfg)])
+        command = shlex.join(["flexunet", "ui", *address.store_words(tracker.cfg)])
         log.info("All runs       %s   (%s)", command, tracker.store.uri)
 
 

@@ -79,7 +79,7 @@ def test_a_password_is_not_taken_in_an_address():
 )
 def test_a_command_to_type_names_the_store_where_it_must(tmp_path, monkeypatch, tracking, typed):
     monkeypatch.chdir(tmp_path)
-    assert address.words(tracking) == typed
+    assert address.store_words(tracking) == typed
 
 
 def test_a_server_is_that_of_mlflow_s_own_variable_unless_it_is_named(compose, monkeypatch):
