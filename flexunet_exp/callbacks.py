@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,7 +272,8 @@ class EpochLine(keras.callbacks.Callback):
 
     def close(self) -> None:
         if self.bar:
-            self.bar.stop()
+            with suppress(OSError):  # the terminal may be gone
+                self.bar.stop()
             self.bar = None
 
 

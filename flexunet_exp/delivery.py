@@ -16,9 +16,16 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flexunet_exp import unfinished
-from flexunet_exp.address import absolute_uri, client_of, require_store, require_valid, sqlite_file
+from flexunet_exp.address import (
+    absolute_uri,
+    client_of,
+    is_store,
+    require_store,
+    require_valid,
+    sqlite_file,
+)
 from flexunet_exp.errors import InputError
-from flexunet_exp.journal import ENTRIES, FACTS, Held, Journal, exists, read_facts
+from flexunet_exp.journal import ENTRIES, FACTS, Journal, exists, read_facts
 from flexunet_exp.messages import first_line, store_trouble
 from flexunet_exp.store import NEWEST, Store
 
@@ -54,7 +61,7 @@ class Delivery:
         self.journal, self.uri = journal, uri or journal.facts.uri
         self._store: Store | None = None
         self.is_unsure = True  # whether the next entry reached the store already, or a part of it
-        self.said_refusal = False
+        self.said_refused: set[str] = set()
         self.sent_before = True  # as the entry at hand may have been
 
     @property
@@ -72,12 +79,14 @@ class Delivery:
         return self.send_each(self.journal.left())
 
     def send_refused(self) -> int:
-        """Tries what the store refused before; how the run ended is then said once more."""
+        """Tries what the store refused before; how the run ended will then be said once more.
+
+        For it may have been reopened after that.
+        """
         refused = list(self.journal.refused())
-        taken = self.send_each(refused, sent_before=True)
-        if taken and (ending := self.journal.last("status")):  # it was reopened after that, maybe
-            self.send_one(ending)
-        return taken
+        if refused and (ending := self.journal.last("status")):
+            self.journal.append([ending])
+        return self.send_each(refused, sent_before=True)
 
     def send_each(
         self, entries: Iterable[tuple[int, int, dict[str, Any]]], sent_before: bool = False
@@ -85,19 +94,23 @@ class Delivery:
         waiting = list(entries)
         if waiting:
             self.require_answer()
-        refusals = []
+        refused = 0
         for start, end, entry in waiting:
             self.sent_before, self.is_unsure = self.is_unsure or sent_before, True
             refusal = self.send_one(entry)
             self.journal.note(start, end, is_refused=refusal is not None)
             self.is_unsure = False  # from here on: an interrupt comes whenever it likes
             if refusal:
-                refusals.append(f"({entry['what']}): {first_line(refusal)}")
-        if refusals and not self.said_refusal:
-            path = self.journal.folder / ENTRIES
-            log.warning("The store refused %d entries of %s %s", len(refusals), path, refusals[0])
-            self.said_refusal = True  # the number of all is said at the end
-        return len(waiting) - len(refusals)
+                refused += 1
+                self.say_refused(entry["what"], refusal)
+        return len(waiting) - refused
+
+    def say_refused(self, what: str, refusal: Exception) -> None:
+        """Once a kind of entry; how many there are is said at the end."""
+        if what not in self.said_refused:
+            path, why = self.journal.folder / ENTRIES, first_line(refusal)
+            log.warning("The store refused an entry of %s (%s): %s", path, what, why)
+        self.said_refused.add(what)
 
     def require_answer(self) -> None:
         """Raises Away where the store does not answer; one that hangs costs a few seconds."""
@@ -119,8 +132,9 @@ class Delivery:
             raise Away from error
         if tags is None:
             raise InputError(
-                f"Run {run_id} was deleted from the store. Restore it there, or remove "
-                f"{self.journal.folder / ENTRIES}"
+                f"{self.uri} has no run {run_id}, or it was deleted. Restore it there, or name the "
+                f"store that has it with tracking.uri=ADDRESS, or give the journal up: remove "
+                f"{self.journal.folder / FACTS}"
             )
         if tags.get(KEY) != self.journal.facts.key:
             raise InputError(f"Run {run_id} of the store is not the one that this journal began.")
@@ -130,12 +144,17 @@ class Delivery:
         try:
             self.sender(entry["what"])(entry, self.journal.facts.run_id or "")
         except Exception as error:
-            if is_away(error):
+            if is_away(error) and not self.is_own_file(error):
                 raise Away from error
             if entry["what"] == "run":
                 raise Unwanted from error
             return error
         return None
+
+    def is_own_file(self, error: Exception) -> bool:
+        """Whether it is about a file of the run folder, not about the store."""
+        name = error.filename if isinstance(error, OSError) else None
+        return isinstance(name, str) and Path(name).is_relative_to(self.journal.folder)
 
     def sender(self, what: str) -> Callable[[Mapping[str, Any], str], None]:
         return {
@@ -283,14 +302,15 @@ def deliver(folder: Path, uri: str | None = None) -> Sent:
     try:
         with closing(Journal(folder)) as journal:
             return deliver_journal(journal, uri)
-    except Held as held:
-        return Sent(0, 1, str(held))
-    except InputError as trouble:
+    except (InputError, OSError, ValueError, RecursionError) as trouble:
         return Sent(0, 1, str(trouble))
 
 
 def deliver_journal(journal: Journal, uri: str | None) -> Sent:
     before, delivery, trouble = journal.num_left(), Delivery(journal, uri), Sent(0, 0)
+    if not before:
+        journal.remove()
+        return trouble
     require_known(delivery.uri, is_named=uri is not None)
     try:
         delivery.require_own_run()
@@ -303,7 +323,7 @@ def deliver_journal(journal: Journal, uri: str | None) -> Sent:
     if not left:
         journal.remove()
     refused = "the store refuses it" if left else ""
-    return Sent(before - left, left, trouble.because or refused, trouble.is_away)
+    return Sent(max(0, before - left), left, trouble.because or refused, trouble.is_away)
 
 
 def require_known(uri: str, is_named: bool) -> None:
@@ -312,7 +332,10 @@ def require_known(uri: str, is_named: bool) -> None:
     A run folder may come from anyone, and a server is sent the password that is set for one's own.
     """
     require_store(uri)
-    if not is_named and sqlite_file(uri) is None and urlsplit(uri).hostname not in LOOPBACK:
+    path = sqlite_file(uri)
+    if path and not is_named and not is_store(path):
+        raise InputError(f"{path} is no MLflow store.")
+    if not path and not is_named and urlsplit(uri).hostname not in LOOPBACK:
         raise InputError(f"It is for the server {uri}. To send it there, add tracking.uri={uri}")
 
 
@@ -321,9 +344,10 @@ def deliver_near(uri: str | None) -> None:
     if not uri:
         return
     for folder in undelivered(Path.cwd()):
-        if address_in(folder) == absolute_uri(uri):
+        if is_for(folder, uri):
             sent = deliver(folder, uri)
-            log.info("%s: %d entries delivered, %d left.", folder, sent.taken, sent.left)
+            because = f" {sent.because}" if sent.because else ""
+            log.info("%s: %d entries delivered, %d left.%s", folder, sent.taken, sent.left, because)
             if sent.is_away:
                 return
 
@@ -332,15 +356,14 @@ def deliver_own(folder: Path, uri: str | None) -> Sent:
     """Delivers a journal, if there is one, to its own store, which `uri` may be or not."""
     if not exists(folder):
         return Sent(0, 0)
-    is_named = uri and address_in(folder) == absolute_uri(uri)
-    return deliver(folder, uri if is_named else None)
+    return deliver(folder, uri if uri and is_for(folder, uri) else None)
 
 
-def address_in(folder: Path) -> str | None:
-    """The store that a folder's journal is for; None where that is damaged."""
+def is_for(folder: Path, uri: str) -> bool:
+    """Whether a folder's journal is for the store at this address; not where that is damaged."""
     with suppress(InputError):
-        return read_facts(folder).uri
-    return None
+        return read_facts(folder).uri == absolute_uri(uri)
+    return False
 
 
 def undelivered(here: Path) -> Iterator[Path]:

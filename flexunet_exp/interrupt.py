@@ -6,8 +6,11 @@ library's callback it is swallowed. The wish is kept here, so that the next step
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import threading
+from contextlib import suppress
 from types import FrameType
 
 requested = threading.Event()
@@ -25,8 +28,19 @@ def listen() -> None:
 
 
 def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    if signal_number == signal.SIGHUP:
+        leave_terminal()
     requested.set()
     raise KeyboardInterrupt
+
+
+def leave_terminal() -> None:
+    """Has what is printed from now on go nowhere: writing to a closed terminal is an error."""
+    with open(os.devnull, "w") as nowhere:
+        for descriptor in (1, 2):
+            with suppress(OSError):  # it is closed already
+                if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # no file, no pipe
+                    os.dup2(nowhere.fileno(), descriptor)
 
 
 def check() -> None:

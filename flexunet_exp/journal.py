@@ -1,7 +1,8 @@
 """What the store is to be told of a run, in the run's folder until the store has all of it.
 
-`journal.jsonl` has an entry a line and only grows; `journal.json` says which store they are for and
-how many bytes of them it has. The process that writes or delivers a journal holds its lock.
+`journal.jsonl` has an entry a line, and is cut back only for a run that goes on from before them;
+`journal.json` says which store they are for and how many bytes of them it has. The process that
+writes or delivers a journal holds its lock.
 """
 
 from __future__ import annotations
@@ -85,10 +86,10 @@ class Journal:
     def rewind(self, length: int) -> None:
         """Forgets what was added after the journal had this length."""
         length = min(length, self.length)  # never filled up with zeros
+        self.file.truncate(length)  # first: it needs no space on the disk
         self.facts.delivered = min(self.facts.delivered, length)
         self.facts.refused = [start for start in self.facts.refused if start < length]
-        self.keep_facts()  # first: what is written there after a kill would count as delivered
-        self.file.truncate(length)
+        self.keep_facts()
 
     def left(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Start, end and content of each entry that was not tried yet."""
@@ -189,4 +190,4 @@ def opened(path: Path) -> IO[bytes]:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise InputError(damaged(path, "a link")) from error
+        raise InputError(damaged(path, "it is a link")) from error

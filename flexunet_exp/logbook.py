@@ -211,8 +211,8 @@ def add_evaluation(
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         for run_id in store.owners(own):
             log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))
-    except NotThere:
-        return
+    except NotThere as nothing:
+        log.info("%s Nothing was added to it.", nothing)
     except Exception as error:
         if not is_away(error):
             raise

@@ -35,13 +35,20 @@ def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker)
 
 
 def forget(outcome: job.Outcome, signature: str) -> None:
-    """Removes the state of a finished run that was cut off before it did so itself."""
+    """Makes a whole one of a finished run that was cut off in its last moments.
+
+    Its state goes, result.json says finished, and nothing is left to be told of its interruption.
+    """
     folder = Path(outcome.folder)
-    with suppress(unfinished.Busy):
+    with suppress(unfinished.Busy, journal.Held):
         if taken := unfinished.take_up(folder, signature):
+            if journal.exists(folder):
+                with closing(Journal(folder)) as kept:
+                    kept.rewind(kept.facts.delivered)
             taken.end()
-        if job.read_outcome(folder).status == "killed":  # in its very last moment
-            job.keep_outcome(folder, replace(outcome, status="finished"))
+        if (kept_one := job.read_outcome(folder)).status == "killed":
+            whole = replace(kept_one, status="finished", objective=outcome.objective)
+            job.keep_outcome(folder, whole)
 
 
 def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
@@ -88,11 +95,14 @@ def may_go_on(
     if cfg.trainer.resume == "never":
         abandon(cfg, taken)
         return False
-    if run_id and not (tracker.is_away or (tracker.store and tracker.store.has_run(run_id))):
+    is_there = tracker.is_away or (run_id and tracker.store and tracker.store.has_run(run_id))
+    is_told_nowhere = journal.exists(taken.run_folder) and not cfg.tracking.uri
+    if is_told_nowhere or (run_id and not is_there):
         taken.release()
+        which = f"run {run_id}" if run_id else "a run"
         raise InputError(
-            f"The unfinished run in {taken.run_folder} is run {run_id} of another store. Go on "
-            "with it under the same tracking, or begin anew with trainer.resume=never"
+            f"The unfinished run in {taken.run_folder} is {which} of another store. Go on with it "
+            "under the same tracking, or begin anew with trainer.resume=never"
         )
     tracker.open(taken.run_folder)
     return True
@@ -104,7 +114,8 @@ def abandon(cfg: DictConfig, taken: Claim) -> None:
     log.info("Left as it is, its state removed: the unfinished run in %s", folder)
     if journal.exists(folder):
         with closing(Journal(folder)) as kept:
-            kept.append([{"what": "status", "status": "KILLED", "time": milliseconds()}])
+            if kept.facts.run_id or kept.length:
+                kept.append([{"what": "status", "status": "KILLED", "time": milliseconds()}])
     taken.end()
     sent = delivery.deliver_own(folder, cfg.tracking.uri)
     if sent.left:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp import interrupt, job, unfinished
 from flexunet_exp.config import own_source
+from flexunet_exp.delivery import KEY
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.files import write_table
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
@@ -117,16 +119,25 @@ class SweepCallback(Callback):
         found = store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
         self.is_new = not found or rerun == "all"
         if not self.is_new:
-            store.client.update_run(found[0].info.run_id, status="RUNNING")
-            return found[0].info.run_id
+            run = found[0]
+            self.parent_key = run.data.tags.get(KEY, self.parent_key)
+            store.log_tags(run.info.run_id, {KEY: self.parent_key})
+            store.client.update_run(run.info.run_id, status="RUNNING")
+            return run.info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
         name = tracking.run_name or "sweep"
         tags = {
+            KEY: self.parent_key,
             SWEEP: signature,
             "overrides": command[:4000],
             "mlflow.note.content": f"`{command}`",
         }
         return store.create_run(name, tags)
+
+    @cached_property
+    def parent_key(self) -> str:
+        """By which the parent run and its journal know each other."""
+        return uuid.uuid4().hex
 
     @cached_property
     def parent(self) -> Tracker:
@@ -135,6 +146,7 @@ class SweepCallback(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         tracker.open(self.folder)
         if tracker.journal and self.parent_run_id:
+            tracker.journal.facts.key = self.parent_key
             tracker.journal.note_run(self.parent_run_id)
         return tracker
 
@@ -155,7 +167,12 @@ class SweepCallback(Callback):
         if not self.parent_run_id:
             return
         with closing(self.parent) as parent:
-            parent.finish(status)
+            try:
+                parent.finish(status)
+            except KeyboardInterrupt:
+                with said():
+                    parent.finish(status)
+                raise
             if parent.is_away:
                 return
             self.end_cells(store := parent.delivery.store)
@@ -204,8 +221,8 @@ def finish() -> int:
         print_cells(outcomes)
         current.keep_cells(outcomes)
     failed = any(outcome.status == "failed" for outcome in outcomes)
+    SweepCallback.current = None  # it ends now, whatever comes between
     current.end("FAILED" if failed else "FINISHED")
-    SweepCallback.current = None
     return int(failed)
 
 

@@ -49,7 +49,7 @@ class Tracker:
         self._store: Store | None = None
         self.is_away = False
         self.next_attempt = 0.0
-        self.settled = 0  # bytes of the journal that no resumed run writes again
+        self.settled = 0  # bytes of the journal that the store may have
 
     @property
     def run_id(self) -> str | None:
@@ -89,7 +89,8 @@ class Tracker:
         if self.cfg.uri:
             facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
             self.journal = Journal(folder, facts)
-            self.journal.facts.uri = facts.uri  # of a project that was moved, or a server that was
+            if not (self.is_away and self.run_id):  # else nobody knows that the run is there
+                self.journal.facts.uri = facts.uri  # the project may have been moved, or the server
             self.delivery = Delivery(self.journal)
 
     def begin(self, tags: Mapping[str, str]) -> None:
@@ -115,12 +116,12 @@ class Tracker:
         self.tell("status", status=status)
         try:
             self.commit()
+            self.next_attempt = 0.0
+            self.deliver()
         except OSError:  # the run folder's disk, not the store's
-            if self.run_id:
+            if self.run_id and status != "FINISHED":
                 self.delivery.store.client.set_terminated(self.run_id, status)
             raise
-        self.next_attempt = 0.0
-        self.deliver()
 
     def fail(self, error: BaseException) -> None:
         """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
@@ -199,9 +200,9 @@ class Tracker:
     def deliver(self) -> None:
         """Sends what the journal holds, if the store is there.
 
-        Only to be called when a resumed run would not tell that anew. After a failure the store is
-        left alone for ten times as long as that took: a store that hangs costs a training a tenth
-        of its time at most.
+        Only to be called when a resumed run would not tell its figures anew. After a failure the
+        store is left alone for ten times as long as that took: a store that hangs costs a training
+        a tenth of its time at most.
         """
         if self.journal is None:
             return
@@ -261,6 +262,7 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
     except KeyboardInterrupt:
         with said():
             tracker.forget()
+        with said():
             tracker.finish("KILLED")
         raise
     except Pruned as pruned:
@@ -268,9 +270,10 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
             tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
     except (Exception, SystemExit) as error:
-        with said():
-            if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
+        if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
+            with said():
                 tracker.forget()
+        with said():
             tracker.fail(error)
         raise
 

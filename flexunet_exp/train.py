@@ -109,7 +109,7 @@ def fit_and_score(
     (folder / "model.txt").write_text(fitting.describe(model, cfg))
     tags = dict(zip((SIGNATURE, SCORING), signatures, strict=True))
     store = tracker.store if cfg.rerun != "all" else None
-    same = store.same_weights(signatures[0]) if store else None  # while a failure costs no run
+    same = store.same_weights(signatures[0]) if store else None  # before the run begins
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
     logbook.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: config.effort(cfg)})

@@ -51,7 +51,9 @@ def test_what_is_no_address_is_answered_with_the_one_that_was_meant(typed, meant
         address.require_valid(typed)
 
 
-@pytest.mark.parametrize("typed", ["http//host:5000", "http:/host", "mlruns", "sqlite:///"])
+@pytest.mark.parametrize(
+    "typed", ["http//host:5000", "http:/host", "mlruns", "sqlite:///", "http://[::1:5000"]
+)
 def test_what_is_no_address_is_refused(typed):
     with pytest.raises(InputError, match="Expected sqlite:///PATH"):
         address.require_valid(typed)
@@ -61,6 +63,9 @@ def test_a_password_is_not_taken_in_an_address():
     """It would stand in the run folder and in the store."""
     with pytest.raises(InputError, match="MLFLOW_TRACKING_PASSWORD") as refused:
         address.require_valid("https://anna:geheim@example.org")
+    assert "geheim" not in str(refused.value)
+    with pytest.raises(InputError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        address.require_valid("htp://anna:geheim@example.org")
     assert "geheim" not in str(refused.value)
     with pytest.raises(InputError, match=r"docs/store\.md") as refused:
         address.require_valid("postgresql+psycopg2://anna:geheim@host/db")
@@ -78,7 +83,9 @@ def test_a_password_is_not_taken_in_an_address():
     ],
 )
 def test_a_command_to_type_names_the_store_where_it_must(tmp_path, monkeypatch, tracking, typed):
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ("my%20data" if typed else "data")  # where no local store could be
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     assert address.store_words(tracking) == typed
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import running
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from running import python
 
 from flexunet_exp import cli
 
@@ -151,4 +151,10 @@ def test_a_closed_terminal_interrupts_but_not_under_nohup(tmp_path, ignored, end
         "try:\n os.kill(os.getpid(), signal.SIGHUP); print('nothing')\n"
         "except KeyboardInterrupt:\n print('KeyboardInterrupt')"
     )
-    assert python(tmp_path, code, str(ignored)).stdout.strip() == ended_by
+    assert running.python(tmp_path, code, str(ignored)).stdout.strip() == ended_by
+
+
+def test_a_password_in_an_address_is_written_nowhere(tmp_path):
+    done = running.flexunet(tmp_path, "train", "tracking.uri=http://anna:geheim@127.0.0.1:9")
+    assert done.returncode == 1 and "MLFLOW_TRACKING_PASSWORD" in done.stdout
+    assert "geheim" not in done.stdout and list(tmp_path.iterdir()) == []

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import sqlite3
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST
 from omegaconf import OmegaConf
 from PIL import Image
 from serving_store import free_port
 
-from flexunet_exp import resuming, unfinished
-from flexunet_exp.delivery import ANSWER_SECONDS, deliver, is_away, undelivered
+from flexunet_exp import job, resuming, unfinished
+from flexunet_exp.delivery import ANSWER_SECONDS, Delivery, deliver, is_away, undelivered
+from flexunet_exp.errors import InputError
 from flexunet_exp.journal import ENTRIES, FACTS, Facts, Held, Journal, exists
 from flexunet_exp.store import Store
 from flexunet_exp.tracking import Tracker, tracked
@@ -130,7 +135,7 @@ def test_what_the_store_refuses_holds_up_nothing_else(uri, tmp_path, caplog):
         epoch(tracker, 1)
         epoch(tracker, 2)
     tracker.close()
-    assert caplog.text.count("refused 1 entries") == 1 and "no@name" in caplog.text
+    assert caplog.text.count("The store refused an entry") == 1 and "no@name" in caplog.text
     assert steps(uri) == [[1, 2]]
     sent = deliver(tmp_path / "run")
     assert (sent.taken, sent.left, sent.because) == (0, 1, "the store refuses it")
@@ -165,9 +170,11 @@ def test_a_run_that_is_deleted_while_it_trains_is_said_once(uri, tmp_path, caplo
     held = deliver(tmp_path / "run")
     assert held.left and "in use by another process" in held.because
     tracker.close()
-    assert caplog.text.count("The store refused") == 1
+    assert caplog.text.count("The store refused an entry") == 2  # of figures, and the status
     sent = deliver(tmp_path / "run")
-    assert sent.left and "was deleted from the store. Restore it" in sent.because
+    assert sent.left and "or it was deleted. Restore it there" in sent.because
+    Path(sent.because.rpartition("remove ")[2]).unlink()
+    assert not exists(tmp_path / "run") and list(undelivered(tmp_path)) == []
 
 
 def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tmp_path, caplog):
@@ -276,7 +283,7 @@ def test_a_damaged_picture_holds_up_nothing_else(uri, tmp_path, caplog, content)
         (tracker.folder / "picture.png").write_bytes(content)
         tracker.image("picture", tracker.folder / "picture.png", 1)
         epoch(tracker, 1)
-    assert steps(uri) == [[1]] and "refused 1 entries" in caplog.text
+    assert steps(uri) == [[1]] and "refused an entry" in caplog.text
 
 
 @pytest.mark.parametrize(("status", "is_about_the_store"), [(413, False), (503, True), (401, True)])
@@ -374,20 +381,180 @@ def test_a_store_that_a_run_folder_alone_names_is_neither_made_nor_given_a_passw
     assert "add tracking.uri=https://example.org" in sent.because
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_leaves_no_half_entry(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Path]:
+    """A disk of 128 kB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no disk may be mounted here")
-    try:
-        journal = Journal(disk, Facts("sqlite:///x", "e"))
-        journal.append([{"what": "tags", "n": 1}])
-        with pytest.raises(OSError, match="No space left"):
-            journal.append([{"what": "tags", "text": "x" * 100_000}])
-        journal.append([{"what": "tags", "n": 2}])
-        assert [entry["n"] for _, _, entry in journal.left()] == [1, 2]
-        journal.close()
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> None:
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+
+
+def test_a_full_disk_leaves_no_half_entry(disk):
+    journal = Journal(disk, Facts("sqlite:///x", "e"))
+    journal.append([{"what": "tags", "n": 1}])
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([{"what": "tags", "text": "x" * 200_000}])
+    journal.append([{"what": "tags", "n": 2}])
+    assert [entry["n"] for _, _, entry in journal.left()] == [1, 2]
+    journal.close()
+
+
+@pytest.mark.parametrize("moment", ["in training", "at the end"])
+def test_a_full_disk_under_the_run_folder_does_not_leave_it_running(uri, disk, moment):
+    """Nor finished without its files: the store's own disk has space."""
+    with pytest.raises(OSError, match="No space left"), tracked(tracker_of(uri, disk / "run")) as t:
+        t.begin({})
+        t.deliver()
+        (t.folder / "scores.csv").write_text("1")
+        fill(disk)
+        for _ in range(200):
+            t.artifact(t.folder / "scores.csv")
+        if moment == "in training":
+            t.commit()
+    (run,) = Store(uri, "flexunet").search()
+    assert run.info.status == "FAILED"
+
+
+def test_a_store_that_goes_away_before_the_status_is_said_again_is_told_later(
+    uri, tmp_path, monkeypatch
+):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        tracker.deliver()
+        with pytest.MonkeyPatch.context() as once:
+            once.setattr(Store, "reopen", refuse)
+            tracker.begin({})
+            tracker.deliver()
+    tracker.journal.close()
+    with monkeypatch.context() as once:
+        once.setattr(Delivery, "status", leave)
+        assert deliver(tmp_path / "run").left == 1
+    assert deliver(tmp_path / "run").left == 0
+    (run,) = Store(uri, "flexunet").search()
+    assert run.info.status == "FINISHED"
+
+
+def refuse(*_):
+    raise MlflowException("404 page not found", RESOURCE_DOES_NOT_EXIST)
+
+
+def leave(*_):
+    raise ConnectionError("gone")
+
+
+def test_a_file_that_may_not_be_read_holds_up_nothing_else(uri, tmp_path, monkeypatch):
+    def closed(self, run_id, path, folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Store, "log_files", closed)
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        (tracker.folder / "scores.csv").write_text("1")
+        tracker.artifact(tracker.folder / "scores.csv")
+        epoch(tracker, 1)
+    assert steps(uri) == [[1]]
+
+
+def test_no_answer_about_a_run_is_not_taken_for_its_absence(uri, tmp_path, monkeypatch):
+    with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+        tracker.tell("artifact", path="../x", folder="")  # which stays in the journal
+    tracker.close()
+
+    def forbidden(*_):
+        raise MlflowException("no", PERMISSION_DENIED)
+
+    monkeypatch.setattr(MlflowClient, "get_run", forbidden)
+    sent = deliver(tmp_path / "run")
+    assert sent.is_away and "deleted" not in sent.because
+
+
+def test_another_program_s_database_is_left_as_it_is(tmp_path):
+    """That a run folder names."""
+    database = tmp_path / "places.sqlite"
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("CREATE TABLE mine (a)")
+    before = database.read_bytes()
+    run = b'{"what": "run", "name": "x", "tags": {}, "time": 1}\n'
+    sent = deliver(foreign(tmp_path / "run", {"uri": f"sqlite:///{database}"}, run))
+    assert "is no MLflow store" in sent.because and database.read_bytes() == before
+
+
+def test_a_line_too_deep_and_a_folder_for_a_file_are_said(uri, tmp_path):
+    Store(uri, "flexunet")
+    assert deliver(foreign(tmp_path / "deep", {"uri": uri}, b"[" * 200_000 + b"\n")).left
+    folder = foreign(tmp_path / "run", {"uri": uri}, TAGS)
+    (folder / ENTRIES).unlink()
+    (folder / ENTRIES).mkdir()
+    assert "Is a directory" in deliver(folder).because
+
+
+def unfinished_run(uri: str, folder: Path, parent: str | None = None) -> unfinished.Claim:
+    """A run that was cut off after its first epoch, whether its store has it or not."""
+    tracker = tracker_of(uri, folder, parent)
+    claim = unfinished.begin(folder, "abc")
+    tracker.begin({})
+    epoch(tracker, 1)
+    tracker.close()
+    return claim
+
+
+def test_a_run_that_its_store_is_owed_does_not_go_on_without_one(tmp_path, compose):
+    claim = unfinished_run(f"http://127.0.0.1:{free_port()}", tmp_path / "run", parent="0" * 32)
+    cfg = compose("train", "tracking=none")
+    with pytest.raises(InputError, match="a run of another store"):
+        resuming.may_go_on(cfg, claim, Tracker(cfg, "run", tmp_path), {})
+
+
+def test_a_run_keeps_its_store_while_the_one_that_is_named_is_away(uri, tmp_path, compose):
+    claim = unfinished_run(uri, tmp_path / "run")
+    away = tracker_of(f"http://127.0.0.1:{free_port()}", tmp_path / "cell", parent="0" * 32)
+    assert away.store is None
+    assert resuming.may_go_on(compose("train"), claim, away, {})
+    assert away.journal.facts.uri == uri
+    away.close()
+
+
+def test_a_journal_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path, compose):
+    tracker = tracker_of(uri, tmp_path / "run")
+    claim = unfinished.begin(tracker.folder, "abc")
+    tracker.open(tracker.folder)
+    tracker.close()
+    resuming.abandon(compose("train", f"tracking.uri={uri}"), claim)
+    assert not exists(tracker.folder)
+
+
+def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_tell(uri, tmp_path, monkeypatch):
+    """Ctrl-C came after the store had heard FINISHED, and was then not told."""
+    whole, claim = Delivery.status, unfinished.begin(tmp_path / "run", "abc")
+
+    def interrupted(*arguments):
+        whole(*arguments)
+        monkeypatch.setattr(Delivery, "status", leave)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Delivery, "status", interrupted)
+    with pytest.raises(KeyboardInterrupt), tracked(tracker_of(uri, tmp_path / "run")) as tracker:
+        tracker.begin({})
+    tracker.close()
+    claim.release()
+    monkeypatch.undo()
+    cut_off = job.Outcome("killed", "cell", folder=str(tracker.folder), minutes=7.5, number=3)
+    job.keep_outcome(tracker.folder, cut_off)
+    resuming.forget(job.Outcome("skipped", objective=0.5, folder=str(tracker.folder)), "abc")
+    assert job.read_outcome(tracker.folder) == replace(cut_off, status="finished", objective=0.5)
+    assert deliver(tracker.folder).left == 0
+    (run,) = Store(uri, "flexunet").search()
+    assert run.info.status == "FINISHED"

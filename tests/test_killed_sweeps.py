@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from threading import Timer
 from types import SimpleNamespace
@@ -21,7 +23,8 @@ from running import (
     wait_until,
 )
 
-from flexunet_exp import resuming, sweep, unfinished
+from flexunet_exp import job, resuming, sweep, unfinished
+from flexunet_exp.delivery import deliver
 from flexunet_exp.store import HOST, PARENT, RUN_FOLDER
 
 WAITING = Path(__file__).with_name("waiting.py")
@@ -86,6 +89,33 @@ def test_ctrl_c_while_the_table_is_made_leaves_no_sweep_running(tmp_path):
     done = signalled(tmp_path, "SIGINT", "flexunet_exp.sweep:print_cells", 1, "train", *words)
     assert done.returncode == 130 and "Traceback" not in done.stdout
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "FAILED", "FAILED"]
+
+
+def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
+    words = ("-m", "dataset.path=/nowhere", "trainer.seed=1,2")
+    at = ("SIGINT", "flexunet_exp.delivery:Delivery.status", 3)
+    done = signalled(tmp_path, *at, "train", *words)
+    assert done.returncode == 130 and "Traceback" not in done.stdout
+    assert [run.info.status for run in all_runs(tmp_path)] == ["FAILED", "FAILED", "FAILED"]
+
+
+def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compose):
+    sweeping = sweep.SweepCallback()
+    sweeping.config = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
+    sweeping.folder = tmp_path / "sweep"
+    sweeping.parent_run_id = sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
+    (sweeping.folder / "0").mkdir(parents=True)
+    job.keep_outcome(sweeping.folder / "0", job.Outcome("finished", "s=1"))
+    sweeping.keep_cells(sweep.outcomes_in(sweeping.folder))
+    with closing(sqlite3.connect(tmp_path / "mlruns/mlflow.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        sweeping.end("FINISHED")
+    (parent,) = all_runs(tmp_path)
+    assert parent.info.status == "RUNNING"
+    assert deliver(sweeping.folder).left == 0
+    (parent,) = all_runs(tmp_path)
+    assert parent.info.status == "FINISHED"
+    assert store(tmp_path).client.list_artifacts(parent.info.run_id)[0].path == "cells.csv"
 
 
 @pytest.fixture
