@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -312,6 +316,25 @@ def test_ctrl_c_keeps_what_was_trained_and_ends_the_run_killed(tmp_path, tiny):
     assert tracked.info.status == "KILLED"
     assert json.loads((run / "result.json").read_text())["status"] == "killed"
     assert (run / "best.keras").is_file() and (run / "train_losses.csv").is_file()
+
+
+def test_a_closed_terminal_ends_the_run_killed(tmp_path, tiny):
+    """As when an ssh connection breaks: nothing can be printed any more."""
+    endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
+    command = [sys.executable, "-m", "flexunet_exp", "train", *tiny, *endless]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(command[0], command)
+    ends = time.monotonic() + 120
+    while not list(tmp_path.glob("outputs/*/*/resume/state.npy")):
+        assert time.monotonic() < ends
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 65536)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED"]
 
 
 def test_a_stop_file_ends_after_the_epoch_with_scores(tmp_path, tiny):
