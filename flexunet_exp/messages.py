@@ -166,6 +166,9 @@ def unknown_option(option: str, command: str) -> str:
     """That the option is unknown, the closest one, and the ones there are beside it."""
     section, _, _ = option.rpartition(".")
     siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
+    if option in siblings and (below := known_keys(command, option)):
+        options = ", ".join(f"{option}.{key}" for key in below)
+        return f"There are no choices of {option}= here, but the options {options}."
     if option in siblings:  # it is there with the first choice of a sweep
         group = option.split(".")[0]
         return (

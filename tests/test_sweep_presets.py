@@ -139,6 +139,7 @@ def test_an_option_that_not_every_choice_has_is_said(monkeypatch):
     words = ["flexunet train", "-m", "model=flexunet,attention_unet", "model.dilation=2"]
     monkeypatch.setattr("sys.argv", words)
     assert "Not every model has" in messages.unknown_option("model.dilation", "train")
+    assert "the options tracking.uri" in messages.unknown_option("tracking", "sync")
 
 
 @pytest.mark.parametrize(
