@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -15,11 +16,12 @@ import running
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
-from flexunet_exp import config, runtime
+from flexunet_exp import config, job, runtime
 from flexunet_exp.errors import InputError
 from flexunet_exp.store import PARENT
-from flexunet_exp.sweeping import launching
+from flexunet_exp.sweeping import launching, on_ray
 
 QUICK = ("trainer.epochs=1", "callbacks=none", "augmentation=none")
 RAY_PORT = 6399
@@ -224,3 +226,16 @@ def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, 
     assert sorted(match[1] for match in told if match) == ["0", "1"]
     assert {run.info.status for run in running.all_runs(tmp_path)} == {"KILLED"}
     assert len(running.all_runs(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("ended", ["finished", None])
+def test_a_trial_that_is_lost_says_so_unless_it_had_ended(tmp_path, ended):
+    folder = tmp_path / "0"
+    folder.mkdir()
+    if ended:
+        job.keep_outcome(folder, job.Outcome(ended, "s=1", 0.5))
+    own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}}
+    hydra = {"sweep": {"dir": str(tmp_path), "subdir": "0"}, **own}
+    returned = on_ray.lost(OmegaConf.create({"hydra": hydra}), "its node is gone")
+    assert math.isnan(returned.return_value)
+    assert job.read_outcome(folder).status == (ended or "failed")
