@@ -10,16 +10,17 @@ import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flexunet_exp import unfinished
 from flexunet_exp.address import (
+    NotThere,
     absolute_uri,
-    client_of,
     is_store,
+    load_mlflow,
     require_store,
     require_valid,
     sqlite_file,
@@ -36,8 +37,6 @@ ANSWER_SECONDS = 3
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Where journals lie: in run folders, and in a multirun's own.
 PLACES = (*unfinished.DEFAULT_PLACES, "outputs/multirun/*/*")
-
-
 # What the operating system says where it is the store that cannot be told anything.
 AWAY_ERRNOS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
@@ -242,7 +241,7 @@ def ask(uri: str) -> None:
     require_valid(uri)
     if not uri.startswith(("http://", "https://")):
         return
-    client_of(uri)  # which settles MLflow's settings
+    load_mlflow(uri)
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
@@ -283,6 +282,19 @@ def is_away(error: BaseException) -> bool:
 
 def is_away_status(status: int) -> bool:
     return status >= 500 or status in CLOSED_TO_US
+
+
+@contextmanager
+def adding(what: str) -> Iterator[None]:
+    """Has work that is whole without its store not fail where that is not there, or is away."""
+    try:
+        yield
+    except NotThere as nothing:
+        log.info("%s Nothing was added to it.", nothing)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        log.warning("%s was not added to the store: %s", what, store_trouble(error))
 
 
 class Sent(NamedTuple):
@@ -332,10 +344,12 @@ def require_known(uri: str, is_named: bool) -> None:
     A run folder may come from anyone, and a server is sent the password that is set for one's own.
     """
     require_store(uri)
+    if is_named:
+        return
     path = sqlite_file(uri)
-    if path and not is_named and not is_store(path):
+    if path and not is_store(path):
         raise InputError(f"{path} is no MLflow store.")
-    if not path and not is_named and urlsplit(uri).hostname not in LOOPBACK:
+    if not path and urlsplit(uri).hostname not in LOOPBACK:
         raise InputError(f"It is for the server {uri}. To send it there, add tracking.uri={uri}")
 
 

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from flexunet_exp import job, runs
 from flexunet_exp.errors import InputError
 from flexunet_exp.exporting import folders, formats, settings
-from flexunet_exp.messages import store_trouble
 from flexunet_exp.runs import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -65,11 +64,10 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     """Adds the proof to the run's artifacts, with log=true the whole export."""
     if not cfg.tracking.uri:
         return
-    from flexunet_exp.address import NotThere
-    from flexunet_exp.delivery import is_away
+    from flexunet_exp.delivery import adding
     from flexunet_exp.store import Store
 
-    try:
+    with adding("The proof"):
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         stored = store.run_of(run.run_id, str(run.folder))
         if stored is None:
@@ -79,9 +77,3 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
         sent = output if cfg.log else output / folders.PARITY
         send(stored.info.run_id, str(sent), f"exports/{cfg.format}")
         log.info("Added to run %s as exports/%s", stored.info.run_id, cfg.format)
-    except NotThere as nothing:
-        log.info("%s Nothing was added to it.", nothing)
-    except Exception as error:
-        if not is_away(error):
-            raise
-        log.warning("The proof was not added to the store: %s", store_trouble(error))

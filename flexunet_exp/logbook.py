@@ -16,11 +16,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp import job
-from flexunet_exp.address import NotThere
-from flexunet_exp.delivery import is_away
+from flexunet_exp.delivery import adding
 from flexunet_exp.errors import InputError
 from flexunet_exp.files import replace_file, whole_or_nothing
-from flexunet_exp.messages import store_trouble
 from flexunet_exp.store import RUN_FOLDER, Store
 from flexunet_exp.tracking import Tracker
 
@@ -207,13 +205,7 @@ def add_evaluation(
         return
     few = {key: value for key, value in figures.items() if key.count("/") == 1}
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
-    try:
+    with adding(f"{folder} is whole, but"):
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         for run_id in store.owners(own):
             log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))
-    except NotThere as nothing:
-        log.info("%s Nothing was added to it.", nothing)
-    except Exception as error:
-        if not is_away(error):
-            raise
-        log.warning("%s is whole, but was not added to the store: %s", folder, store_trouble(error))
