@@ -17,9 +17,10 @@ import numpy as np
 from composing import compose
 from omegaconf import DictConfig
 
-from flexunet_exp import config, runtime
+from flexunet_exp.config import compose as config
 from flexunet_exp.data import augmentation, synthetic
 from flexunet_exp.data.augmentation import Transform
+from flexunet_exp.system import tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (128, 256, 512)
@@ -79,15 +80,16 @@ def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
 def step() -> Iterator[str]:
     """The same network under each list in turn, round after round, its data cached in memory."""
     cfg = compose("experiment=quickstart")
-    runtime.prepare(cfg.trainer)
-    from flexunet_exp import feeding, fitting
+    tensorflow.prepare(cfg.trainer)
     from flexunet_exp.data import dataset as datasets
+    from flexunet_exp.data.feed import feed
+    from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fitting.compiled_model(cfg, dataset)
+    model = fit.compiled_model(cfg, dataset)
     size, batch = config.image_size(cfg), cfg.trainer.batch_size
     names = ("none", "light", "standard", "strong")
-    batches = {name: iter(feeding.feed(under(name), dataset).training) for name in names}
+    batches = {name: iter(feed.feed(under(name), dataset).training) for name in names}
     took: dict[str, list] = {name: [] for name in names}
     for turn in range(ROUNDS + 1):
         first = turn % len(names)  # each list comes first in turn: the machine's speed drifts

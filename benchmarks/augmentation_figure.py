@@ -13,9 +13,9 @@ import numpy as np
 from augmentation import listed
 from PIL import Image, ImageDraw
 
-from flexunet_exp import panels
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.augmentation import Pair, Transform, augment
+from flexunet_exp.reporting import panels
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "augmentation.png"
 SIDE, LINE, GAP, COLUMNS, DRAWS = 176, 20, 6, 6, 12

@@ -14,7 +14,9 @@ from typing import Any
 
 import keras
 
-from flexunet_exp import cli, job, train
+from flexunet_exp import cli
+from flexunet_exp.commands import train
+from flexunet_exp.jobs import job
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from flexunet_exp import cli, job
+from flexunet_exp import cli
+from flexunet_exp.jobs import job
 
 
 def resident_megabytes() -> float:

@@ -18,11 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-import storing  # noqa: E402
-
-from flexunet_exp.store import Store  # noqa: E402
+from flexunet_exp.tracking.store import Store  # noqa: E402
+from tests.support import storing  # noqa: E402
 
 SEEDS = 2
 storing.FOLDS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from flexunet_exp import config
+from flexunet_exp.config import compose as config
 
 
 def compose(*overrides: str):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from composing import compose
 
-from flexunet_exp import config, runtime
+from flexunet_exp.config import compose as config
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
+from flexunet_exp.system import tensorflow
+from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
 
 LOSSES = ("ce_dice", "cross_entropy", "dice", "focal", "focal_tversky", "lovasz_softmax", "tversky")
 MODELS = ("attention_unet", "flexunet", "flexunet_small")
@@ -41,7 +42,7 @@ def fill(folder: Path, seeds: int) -> None:
             cfg = compose(*words(folder), f"model={model}", f"loss={loss}")
             for seed in range(0, seeds, 2):
                 cfg.trainer.seed = seed
-                signature = config.signature(cfg, digest, runtime.num_threads(cfg.trainer))
+                signature = config.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
                 scoring, effort = config.scoring_signature(cfg), config.effort(cfg)
                 tags = {SIGNATURE: signature, SCORING: scoring, EFFORT: effort, MINUTES: "3.5"}
                 run_id = store.create_run(f"{model} {loss}", tags)

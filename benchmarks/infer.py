@@ -25,11 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
 
-from flexunet_exp import config, runtime  # noqa: E402
-from flexunet_exp.data import masks  # noqa: E402
-from flexunet_exp.inference import inputs, journal, pipeline  # noqa: E402
-from flexunet_exp.inference.report import Report  # noqa: E402
-from flexunet_exp.predict import Predictor  # noqa: E402
+from flexunet_exp.commands.infer import pipeline
+from flexunet_exp.commands.infer import records as journal  # noqa: E402
+from flexunet_exp.commands.infer.report import Report  # noqa: E402
+from flexunet_exp.config import compose as config
+from flexunet_exp.data import (
+    find_pictures,
+    masks,  # noqa: E402
+)
+from flexunet_exp.prediction.predictor import Predictor  # noqa: E402
+from flexunet_exp.system import tensorflow  # noqa: E402
 
 BATCH = 4
 PALETTE = np.array([(0, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 0), (0, 255, 255)])
@@ -40,7 +45,7 @@ AT = 50  # the picture at which memory is read first
 def main() -> None:
     source, number, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     cfg = compose(*sys.argv[4:])
-    runtime.prepare(cfg.trainer)
+    tensorflow.prepare(cfg.trainer)
     model = config.build(cfg.model, input_shape=(size, size, 3), num_classes=len(PALETTE))
     keep_defects_rare(model, source, size)
     trained = SimpleNamespace(
@@ -55,7 +60,7 @@ def main() -> None:
         before = bare(model, size)
         memory: dict[int, int] = {}
         threading.Thread(target=watch, args=(output, memory), daemon=True).start()
-        found = inputs.find([str(photos)], output)
+        found = find_pictures.find([str(photos)], output)
         report = pipeline.infer(trained, found, output, pipeline.Options())
         time.sleep(0.5)
     show(report, [*before, *bare(model, size)], memory)

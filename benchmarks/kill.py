@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from running import all_runs, same_weights  # noqa: E402
-from test_resume import SETTINGS, contents, images, metrics, the_run_folder  # noqa: E402
-
-from flexunet_exp.store import RUN_FOLDER  # noqa: E402
+from flexunet_exp.tracking.store import RUN_FOLDER  # noqa: E402
+from tests.support.running import all_runs, same_weights  # noqa: E402
+from tests.training.test_resuming import SETTINGS, contents, images, metrics, the_run_folder  # noqa: E402
 
 PAGE = ROOT / "docs" / "kill.md"
 SWEEPS = "\n## Sweeps\n"  # the page's second part begins here, which kill_sweeps.py writes

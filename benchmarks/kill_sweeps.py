@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from kill import PAGE, SWEEPS, TINY  # noqa: E402
-from running import all_runs, images_of, metrics_of, same_weights, store  # noqa: E402
 
-from flexunet_exp import unfinished  # noqa: E402
-from flexunet_exp.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP  # noqa: E402
+from flexunet_exp.runs import claims  # noqa: E402
+from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP  # noqa: E402
+from tests.support.running import all_runs, images_of, metrics_of, same_weights, store  # noqa: E402
 
 SEED, KILLS_A_SWEEP, EPOCHS = 20261127, 4, 3
 COMMON = (*TINY, f"trainer.epochs={EPOCHS}", "trainer.deterministic=true", "trainer.threads=1")
@@ -159,7 +159,7 @@ def kill_and_restart(
 def standing(folder: Path) -> str:
     """How many cells were finished, and after which epochs the others were cut off."""
     states = folder.glob("outputs/multirun/*/*/*/resume/state.npy")
-    epochs = sorted(unfinished.epochs_done(path.parents[1]) for path in states)
+    epochs = sorted(claims.epochs_done(path.parents[1]) for path in states)
     cut = f", cut off after epoch {', '.join(map(str, epochs))}" if epochs else ""
     return f"{len(finished(folder))} finished{cut}"
 

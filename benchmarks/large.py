@@ -39,7 +39,7 @@ def main() -> None:
 def measure(
     words: list[str], side: int, tile: tuple[int, int] | None, tta: str
 ) -> tuple[float, float, str]:
-    from flexunet_exp import predict
+    from flexunet_exp.prediction import predictor as predict
 
     model = network(words)
     predictor = predict.Predictor(model, (256, 256) if tile is None else tile, 4, tile, 0.25, tta)
@@ -58,16 +58,18 @@ def measure(
 
 
 def network(words: list[str]):
-    from flexunet_exp import config, runtime
+    from flexunet_exp.config import compose as config
+    from flexunet_exp.system import tensorflow
 
     if words:
-        from flexunet_exp import runs, trained
+        from flexunet_exp.prediction import networks
+        from flexunet_exp.tracking import find_runs
 
-        run = runs.load(Path(words[0]))
-        trained.prepare_process(run)
-        return trained.load_network(run)
+        run = find_runs.load(Path(words[0]))
+        networks.prepare_process(run)
+        return networks.load_network(run)
     cfg = compose("model=flexunet_small", "dataset=grid")
-    runtime.prepare(cfg.trainer)
+    tensorflow.prepare(cfg.trainer)
     return config.build(cfg.model, input_shape=(256, 256, 3), num_classes=6)
 
 

@@ -22,10 +22,11 @@ import sweeps
 import whole
 from composing import compose
 
-from flexunet_exp import panels, plots, runtime
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks, synthetic
+from flexunet_exp.reporting import panels, plots
 from flexunet_exp.scores import confusions
+from flexunet_exp.system import tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 Row = tuple[str, str, str, str]
@@ -82,11 +83,12 @@ def drawing() -> list[Row]:
 def training() -> list[Row]:
     """A step of quickstart through the whole pipeline against the bare step of the same model."""
     cfg = compose("experiment=quickstart")
-    runtime.prepare(cfg.trainer)
-    from flexunet_exp import feeding, fitting
+    tensorflow.prepare(cfg.trainer)
+    from flexunet_exp.data.feed import feed as feeding
+    from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fitting.compiled_model(cfg, dataset)
+    model = fit.compiled_model(cfg, dataset)
     rows = []
     for cache in ("none", "memory"):
         cfg.dataset.cache = cache

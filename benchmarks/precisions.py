@@ -22,9 +22,10 @@ ROUNDS, BATCH = 5, 4
 
 
 def main() -> None:
-    from flexunet_exp import runs, trained
+    from flexunet_exp.prediction import networks as trained
+    from flexunet_exp.tracking import find_runs
 
-    run = runs.load(Path(sys.argv[1]))
+    run = find_runs.load(Path(sys.argv[1]))
     trained.prepare_process(run)
     agreement(run)
     networks = {name: trained.load_network(run, name) for name in PRECISIONS}
@@ -36,9 +37,10 @@ def agreement(run) -> None:
     """Masks of every picture in both precisions, and the macro Dice of each over its test split."""
     from omegaconf import OmegaConf
 
-    from flexunet_exp import predict, trained
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.data.masks import read_image
+    from flexunet_exp.prediction import networks as trained
+    from flexunet_exp.prediction import predictor
     from flexunet_exp.scores import confusions
 
     data = datasets.from_table(run.cfg, datasets.read_table(run.samples))
@@ -48,7 +50,7 @@ def agreement(run) -> None:
         network = trained.load([run], OmegaConf.create({"precision": precision}))
         pictures = (read_image(sample.image) for sample in samples)
         masks[precision] = [
-            predict.collect(bands, (sample.height, sample.width)).mask
+            predictor.collect(bands, (sample.height, sample.width)).mask
             for sample, bands in zip(samples, network.predictor(pictures), strict=True)
         ]
     same = [np.mean(a == b) for a, b in zip(*masks.values(), strict=True)]
@@ -70,7 +72,7 @@ def agreement(run) -> None:
 def original() -> dict:
     import keras
 
-    from flexunet_exp import config
+    from flexunet_exp.config import compose as config
 
     cfg = compose("experiment=seed_zipper")
     networks = {}

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flexunet_exp import registry
-from flexunet_exp.store import RUN_FOLDER, Store
+from flexunet_exp.tracking import registry
+from flexunet_exp.tracking.store import RUN_FOLDER, Store
 
 NAME = "benchmark"
 

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
 
-from flexunet_exp import config, runtime  # noqa: E402
+from flexunet_exp.config import compose as config
+from flexunet_exp.system import tensorflow  # noqa: E402
 
 STEPS, BATCH, SIZE, CLASSES = 6, 2, 512, 8
 
@@ -28,11 +29,11 @@ STEPS, BATCH, SIZE, CLASSES = 6, 2, 512, 8
 def main() -> None:
     precision, optimizer, memory = sys.argv[1:]
     if memory == "default":
-        runtime.keep_freed_memory = lambda: None
+        tensorflow.keep_freed_memory = lambda: None
     cfg = compose("experiment=seed_zipper", f"trainer.precision={precision}")
     if optimizer == "keras":
         cfg.optimizer._target_ = "keras.optimizers.Adam"
-    runtime.prepare(cfg.trainer)
+    tensorflow.prepare(cfg.trainer)
     print(json.dumps(measure(cfg)))
 
 

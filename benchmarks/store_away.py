@@ -19,11 +19,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from serving_store import Postgres, Server  # noqa: E402
-
-from flexunet_exp.tracking import Tracker  # noqa: E402
+from flexunet_exp.tracking.tracker import Tracker  # noqa: E402
+from tests.support.serving_store import Postgres, Server  # noqa: E402
 
 EPOCHS, METRICS, PANELS, SHAPE = 60, 30, 4, (128, 400, 3)
 

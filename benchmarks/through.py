@@ -13,21 +13,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
 
-from flexunet_exp import runtime  # noqa: E402
 from flexunet_exp.data import dataset as datasets  # noqa: E402
+from flexunet_exp.system import tensorflow  # noqa: E402
 
 ROUNDS, STEPS = 3, 5
 
 
 def main() -> None:
     cfg = compose(*sys.argv[1:])
-    runtime.prepare(cfg.trainer)
-    from flexunet_exp import feeding, fitting
+    tensorflow.prepare(cfg.trainer)
+    from flexunet_exp.data.feed import feed
+    from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fitting.compiled_model(cfg, dataset)
+    model = fit.compiled_model(cfg, dataset)
     cfg.trainer.epochs = 100
-    batches = feeding.feed(cfg, dataset).training
+    batches = feed.feed(cfg, dataset).training
     images, masks = next(iter(batches))
 
     def bare() -> None:

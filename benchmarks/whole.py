@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from composing import compose
 
-from flexunet_exp import runtime
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.system import tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 Row = tuple[str, str, str, str]
@@ -142,7 +142,7 @@ def reading() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         words = ["dataset=screw", "dataset/layout=synthetic", "dataset.layout.size=1024"]
         cfg = compose(*words, "dataset.layout.images_per_class=8", f"data_root={name}")
-        runtime.prepare(cfg.trainer)
+        tensorflow.prepare(cfg.trainer)
         dataset = datasets.load(cfg)
         rows = []
         for size in (256, 512):
@@ -155,10 +155,10 @@ def reading() -> list[Row]:
 
 
 def rates_of(dataset, size: int, folder: Path) -> Iterator[tuple[str, float]]:
-    from flexunet_exp.data import pipeline
+    from flexunet_exp.data.feed import batches
 
     for cache in ("none", "memory", "disk"):
-        reader = pipeline.SampleReader(dataset, dataset.table, (size, size), cache, folder)
+        reader = batches.SampleReader(dataset, dataset.table, (size, size), cache, folder)
         times = []
         for _ in range(3):  # the first fills the memory
             started = time.perf_counter()
@@ -194,9 +194,9 @@ def memory() -> list[Row]:
 def first_step() -> list[Row]:
     """From the command to the end of the first step of quickstart; wanted: at most 15 s."""
     deadly = (
-        str(ROOT / "tests" / "kill_at.py"),
+        str(ROOT / "tests" / "support" / "kill_at.py"),
         "SIGKILL",
-        "flexunet_exp.callbacks:NanGuard.on_train_batch_end",
+        "flexunet_exp.callbacks.configured:NanGuard.on_train_batch_end",
     )
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"

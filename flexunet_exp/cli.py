@@ -10,9 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-from flexunet_exp import interrupt
-from flexunet_exp.address import require_valid
 from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.system import interrupt
+from flexunet_exp.tracking.address import require_valid
 
 COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
@@ -63,17 +63,23 @@ def run(command: str) -> int:
     wants_trace = os.environ.get(TRACE) == "1"
     os.environ[TRACE] = "1"  # Hydra then hands its errors to us instead of printing them
     try:
-        return importlib.import_module(f"flexunet_exp.{command}").main() or 0
+        return importlib.import_module(module_of(command)).main() or 0
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except Exception as error:
         if wants_trace:
             raise
-        from flexunet_exp.messages import explain
+        from flexunet_exp.jobs.explain import explain
 
         print(f"flexunet {command}: {explain(error, command)}", file=sys.stderr)
         return 1
+
+
+def module_of(command: str) -> str:
+    """The module with a command's `main`: a file of `commands/`, or `command` in a folder of it."""
+    folder = Path(__file__).parent / "commands" / command
+    return f"flexunet_exp.commands.{command}" + ".command" * folder.is_dir()
 
 
 def require_addresses(overrides: list[str]) -> None:

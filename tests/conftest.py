@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-import empty_store
 import hypothesis
 import pytest
-import running
+
+from tests.support import empty_store, running
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,8 +19,17 @@ hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that train come first: a long one begun last would run alone."""
-    items.sort(key=lambda item: len(item.path.parts))
+    """Files that start commands come first: a long one begun last would run alone."""
+    items.sort(key=lambda item: not starts_commands(item.module))
+
+
+def starts_commands(module: Any) -> bool:
+    """Whether a test module uses tests/support/running.py."""
+    name = running.__name__
+    return any(
+        thing is running or getattr(thing, "__module__", None) == name
+        for thing in vars(module).values()
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +64,7 @@ def compose():
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flexunet_exp import config
+    from flexunet_exp.config import compose as config
 
     config.register_resolvers()
 
@@ -114,7 +124,7 @@ def tiny_dataset(tiny):
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flexunet_exp import config
+    from flexunet_exp.config import compose as config
 
     config.register_resolvers()
 

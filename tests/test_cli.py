@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import pytest
-import running
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flexunet_exp import cli
+from tests.support import running
 
 
 def flexunet(*arguments, cwd=None, **environment):

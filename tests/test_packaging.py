@@ -7,11 +7,11 @@ import subprocess
 import sys
 import zipfile
 
-from flexunet_exp import config
+from flexunet_exp.config import compose
 
 
 def test_the_wheel_is_complete_and_composes_from_elsewhere(tmp_path):
-    root = config.PACKAGE.parent
+    root = compose.PACKAGE.parent
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=root, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from flexunet_exp import config, schedules
+from flexunet_exp import schedules
+from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 
 
@@ -144,8 +145,8 @@ def test_all_values_out_of_range_are_named_at_once():
 
 @pytest.mark.parametrize("name", ["constant", "cosine"])
 def test_yaml_gives_all_that_the_program_does_not(name):
-    yaml = config.plain(OmegaConf.load(config.conf_dir() / "schedule" / f"{name}.yaml"))
+    yaml = compose.plain(OmegaConf.load(compose.conf_dir() / "schedule" / f"{name}.yaml"))
     from_program = {"learning_rate": 0.01, "steps_per_epoch": 5, "epochs": 10}
-    config.build(yaml, **from_program)
-    parameters = inspect.signature(config.locate(yaml.pop("_target_"))).parameters
+    compose.build(yaml, **from_program)
+    parameters = inspect.signature(compose.locate(yaml.pop("_target_"))).parameters
     assert yaml == {key: parameters[key].default for key in parameters.keys() - from_program}

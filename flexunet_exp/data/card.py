@@ -1,65 +1,267 @@
-"""Facts about a data set that decide how to train on it: pixels of each class, class weights."""
+"""The data card: what is known of a split data set, as plain numbers, and what to be warned of."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.config.compose import size_text
+from flexunet_exp.data import defects, fingerprints, image_files, leakage, masks
+from flexunet_exp.data.dataset import Dataset, folder_of, rows
+from flexunet_exp.data.defects import Defect
+from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.errors import InputError
+
+ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
+SQUEEZED = 4.0  # times: how much narrower one side may become than the other
+TINY = 32  # pixels a side
+MOST_SHAPES, MOST_PAIRS = 5, 1000  # told one by one; copies of a copy make pairs by the million
+
+Card = dict[str, Any]
 
 
-def count_pixels(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels of each class (C,) in an index mask; ignored ones (255) are counted nowhere."""
-    return np.bincount(mask.ravel(), minlength=256)[:num_classes]
+def build(cfg: DictConfig, dataset: Dataset, notes: Notes, enough: int = ENOUGH) -> Card:
+    """Counts, pixels, defects, colours off the palette and leakage of a scanned data set.
 
-
-def class_pixels(
-    table: pd.DataFrame,
-    read_mask: Callable[[Any], np.ndarray],
-    num_classes: int,
-    known: Mapping[str, np.ndarray] | None = None,
-) -> np.ndarray:
-    """Pixels of each class in each picture of the sample table, (N, C) int64, at native size.
-
-    `read_mask` is the layout's; `known` are pictures whose pixels (C,) have been counted already.
+    `notes` are those of its scan; a defect is lost when resizing leaves less than `enough` pixels.
     """
+    root = folder_of(cfg)
+    sizes = defect_table(dataset, notes, root, enough, model_step(cfg))
+    leaks = leakage_card(dataset.table, notes, root)
+    shapes = [] if notes.patch else shape_warnings(dataset.table, notes.size, root)
+    return {
+        "dataset": dataset.name,
+        "path": str(root),
+        "digest": dataset.digest,
+        "image_size": list(notes.size),
+        "patch_size": list(notes.patch) if notes.patch else None,
+        "enough_pixels": enough,
+        "counts": counts(dataset),
+        "pixel_shares": pixel_shares(dataset),
+        "defects": sizes,
+        "off_palette": off_palette(dataset.table, notes, root),
+        "normalised": image_files.normalised(notes.headers.values()),
+        "leakage": leaks,
+        "warnings": [*shapes, *defect_warnings(sizes, notes, enough), *leak_warnings(leaks)],
+    }
 
-    def count(sample: Any) -> np.ndarray:
-        counted = (known or {}).get(sample.image)
-        return count_pixels(read_mask(sample), num_classes) if counted is None else counted
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = list(pool.map(count, table.itertuples(index=False)))
-    return np.array(counts, dtype=np.int64).reshape(-1, num_classes)
-
-
-def balanced_weights(pixels: Sequence[int] | np.ndarray) -> list[float]:
-    """Class weights inverse to frequency, total / (C * n_c), from the pixels (C,) of each class.
-
-    A class without pixels weighs 0. Source: the `balanced` heuristic of scikit-learn, after King
-    and Zeng, "Logistic Regression in Rare Events Data" (2001).
-    """
-    counts = np.asarray(pixels, dtype=np.float64)
-    weights = np.zeros_like(counts)
-    np.divide(counts.sum(), len(counts) * counts, out=weights, where=counts > 0)
-    return weights.tolist()
+def summary(card: Card) -> dict[str, Any]:
+    """The figures of a card that tell whether a score can be trusted, as tags of a run."""
+    found = [entry["smallest"]["resized"] for entry in card["defects"].values()]
+    return {
+        "data_digest": card["digest"],
+        "smallest_defect_px": min(found, default=""),
+        "off_palette_share": card["off_palette"]["share"],
+        "leakage_share": card["leakage"]["share"],
+    }
 
 
-def effective_number_weights(
-    pixels: Sequence[int] | np.ndarray, beta: float = 0.999999
-) -> list[float]:
-    """Class weights (1 - beta) / (1 - beta^n_c), scaled to the mean 1, from the pixels (C,).
+def to_json(card: Card) -> bytes:
+    return (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()
 
-    `beta` from 0 (all classes equal) to below 1 (towards inverse frequency): classes of many more
-    than 1 / (1 - beta) pixels weigh the same. The paper counts pictures and takes 0.9999 at most;
-    pixels are a thousand times as many. A class without pixels weighs 0. Source: Cui et al.,
-    "Class-Balanced Loss Based on Effective Number of Samples" (2019).
-    """
-    counts = np.asarray(pixels, dtype=np.float64)
-    weights = np.zeros_like(counts)
-    np.divide(1 - beta, 1 - beta**counts, out=weights, where=counts > 0)
-    present = np.count_nonzero(counts)
-    return (weights * present / weights.sum()).tolist() if present else weights.tolist()
+
+def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
+    """Label → split → images, sources and variants (kinds of copies, the original among them)."""
+    table = dataset.table
+    labels = [name for name in [*dataset.class_names[1:], GOOD] if (table["label"] == name).any()]
+    parts = {label: table[table["label"] == label] for label in labels} | {"all": table}
+    return {
+        label: {
+            split: {
+                "images": len(dealt),
+                "sources": int(dealt["source"].nunique()),
+                "variants": int(dealt["variant"].nunique()),
+            }
+            for split in [*SPLITS, "all"]
+            for dealt in [part if split == "all" else part[part["split"] == split]]
+        }
+        for label, part in parts.items()
+    }
+
+
+def pixel_shares(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Split → class → share of the pixels that are not ignored; nothing of an empty split."""
+    pixels = {split: dataset.split_pixels(split) for split in SPLITS}
+    pixels["all"] = np.sum(list(pixels.values()), axis=0)
+    return {
+        split: dict(zip(dataset.class_names, (of_split / of_split.sum()).tolist(), strict=True))
+        for split, of_split in pixels.items()
+        if of_split.sum()
+    }
+
+
+def defect_table(
+    dataset: Dataset, notes: Notes, root: Path, enough: int, step: int
+) -> dict[str, Card]:
+    """Class → its defects: number, areas and boxes, and what resizing leaves of the smallest."""
+    pictures = dataset.table.drop_duplicates("image")["image"]
+    found = [(image, one) for image in pictures for one in notes.defects.get(image, [])]
+    return {
+        name: sizes_of(of_class, notes, root, enough, step)
+        for index, name in enumerate(dataset.class_names)
+        if (of_class := [pair for pair in found if pair[1].class_index == index])
+    }
+
+
+def sizes_of(
+    found: Sequence[tuple[str, Defect]], notes: Notes, root: Path, enough: int, step: int
+) -> Card:
+    areas = [one.area for _, one in found]
+    image, smallest = min(found, key=lambda pair: (pair[1].resized, pair[1].area, pair[0]))
+    lost = [one for _, one in found if defects.is_lost(one.area, one.resized, enough)]
+    return {
+        "number": len(found),
+        "area": {"min": min(areas), "median": float(np.median(areas)), "max": max(areas)},
+        "box": {  # width x height of the median, by area
+            "width": int(np.median([one.width for _, one in found])),
+            "height": int(np.median([one.height for _, one in found])),
+        },
+        "smallest": {
+            "file": relative(image, root),
+            "area": smallest.area,
+            "resized": smallest.resized,
+            "box": [smallest.left, smallest.top, smallest.width, smallest.height],
+        },
+        "vanished": sum(one.resized == 0 for _, one in found),
+        "lost": len(lost),
+        "keeping_size": list(keeping_size(lost, notes, enough, step)),
+    }
+
+
+def keeping_size(lost: Sequence[Defect], notes: Notes, enough: int, step: int) -> tuple[int, int]:
+    """The image_size that would lose none of the defects; in patches, the patch.size."""
+    if notes.patch:
+        return notes.size if lost else notes.patch  # patches of the network's size lose nothing
+    return defects.keeping_size(lost, notes.size, enough, step) if lost else notes.size
+
+
+def model_step(cfg: DictConfig) -> int:
+    """What the sides of the network's input must be a multiple of; 64 where no model says it."""
+    levels = OmegaConf.select(cfg, "model.num_layers")
+    return 64 if levels is None else max(8, 2 ** (levels - 1))
+
+
+def off_palette(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+    """Pixels of the masks that have no class colour, in all and file by file."""
+    masked = [row for row in rows(table.drop_duplicates("image")) if row.mask]
+    odd = [(row, notes.odd.get(row.image, 0)) for row in masked]
+    total = sum(row.width * row.height for row in masked)
+    number = sum(pixels for _, pixels in odd)
+    return {
+        "masks": len(masked),
+        "pixels": number,
+        "share": number / total if total else 0.0,
+        "files": {
+            relative(row.mask, root): {
+                "pixels": pixels,
+                "share": pixels / (row.width * row.height),
+            }
+            for row, pixels in sorted(odd, key=lambda pair: -pair[1])
+            if pixels
+        },
+    }
+
+
+def leakage_card(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+    """Pairs of one picture's copies in different splits, and how much of the test they touch."""
+    pairs = leakage.across_splits(table, notes.prints)
+    tested = table.loc[table["split"] == "test", "image"].nunique()
+    touched = len(leakage.concerned(pairs))
+    return {
+        "number": len(pairs),
+        "pairs": [
+            pair._replace(
+                first=relative(pair.first, root), second=relative(pair.second, root)
+            )._asdict()
+            for pair in pairs[:MOST_PAIRS]
+        ],
+        "test_images": tested,
+        "test_images_concerned": touched,
+        "share": touched / tested if tested else 0.0,
+        "distance_limit": fingerprints.LIMIT,
+    }
+
+
+def leak_warnings(leaks: Card) -> Iterable[str]:
+    if leaks["pairs"]:
+        first = leaks["pairs"][0]
+        yield (
+            f"By names and content: {leaks['test_images_concerned']} of {leaks['test_images']} "
+            f"test pictures ({leaks['share']:.0%}) have a copy in train or valid; there are "
+            f"{leaks['number']} pairs such as {first['first']} and {first['second']} "
+            f"({first['why']}). The scores flatter; split=ratios keeps what has one source "
+            "together, pictures that are only alike must be named alike or removed."
+        )
+
+
+def defect_warnings(sizes: Card, notes: Notes, enough: int) -> Iterable[str]:
+    size = size_text(notes.size)
+    setting = f"dataset.image_size={size}"
+    if notes.patch:
+        setting = f"dataset.patch.size={size_text(notes.patch)} seen at {size}"
+    for name, of_class in sizes.items():
+        smallest, lost = of_class["smallest"], of_class["lost"]
+        if lost:
+            yield (
+                f"{name}: {setting} leaves less than {enough} pixels of "
+                f"{lost} of {of_class['number']} defects, nothing of {of_class['vanished']}; of "
+                f"the smallest, in {smallest['file']}, {smallest['resized']} of "
+                f"{smallest['area']}. "
+                f"{keeping(of_class['keeping_size'], notes)}."
+            )
+
+
+def keeping(size: Sequence[int], notes: Notes) -> str:
+    """What to set so that no defect is lost."""
+    if notes.patch:
+        return f"dataset.patch.size={size_text(size)} would keep them"
+    return (
+        f"dataset.image_size={size_text(size)} would keep them, and so would patches at full "
+        f"resolution: dataset.patch.size={size_text(notes.size)}"
+    )
+
+
+def shape_warnings(table: pd.DataFrame, size: tuple[int, int], root: Path) -> Iterable[str]:
+    """Pictures of which resizing makes something else: of a few pixels, or very long ones."""
+    odd = [row for row in rows(table.drop_duplicates("image")) if is_distorted(row, size)]
+    for row in odd[:MOST_SHAPES]:
+        yield (
+            f"{relative(row.image, root)} is {row.width} x {row.height} pixels: resizing to "
+            f"{size[1]} x {size[0]} distorts it. Cut it into parts, or remove it."
+        )
+    if len(odd) > MOST_SHAPES:
+        yield f"{len(odd) - MOST_SHAPES} more pictures are as long or as small."
+
+
+def is_distorted(row: Any, size: tuple[int, int]) -> bool:
+    stretch = abs(math.log(row.height / row.width * size[1] / size[0]))
+    return stretch > math.log(SQUEEZED) or min(row.height, row.width) < TINY
+
+
+def odd_colours(paths: Iterable[str], palette: np.ndarray, most: int = 12) -> Card:
+    """The most frequent colours of masks that are none of the classes': `r,g,b` → pixels, files."""
+    found: dict[str, dict[str, int]] = {}
+    for path in paths:
+        try:
+            colours = masks.odd_colours(path, palette)
+        except InputError:  # among the problems already
+            continue
+        for colour, pixels in colours.items():
+            entry = found.setdefault(",".join(map(str, colour)), {"pixels": 0, "files": 0})
+            entry["pixels"] += pixels
+            entry["files"] += 1
+    ranked = sorted(found.items(), key=lambda item: -item[1]["pixels"])
+    return {"number": len(found), "most_frequent": dict(ranked[:most])}
+
+
+def relative(path: str, root: Path) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from flexunet_exp import config
-from flexunet_exp.data import card, door, masks, splits
-from flexunet_exp.data.notes import Notes
+from flexunet_exp.config import compose
+from flexunet_exp.data import class_pixels, image_files, masks, splits
+from flexunet_exp.data.scan_record import Notes
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Dataset:
     def pixels(self) -> np.ndarray:
         """Pixels of each class in each row of the table, (N, C) int64."""
         known = getattr(self.layout, "pixels", None)  # what its scan has counted, if it did
-        return card.class_pixels(self.table, self.layout.read_mask, self.num_classes, known)
+        return class_pixels.class_pixels(self.table, self.layout.read_mask, self.num_classes, known)
 
     def split_pixels(self, name: str) -> np.ndarray:
         """Pixels of each class over a split, (C,) int64."""
@@ -101,7 +101,7 @@ def load(cfg: DictConfig) -> Dataset:
 def scanned(cfg: DictConfig) -> Dataset:
     """All the folder holds, not split yet but where its folders say so."""
     dataset = from_table(cfg, pd.DataFrame())
-    notes = Notes(config.image_size(cfg), config.patch_size(cfg))
+    notes = Notes(compose.image_size(cfg), compose.patch_size(cfg))
     table = dataset.layout.scan(folder_of(cfg), notes)
     say_normalised(notes)
     return replace(dataset, table=table, notes=notes)
@@ -116,7 +116,7 @@ def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
 
 def say_normalised(notes: Notes) -> None:
     """Says how many pictures of a scan were let in under another form."""
-    if changed := door.normalised(notes.headers.values()):
+    if changed := image_files.normalised(notes.headers.values()):
         log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
 
 
@@ -126,20 +126,20 @@ def folder_of(cfg: DictConfig) -> Path:
 
 def divided(cfg: DictConfig, table: pd.DataFrame) -> pd.DataFrame:
     """The sample table with its split, as configured; copies of one picture are one source."""
-    splitter = config.plain(cfg.split)
-    split = config.locate(splitter.pop("_target_"))
+    splitter = compose.plain(cfg.split)
+    split = compose.locate(splitter.pop("_target_"))
     return split(splits.with_merged_copies(table), **splitter)
 
 
 def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
     """The data set of a table that is already split, such as a finished run's `samples.csv`."""
-    classes = config.plain(cfg.dataset.classes)
+    classes = compose.plain(cfg.dataset.classes)
     return Dataset(
         name=cfg.dataset.name,
         class_names=tuple(entry["name"] for entry in classes),
         palette=np.array([entry["color"] for entry in classes], np.uint8),
-        layout=config.build(cfg.dataset.layout),
-        recipe=config.plain(cfg.dataset.layout),
+        layout=compose.build(cfg.dataset.layout),
+        recipe=compose.plain(cfg.dataset.layout),
         table=table,
     )
 

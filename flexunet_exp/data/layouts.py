@@ -20,9 +20,8 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import masks
-from flexunet_exp.data.card import count_pixels
-from flexunet_exp.data.notes import Notes
-from flexunet_exp.data.scanning import (
+from flexunet_exp.data.class_pixels import count_pixels
+from flexunet_exp.data.pairing import (
     IMAGE_SUFFIXES,
     Pair,
     Survey,
@@ -35,6 +34,7 @@ from flexunet_exp.data.scanning import (
     require_folder,
     sample_table,
 )
+from flexunet_exp.data.scan_record import Notes
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError, did_you_mean
 

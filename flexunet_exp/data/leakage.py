@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import likeness
+from flexunet_exp.data import fingerprints
 from flexunet_exp.data.splits import SPLITS
 
 BETWEEN = (("train", "test"), ("valid", "test"), ("train", "valid"))  # the worst first
@@ -54,7 +54,7 @@ def of_like_content(
     first: Sequence[dict], second: Sequence[dict], prints: Mapping[str, np.ndarray]
 ) -> Iterator[tuple]:
     sides = [[row for row in rows if row["image"] in prints] for rows in (first, second)]
-    for found in likeness.alike(*([prints[row["image"]] for row in rows] for rows in sides)):
+    for found in fingerprints.alike(*([prints[row["image"]] for row in rows] for rows in sides)):
         one, other = sides[0][found.first], sides[1][found.second]
         if one["source"] != other["source"]:
             view = f" when {found.view}" if found.view else ""

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from flexunet_exp.data import door
+from flexunet_exp.data import image_files
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import replace_file
+from flexunet_exp.system.files import replace_file
 
 IGNORE = 255
 OFF_PALETTE_RULES = ("present", "nearest")
@@ -30,7 +30,7 @@ def read_image(path: str | Path) -> np.ndarray:
     16 bits keep their high byte, alpha is dropped, the EXIF orientation is applied. Raises
     InputError naming a file that is missing, empty, truncated, no image or not let in (`door`).
     """
-    return decode_image(door.read_bytes(path), path)
+    return decode_image(image_files.read_bytes(path), path)
 
 
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
@@ -38,9 +38,9 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
     return decode_with_header(data, path)[0]
 
 
-def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, door.Header]:
+def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, image_files.Header]:
     """What `decode_image` returns, and what the file's header says of it."""
-    header = door.header(data, path)
+    header = image_files.header(data, path)
     return _decode(data, path, header, "RGB"), header
 
 
@@ -49,8 +49,8 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
 
     Raises InputError where the file holds any other value (it was interpolated, or is no mask).
     """
-    data = door.read_bytes(path)
-    header = door.header(data, path)
+    data = image_files.read_bytes(path)
+    header = image_files.header(data, path)
     _refuse_lossy(header, path)
     grey = _decode(data, path, header, "L")
     white = grey == 255
@@ -156,7 +156,7 @@ def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _decode(data: bytes, path: str | Path, header: door.Header, mode: str) -> np.ndarray:
+def _decode(data: bytes, path: str | Path, header: image_files.Header, mode: str) -> np.ndarray:
     """The pixels as RGB (H, W, 3) or, for the mode L, as grey (H, W)."""
     if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by it
         return np.array(_upright(data, path).convert(mode))
@@ -166,11 +166,11 @@ def _decode(data: bytes, path: str | Path, header: door.Header, mode: str) -> np
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise door.not_an_image(path)
+        raise image_files.not_an_image(path)
     return pixels
 
 
-def _refuse_lossy(header: door.Header, path: str | Path) -> None:
+def _refuse_lossy(header: image_files.Header, path: str | Path) -> None:
     if header.kind in ("JPEG", "MPO"):
         raise InputError(
             f"{path}: a mask saved as JPEG, which blends the classes at every edge: export it "
@@ -190,8 +190,8 @@ def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _open_upright(path: str | Path) -> Image.Image:
-    data = door.read_bytes(path)
-    _refuse_lossy(door.header(data, path), path)
+    data = image_files.read_bytes(path)
+    _refuse_lossy(image_files.header(data, path), path)
     return _upright(data, path)
 
 
@@ -199,9 +199,9 @@ def _upright(data: bytes, path: str | Path) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(data))
         picture.load()
-        return ImageOps.exif_transpose(door.by_exif_alone(picture))
+        return ImageOps.exif_transpose(image_files.by_exif_alone(picture))
     except Exception as error:  # Pillow's readers raise errors of many kinds
-        raise door.not_an_image(path) from error
+        raise image_files.not_an_image(path) from error
 
 
 def _narrow(picture: Image.Image, path: str | Path) -> Image.Image:
@@ -275,7 +275,7 @@ def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -
 
 
 def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
-    one_hot = door.array_of(door.read_bytes(path), path, "mask")
+    one_hot = image_files.array_of(image_files.read_bytes(path), path, "mask")
     is_whole = one_hot.ndim == 3 and one_hot.shape[-1] == num_classes and one_hot.size
     if not is_whole or one_hot.dtype.kind not in "biuf":
         raise InputError(

@@ -7,8 +7,8 @@ from typing import Any
 
 from keras import ops
 
+from flexunet_exp.config.validation.rules import is_number
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.rules import is_number
 
 
 def require(*problems: str | None) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import replace_file
+from flexunet_exp.system.files import replace_file
 
 FIGURES = ("dice", "iou", "precision", "recall")
 

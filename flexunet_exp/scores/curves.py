@@ -19,8 +19,8 @@ from scipy import sparse
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import whole_or_nothing
 from flexunet_exp.scores.confusions import ratio
+from flexunet_exp.system.files import whole_or_nothing
 
 LEVELS = 1 << 16
 Figure = float | np.ndarray  # a float, or (R,) of R resamples

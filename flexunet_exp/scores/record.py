@@ -17,8 +17,8 @@ import pandas as pd
 
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
-from flexunet_exp.files import replace_file
 from flexunet_exp.scores import bootstrap, boundary, confusions, curves, objects
+from flexunet_exp.system.files import replace_file
 
 IMAGES, OBJECTS, INTERVALS = "images.csv", "objects.csv", "intervals.csv"
 CONFUSIONS, HISTOGRAMS, BOUNDARIES = "confusions.npz", "histograms.npz", "boundaries.npz"

@@ -38,7 +38,7 @@ ConfigStore.instance().store(
 
 
 class StudySweeper(Sweeper):
-    """Hands Hydra's launcher to the search of flexunet_exp.sweeping."""
+    """Hands Hydra's launcher to the search of flexunet_exp.sweeps."""
 
     config: DictConfig
     launcher: Launcher
@@ -57,6 +57,6 @@ class StudySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
-        from flexunet_exp.sweeping import search
+        from flexunet_exp.sweeps.search import loop
 
-        return search.run(self.config, self.launcher.launch, arguments)
+        return loop.run(self.config, self.launcher.launch, arguments)

@@ -30,7 +30,7 @@ ConfigStore.instance().store(
 
 
 class RayLauncher(Launcher):
-    """Hands Hydra's jobs to flexunet_exp.sweeping.on_ray."""
+    """Hands Hydra's jobs to flexunet_exp.sweeps.ray_launcher."""
 
     def __init__(self, **settings: Any) -> None:
         pass  # they are read from the configuration
@@ -44,7 +44,7 @@ class RayLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from flexunet_exp.sweeping import on_ray
+        from flexunet_exp.sweeps import ray_launcher
 
-        sweep = on_ray.Sweep(self.hydra_context, self.task_function, self.config)
-        return on_ray.launch(sweep, job_overrides, initial_job_idx)
+        sweep = ray_launcher.Sweep(self.hydra_context, self.task_function, self.config)
+        return ray_launcher.launch(sweep, job_overrides, initial_job_idx)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import ndimage
 
-from flexunet_exp import config, validation
+from flexunet_exp.config import compose as config
+from flexunet_exp.config import validation
 from flexunet_exp.data import augmentation
 from flexunet_exp.data.augmentation import augment, traced
 from flexunet_exp.data.augmentation.moving import Move, moved

@@ -383,7 +383,7 @@ def test_a_folder_that_cannot_be_looked_into_is_said_in_words(tmp_path):
 
 
 def test_a_long_scan_says_how_far_it_is(raw, caplog, monkeypatch):
-    monkeypatch.setattr("flexunet_exp.progress.SECONDS", 0)
+    monkeypatch.setattr("flexunet_exp.system.progress.SECONDS", 0)
     with caplog.at_level(logging.INFO):
         MVTec(CLASSES).scan(raw)
     assert "5 of 5 pictures" in caplog.text and "3 of 3 pictures" in caplog.text

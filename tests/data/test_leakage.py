@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flexunet_exp.data import leakage, likeness, masks, splits, synthetic
+from flexunet_exp.data import fingerprints, leakage, masks, splits, synthetic
 
 NAMES = ("grid", "screw", "zipper")
 
@@ -47,13 +47,13 @@ COPIES = {
 
 
 def prints(images: list[np.ndarray]) -> list[np.ndarray]:
-    return [likeness.fingerprint(np.ascontiguousarray(image)) for image in images]
+    return [fingerprints.fingerprint(np.ascontiguousarray(image)) for image in images]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_different_pictures_are_not_alike(pictures, name):
     own = prints(pictures[name])
-    found = {(a.first, a.second) for a in likeness.alike(own, own)}
+    found = {(a.first, a.second) for a in fingerprints.alike(own, own)}
     assert found == {(number, number) for number in range(len(own))}
 
 
@@ -61,26 +61,26 @@ def test_different_pictures_are_not_alike(pictures, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_copy_is_alike_its_original_alone_and_its_view_is_named(pictures, name, copy):
     own, copies = prints(pictures[name]), prints([COPIES[copy](one) for one in pictures[name]])
-    found = list(likeness.alike(own, copies))
+    found = list(fingerprints.alike(own, copies))
     assert [(one.first, one.second) for one in found] == [(n, n) for n in range(len(own))]
     # A pattern may look the same from two sides; the distance says how surely.
-    if copy in likeness.VIEWS and name == "screw":
+    if copy in fingerprints.VIEWS and name == "screw":
         assert {one.view for one in found} == {copy}
 
 
 def test_blocks_do_not_change_what_is_found(pictures, monkeypatch):
     own = prints([one for name in NAMES for one in pictures[name]])
-    whole = list(likeness.alike(own, own[::-1]))
-    monkeypatch.setattr(likeness, "BLOCK", 7)
-    parts = list(likeness.alike(own, own[::-1]))
+    whole = list(fingerprints.alike(own, own[::-1]))
+    monkeypatch.setattr(fingerprints, "BLOCK", 7)
+    parts = list(fingerprints.alike(own, own[::-1]))
     assert [one[:3] for one in parts] == [one[:3] for one in whole] and len(whole) == len(own)
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_pictures_without_structure_are_alike_nothing(grey):
     flat = prints([np.full((40, 40, 3), grey, np.uint8), np.full((1, 1, 3), grey, np.uint8)])
-    assert list(likeness.alike(flat, flat)) == []
-    assert list(likeness.alike([], flat)) == []
+    assert list(fingerprints.alike(flat, flat)) == []
+    assert list(fingerprints.alike([], flat)) == []
 
 
 def photographs(scene: np.ndarray, grain: float, number: int = 5) -> list[np.ndarray]:
@@ -104,10 +104,10 @@ def test_pictures_that_share_all_but_the_surface_are_not_alike(scene):
     pictures = photographs(scenes()[scene], grain=3 if "part" in scene else 0.1)
     own = prints(pictures)
     numbers = {(number, number) for number in range(len(own))}
-    assert {found[:2] for found in likeness.alike(own, own)} <= numbers
+    assert {found[:2] for found in fingerprints.alike(own, own)} <= numbers
     if "part" in scene:
         copies = prints([brightened(jpeg(np.rot90(one))) for one in pictures])
-        assert {found[:2] for found in likeness.alike(own, copies)} == numbers
+        assert {found[:2] for found in fingerprints.alike(own, copies)} == numbers
 
 
 def rows(images: list[np.ndarray], source, variant: str = "original") -> list[dict]:
@@ -158,11 +158,12 @@ def test_margin_on_real_pictures(shared_data, name):
     images = [masks.read_image(path) for path in sorted(folder.glob("test/*/*.png"))[::4]]
     own = np.stack(prints(images))
     nearness = np.max(
-        [v.reshape(len(own), -1) @ own.reshape(len(own), -1).T for v in likeness.views(own)], axis=0
+        [v.reshape(len(own), -1) @ own.reshape(len(own), -1).T for v in fingerprints.views(own)],
+        axis=0,
     )
     others = nearness[~np.eye(len(own), dtype=bool)]
-    assert 1 - others.max() > 2 * likeness.LIMIT
+    assert 1 - others.max() > 2 * fingerprints.LIMIT
     copies = prints([brightened(jpeg(np.rot90(one))) for one in images])
-    found = {(one.first, one.second): one.distance for one in likeness.alike(list(own), copies)}
+    found = {(one.first, one.second): one.distance for one in fingerprints.alike(list(own), copies)}
     assert set(found) == {(n, n) for n in range(len(own))}
-    assert max(found.values()) < likeness.LIMIT / 2
+    assert max(found.values()) < fingerprints.LIMIT / 2

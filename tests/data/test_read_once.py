@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import door
+from flexunet_exp.data import image_files
 
 
 @pytest.fixture(params=["mvtec", "image_mask"])
@@ -36,13 +36,13 @@ def cfg(request, compose, tmp_path):
 
 def test_each_file_is_decoded_once(cfg, monkeypatch):
     reads: Counter[str] = Counter()
-    read_bytes = door.read_bytes
+    read_bytes = image_files.read_bytes
 
     def counting(path):
         reads[str(path)] += 1
         return read_bytes(path)
 
-    monkeypatch.setattr(door, "read_bytes", counting)
+    monkeypatch.setattr(image_files, "read_bytes", counting)
     dataset = datasets.load(cfg)
     dataset.split_pixels("train")
     assert len(reads) == 12 and set(reads.values()) == {1}

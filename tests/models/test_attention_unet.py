@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from scipy.ndimage import zoom
 from scipy.special import expit
 
-from flexunet_exp import config
+from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 from flexunet_exp.losses import CrossEntropy
 from flexunet_exp.models.attention_unet import attention_unet
@@ -228,7 +228,7 @@ def test_saved_and_loaded_it_gives_the_same_logits(tmp_path):
 
 
 def test_yaml_lists_every_argument_with_its_default():
-    yaml = OmegaConf.load(config.conf_dir() / "model" / "attention_unet.yaml")
+    yaml = OmegaConf.load(compose.conf_dir() / "model" / "attention_unet.yaml")
     parameters = list(inspect.signature(attention_unet).parameters.values())[2:]
     defaults = {parameter.name: parameter.default for parameter in parameters}
     assert yaml.pop("_target_").endswith("attention_unet.attention_unet")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recording import record_of
 
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
+from tests.support.recording import record_of
 
 CLASSES = ["background", "scratch", "dent"]
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from flexunet_exp.config.validation.rules import is_number
 from flexunet_exp.errors import InputError
-from flexunet_exp.validation.rules import is_number
 
 Pair = tuple[np.ndarray, np.ndarray]
 Range = float | Sequence[float]

@@ -1,0 +1,298 @@
+"""What happens during training beside training: checkpoints, curves, pictures, guards, progress.
+
+A callback that asks for `run` is given the `Run` it serves; its other arguments are its yaml's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flexunet_exp.data.dataset import Dataset, rows, sample_name
+from flexunet_exp.data.masks import write_palette_mask
+from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.errors import Hopeless
+from flexunet_exp.prediction import predictor as predict
+from flexunet_exp.reporting import panels, plots
+from flexunet_exp.system import interrupt
+from flexunet_exp.system.files import whole_or_nothing
+from flexunet_exp.tracking.store import STOPPED
+from flexunet_exp.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a callback may know of the run: its folder, its data, how its network predicts, its
+    store, and how many epochs it was trained before it was cut off."""
+
+    folder: Path
+    dataset: Dataset
+    predictor: Callable[[keras.Model], predict.Predictor]
+    tracker: Tracker
+    epochs_before: int = 0
+
+
+class NanGuard(keras.callbacks.Callback):
+    """Ends the run at the first loss that is not finite; raises InputError with epoch and step."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise Hopeless(
+                f"The training loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}. Try "
+                "a smaller optimizer.learning_rate, optimizer.clipvalue=0.5, or "
+                "model.input_scaling=unit."
+            )
+
+
+class BestCheckpoint(keras.callbacks.Callback):
+    """Writes best.keras into the run folder whenever the monitored figure improves.
+
+    The file holds the network without optimizer state (a third of the size) and is replaced in one
+    step, so that it is whole at any moment.
+    """
+
+    def __init__(self, monitor: str, mode: str, run: Run):
+        super().__init__()
+        self.monitor, self.sign = monitor, 1 if mode == "max" else -1
+        self.path = run.folder / "best.keras"
+        self.best = -math.inf
+        self.epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        score = self.sign * float((logs or {})[self.monitor])
+        if score > self.best:
+            self.best, self.epoch = score, epoch
+            save_model(self.model, self.path)
+
+
+class EpochImages(keras.callbacks.Callback):
+    """Predicts the same pictures before training and every `every` epochs, as masks and panels.
+
+    The pictures are chosen by hash over the whole data set; the panel says of which split each is.
+    Files: epoch_change_infer/epoch_0007_<name>.png (palette mask, native size) and …_panel.png.
+    """
+
+    def __init__(self, num_images: int, every: int, run: Run):
+        super().__init__()
+        self.every, self.run = every, run
+        self.folder = run.folder / "epoch_change_infer"
+        table = pick_samples(run.dataset.table, num_images)
+        self.samples = list(rows(table))
+        self.pairs = [run.dataset.read(sample) for sample in self.samples]
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        for path in self.folder.glob("epoch_*_*.png"):
+            if int(path.name.split("_")[1]) > self.run.epochs_before:
+                path.unlink()  # of an epoch that was cut off and comes again
+        if self.run.epochs_before == 0:
+            self.predict(0)  # the slider of the MLflow UI opens at step 0
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if (epoch + 1) % self.every == 0:
+            self.predict(epoch + 1)
+
+    def predict(self, epoch: int) -> None:
+        self.folder.mkdir(exist_ok=True)
+        images = [image for image, _ in self.pairs]
+        predictions = self.run.predictor(self.model)(images)
+        for sample, (image, truth), bands in zip(
+            self.samples, self.pairs, predictions, strict=True
+        ):
+            self.show(epoch, sample, image, truth, predict.collect(bands, truth.shape).mask)
+
+    def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
+        dataset, name = self.run.dataset, sample_name(sample)
+        path = self.folder / f"epoch_{epoch:04d}_{name}.png"
+        write_palette_mask(path, prediction, dataset.palette)
+        title = f"{name} ({sample.split}), epoch {epoch}"
+        panel = panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+        panel_path = path.with_name(f"{path.stem}_panel.png")
+        panels.write_png(panel_path, panel)
+        self.run.tracker.image(f"epoch_change_infer/{name}", panel_path, epoch)
+
+
+class Curves(keras.callbacks.Callback):
+    """train_losses.csv|png and train_metrics.csv|png in the run folder, rewritten every epoch."""
+
+    def __init__(self, metric: str, monitor: str, mode: str, run: Run):
+        super().__init__()
+        self.metric, self.monitor, self.folder = metric, monitor, run.folder
+        self.sign = 1 if mode == "max" else -1
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.rows.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        table = pd.DataFrame(self.rows)
+        losses = [name for name in ("epoch", "loss", "val_loss") if name in table]
+        table[losses].to_csv(self.folder / "train_losses.csv", index=False)
+        others = table.drop(columns=[name for name in losses if name != "epoch"])
+        others.to_csv(self.folder / "train_metrics.csv", index=False)
+        self.draw(table, "loss", "train_losses.png")
+        self.draw(table, self.metric, "train_metrics.png")
+
+    def draw(self, table: pd.DataFrame, name: str, file: str) -> None:
+        columns = {name: "train", f"val_{name}": "valid"}
+        curves = table.set_index("epoch").reindex(columns=list(columns)).rename(columns=columns)
+        best = int((self.sign * table[self.monitor]).argmax()) + 1
+        path, title = self.folder / file, f"{name} by epoch"
+        plots.curves(curves, path, ylabel=name, title=title, best_epoch=best)
+
+
+class StopFile(keras.callbacks.Callback):
+    """Ends the training after the epoch in which a file STOP appears in the run folder."""
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self.path, self.tracker = run.folder / "STOP", run.tracker
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.path.exists():
+            log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
+            self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Judges and keeps the moving average of the weights (optimizer.use_ema), trains the weights.
+
+    The two change places before validation and again before the next epoch, so that every other
+    callback sees the average at an epoch's end. (Keras's SwapEMAWeights swaps by adding and
+    subtracting, which rounds the weights that are trained.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.averaged = False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.averaged:
+            self.swap()
+
+    def on_test_begin(self, logs: Mapping | None = None) -> None:
+        if not self.averaged:
+            self.swap()
+
+    def swap(self) -> None:
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scaling one
+        averages = optimizer._model_variables_moving_average
+        for weight, average in zip(self.model.trainable_variables, averages, strict=True):
+            kept = keras.ops.convert_to_numpy(weight)
+            weight.assign(average)
+            average.assign(kept)
+        self.averaged = not self.averaged
+
+
+class LearningRate(keras.callbacks.Callback):
+    """Adds the learning rate, as it was at the epoch's end, to the figures the others are given."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if logs is not None:
+            rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            logs["learning_rate"] = float(rate)
+
+
+class EpochMetrics(keras.callbacks.Callback):
+    """Sends each epoch's figures to the store, as epoch/train/… and epoch/val/…"""
+
+    def __init__(self, tracker: Tracker):
+        super().__init__()
+        self.tracker = tracker
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        figures = {metric_name(name): float(value) for name, value in (logs or {}).items()}
+        self.tracker.metrics(figures, step=epoch + 1)
+
+
+class EpochLine(keras.callbacks.Callback):
+    """One line an epoch, on a terminal also a bar, both with images a second and the time left.
+
+    Lets Ctrl-C through. An epoch trains on `num_images`, a step on `batch_size`.
+    """
+
+    def __init__(self, epochs: int, num_images: int, batch_size: int):
+        super().__init__()
+        self.epochs, self.num_images, self.batch_size = epochs, num_images, batch_size
+        self.bar: Progress | None = None
+        self.durations: list[float] = []  # of the epochs so far, in seconds
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.started = time.perf_counter()
+        self.rate = 0.0
+        if sys.stdout.isatty():
+            rate = TextColumn("{task.fields[rate]:.3g} images/s")
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate)
+            self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
+            title = f"epoch {epoch + 1}/{self.epochs}{self.time_left(epoch)}"
+            self.task = self.bar.add_task(title, total=self.num_images, rate=0.0)
+            self.bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        interrupt.check()
+        done = min((batch + 1) * self.batch_size, self.num_images)
+        self.rate = done / (time.perf_counter() - self.started)
+        if self.bar:
+            self.bar.update(self.task, completed=done, rate=self.rate)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.close()
+        self.durations.append(time.perf_counter() - self.started)
+        shown = ("loss", "val_loss", "dice", "val_dice", "learning_rate")
+        figures = [f"{name} {float(logs[name]):.4g}" for name in shown if logs and name in logs]
+        figures += [f"{self.rate:.3g} images/s", f"{self.durations[-1]:.1f} s"]
+        line = "  ".join(figures) + self.time_left(epoch + 1)
+        log.info("epoch %d/%d  %s", epoch + 1, self.epochs, line)
+
+    def time_left(self, epochs_done: int) -> str:
+        """How long the epochs that remain will take; nothing before one was timed."""
+        left = self.epochs - epochs_done
+        if not self.durations or not left:
+            return ""
+        seconds = left * statistics.median(self.durations)
+        return f", {seconds:.0f} s left" if seconds < 100 else f", {seconds / 60:.0f} min left"
+
+    def close(self) -> None:
+        if self.bar:
+            with suppress(OSError):  # the terminal may be gone
+                self.bar.stop()
+            self.bar = None
+
+
+def metric_name(name: str) -> str:
+    """Keras's log name as the store shows it: val_dice/bent → epoch/val/dice/bent."""
+    if name == "learning_rate":
+        return "epoch/learning_rate"
+    split, figure = ("val", name[4:]) if name.startswith("val_") else ("train", name)
+    return f"epoch/{split}/{figure}"
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a functional model without optimizer state, whole or not at all."""
+    with whole_or_nothing(path) as part:
+        without_optimizer(model).save(part)
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """A model around the same layers that was never compiled: it has no optimizer to save."""
+    return keras.Model(model.inputs, model.outputs, name=model.name)

@@ -1,0 +1,113 @@
+"""flexunet cache: what the disk cache of decoded pictures holds, and its removal."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose
+from flexunet_exp.config.validation.rules import is_text
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+
+log = logging.getLogger(__name__)
+
+SECONDS_A_DAY = 24 * 60 * 60
+
+
+def main() -> None:
+    """The command."""
+    job.run_app("cache", task)
+
+
+def task(cfg: DictConfig) -> None:
+    from flexunet_exp.data.cache import entry
+
+    if not is_text(cfg.cache_dir):
+        raise InputError(f"cache_dir={cfg.cache_dir} names no folder. Try cache_dir=cache")
+    folder = compose.cache_dir(cfg)
+    days = days_unused(cfg.prune)
+    if days is not None:
+        prune(folder, days)
+    show(folder, entry.entries(folder))
+
+
+def days_unused(prune: Any) -> float | None:
+    """From how many days without use on entries go; None where none does."""
+    if prune is None:
+        return None
+    if prune == "all":
+        return -math.inf
+    if isinstance(prune, bool) or not isinstance(prune, int | float) or not prune >= 0:
+        raise InputError(
+            f"prune={prune} is neither all nor a number of days. To remove what no run has used "
+            "for 30 days: flexunet cache prune=30"
+        )
+    return prune
+
+
+def prune(folder: Path, days: float) -> None:
+    """Removes what was not used for so long, and whatever is no complete entry."""
+    from flexunet_exp.data.cache import entry
+
+    for path in entry.entries(folder):
+        unused = (time.time() - entry.last_use(path)) / SECONDS_A_DAY
+        if unused >= days or entry.state(path) != entry.COMPLETE:
+            remove(path)
+    entry.remove_locks(folder)
+
+
+def remove(path: Path) -> None:
+    from flexunet_exp.data.cache import entry
+    from flexunet_exp.system import locks
+
+    megabytes = entry.size_on_disk(path) / 1e6
+    try:
+        with locks.locked(path, wait=False):
+            entry.discard(path)
+    except BlockingIOError:
+        log.info("Kept %s: it is being built.", path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
+    else:
+        log.info("Removed %s (%.1f MB)", path, megabytes)
+
+
+def show(folder: Path, paths: list[Path]) -> None:
+    """A row an entry."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not paths:
+        log.info("There are no decoded pictures in %s", folder)
+        return
+    log.info("Disk cache in %s", folder)
+    table = Table(box=box.SIMPLE)
+    for column in ("data set", "size", "pictures", "MB", "last used", "state", "entry"):
+        table.add_column(column, justify="right" if column in ("pictures", "MB") else "left")
+    for path in paths:
+        table.add_row(*cells(path))
+    Console().print(table)
+
+
+def cells(path: Path) -> list[str]:
+    from rich.markup import escape
+
+    from flexunet_exp.data.cache import entry
+
+    info = entry.read_info(path)
+    return [
+        escape(str(info.get("dataset", "?"))),
+        escape(str(info.get("size", "?"))),
+        escape(str(info.get("number", "?"))),
+        f"{entry.size_on_disk(path) / 1e6:.1f}",
+        time.strftime("%Y-%m-%d", time.localtime(entry.last_use(path))),
+        entry.state(path),
+        path.name[:8],
+    ]

@@ -1,0 +1,201 @@
+"""Cells: runs that differ in nothing but seed, fold and split.seed. Groups: cells that compare."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from flexunet_exp.commands.compare.selection import Trial
+from flexunet_exp.tracking.record import split_override
+
+DATASET = "dataset"
+REPEATED_KEYS = ("trainer.seed", "split.fold", "split.seed")  # as REPEATED, as one types them
+UNSET = "default"
+CHOICES = (
+    *("dataset", "model", "loss", "augmentation", "optimizer", "schedule", "experiment"),
+    *("dataset/layout", "debug"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The finished runs of one recipe, at least one."""
+
+    settings: dict[str, str]
+    trials: tuple[Trial, ...]
+
+    @cached_property
+    def test_sets(self) -> frozenset:
+        return frozenset(trial.test_set for trial in self.trials)
+
+    @cached_property
+    def replicates(self) -> dict[tuple[str, str], list[Trial]]:
+        """Seed and split.seed → its runs, one a fold."""
+        found = defaultdict(list)
+        for trial in self.trials:
+            found[trial.replicate].append(trial)
+        return dict(sorted(found.items()))
+
+    def is_whole_on(self, test_sets: frozenset) -> bool:
+        """Whether all of its seeds were tested on these, and on no others."""
+        by_split = defaultdict(set)
+        for (_, split_seed), runs in self.replicates.items():
+            by_split[split_seed].add(frozenset(trial.test_set for trial in runs))
+        return self.test_sets == test_sets and all(len(sets) == 1 for sets in by_split.values())
+
+    def values(self, metric: str) -> np.ndarray:
+        """The figure of every run, NaN where one has not got it."""
+        return np.array([trial.metrics.get(metric, np.nan) for trial in self.trials])
+
+    @property
+    def minutes(self) -> float:
+        """Of the median run: one that was cut off and went on counts its pause too."""
+        return float(np.nanmedian([trial.minutes for trial in self.trials]))
+
+    def command(self, where: Sequence[str] = ()) -> str:
+        """What to type to train all its runs again, in the store that `where` chooses."""
+        words = [
+            word
+            for word in self.trials[0].overrides
+            if split_override(word)[0] not in REPEATED_KEYS
+        ]
+        repeats = zip(*(trial.repeat for trial in self.trials), strict=True)
+        lists = [sorted(set(values), key=by_number) for values in repeats]
+        typed = {split_override(word)[0] for trial in self.trials for word in trial.overrides}
+        words += [
+            f"{key}={','.join(values)}"
+            for key, values in zip(REPEATED_KEYS, lists, strict=True)
+            if len(values) > 1 or key in typed
+        ]
+        many = ["-m"] if any(len(values) > 1 for values in lists) else []
+        return shlex.join(["flexunet", "train", *many, *words, *where])
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells with test pictures in common, best first; never is one ranked with those of another."""
+
+    name: str
+    cells: list[Cell]
+    complete: frozenset  # the test sets that most cells have: those with others are partial
+
+    @cached_property
+    def varying(self) -> list[str]:
+        return varying_keys([cell.settings for cell in self.cells])
+
+    @property
+    def tested_on(self) -> str:
+        """Its test pictures and their classes, in words."""
+        digests = sorted({digest[:8] for digest, _ in self.complete})
+        classes = sorted({name for _, names in self.complete for name in names} - {"background"})
+        return f"test pictures {', '.join(digests)}; classes {', '.join(classes)}"
+
+    def is_partial(self, cell: Cell) -> bool:
+        return not cell.is_whole_on(self.complete)
+
+    def label(self, cell: Cell) -> str:
+        """What is its own of a cell, in a few words."""
+        return label({key: rounded(value) for key, value in cell.settings.items()}, self.varying)
+
+
+def label(settings: dict[str, str], keys: Iterable[str]) -> str:
+    """Choices as their values, other settings with their names: `dice base_filters=8`."""
+    shown = [(key, settings.get(key, UNSET)) for key in keys]
+    words = [
+        value if is_choice(key) and value != UNSET else f"{key.rsplit('.', 1)[-1]}={value}"
+        for key, value in shown
+    ]
+    return " ".join(words) or " ".join(settings.get(key, "") for key in ("model", "loss")).strip()
+
+
+def rounded(value: str) -> str:
+    """A number of many decimals, as a search draws them, to four digits."""
+    return f"{float(value):.4g}" if re.fullmatch(r"-?\d+\.\d{5,}(e[+-]?\d+)?", value) else value
+
+
+def is_choice(key: str) -> bool:
+    """Whether its value is a name that says of itself what it is."""
+    return key in CHOICES
+
+
+def by_number(value: str) -> tuple[float, str]:
+    return (float(value), "") if value.lstrip("-").isdigit() else (np.inf, value)
+
+
+def varying_keys(settings: Sequence[dict[str, str]]) -> list[str]:
+    """The settings that are not alike in all, choices first."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    varying = [key for key in keys if len({one.get(key, UNSET) for one in settings}) > 1]
+    return sorted(varying, key=lambda key: not is_choice(key))
+
+
+def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[tuple[Trial, str]]]:
+    """Cells of the runs that finished; those left out beside newer ones of their cell, and why.
+
+    A fold of one split has one set of test pictures; where there are two, the data was changed.
+    A seed and fold has one run; where there are two, the program or what it ran on was changed.
+    `trials` are newest first.
+    """
+    by_settings = defaultdict(list)
+    for trial in trials:
+        by_settings[tuple(sorted(trial.settings.items()))].append(trial)
+    cells, outdated = [], []
+    for settings, of_cell in by_settings.items():
+        present: dict[tuple[str, str], object] = {}
+        kept: dict[tuple[str, str, str], Trial] = {}
+        for trial in of_cell:
+            if present.setdefault(trial.repeat[1:], trial.test_set) != trial.test_set:
+                outdated.append((trial, "other test pictures than newer runs of its cell"))
+            elif kept.setdefault(trial.repeat, trial) is not trial:
+                outdated.append((trial, "a newer run has its settings, seed and fold"))
+        in_order = sorted(kept.values(), key=lambda one: [by_number(value) for value in one.repeat])
+        cells.append(Cell(dict(settings), tuple(in_order)))
+    return cells, outdated
+
+
+def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
+    """The cells in groups that share test sets, directly or through others; largest group first."""
+    groups: list[tuple[set, list[Cell]]] = []
+    for cell in cells:
+        tests, members = set(cell.test_sets), [cell]
+        apart = []
+        for other in groups:
+            if other[0] & tests:
+                tests |= other[0]
+                members = other[1] + members
+            else:
+                apart.append(other)
+        groups = [*apart, (tests, members)]
+    groups.sort(key=lambda group: -len(group[1]))
+    names = unique_names([members for _, members in groups])
+    return [ranked(name, members, metric) for name, (_, members) in zip(names, groups, strict=True)]
+
+
+def ranked(name: str, cells: list[Cell], metric: str) -> Group:
+    """The group, its cells by the mean of a figure; those tested on other pictures come last."""
+    number: dict[frozenset, int] = defaultdict(int)
+    for cell in cells:
+        number[cell.test_sets] += 1
+    complete = max(number, key=lambda tests: (number[tests], len(tests)))
+    means = {id(cell): float(np.mean(cell.values(metric))) for cell in cells}
+
+    def place(cell: Cell) -> tuple[bool, bool, float]:
+        mean = means[id(cell)]
+        return not cell.is_whole_on(complete), bool(np.isnan(mean)), -mean
+
+    return Group(name, sorted(cells, key=place), complete)
+
+
+def unique_names(groups: Sequence[list[Cell]]) -> list[str]:
+    """Each group's data set, numbered where two groups have one."""
+    plain = [", ".join(sorted({cell.settings.get(DATASET, "?") for cell in g})) for g in groups]
+    return [
+        name if plain.count(name) == 1 else f"{name} ({plain[: place + 1].count(name)})"
+        for place, name in enumerate(plain)
+    ]

@@ -1,0 +1,198 @@
+"""A comparison as data: groups, leaders with their evidence, pairs, and what is left out."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from flexunet_exp.commands.compare import evidence as evidences
+from flexunet_exp.commands.compare.cells import Group, cells_of, groups_of
+from flexunet_exp.commands.compare.evidence import Evidence, Files
+from flexunet_exp.commands.compare.selection import Selection, Trial, newest
+from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.scores import paired
+from flexunet_exp.scores.paired import PairedDifference
+
+log = logging.getLogger(__name__)
+
+NO_RANK = tuple(  # figures of validation that count what is there, or of which less is better
+    f"val/{start}" for start in ("baseline_", "num_", "false_alarms", "smallest_found")
+)
+BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "no verdict"
+
+
+class Pair(NamedTuple):
+    """Two leaders by their places in the group; `verdict` is on the first of them."""
+
+    first: int
+    second: int
+    result: PairedDifference | None  # None where they do not compare
+    holm: float  # the p-value corrected for the number of pairs
+    verdict: str
+    because: str  # why there is no verdict
+
+
+@dataclass
+class Judged:
+    """A group with what was read of its leaders, the best cells: by their places, from 0."""
+
+    group: Group
+    leaders: dict[int, Evidence]
+    pairs: list[Pair]
+
+    def label(self, place: int) -> str:
+        return self.group.label(self.group.cells[place])
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether any leader's pictures are those of several runs, so that pooling means much."""
+        return any(len(tests) > 1 for one in self.leaders.values() for tests in one.units())
+
+    @property
+    def against_first(self) -> list[Pair]:
+        return [pair for pair in self.pairs if pair.first == 0]
+
+    def of_first(self, place: int) -> str:
+        """How a leader does on test against the first: better, worse, tie, or nothing."""
+        verdicts = [pair.verdict for pair in self.against_first if pair.second == place]
+        turned = {BETTER: WORSE, WORSE: BETTER}
+        return turned.get(verdicts[0], verdicts[0]) if verdicts else ""
+
+
+@dataclass
+class Comparison:
+    """All that is shown; `metric` ranks, and `twin` is the same figure on test."""
+
+    title: str
+    metric: str
+    groups: list[Judged]
+    left_out: list[tuple[Trial, str]]  # runs, and why
+    where: tuple[str, ...]  # what to type for a command to use their store
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def twin(self) -> str:
+        return twin(self.metric)
+
+
+def twin(metric: str) -> str:
+    return metric.replace("val/", "test/", 1)
+
+
+def compare(
+    selection: Selection, metric: str, top: int, files: Files, where: tuple[str, ...] = ()
+) -> Comparison:
+    """Ranks the selected runs, and compares the leaders of each group in pairs.
+
+    Raises InputError where no run can be ranked.
+    """
+    trials = newest(selection.trials)
+    finished = [trial for trial in trials if trial.status == "FINISHED"]
+    left_out = [(trial, why(trial)) for trial in trials if trial not in finished]
+    check_metric(metric, finished, selection)
+    cells, outdated = cells_of(finished)
+    left_out += outdated
+    notes: list[str] = []
+    groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
+    notes = notes_on(groups, metric) + notes
+    return Comparison(selection.title, metric, groups, left_out, where, notes)
+
+
+def why(trial: Trial) -> str:
+    return f"{trial.status.lower()}: {trial.error}" if trial.error else trial.status.lower()
+
+
+def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -> None:
+    if not finished:
+        ends = Counter(trial.status.lower() for trial in selection.trials)
+        stand = ", ".join(f"{number} {end}" for end, number in ends.items())
+        found = f"none of its runs has finished ({stand})" if ends else "there is no run in it"
+        raise InputError(
+            f"{selection.title}: {found}, so there is nothing to compare. Try runs=all or another "
+            "tracking.experiment_name=NAME, or train with flexunet train"
+        )
+    known = sorted({key for trial in finished for key in trial.metrics if can_rank(key)})
+    if metric in known:
+        return
+    hint = did_you_mean(str(metric), known)
+    overall = ", ".join(key for key in known if key.count("/") == 1)
+    raise InputError(
+        f"metric={metric} is no validation figure of these runs that is the higher, the better."
+        f"{hint} Runs are ranked by validation, and test is shown beside it. There are: {overall}, "
+        "and of each class such as val/dice/NAME"
+    )
+
+
+def can_rank(figure: str) -> bool:
+    """Whether a run of the store is the better, the higher this figure of it is."""
+    return figure.startswith("val/") and not figure.startswith(NO_RANK)
+
+
+def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
+    """The group with its best `top` cells read and compared; `notes` get what cannot be read."""
+    leaders = {}
+    for place, cell in enumerate(group.cells[:top]):
+        log.info("Reading %s: %s", group.name, group.label(cell))
+        try:
+            leaders[place] = evidences.of_cell(cell, files)
+        except InputError as error:
+            notes += [
+                f"#{place + 1} of {group.name} is in no pair: {why}" for why in error.problems
+            ]
+    return Judged(group, leaders, pairs_of(leaders))
+
+
+def pairs_of(leaders: Mapping[int, Evidence]) -> list[Pair]:
+    """Every pair, its p-value corrected by Holm over those that have a verdict."""
+    found: list[tuple[int, int, PairedDifference | None, str]] = []
+    for first, second in itertools.combinations(leaders, 2):
+        try:
+            result = evidences.difference(leaders[first], leaders[second])
+            found.append((first, second, result, paired.too_few(result)))
+        except InputError as error:
+            found.append((first, second, None, str(error)))
+    corrected = paired.holm([pair[2].p if pair[2] and not pair[3] else np.nan for pair in found])
+    return [
+        Pair(*pair[:3], holm, verdict(pair[2], holm), pair[3])
+        for pair, holm in zip(found, corrected, strict=True)
+    ]
+
+
+def verdict(result: PairedDifference | None, holm: float) -> str:
+    if result is None or np.isnan(holm):
+        return UNKNOWN
+    if holm > paired.LEVEL:
+        return TIE
+    return BETTER if result.difference > 0 else WORSE
+
+
+def notes_on(groups: Sequence[Judged], metric: str) -> list[str]:
+    """A sentence on what the tables do not say of themselves."""
+    notes = []
+    if len(groups) > 1:
+        notes.append(
+            f"{len(groups)} groups of runs have other test pictures or classes, and each has its "
+            "own leaderboard."
+        )
+        notes += [f"{one.group.name}: {one.group.tested_on}." for one in groups]
+    for one in groups:
+        partial = [cell for cell in one.group.cells if one.group.is_partial(cell)]
+        if partial:
+            notes.append(
+                f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others "
+                "have, or have more, or not those of every seed; they stand below, and their means "
+                "do not compare."
+            )
+        undefined = [cell for cell in one.group.cells if np.isnan(cell.values(metric)).any()]
+        if undefined:
+            notes.append(
+                f"{one.group.name}: {len(undefined)} cells have no {metric} in some of their runs; "
+                "they stand below, whatever the mean of the others is."
+            )
+    return notes

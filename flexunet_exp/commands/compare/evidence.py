@@ -1,0 +1,196 @@
+"""What the runs of a cell predicted of their test pictures, read from the store."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from flexunet_exp.commands.compare.cells import Cell
+from flexunet_exp.commands.compare.selection import Trial
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.errors import InputError
+from flexunet_exp.scores import confusions, paired
+from flexunet_exp.scores.paired import PairedDifference, Part
+from flexunet_exp.scores.record import CONFUSIONS
+from flexunet_exp.tracking.store import Store
+
+TEST = "evaluation/test"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A run's test pictures and what it made of them, in one order."""
+
+    trial: Trial
+    pictures: pd.DataFrame  # the sample table's rows, with the `name` the evaluation gave each
+    counts: np.ndarray  # (N, C, C) int64
+    classes: tuple[str, ...]
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        return list(zip(self.pictures["name"], self.pictures["sha256"], strict=True))
+
+    def in_order_of(self, keys: Sequence[tuple[str, str]]) -> np.ndarray:
+        """The counts of these pictures; InputError where they are not the run's test pictures."""
+        place = {key: index for index, key in enumerate(self.keys)}
+        if set(place) != set(keys):
+            raise InputError("they were tested on other pictures")
+        return self.counts[[place[key] for key in keys]]
+
+
+class Files:
+    """The files of runs: where the store keeps them, or fetched into a folder of ours, once."""
+
+    def __init__(self, store: Store, folder: Path):
+        self.store, self.folder = store, folder
+
+    def find(self, trial: Trial, name: str) -> Path | None:
+        (own := self.folder / trial.run_id).mkdir(exist_ok=True)
+        return self.store.artifact(trial.artifact_uri, name, own)
+
+    def require(self, trial: Trial, name: str) -> Path:
+        if (path := self.find(trial, name)) is None:
+            raise InputError(
+                f"Run {trial.name} ({trial.run_id}) keeps no {name} in the store: score it again "
+                f"with `flexunet evaluate run={trial.run_id}`, or leave it out."
+            )
+        return path
+
+    def tested(self, trial: Trial) -> Tested:
+        """Raises InputError where a file is missing, damaged, or of other pictures."""
+        kept = confusions.load_counts(self.require(trial, f"{TEST}/{CONFUSIONS}"))
+        table = datasets.read_table(self.require(trial, "samples.csv"))
+        test = table[table["split"] == "test"]
+        test = test.assign(name=[datasets.sample_name(row) for row in datasets.rows(test)])
+        names = kept.names.tolist()
+        if sorted(names) != sorted(test["name"]):
+            raise InputError(
+                f"Run {trial.name} ({trial.run_id}): its scores are not of its test pictures."
+            )
+        pictures = test.set_index("name").loc[names].reset_index()
+        return Tested(trial, pictures, kept.counts, tuple(kept.classes.tolist()))
+
+    def parameters(self, trial: Trial) -> int | None:
+        """How many the network has, from the description the run keeps of it."""
+        path = self.find(trial, "config/model.txt")
+        found = re.search(r"^parameters: +([\d,]+)", path.read_text(), re.M) if path else None
+        return int(found[1].replace(",", "")) if found else None
+
+
+class Unit(NamedTuple):
+    """Test pictures that replicates predicted each once: the folds of a split, or one test set."""
+
+    pictures: pd.DataFrame
+    counts: np.ndarray  # (S, N, C, C), a replicate each
+    runs: list[list[Tested]]  # of each replicate
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a cell's runs predicted."""
+
+    cell: Cell
+    tested: list[Tested]
+    parameters: int | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.tested[0].classes
+
+    def units(self, digests: frozenset[str] | None = None) -> dict[frozenset[str], Unit]:
+        """Test digests → the replicates that have all of them; of some `digests` alone."""
+        by_replicate: dict[Any, list[Tested]] = defaultdict(list)
+        for one in self.tested:
+            if digests is None or one.trial.test_digest in digests:
+                by_replicate[one.trial.replicate].append(one)
+        alike: dict[frozenset[str], list[list[Tested]]] = defaultdict(list)
+        for runs in by_replicate.values():
+            runs.sort(key=lambda one: one.trial.test_digest)
+            alike[frozenset(one.trial.test_digest for one in runs)].append(runs)
+        return {tests: unit_of(replicates) for tests, replicates in alike.items()}
+
+    @cached_property
+    def pooled(self) -> dict[str, float]:
+        """Test figures of the counts pooled over all folds, the mean over replicates."""
+        figures = [
+            confusions.summary(counts, self.classes)
+            for unit in self.units().values()
+            for counts in unit.counts
+        ]
+        return {name: float(np.mean([one[name] for one in figures])) for name in figures[0]}
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation of the pooled macro Dice over replicates; NaN with only one."""
+        dice = [
+            confusions.summary(counts, self.classes)["dice"]
+            for unit in self.units().values()
+            for counts in unit.counts
+        ]
+        return float(np.std(dice, ddof=1)) if len(dice) > 1 else float("nan")
+
+
+def unit_of(replicates: list[list[Tested]]) -> Unit:
+    pictures = pd.concat([one.pictures for one in replicates[0]], ignore_index=True)
+    counts = [
+        np.concatenate(
+            [one.in_order_of(like.keys) for one, like in zip(runs, replicates[0], strict=True)]
+        )
+        for runs in replicates
+    ]
+    return Unit(pictures, np.stack(counts), replicates)
+
+
+def of_cell(cell: Cell, files: Files) -> Evidence:
+    """Reads a cell's runs; InputError with all that is missing or does not fit together."""
+    problems: list[str] = []
+    tested = []
+    for trial in cell.trials:
+        try:
+            tested.append(files.tested(trial))
+        except InputError as error:
+            problems += error.problems
+    if len({one.classes for one in tested}) > 1:
+        problems.append(f"The runs of {cell.trials[0].name} tell other classes apart.")
+    if problems:
+        raise InputError(problems)
+    return Evidence(cell, tested, files.parameters(cell.trials[0]))
+
+
+def difference(first: Evidence, second: Evidence) -> PairedDifference:
+    """The paired difference over the test pictures of both; InputError where there are none."""
+    if first.classes != second.classes:
+        raise InputError(
+            f"they tell other classes apart: {', '.join(first.classes)}; "
+            f"{', '.join(second.classes)}"
+        )
+    common = digests_of(first) & digests_of(second)
+    ours, theirs = first.units(common), second.units(common)
+    both = sorted(set(ours) & set(theirs), key=sorted)
+    if not both:
+        raise InputError("no seed of theirs was tested on the same pictures")
+    return paired.paired_difference([part_of(ours[tests], theirs[tests]) for tests in both])
+
+
+def digests_of(evidence: Evidence) -> frozenset[str]:
+    return frozenset(one.trial.test_digest for one in evidence.tested)
+
+
+def part_of(ours: Unit, theirs: Unit) -> Part:
+    keys = [key for one in ours.runs[0] for key in one.keys]
+    place = {key: index for index, key in enumerate(k for o in theirs.runs[0] for k in o.keys)}
+    if set(place) != set(keys):
+        raise InputError("they were tested on other pictures")
+    second = theirs.counts[:, [place[key] for key in keys]]
+    if not np.array_equal(ours.counts[0].sum(axis=2), second[0].sum(axis=2)):
+        raise InputError("the masks of the test pictures have changed between them")
+    sources, labels = (ours.pictures[key].to_numpy(str) for key in ("source", "label"))
+    return Part(ours.counts, second, sources, labels)

@@ -1,0 +1,236 @@
+"""The runs that are compared, as the store knows them without opening one of their files."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flexunet_exp.config import compose
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking.record import HYPERPARAMETERS, split_override
+from flexunet_exp.tracking.store import (
+    CELL,
+    ERROR,
+    PARENT,
+    RUN_FOLDER,
+    SCORING,
+    SIGNATURE,
+    STOPPED,
+    SWEEP,
+)
+
+WITHOUT_MEANING = (  # sections, and keys of a section, that say nothing of what a recipe is
+    *(name for name in compose.WITHOUT_EFFECT if name not in ("data_root", "predict", "score")),
+    *(
+        f"{section}.{name}"
+        for section, names in compose.WITHOUT_EFFECT_IN.items()
+        for name in names
+        if name != "path"
+    ),
+)
+REPEATED = ("seed", "fold", "split.seed")  # parameters in which runs of one cell may differ
+SHORTEST = 4  # digits of a run's id that are taken for its beginning
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: settings and overrides as typed, figures, and how it ended."""
+
+    run_id: str
+    name: str
+    status: str  # FINISHED; or FAILED, KILLED, RUNNING, and "stopped" or "not scored" of ours
+    started: int  # milliseconds
+    minutes: float  # from its beginning to its end, pauses included; NaN while it runs
+    settings: dict[str, str]
+    repeat: tuple[str, str, str]  # seed, fold, split.seed
+    overrides: tuple[str, ...]
+    metrics: dict[str, float]
+    test_digest: str
+    error: str
+    parent: str
+    signature: tuple[str, str] | None
+    artifact_uri: str
+
+    @property
+    def replicate(self) -> tuple[str, str]:
+        """Seed and split.seed: the folds of one replicate are one prediction of all sources."""
+        return self.repeat[0], self.repeat[2]
+
+    @property
+    def test_set(self) -> tuple[str, tuple[str, ...]]:
+        """What makes two runs comparable: digest of the test pictures, and the classes in them."""
+        start = "test/dice/"
+        classes = (key.removeprefix(start) for key in self.metrics if key.startswith(start))
+        return self.test_digest, tuple(sorted(classes))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The trials to compare, what they are called, and their common parent if there is one."""
+
+    trials: list[Trial]
+    title: str
+    parent: str | None
+
+
+def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) -> Selection:
+    """The trainings among all runs of an experiment, newest first, that `words` name.
+
+    A word is `all`, `latest` (the newest sweep), the id of a run, a sweep's name, a run folder, or
+    the beginning of an id; none at all is the newest sweep where there is one, else all. `allowed`
+    are the ids a filter lets through. Raises InputError with every word that names nothing.
+    """
+    parents = [run for run in runs if SWEEP in run.data.tags]
+    if not words:
+        words = ["latest"] if parents and allowed is None else ["all"]
+    found: list[Named] = []
+    problems = []
+    for word in words:
+        try:
+            found.append(find(word, runs, parents))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    chosen = {run.info.run_id: run for one in found for run in one.runs}
+    trained = [run for run in chosen.values() if SWEEP not in run.data.tags]
+    trials = [trial(run) for run in trained if allowed is None or run.info.run_id in allowed]
+    title = ", ".join(one.title for one in found)
+    if trained and not trials:
+        raise InputError(
+            f"{title}: the filter lets none of its {len(trained)} runs through. Look at the "
+            "parameters and metrics of a run in the UI (flexunet ui), or leave out filter="
+        )
+    of_one = {one.parent for one in found} if len(found) == 1 else {None}
+    common = of_one - {None} or {trial.parent for trial in trials}
+    parent = next(iter(common)) or None if len(common) == 1 else None
+    return Selection(trials, title, parent)
+
+
+class Named(NamedTuple):
+    """What a word names: in words, its runs, and the sweep if it is one."""
+
+    title: str
+    runs: list[Any]
+    parent: str | None = None
+
+
+def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> Named:
+    """What a word names; InputError where it is nothing, or not one thing."""
+    if word == "all":
+        return Named("all runs", list(runs))
+    if word == "latest":
+        if not parents:
+            raise InputError("runs=latest: there is no sweep yet. Try runs=all")
+        return of_sweep(parents[0], runs)
+    called = [run for run in parents if run.info.run_name == word]
+    folder = str(Path(word).expanduser().absolute())
+    found = (
+        [run for run in runs if run.info.run_id == word]
+        or called[:1]
+        or [run for run in runs if run.data.tags.get(RUN_FOLDER) == folder]
+        or [run for run in runs if len(word) >= SHORTEST and run.info.run_id.startswith(word)]
+    )
+    if len(found) != 1:
+        raise InputError(not_one(word, found, runs))
+    one = found[0]
+    return of_sweep(one, runs) if one in parents else Named(one.info.run_name, found)
+
+
+def of_sweep(parent: Any, runs: Sequence[Any]) -> Named:
+    """A sweep's cells, those among them whose work had been done before it."""
+    skipped = {key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)}
+    own = parent.info.run_id
+    cells = [run for run in runs if run.data.tags.get(PARENT) == own or run.info.run_id in skipped]
+    name = parent.info.run_name
+    title = own[:8] if name == "sweep" else f"{name} ({own[:8]})"
+    return Named(f"sweep {title}", cells, own)
+
+
+def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
+    if found:
+        listed = ", ".join(run.info.run_id for run in found[:5])
+        return f"runs={word} is the beginning of {len(found)} ids ({listed} …). Give more of it."
+    known = [run.info.run_id for run in runs] + [run.info.run_name for run in runs]
+    near = difflib.get_close_matches(word, list(dict.fromkeys(known)), n=3, cutoff=0.3)
+    nearest = f" The nearest are {', '.join(near)}." if near else ""
+    return (
+        f"runs={word} is no run of this experiment.{nearest} Use ids [a,b] from the UI, a sweep's "
+        "id or name, a run folder, latest, or all."
+    )
+
+
+def trial(run: Any) -> Trial:
+    tags, info = run.data.tags, run.info
+    overrides = words_of(tags.get("overrides", ""))
+    settings = settings_of(run.data.params, overrides)
+    ended = info.end_time or float("nan")
+    signature = (tags[SIGNATURE], tags.get(SCORING, "")) if SIGNATURE in tags else None
+    return Trial(
+        run_id=info.run_id,
+        name=info.run_name or info.run_id,
+        status=status_of(run),
+        started=info.start_time,
+        minutes=(ended - info.start_time) / 60_000,
+        settings={key: value for key, value in settings.items() if key not in REPEATED},
+        repeat=tuple(settings.get(key, "0") for key in REPEATED),  # type: ignore[arg-type]
+        overrides=overrides,
+        metrics=run.data.metrics,
+        test_digest=tags.get("test_digest", ""),
+        error=tags.get(ERROR, ""),
+        parent=tags.get(PARENT, ""),
+        signature=signature,
+        artifact_uri=info.artifact_uri,
+    )
+
+
+def status_of(run: Any) -> str:
+    if run.info.status == "FINISHED" and STOPPED in run.data.tags:
+        return "stopped"
+    scored = any(key.startswith("test/") for key in run.data.metrics)
+    if run.info.status == "FINISHED" and not scored:
+        return "not scored"
+    return run.info.status
+
+
+def words_of(overrides: str) -> tuple[str, ...]:
+    """The overrides a run was started with, without the quotes of Hydra's grammar."""
+    try:
+        return tuple(shlex.split(overrides))
+    except ValueError:  # cut off within quotes
+        return tuple(overrides.split())
+
+
+def settings_of(params: dict[str, str], overrides: Iterable[str]) -> dict[str, str]:
+    """The run's parameters, and what was overridden beyond them and can change its scores."""
+    beyond = {
+        key: value
+        for key, _, value in map(split_override, overrides)
+        if key not in params and not key.startswith((*HYPERPARAMETERS, *WITHOUT_MEANING))
+    }
+    kept = {key: value for key, value in params.items() if is_meaningful(key)}
+    return kept | beyond
+
+
+def is_meaningful(param: str) -> bool:
+    return f"trainer.{param}" not in WITHOUT_MEANING and param != "threads"
+
+
+def newest(trials: Sequence[Trial]) -> list[Trial]:
+    """Without those that were trained again, or failed and then went well; newest first."""
+    kept: dict[Any, Trial] = {}
+    for one in sorted(trials, key=lambda trial: (trial.status == "FINISHED", trial.started)):
+        kept[one.signature or (one.parent, one.name)] = one
+    done = {(one.parent, one.name) for one in kept.values() if one.status == "FINISHED"}
+    superseded = [
+        one
+        for one in kept.values()
+        if not one.signature and one.status != "FINISHED" and (one.parent, one.name) in done
+    ]
+    return sorted(
+        (one for one in kept.values() if one not in superseded), key=lambda trial: -trial.started
+    )

@@ -1,0 +1,104 @@
+"""flexunet evaluate: scores finished runs again, from the runs alone, or on other pictures."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.config import validation
+from flexunet_exp.jobs import job
+from flexunet_exp.tracking import find_runs, record
+
+if TYPE_CHECKING:
+    from flexunet_exp.evaluation.scoring import Part
+    from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The command."""
+    job.run_app("evaluate", task)
+    return job.exit_status()
+
+
+def task(cfg: DictConfig) -> float:
+    return job.supervised(cfg, "evaluate", score_again)
+
+
+def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
+    """Loads finished runs and scores them into this command's own folder."""
+    validation.check_sections(cfg, ("predict", "score"))
+    found = find_runs.find_all(cfg, home.folder)
+    for run in found:
+        log.info("Run: %s", run.folder)
+    validation.check_objective(cfg.objective, found[0].cfg)
+    from flexunet_exp.prediction import networks
+
+    networks.check_classes(found)
+    networks.prepare_process(found[0])
+    from flexunet_exp.evaluation import folds, other_data, scoring
+
+    score = OmegaConf.create(networks.settings_of("score", found[0].cfg, cfg.score))
+    facts = describe(cfg, found, score)
+    if other_data.is_given(cfg):
+        groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
+        parts = iter([other_data.part(cfg, found, facts)])
+    else:
+        groups = folds.groups(found, cfg.ensemble)
+        splits = dict(scoring.SCORED)
+        if not folds.has_valid(groups):
+            del splits["valid"]
+        parts = own_parts(cfg, groups)
+        if lacking := folds.missing_folds(found):
+            facts["warning"] = lacking
+            log.warning("Scored %s.", lacking)
+    title = title_of(found[0], groups)
+    figures = scoring.score(parts, home.folder / "evaluation", score, title, facts, splits)
+    if len(found) == 1 and not other_data.is_given(cfg):
+        scoring.compare_with_stored(found[0].folder / "evaluation", figures)
+    log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
+    record.add_evaluation(cfg, found, home.folder / "evaluation", figures)
+    objective = figures.get(cfg.objective, math.nan)
+    return job.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
+
+
+def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
+    """Each group's networks with the pictures it was tested on, loaded when it is its turn."""
+    from flexunet_exp.data import dataset as datasets
+    from flexunet_exp.evaluation.scoring import Part
+    from flexunet_exp.prediction import networks
+
+    for group in groups:
+        run = group[0]
+        validation.check_targets(run.cfg, ("dataset",))
+        dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
+        datasets.check_unchanged(dataset)
+        yield Part(networks.load(group, cfg.predict).predictor, dataset)
+
+
+def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
+    together = max(map(len, groups))
+    if len(groups) > 1:
+        what = f"{len(groups)} folds pooled out-of-fold"
+        what += f", up to {together} runs each as an ensemble" if together > 1 else ""
+    elif together > 1:
+        what = f"{together} runs as an ensemble"
+    else:
+        what = job.read_outcome(run.folder).name
+    return f"{run.cfg.dataset.name}: {what}"
+
+
+def describe(cfg: DictConfig, found: list[FinishedRun], score: DictConfig) -> dict[str, str]:
+    """What the report says below its title."""
+    from flexunet_exp.config import compose
+    from flexunet_exp.prediction import networks
+
+    first = found[0].cfg
+    settings = networks.predict_settings(first, cfg.predict)
+    runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
+    return runs_named | networks.facts(settings, compose.image_size(first), score)

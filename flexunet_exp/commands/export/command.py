@@ -1,0 +1,81 @@
+"""flexunet export: a run's best network as a file for other programs, which proves itself."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.commands.export import folders, formats, settings
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.tracking import find_runs
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """The command; it fails, with exit status 1, where the file is not proven."""
+    job.run_app("export", task)
+
+
+def task(cfg: DictConfig) -> None:
+    """Writes the file, proves it, and adds the proof to the run in the store."""
+    settings.check(cfg)
+    formats.check_installed(cfg.format)
+    with TemporaryDirectory() as scratch:
+        run = find_runs.find(cfg, Path(scratch))
+        log.info("Network: %s", run.network)
+        output = folders.destination(cfg.output, run, cfg.format)
+        unproven = folders.unproven(output)
+        for folder in (output, unproven):
+            folders.check_free(folder, cfg.overwrite)
+        proof = export(cfg, run, output)
+        from flexunet_exp.commands.export import report
+
+        report.show(proof)
+        if not proof["proven"]:
+            kept = f"The file is unproven and kept in {unproven}: do not use it as it is."
+            raise InputError([*proof["failures"], kept])
+        log.info("Proven, and written to %s (%.1f MB)", output, proof["bytes"] / 1e6)
+        add_to_store(cfg, run, output)
+
+
+def export(cfg: DictConfig, run: FinishedRun, output: Path) -> dict[str, Any]:
+    """The proof of what is then in `output`, or in its unproven neighbour."""
+    from flexunet_exp.commands.export import parity, pictures
+    from flexunet_exp.commands.export import proof as proving
+
+    words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
+    paths = pictures.choose(run, words, cfg.images, output)
+    tolerance = parity.Tolerance(cfg.max_logit_difference, cfg.min_agreement)
+    try:
+        return proving.export(run, cfg.format, output, paths, tolerance, cfg.overwrite)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or output}: {error.strerror}. Nothing was exported; mend this, or "
+            "choose another output=FOLDER."
+        ) from error
+
+
+def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
+    """Adds the proof to the run's artifacts, with log=true the whole export."""
+    if not cfg.tracking.uri:
+        return
+    from flexunet_exp.tracking.sender import adding
+    from flexunet_exp.tracking.store import Store
+
+    with adding("The proof"):
+        store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+        stored = store.run_of(run.run_id, str(run.folder))
+        if stored is None:
+            log.info("The run is not in %s, so nothing was added to it.", store.uri)
+            return
+        send = store.client.log_artifacts if cfg.log else store.client.log_artifact
+        sent = output if cfg.log else output / folders.PARITY
+        send(stored.info.run_id, str(sent), f"exports/{cfg.format}")
+        log.info("Added to run %s as exports/%s", stored.info.run_id, cfg.format)

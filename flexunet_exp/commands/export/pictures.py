@@ -1,0 +1,48 @@
+"""The pictures on which an exported file is proven: real ones, as the network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import find_pictures, masks
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+GIVE = "Give pictures on which the file can be compared with the network: input=PATH"
+
+
+def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: Path) -> list[Path]:
+    """`number` pictures, or all where they are fewer: of `words`, else test pictures of the run.
+
+    Evenly from the whole list, which is sorted by class. Raises InputError where there are none.
+    """
+    given = find_pictures.find(words, output) if words else ()
+    paths = [found.path for found in given] or test_pictures(run)
+    places = np.linspace(0, len(paths) - 1, min(number, len(paths)))
+    return [paths[place] for place in places.round().astype(int)]
+
+
+def test_pictures(run: FinishedRun) -> list[Path]:
+    """Raises InputError where the run has none, or one is gone."""
+    if not run.samples.is_file():
+        raise InputError(f"{run.network} lies in no run folder, which would name pictures. {GIVE}")
+    table = datasets.read_table(run.samples)
+    paths = [Path(path) for path in table.loc[table["split"] == "test", "image"]]
+    if not paths:
+        raise InputError(f"{run.samples} names no test picture. {GIVE}")
+    if gone := [path for path in paths if not path.is_file()]:
+        raise InputError(
+            f"{len(gone)} of {len(paths)} test pictures of the run {run.folder} are gone, such as "
+            f"{gone[0]}. {GIVE}"
+        )
+    return paths
+
+
+def read(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple[Path, np.ndarray]]:
+    """Each picture's path and its pixels (1, H, W, 3) uint8, resized to `size` (height, width)."""
+    for path in paths:
+        yield path, masks.resize_image(masks.read_image(path), size)[np.newaxis]

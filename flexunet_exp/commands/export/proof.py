@@ -1,0 +1,73 @@
+"""From a finished run to a file in a folder that says what it is and proves it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flexunet_exp.commands.export import folders, formats, parity, pictures, report
+from flexunet_exp.commands.export.parity import EXACT, Network
+from flexunet_exp.config import compose
+from flexunet_exp.errors import InputError
+from flexunet_exp.prediction import networks as trained
+from flexunet_exp.system import tensorflow
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def export(
+    run: FinishedRun,
+    name: str,
+    output: Path,
+    paths: Sequence[Path],
+    tolerance: parity.Tolerance,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Writes the run's network in the format `name` and compares it on the pictures of `paths`.
+
+    The folder becomes `output` if the file is proven, else its unproven neighbour. Returns the
+    proof. Raises InputError where the format or its runtime cannot hold the network.
+    """
+    trained.prepare_process(run)
+    size = compose.image_size(run.cfg)
+    with folders.begun(output) as part:
+        networks = load(run)
+        file, bound_to = formats.write(networks[-1].model, name, part, size)
+        if bound_to:
+            log.info("Exported, this network takes pictures of %d × %d px alone.", *bound_to)
+        _, example = next(pictures.read(paths, size))
+        exported = formats.opened(file, name, tensorflow.num_threads(run.cfg.trainer), example)
+        log.info("Comparing %s with the network …", file.name)
+        for network in networks:  # warmed up, as the file is
+            network.model.predict_on_batch(example)
+        compared = parity.compare(exported, networks, pictures.read(paths, size))
+        proof = report.proof(run, name, file, compared, tolerance)
+        compared.to_csv(part / folders.PICTURES, index=False)
+        report.write(part / folders.PARITY, proof)
+        report.write(part / folders.CLASSES, report.usage(run, name, bound_to))
+        folder = output if proof["proven"] else folders.unproven(output)
+        folders.finish(part, folder, overwrite)
+    return proof
+
+
+def load(run: FinishedRun) -> list[Network]:
+    """The network as it was trained and, where that was not in float32, rebuilt in float32.
+
+    The last one computes in float32: it is what is exported, as the runtimes lack 16-bit kernels.
+    Raises InputError where it cannot be rebuilt.
+    """
+    precision = run.cfg.trainer.precision
+    network = trained.load_network(run)
+    networks = [Network(f"as trained ({precision})", precision, network)]
+    if precision != EXACT:
+        rebuilt = trained.in_precision(network, run.cfg, EXACT)
+        networks.append(Network(f"in {EXACT}", EXACT, rebuilt))
+    if found := {layer.compute_dtype for layer in networks[-1].model.layers} - {EXACT}:
+        raise InputError(
+            f"{run.network} computes in {', '.join(sorted(found))}, and only a run folder says how "
+            "to rebuild it in float32, which is exported. Give the run: run=FOLDER"
+        )
+    return networks

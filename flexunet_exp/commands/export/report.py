@@ -1,0 +1,122 @@
+"""What stands beside an exported file: how to use it, and how it was proven."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from flexunet_exp.commands.export import formats, parity
+from flexunet_exp.config import compose
+from flexunet_exp.data.dataset import file_hash
+from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.predictor import Size
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+
+def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
+    """All that a program must know to use the file: classes, input, output.
+
+    `bound_to` is the only size (height, width) it takes, None if it takes others.
+    """
+    height, width = compose.image_size(run.cfg)
+    sides = bound_to or ("height", "width")
+    levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
+    settings = networks.predict_settings(run.cfg)
+    tile = networks.tile_size(settings["tile"])
+    classes = compose.plain(run.cfg.dataset.classes)
+    return {
+        "file": formats.FORMATS[name].file,
+        "classes": [{"index": index, **entry} for index, entry in enumerate(classes)],
+        "input": {
+            "name": formats.INPUT,
+            "type": "uint8",
+            "shape": ["pictures", *sides, 3],
+            "channels": "red, green, blue",
+            "scaling": "none: raw pixels, 0 to 255",
+            "image_size": {"height": height, "width": width},
+            "sides_divide_by": 2 ** (levels - 1) if levels else None,
+            "resize": "OpenCV INTER_AREA to shrink, INTER_LINEAR to enlarge",
+        },
+        "output": {
+            "name": formats.OUTPUT,
+            "type": "float32",
+            "shape": ["pictures", *sides, len(classes)],
+            "mask": "index of the largest logit: argmax over the last axis",
+            "probabilities": "softmax over the last axis",
+        },
+        # Parts of a picture, in its own pixels, that are resized to image_size one by one.
+        "tile": None if tile is None else {"height": tile[0], "width": tile[1]},
+        "overlap": settings["overlap"] if tile else None,
+        "views": settings["tta"],
+        "scored_with": networks.describe(settings, (height, width)),
+    }
+
+
+def proof(
+    run: FinishedRun, name: str, file: Path, compared: pd.DataFrame, tolerance: parity.Tolerance
+) -> dict[str, Any]:
+    """What was compared, on what, with which result, and which bytes it is true of."""
+    packages = ("tensorflow", "keras", *formats.FORMATS[name].packages)
+    summary = parity.summary(compared)
+    failures = parity.failures(summary, tolerance)
+    return {
+        "proven": not failures,
+        "failures": failures,
+        "format": name,
+        "run": str(run.folder),
+        "run_id": run.run_id,
+        "image_size": list(compose.image_size(run.cfg)),
+        "pictures": compared["picture"].nunique(),
+        "tolerance": tolerance._asdict(),
+        "networks": summary,
+        "bytes": sum(path.stat().st_size for path in files_of(file)),
+        "sha256": {
+            path.relative_to(file.parent).as_posix(): file_hash(str(path))
+            for path in files_of(file)
+        },
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def files_of(file: Path) -> list[Path]:
+    """The file itself, or the files of which a SavedModel's folder consists."""
+    return sorted(path for path in (file, *file.rglob("*")) if path.is_file())
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def show(proof: dict[str, Any]) -> None:
+    """Prints a row a network that the file was compared with."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("network", no_wrap=True)
+    for column in ("same class", "max Δ", "mean Δ", "ms", "file's ms"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in proof["networks"]:
+        table.add_row(*cells(row))
+    height, width = proof["image_size"]
+    console = Console()
+    what = f"{proof['pictures']} pictures of {height} × {width} px"
+    console.print(f"{what}, one at a time; Δ is the difference of logits:")
+    console.print(table)
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    differences = (row["max_logit_difference"], row["mean_logit_difference"])
+    return [
+        row["network"],
+        f"{row['agreement']:.4%}",
+        *("undefined" if value is None else f"{value:.2g}" for value in differences),
+        f"{row['milliseconds']:.1f}",
+        f"{row['exported_milliseconds']:.1f}",
+    ]

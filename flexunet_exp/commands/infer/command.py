@@ -1,0 +1,75 @@
+"""flexunet infer: masks, overlays and tables of defect regions of any pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.tracking import find_runs
+
+if TYPE_CHECKING:
+    from flexunet_exp.commands.infer.report import Report
+    from flexunet_exp.data.find_pictures import Found
+    from flexunet_exp.prediction.networks import Trained
+    from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """The command."""
+    job.run_app("infer", task)
+
+
+def task(cfg: DictConfig) -> None:
+    """Finds the pictures, loads the network, predicts; InputError lists what was refused."""
+    from flexunet_exp.commands.infer import records, settings
+    from flexunet_exp.data import find_pictures
+
+    settings.check(cfg)
+    output = Path(os.path.expanduser(cfg.output)).absolute()
+    found = find_pictures.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
+    with job.writing_to(output):
+        records.check_folder(output)
+    trained, run = load(cfg)
+    log.info("%d pictures, predicted by %s", len(found), run)
+    with job.writing_to(output):
+        report = predict(cfg, trained, found, output, run)
+    log.info(report.sentence(output))
+    if report.refused:
+        raise InputError(report.problems(output))
+
+
+def load(cfg: DictConfig) -> tuple[Trained, str]:
+    """The network of `run=`, or several that predict together, and in words which."""
+    with TemporaryDirectory() as scratch:
+        found = find_runs.find_all(cfg, Path(scratch))
+        from flexunet_exp.prediction import networks
+
+        networks.check_classes(found)
+        networks.prepare_process(found[0])
+        words = [name_of(run, cfg, Path(scratch)) for run in found]
+        return networks.load(found, cfg.predict), ", ".join(words)
+
+
+def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
+    """By what a run can be recognised later: not by where it was fetched to."""
+    if run.run_id:
+        return f"run {run.run_id}"
+    return str(cfg.run if run.network.is_relative_to(scratch) else run.network)
+
+
+def predict(
+    cfg: DictConfig, trained: Trained, found: list[Found], output: Path, run: str
+) -> Report:
+    from flexunet_exp.commands.infer import pipeline
+
+    options = pipeline.Options(**{name: cfg[name] for name in pipeline.Options.__annotations__})
+    return pipeline.infer(trained, found, output, options, run)

@@ -1,0 +1,72 @@
+"""What is written of each picture, and only inside the output folder."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flexunet_exp.data import masks
+from flexunet_exp.errors import InputError
+from flexunet_exp.prediction.predictor import Band, Size
+from flexunet_exp.reporting import panels
+from flexunet_exp.system.files import whole_or_nothing
+
+SUFFIXES = {"masks": ".png", "overlays": ".png", "probabilities": ".npz"}
+
+
+class Output:
+    """The files of an output folder: KIND/NAME.png, whole at any moment."""
+
+    def __init__(self, folder: Path, class_names: Sequence[str], palette: np.ndarray):
+        self.folder, self.class_names, self.palette = folder, class_names, palette
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where a file goes; InputError where a link or a name leads elsewhere."""
+        path = self.folder / kind / f"{name}{SUFFIXES[kind]}"
+        parent = path.parent.relative_to(self.folder)
+        if path.parent.resolve() != self.folder.resolve() / parent:
+            raise InputError(
+                f"{path.parent} leads elsewhere, through a link or `..`; nothing is written there. "
+                "Remove it, or choose another output=FOLDER."
+            )
+        return path
+
+    def prepared(self, kind: str, name: str) -> Path:
+        path = self.path(kind, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def has(self, kinds: Iterable[str], name: str) -> bool:
+        return all(self.path(kind, name).is_file() for kind in kinds)
+
+    def remove(self, name: str) -> None:
+        for kind in SUFFIXES:
+            self.path(kind, name).unlink(missing_ok=True)
+
+    def write_mask(self, name: str, mask: np.ndarray) -> None:
+        masks.write_palette_mask(self.prepared("masks", name), mask, self.palette)
+
+    def write_overlay(self, name: str, image: np.ndarray, mask: np.ndarray) -> None:
+        picture = panels.annotated(image, mask, self.class_names, self.palette)
+        panels.write_png(self.prepared("overlays", name), picture)
+
+    def keep_probabilities(self, name: str, bands: Iterable[Band], size: Size) -> Iterator[Band]:
+        """The bands as they come, each written on its way as float16 (H, W, C).
+
+        The file is `numpy.load`'s .npz with one array, `probabilities`; not compressed, because
+        that saves a tenth.
+        """
+        shape = (*size, len(self.class_names))
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        with (
+            whole_or_nothing(self.prepared("probabilities", name)) as part,
+            zipfile.ZipFile(part, "w") as archive,
+            archive.open("probabilities.npy", "w", force_zip64=True) as array,
+        ):
+            np.lib.format.write_array_header_1_0(array, header)
+            for band in bands:
+                array.write(band.probabilities.astype("<f2").tobytes())
+                yield band

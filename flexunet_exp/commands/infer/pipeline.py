@@ -1,0 +1,201 @@
+"""Pictures read ahead in threads, predicted here, and written behind in threads.
+
+At most a few pictures are in memory at once, however many there are.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from flexunet_exp.commands.infer import records, tables
+from flexunet_exp.commands.infer.outputs import Output
+from flexunet_exp.commands.infer.reading import Read, Refusal, read, stamp
+from flexunet_exp.commands.infer.records import Journal, Record
+from flexunet_exp.commands.infer.report import Report
+from flexunet_exp.data import find_pictures
+from flexunet_exp.data.find_pictures import Found, Picture
+from flexunet_exp.prediction import regions
+from flexunet_exp.prediction.predictor import Prediction, collect
+from flexunet_exp.prediction.regions import Region
+from flexunet_exp.system import interrupt, progress
+from flexunet_exp.system.parallel import in_threads
+
+if TYPE_CHECKING:
+    from flexunet_exp.prediction.networks import Trained
+
+READERS = WRITERS = 2  # threads
+NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of a prediction. Regions below `min_area` (px) or `min_probability` are not."""
+
+    min_area: int = 1
+    min_probability: float = 0.0
+    overlays: bool = True
+    probabilities: bool = False
+    overwrite: bool = False
+
+    @property
+    def kinds(self) -> list[str]:
+        wanted = {"overlays": self.overlays, "probabilities": self.probabilities}
+        return ["masks", *(kind for kind, is_wanted in wanted.items() if is_wanted)]
+
+
+class Predicted(NamedTuple):
+    read: Read
+    prediction: Prediction
+
+
+def infer(
+    trained: Trained, found: Sequence[Found], folder: Path, options: Options, run: str = ""
+) -> Report:
+    """Predicts the pictures of `inputs.find` into a folder, but for those already done there.
+
+    `run` names in words what was trained. The tables are written even when it is interrupted.
+    Raises InputError where the folder holds something else; a picture that cannot be read is
+    refused and the others go on.
+    """
+    output = Output(folder, trained.class_names, trained.palette)
+    with records.opened(output, made_of(trained, options, run), options.overwrite) as done:
+        pictures = find_pictures.named(found, done.entries)
+        waiting = [one for one in pictures if not is_done(one, done, output, options)]
+        report = Report(already=len(pictures) - len(waiting))
+        try:
+            Inference(trained, output, done, options, report).through(waiting)
+        finally:
+            tables.write(folder, done, report.refused, trained.class_names)
+    return report
+
+
+def made_of(trained: Trained, options: Options, run: str) -> dict[str, Any]:
+    """What decides the results: only what was made of the same may stand beside them."""
+    settings = {key: value for key, value in trained.settings.items() if key != "batch_size"}
+    limits = {"min_area": options.min_area, "min_probability": options.min_probability}
+    return {
+        "run": run,
+        "network": digest(trained),
+        "classes": list(trained.class_names),
+        "palette": trained.palette.tolist(),
+        "settings": settings | limits,
+    }
+
+
+def digest(trained: Trained) -> str:
+    """Hash of the weights and input sizes of all networks that predict together."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for member in getattr(trained.predictor, "predictors", [trained.predictor]):
+        hashed.update(str(tuple(member.size)).encode())
+        for weights in member.model.weights:
+            hashed.update(np.asarray(weights).tobytes())
+    return hashed.hexdigest()
+
+
+def is_done(picture: Picture, done: Journal, output: Output, options: Options) -> bool:
+    """Whether nothing is to be made of a picture: its file is as it was, and all files are there"""
+    entry = done.entries.get(picture.path)
+    if entry is None or options.overwrite:
+        return False
+    try:
+        return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
+    except OSError:  # reading it will tell
+        return False
+
+
+@dataclass
+class Inference:
+    """One call's way from files to files."""
+
+    trained: Trained
+    output: Output
+    journal: Journal
+    options: Options
+    report: Report
+
+    def through(self, pictures: Sequence[Picture]) -> None:
+        started = time.monotonic()
+        ahead = self.trained.settings["batch_size"]
+        with (
+            closing(in_threads(read, pictures, READERS, ahead)) as images,
+            closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,
+            progress.shown(len(pictures)) as show,
+        ):
+            for outcome in written:
+                interrupt.check()
+                self.count(outcome)
+                show(self.report.done + len(self.report.refused))
+        self.report.seconds = time.monotonic() - started
+
+    def predict(self, images: Iterable[Read | Refusal]) -> Iterator[Predicted | Refusal]:
+        """Predicts a batch after the other, in the main thread."""
+        readable, same = itertools.tee(self.without_refused(images))
+        predictions = self.trained.predictor(one.image for one in readable)
+        for bands, one in zip(predictions, same, strict=True):
+            size = one.image.shape[0], one.image.shape[1]
+            if self.options.probabilities:
+                bands = self.output.keep_probabilities(one.picture.name, bands, size)
+            try:
+                predicted = Predicted(one, collect(bands, size))
+            except OSError as error:
+                yield refusal(one.picture, error)
+            else:
+                yield predicted
+
+    def without_refused(self, images: Iterable[Read | Refusal]) -> Iterator[Read]:
+        for one in images:
+            if isinstance(one, Refusal):
+                self.count(one)
+            else:
+                yield one
+
+    def write(self, predicted: Predicted | Refusal) -> Record | Refusal:
+        """Makes a picture's files, and keeps its record when they are in place."""
+        if isinstance(predicted, Refusal):
+            return predicted
+        (picture, state, image), (mask, certainty, anomaly) = predicted
+        limits = self.options.min_area, self.options.min_probability
+        kept, found = regions.find(mask, certainty, self.trained.class_names, *limits)
+        try:
+            self.output.write_mask(picture.name, kept)
+            if self.options.overlays:
+                self.output.write_overlay(picture.name, image, kept)
+        except OSError as error:
+            return refusal(picture, error)
+        height, width = mask.shape
+        record = Record(
+            *(str(picture.path), picture.file, picture.name, state, width, height),
+            significant(anomaly),
+            [Region._make(map(significant, region)) for region in found],
+        )
+        self.journal.append(record)
+        return record
+
+    def count(self, outcome: Record | Refusal) -> None:
+        if isinstance(outcome, Refusal):
+            self.report.refused[outcome.picture] = outcome.reason
+        else:
+            self.report.done += 1
+            self.report.with_defect += bool(outcome.regions)
+
+
+def significant(value: Any) -> Any:
+    """A fractional figure without digits that mean nothing; anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def refusal(picture: Picture, error: OSError) -> Refusal:
+    """That this one picture's files cannot be; any other error of writing is raised."""
+    if error.errno not in NAME_TROUBLE:
+        raise error
+    return Refusal(picture, f"{picture.path}: {picture.name} cannot be written ({error.strerror}).")

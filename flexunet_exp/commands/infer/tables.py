@@ -1,0 +1,86 @@
+"""regions.csv and summary.csv: all that the records hold, and what was refused."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flexunet_exp.commands.infer.records import Journal, Record
+from flexunet_exp.data.find_pictures import Picture
+from flexunet_exp.prediction.regions import Region
+from flexunet_exp.system.files import whole_or_nothing
+
+Row = Sequence[Any]
+
+
+def write(
+    folder: Path, journal: Journal, refused: Mapping[Picture, str], class_names: Sequence[str]
+) -> None:
+    """Writes both tables anew, sorted by file; memory does not grow with the number of regions."""
+    write_csv(folder / "regions.csv", region_header(), region_rows(journal, refused))
+    header = summary_header(class_names[1:])
+    write_csv(folder / "summary.csv", header, summary_rows(journal, refused, class_names[1:]))
+
+
+def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
+    # File names that are no text in any encoding come out as the bytes they are.
+    with (
+        whole_or_nothing(path) as part,
+        open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def records(journal: Journal, refused: Mapping[Picture, str]) -> Iterator[Record]:
+    """The records by file, without those of pictures whose file is not what it was."""
+    without = {picture.path for picture in refused}
+    for path, entry in sorted(journal.entries.items(), key=lambda item: item[1].file):
+        if path not in without:
+            yield journal.record(entry)
+
+
+def region_header() -> Row:
+    return ("file", "class", *Region._fields[1:])
+
+
+def region_rows(journal: Journal, refused: Mapping[Picture, str]) -> Iterator[Row]:
+    for record in records(journal, refused):
+        for region in record.regions:
+            yield (record.file, *region)
+
+
+def summary_header(defects: Sequence[str]) -> Row:
+    measured = ("width", "height", "num_regions", "defect_area", "share", "dominant_class")
+    areas = [f"area/{name}" for name in defects]
+    return ("file", "mask", *measured, *areas, "anomaly", "status", "error")
+
+
+def summary_rows(
+    journal: Journal, refused: Mapping[Picture, str], defects: Sequence[str]
+) -> Iterator[Row]:
+    """A row a picture; those refused have nothing but the reason, and come last."""
+    for record in records(journal, refused):
+        yield summary_row(record, defects)
+    blank = [""] * (len(summary_header(defects)) - 3)
+    for picture, reason in sorted(refused.items(), key=lambda item: item[0].file):
+        yield (picture.file, *blank, "refused", reason)
+
+
+def summary_row(record: Record, defects: Sequence[str]) -> Row:
+    areas: Counter[str] = Counter()
+    for region in record.regions:
+        areas[region.label] += region.area
+    total = areas.total()
+    share = f"{total / (record.width * record.height):.6g}"
+    dominant = max(areas, key=lambda name: areas[name], default="")
+    return (
+        *(record.file, f"masks/{record.name}.png", record.width, record.height),
+        *(len(record.regions), total, share, dominant),
+        *(areas[name] for name in defects),
+        *(record.anomaly, "ok", ""),
+    )

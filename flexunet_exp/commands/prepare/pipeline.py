@@ -1,0 +1,162 @@
+"""From a scanned folder to the finished set: every source once, in threads, noted when done."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pandas as pd
+from omegaconf import DictConfig
+
+from flexunet_exp.commands.prepare import names
+from flexunet_exp.commands.prepare.staging import Picture, Stage
+from flexunet_exp.commands.prepare.variants import Maker, Source
+from flexunet_exp.config import compose
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import splits
+from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.errors import Hopeless
+from flexunet_exp.system import interrupt, progress
+from flexunet_exp.system.parallel import in_threads
+
+ORIGINAL = "original"  # the variant of a picture as it is
+log = logging.getLogger(__name__)
+
+SHARE = 0.35  # of the bytes of its pixels that a picture's file takes, about
+
+
+def load(cfg: DictConfig, raw: Path) -> Dataset:
+    """The raw folder, scanned and split by source; InputError with every problem of the data."""
+    unread = datasets.from_table(cfg, pd.DataFrame())
+    notes = Notes(size_of(cfg) or (1, 1))  # asked for what was let in under another form alone
+    table = unread.layout.scan(raw, notes)
+    datasets.say_normalised(notes)
+    dataset = replace(unread, table=datasets.divided(cfg, table))
+    splits.check(dataset.table, dataset.pixels, dataset.class_names)
+    return dataset
+
+
+def size_of(cfg: DictConfig) -> tuple[int, int] | None:
+    """(height, width) of what is written; None where each picture keeps its own."""
+    return None if cfg.dataset.image_size is None else compose.image_size(cfg)
+
+
+def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Picture]:
+    """Makes what is missing in the stage; all pictures, in the order of the table."""
+    found = sources(dataset)
+    waiting = [source for source in found if source.name not in stage.done]
+    number = sum(expected(cfg, source) for source in found)
+    missing = sum(expected(cfg, source) for source in waiting)
+    log.info("%d pictures of %d sources", number, len(found))
+    if missing < number:
+        log.info("%d of them are there already", number - missing)
+    warn_of_space(cfg, dataset, stage.folder, missing)
+    maker = Maker(
+        dataset,
+        raw,
+        stage.set,
+        [compose.build(node) for node in cfg.augmentation.transforms],
+        size_of(cfg),
+        cfg.variants,
+        list(cfg.augment_splits),
+        cfg.seed,
+    )
+    through(maker, waiting, stage, missing, cfg.workers or os.cpu_count() or 1)
+    return [picture for source in found for picture in stage.done[source.name]]
+
+
+def sources(dataset: Dataset) -> list[Source]:
+    named = names.of_sources(dataset.table["source"])
+    return [
+        Source(named[str(name)], str(rows["split"].iloc[0]), list(datasets.rows(rows)))
+        for name, rows in dataset.table.groupby("source", sort=False)
+    ]
+
+
+def expected(cfg: DictConfig, source: Source) -> int:
+    """How many pictures a source becomes, unless copies among its rows make it fewer."""
+    return len(source.rows) * (cfg.variants if source.split in cfg.augment_splits else 1)
+
+
+def through(
+    maker: Maker, waiting: Sequence[Source], stage: Stage, number: int, workers: int
+) -> None:
+    """Every source through the maker and into the journal."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the sources already take all cores
+    done = 0
+    try:
+        with (
+            closing(in_threads(maker, waiting, workers, ahead=2 * workers)) as made,
+            progress.shown(number) as show,
+        ):
+            for source, pictures in zip(waiting, made, strict=True):
+                interrupt.check()
+                stage.keep(source.name, pictures)
+                done += len(pictures)
+                show(done)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def warn_of_space(cfg: DictConfig, dataset: Dataset, folder: Path, number: int) -> None:
+    own = (dataset.table["width"] * dataset.table["height"]).mean()
+    pixels = math.prod(size_of(cfg) or (own,))
+    wanted, free = SHARE * 3 * pixels * number, shutil.disk_usage(folder).free
+    if wanted > free:
+        log.warning(
+            "About %.1f GB will be written, and %.1f GB are free in %s.",
+            wanted / 1e9,
+            free / 1e9,
+            folder.parent,
+        )
+
+
+def refuse_leaks(pictures: Sequence[Picture]) -> None:
+    """Raises Hopeless where equal pictures of several sources came to lie in different splits.
+
+    Copies of a raw file are one source already; these are copies in other files.
+    """
+    first: dict[str, Picture] = {}
+    problems = [
+        f"{one.original} ({one.split}) and {other.original} ({other.split}) are the same picture "
+        "in two files. Remove one of them, and its mask."
+        for one in pictures
+        if (other := first.setdefault(one.sha256, one)).split != one.split
+    ]
+    if problems:
+        raise Hopeless(problems)
+
+
+def warn_of_lost(pictures: Sequence[Picture]) -> None:
+    """Says which raw pictures of a defect show none any more at the chosen size."""
+    lost = [one.original for one in pictures if is_emptied(one) and one.variant == ORIGINAL]
+    if lost:
+        log.warning(
+            "%d pictures lost their defect when they were resized and count as good now, such as "
+            "%s. Choose a larger dataset.image_size.",
+            len(lost),
+            lost[0],
+        )
+
+
+def sentence(pictures: Sequence[Picture]) -> str:
+    counts = Counter(one.split for one in pictures)
+    dealt = ", ".join(f"{counts[split]} {split}" for split in splits.SPLITS)
+    emptied = sum(is_emptied(one) and one.variant != ORIGINAL for one in pictures)
+    lost = f" {emptied} variants show no defect any more." if emptied else ""
+    return f"{len(pictures)} pictures: {dealt}.{lost}"
+
+
+def is_emptied(picture: Picture) -> bool:
+    """Whether it is of a defect that its mask no longer shows."""
+    return picture.label == splits.GOOD and Path(picture.original).parent.name != splits.GOOD

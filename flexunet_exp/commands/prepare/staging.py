@@ -1,0 +1,231 @@
+"""The folder in which a data set is made, beside its place: whole at the end, or not there at all.
+
+`.NAME.preparing` holds `set/`, which becomes the output, `unpacked/`, what was taken out of an
+archive, and the journal: its first line says what the set is made of, each other what was made of a
+source, appended when its files are in place. So whatever cuts the work off, it goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flexunet_exp.data.dataset import file_hash
+from flexunet_exp.data.splits import SPLITS
+from flexunet_exp.errors import Hopeless, InputError
+from flexunet_exp.system import files
+from flexunet_exp.system.locks import locked
+
+MADE_BY = "flexunet prepare"
+RECORD = "prepared.json"  # in the output: how it was made
+MANIFEST = "manifest.csv"
+JOURNAL, LOCK, SET, UNPACKED = "journal.jsonl", "journal.lock", "set", "unpacked"
+
+
+class Picture(NamedTuple):
+    """A row of the manifest; its first columns are those of a sample table."""
+
+    image: str
+    mask: str
+    label: str  # the most frequent defect class in the mask, which a crop may have emptied
+    source: str
+    variant: str
+    split: str
+    width: int
+    height: int
+    sha256: str
+    mask_sha256: str
+    defect_pixels: int
+    original: str  # the raw picture, below the folder that was read
+    parameters: str  # JSON: the transforms that fired, in their order, and what each drew
+
+
+class Stage:
+    """An output folder in the making. `settings` and `data`, a digest, are what it is made of."""
+
+    def __init__(self, output: Path, settings: dict[str, Any]):
+        self.output, self.settings = output, settings
+        self.folder = staging_of(output)
+        self.set = self.folder / SET
+        self.unpacked = self.folder / UNPACKED / (settings["archive"] or "")[:16]
+        self.journal = self.folder / JOURNAL
+        self.finished = read_record(output)
+        self.done: dict[str, list[Picture]] = {}
+
+    def begin(self, data: str) -> None:
+        """Makes this the folder of `data`; InputError where it is begun with anything else."""
+        made_of = {"settings": self.settings, "data": data}
+        if self.finished:
+            check_same(self.output, self.finished, made_of)
+            check_whole(self.output)
+            return
+        header, found = read_header(self.journal), read_sources(self.journal)
+        if header and found:  # else nothing is lost with it
+            check_same(self.folder, header, made_of)
+            self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
+        if not self.done:  # pictures that nothing tells of may be of other settings
+            shutil.rmtree(self.set, ignore_errors=True)
+        first = json.dumps({"made_by": MADE_BY, **made_of})
+        lines = [first, *(source_line(name, rows) for name, rows in self.done.items())]
+        files.replace_file(self.journal, "".join(f"{line}\n" for line in lines).encode())
+        files.remove_parts(self.set)
+        for split in SPLITS:
+            for kind in ("images", "masks"):
+                (self.set / split / kind).mkdir(parents=True, exist_ok=True)
+
+    def keep(self, name: str, pictures: list[Picture]) -> None:
+        """Notes that the files of a source are in place."""
+        with open(self.journal, "a") as journal:
+            journal.write(f"{source_line(name, pictures)}\n")
+        self.done[name] = pictures
+
+    def publish(self) -> None:
+        """Puts the set in its place, in one step, and removes what was needed to make it."""
+        os.sync()  # a power failure must not leave empty files behind
+        os.rename(self.set, self.output)
+
+    def leave(self) -> None:
+        """Removes this folder, unless something made in it is still to go on from."""
+        if (self.output / RECORD).is_file() or not read_sources(self.journal):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def opened(output: Path, settings: dict[str, Any]) -> Iterator[Stage]:
+    """The stage of an output folder, this process's meanwhile.
+
+    Raises InputError where the output or the stage is not of this command, or another process is
+    making it.
+    """
+    folder = staging_of(output)
+    check_folders(output, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder / JOURNAL, wait=False):
+            check_folders(output, folder)  # another process may just have finished
+            stage = Stage(output, settings)
+            try:
+                yield stage
+            except Hopeless:
+                shutil.rmtree(folder)
+                raise
+            finally:
+                stage.leave()
+    except BlockingIOError as error:
+        raise InputError(
+            f"{output}: another flexunet prepare is making it. Wait for it, or choose another "
+            "output=FOLDER"
+        ) from error
+
+
+def staging_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.preparing")
+
+
+def check_folders(output: Path, folder: Path) -> None:
+    """Raises InputError unless the output is missing, empty or ours, and the stage ours."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"output={output} is a file. Choose a folder: output=FOLDER")
+    others = [] if read_record(output) else sorted(os.listdir(output) if output.is_dir() else [])
+    if others:
+        raise InputError(
+            f"output={output} holds what flexunet prepare did not make "
+            f"({', '.join(others[:3])}). Nothing was changed in it; choose a new or empty folder."
+        )
+    ours = {JOURNAL, LOCK, SET, UNPACKED}
+    found = set(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else set()
+    strange = sorted(name for name in found - ours if not files.is_part(name))
+    if strange or folder.is_symlink() or folder.is_file():
+        raise InputError(
+            f"{folder}, where {output.name} would be made, holds what flexunet prepare did not "
+            f"make ({', '.join(strange[:3]) or 'it is no folder'}). Nothing was changed in it; "
+            "choose another output=FOLDER"
+        )
+
+
+def read_record(output: Path) -> dict[str, Any] | None:
+    """How a finished data set was made; None where there is none."""
+    try:
+        return checked_header(json.loads((output / RECORD).read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def read_header(journal: Path) -> dict[str, Any] | None:
+    try:
+        with open(journal) as lines:
+            return checked_header(json.loads(lines.readline()))
+    except (OSError, ValueError):
+        return None
+
+
+def checked_header(found: Any) -> dict[str, Any] | None:
+    is_ours = isinstance(found, dict) and found.get("made_by") == MADE_BY
+    return found if is_ours and isinstance(found.get("settings"), dict) else None
+
+
+def source_line(name: str, pictures: Sequence[Picture]) -> str:
+    return json.dumps([name, pictures])
+
+
+def read_sources(journal: Path) -> list[tuple[str, list[Picture]]]:
+    """The sources in a journal; a line that its writer could not finish is none."""
+    found = []
+    for line in journal.read_text().splitlines()[1:] if journal.is_file() else ():
+        try:
+            name, pictures = json.loads(line)
+            found.append((name, [Picture(*one) for one in pictures]))
+        except (ValueError, TypeError):
+            continue
+    return found
+
+
+def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
+    """The files of these pictures that are gone, or not what was written."""
+    pairs = [((one.image, one.sha256), (one.mask, one.mask_sha256)) for one in pictures]
+    return [
+        file
+        for file, expected in itertools.chain.from_iterable(pairs)
+        if not (folder / file).is_file() or file_hash(str(folder / file)) != expected
+    ]
+
+
+def check_whole(output: Path) -> None:
+    """Raises InputError where a finished data set is no longer what its manifest says."""
+    with open(output / MANIFEST, newline="") as file:
+        gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
+    if gone:
+        raise InputError(
+            f"{output}: {len(gone)} file(s) are gone or changed since it was made, such as "
+            f"{gone[0]}. Remove it yourself (rm -r {shlex.quote(str(output))}) and give the same "
+            "command again, or choose another output=FOLDER"
+        )
+
+
+def check_same(folder: Path, found: dict[str, Any], made_of: dict[str, Any]) -> None:
+    """Raises InputError saying in what a folder was made of something else."""
+    old = {**found["settings"], "data": found.get("data")}
+    new = {**made_of["settings"], "data": made_of["data"]}
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if differing:
+        raise InputError(
+            f"{folder} was made with {', '.join(told(key, old.get(key)) for key in differing)}; "
+            f"this is {', '.join(told(key, new.get(key)) for key in differing)}. Choose another "
+            f"output=FOLDER, or remove it yourself: rm -r {shlex.quote(str(folder))}"
+        )
+
+
+def told(key: str, value: Any) -> str:
+    words = {"data": "pictures, masks or split", "code": "version of the program"}
+    text = json.dumps(value)
+    short = text if len(text) < 60 else f"of digest {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{words.get(key, key)} {short}"

@@ -1,0 +1,59 @@
+"""What a prepared data set says of itself: manifest.csv, prepared.json and statistics.png."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+from hydra.core.hydra_config import HydraConfig
+
+import flexunet_exp
+from flexunet_exp.commands.prepare.staging import MADE_BY, MANIFEST, RECORD, Picture, Stage
+from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.reporting import plots
+from flexunet_exp.system.files import replace_file
+
+PLACES = ("input", "output", "data_root", "dataset.path", "workers")  # decide no byte
+
+
+def write(stage: Stage, pictures: Sequence[Picture], dataset: Dataset) -> None:
+    """The three files; the same for the same settings and data, wherever and whenever."""
+    manifest = pd.DataFrame(pictures, columns=list(Picture._fields))
+    replace_file(stage.set / MANIFEST, manifest.to_csv(index=False).encode())
+    counts = count(manifest, dataset)
+    title = f"{dataset.name}: {len(manifest)} pictures of {manifest['source'].nunique()} sources"
+    plots.stacked_counts(counts, stage.set / "statistics.png", title=title)
+    record = {
+        "made_by": MADE_BY,
+        "version": flexunet_exp.__version__,
+        "command": command(),
+        "data": dataset.digest,
+        "pictures": {split: int((manifest["split"] == split).sum()) for split in SPLITS},
+        "settings": stage.settings,
+    }
+    replace_file(stage.set / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+
+
+def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Split → originals and variants (columns) of each class and of `good` (rows)."""
+    is_original = manifest["variant"] == "original"
+    labels = [*dataset.class_names[1:], GOOD]
+    parts = {"originals": manifest[is_original], "variants": manifest[~is_original]}
+    return {
+        split: pd.DataFrame(
+            {
+                kind: part.loc[part["split"] == split, "label"].value_counts().reindex(labels)
+                for kind, part in parts.items()
+            }
+        ).fillna(0)
+        for split in SPLITS
+    }
+
+
+def command() -> str:
+    """The words it was made by, without those that only say where."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    said = [word for word in words if word.lstrip("+").partition("=")[0] not in PLACES]
+    return " ".join(["flexunet prepare", *said])

@@ -1,0 +1,68 @@
+"""flexunet sync: tells the store what runs kept for it while it was away."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.runs import claims
+from flexunet_exp.tracking import outbox
+from flexunet_exp.tracking.outbox import ENTRIES
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The command; 1 where a store has not got all of it."""
+    left: list[int] = []
+    job.run_app("sync", lambda cfg: left.append(task(cfg)))
+    return int(any(left))
+
+
+def task(cfg: DictConfig) -> int:
+    """Delivers the journals; the number of entries that are left."""
+    from flexunet_exp.tracking import sender
+
+    folders = chosen(cfg.run) if cfg.run else list(sender.undelivered(Path.cwd()))
+    if not folders:
+        where = cfg.run or Path("outputs").absolute()
+        log.info("Nothing to deliver: no run in %s kept anything for a store.", where)
+        return 0
+    sent = {}
+    for folder in folders:
+        log.info("Delivering what %s kept …", folder)
+        sent[folder] = sender.deliver(folder, cfg.tracking.uri)
+    show(sent)
+    return sum(one.left for one in sent.values())
+
+
+def chosen(run: str) -> list[Path]:
+    """The folder that run= names, if it kept something; InputError where the run goes on."""
+    folder = Path(run).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError(f"run={run} is no folder. Expected a run folder, with {ENTRIES} in it.")
+    if claims.is_marked(folder):
+        raise InputError(
+            f"The run in {folder} is unfinished. Give the command again that began it: it goes on, "
+            "and delivers what the store has not got."
+        )
+    return [folder] if outbox.exists(folder) else []
+
+
+def show(sent: dict) -> None:
+    """A row a run: what was delivered, what is left and why."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Delivered", title_justify="left")
+    table.add_column("run", overflow="fold")
+    table.add_column("delivered", justify="right")
+    table.add_column("left", justify="right")
+    table.add_column("because", overflow="fold")
+    for folder, one in sent.items():
+        table.add_row(str(folder), str(one.taken), str(one.left), one.because)
+    Console().print(table)

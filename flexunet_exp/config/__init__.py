@@ -1,0 +1,1 @@
+"""What a composed configuration means: built, checked, hashed, its words taken apart."""

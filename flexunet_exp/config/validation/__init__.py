@@ -1,0 +1,6 @@
+"""Checks a composed configuration before any work: every problem at once, each with its mend."""
+
+from flexunet_exp.config.validation.settings import check_objective, check_sections, check_settings
+from flexunet_exp.config.validation.targets import check_targets
+
+__all__ = ["check_objective", "check_sections", "check_settings", "check_targets"]

@@ -1,0 +1,153 @@
+"""Decoded and resized samples on disk: built once for all runs, folds, seeds and processes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+from rich.progress import track
+
+from flexunet_exp.config import compose
+from flexunet_exp.data import layouts, masks
+from flexunet_exp.data.cache import entry
+from flexunet_exp.data.dataset import Dataset, file_hash, rows
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import interrupt
+from flexunet_exp.system.locks import locked
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the files' form; `entry_key` tells apart what is in them
+Content = tuple[str, str, str]
+
+
+class DiskCache:
+    """The samples of a data set at one size (height, width), from an entry in `folder`.
+
+    An entry that is missing or damaged is built first, by one process while the others wait. Raises
+    InputError where it cannot be written, or a picture changes meanwhile.
+    """
+
+    def __init__(self, dataset: Dataset, size: tuple[int, int], folder: Path):
+        self.dataset, self.size = dataset, size
+        contents = {origin(sample): content(sample) for sample in rows(dataset.table)}
+        self.contents = sorted(set(contents.values()))
+        place = {content: place for place, content in enumerate(self.contents)}
+        self.places = {files: place[content] for files, content in contents.items()}
+        self.path = folder / entry_key(dataset, size, self.contents)
+        with advice(folder):
+            while (arrays := self.opened()) is None:
+                self.build()
+        self.images, self.masks = arrays
+        entry.note_use(self.path)
+
+    def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Image (H, W, 3) and class mask (H, W), uint8, of a row of the data set's table."""
+        place = self.places[origin(sample)]
+        return self.images.read(place), self.masks.read(place)
+
+    def opened(self) -> list[entry.ArrayFile] | None:
+        return entry.opened(self.path, len(self.contents), self.size)
+
+    def build(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path):
+            if self.opened() is not None:
+                return  # another process has built it meanwhile
+            if self.path.exists():
+                log.warning("The disk cache %s is damaged: it is built anew.", self.path)
+            part = self.path.with_suffix(".part")
+            for old in (self.path, part):
+                entry.discard(old)
+            try:
+                self.fill(part)
+                part.rename(self.path)
+            except BaseException:
+                entry.discard(part)
+                raise
+
+    def fill(self, part: Path) -> None:
+        number = len(self.contents)
+        arrays = entry.create(part, self.dataset.name, number, self.size)
+        megabytes = sum(array.offset(number) for array in arrays) / 1e6
+        refuse_if_full(part, megabytes)
+        log.info("Disk cache: %d pictures go into %s (%.1f MB)", number, self.path, megabytes)
+        samples = {self.places[origin(sample)]: sample for sample in rows(self.dataset.table)}
+
+        def write(place: int) -> None:
+            for array, pixels in zip(arrays, self.decoded(samples[place], place), strict=True):
+                array.write(place, pixels)
+
+        in_threads(write, number)
+        for array in arrays:
+            array.finish()
+
+    def decoded(self, sample: Any, place: int) -> tuple[np.ndarray, np.ndarray]:
+        pair = self.dataset.read(sample, self.size)
+        if (file_hash(sample.image), file_hash(sample.mask), sample.label) != self.contents[place]:
+            raise InputError(f"{sample.image} or its mask has just been changed. Start again.")
+        return pair
+
+
+def origin(sample: Any) -> tuple[str, str, str]:
+    """What a row's pixels come from, by name."""
+    return sample.image, sample.mask, sample.label
+
+
+def content(sample: Any) -> Content:
+    """What a row's pixels come from, wherever it lies: hashes of picture and mask file, label."""
+    return sample.sha256, file_hash(sample.mask), sample.label
+
+
+def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) -> str:
+    """16 hex digits over all that decides the arrays of an entry and their order.
+
+    The split is not part of it. The code that reads pictures is: other code may give other pixels.
+    """
+    sources = [compose.source_digest(Path(str(module.__file__))) for module in (masks, layouts)]
+    code = [compose.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
+    decisive = [VERSION, list(size), dataset.recipe, code, contents]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def refuse_if_full(folder: Path, megabytes: float) -> None:
+    """Raises OSError before anything is written where it cannot fit."""
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < megabytes:
+        raise OSError(errno.ENOSPC, f"{megabytes:.1f} MB are needed, {free:.1f} MB are free")
+
+
+def in_threads(write: Callable[[int], None], number: int) -> None:
+    """Calls `write` for 0..number - 1 on all cores, with a bar on a terminal; stops at an error."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    no_terminal = not sys.stdout.isatty()
+    try:
+        written = pool.map(write, range(number))
+        for _ in track(written, "disk cache", number, transient=True, disable=no_terminal):
+            interrupt.check()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def advice(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"The disk cache in {folder} cannot be used ({error.strerror}). Use "
+            "dataset.cache=memory, or another place with cache_dir=FOLDER."
+        ) from error

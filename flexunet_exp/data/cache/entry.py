@@ -1,0 +1,178 @@
+"""An entry of the disk cache as files.
+
+`cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, 3) and masks.npy
+(N, H, W), uint8, and info.json, whose modification time is when the entry was last used. It is
+built as KEY.part and renamed when whole, so what is called KEY can be used.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import locks
+
+INFO = "info.json"
+COMPLETE = "complete"
+Shape = tuple[int, ...]
+
+
+def array_shapes(number: int, size: tuple[int, int]) -> dict[str, Shape]:
+    """File → shape of an entry's arrays, for `number` samples of `size` (height, width)."""
+    return {"images.npy": (number, *size, 3), "masks.npy": (number, *size)}
+
+
+FILES = (*array_shapes(0, (0, 0)), INFO)
+
+
+class ArrayFile:
+    """An .npy file of uint8, shape (N, …), read and written one of the N at a time.
+
+    It is not mapped: pages of a mapping count as memory of the process, and a file cut off under a
+    mapping kills it. Once open it can be read to the end, even if its entry is removed meanwhile.
+    """
+
+    def __init__(self, path: Path, shape: Shape, flags: int = os.O_RDONLY):
+        self.path, self.shape, self.head = path, shape, npy_head(shape)
+        self.file = os.open(path, flags, 0o666)
+        weakref.finalize(self, os.close, self.file)
+
+    def is_whole(self) -> bool:
+        """Whether the file says it has this shape, and is as long as that takes."""
+        length = len(self.head) + math.prod(self.shape)
+        head = os.pread(self.file, len(self.head), 0)
+        return head == self.head and os.fstat(self.file).st_size == length
+
+    def read(self, place: int) -> np.ndarray:
+        array = np.empty(self.shape[1:], np.uint8)
+        if os.preadv(self.file, [array.data], self.offset(place)) < array.nbytes:
+            raise InputError(f"{self.path} was cut off while it was in use: start again.")
+        return array
+
+    def write(self, place: int, array: np.ndarray) -> None:
+        write_all(self.file, array.tobytes(), self.offset(place))
+
+    def finish(self) -> None:
+        """Writes the head, and waits for the disk: a power failure must not leave zeros behind."""
+        write_all(self.file, self.head, 0)
+        os.fsync(self.file)
+
+    def offset(self, place: int) -> int:
+        return len(self.head) + place * math.prod(self.shape[1:])
+
+
+def npy_head(shape: Shape) -> bytes:
+    """What an .npy file of uint8 in this shape begins with."""
+    head = io.BytesIO()
+    kind = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, kind)
+    return head.getvalue()
+
+
+def write_all(file: int, data: bytes, offset: int) -> None:
+    """Writes at a place; a disk that is nearly full takes a part before it refuses the rest."""
+    while data:
+        taken = os.pwrite(file, data, offset)
+        data, offset = data[taken:], offset + taken
+
+
+def opened(path: Path, number: int, size: tuple[int, int]) -> list[ArrayFile] | None:
+    """Images and masks of an entry; None where it is not there, or not whole."""
+    try:
+        shapes = array_shapes(number, size)
+        arrays = [ArrayFile(path / name, shape) for name, shape in shapes.items()]
+    except FileNotFoundError:
+        return None
+    return arrays if all(array.is_whole() for array in arrays) else None
+
+
+def create(path: Path, dataset: str, number: int, size: tuple[int, int]) -> list[ArrayFile]:
+    """A folder for an entry's content, with files for images and masks to be filled."""
+    shapes = array_shapes(number, size)
+    info = {
+        "dataset": dataset,
+        "size": list(size),
+        "number": number,
+        "bytes": sum(map(math.prod, shapes.values())),
+        "built": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    path.mkdir()
+    (path / INFO).write_text(json.dumps(info, indent=1) + "\n")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    return [ArrayFile(path / name, shape, flags) for name, shape in shapes.items()]
+
+
+def discard(path: Path) -> None:
+    """Removes an entry or what is left of one; a file of another name is an OSError, and stays."""
+    if path.is_symlink():
+        path.unlink()  # what it points to lies elsewhere
+    elif path.is_dir():
+        for name in FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+
+
+def note_use(path: Path) -> None:
+    with suppress(OSError):  # an entry of somebody else may be for reading only
+        os.utime(path / INFO)
+
+
+def last_use(path: Path) -> float:
+    """When it was used, built or begun last, in seconds since 1970."""
+    info = path / INFO
+    return (info if info.exists() else path).stat().st_mtime
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """What info.json says: dataset, size, number, bytes, built; nothing where it cannot be read."""
+    try:
+        info = json.loads((path / INFO).read_text())
+    except (OSError, ValueError):
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def entries(folder: Path) -> list[Path]:
+    """The entries in `cache_dir`, whole or not; other files and folders in it do not count."""
+    return [path for path in sorted(folder.iterdir()) if is_entry(path)] if folder.is_dir() else []
+
+
+def is_entry(path: Path) -> bool:
+    named = re.fullmatch(r"[0-9a-f]{16}(\.part)?", path.name)
+    if not named or path.is_symlink() or not path.is_dir():
+        return False
+    return set(os.listdir(path)) <= set(FILES)
+
+
+def state(path: Path) -> str:
+    """COMPLETE, damaged, being built, or leftover of a process that was killed."""
+    if path.suffix:
+        return "being built" if locks.is_locked(path) else "leftover"
+    info = read_info(path)
+    try:
+        whole = opened(path, info["number"], tuple(info["size"]))
+    except (KeyError, TypeError):
+        whole = None
+    return COMPLETE if whole else "damaged"
+
+
+def size_on_disk(path: Path) -> int:
+    return sum((path / name).stat().st_size for name in FILES if (path / name).exists())
+
+
+def remove_locks(folder: Path) -> None:
+    """Removes the lock files of processes that were killed."""
+    for path in folder.glob("*.lock"):
+        if re.fullmatch(r"[0-9a-f]{16}", path.stem):
+            locks.is_locked(path)

@@ -1,0 +1,1 @@
+"""From rows of the sample table to batches."""

@@ -1,0 +1,168 @@
+"""From rows of the sample table to batches on the device: uint8 images and class masks, in tf.data.
+
+Order, patches and augmentation are pure functions of (seed, epoch, picture, turn): neither threads
+nor a restart change what the network sees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from flexunet_exp.data import masks
+from flexunet_exp.data.augmentation import Transform, augment
+from flexunet_exp.data.cache.disk_cache import DiskCache
+from flexunet_exp.data.dataset import Dataset, rows
+from flexunet_exp.data.feed import patches
+from flexunet_exp.data.feed.patches import Pair, Tiles
+from flexunet_exp.data.feed.sampling import Draw, Sampler
+from flexunet_exp.errors import InputError
+from flexunet_exp.prediction.predictor import Size
+
+PATCH_STREAM = 10_000  # of random numbers, beside those of the transforms, which count from 0
+
+
+class SampleReader:
+    """Reads row `index` of a table, resized to `size` or at its own; with cache "memory" only once.
+
+    With "disk" it reads from the entry of the whole data set in the folder `cache_dir`, which holds
+    pictures of one size only: InputError where `size` is None and theirs differ.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        table: pd.DataFrame,
+        size: Size | None,
+        cache: str = "none",
+        cache_dir: Path = Path("cache"),
+    ):
+        self.dataset, self.size = dataset, size
+        self.disk = None
+        if cache == "disk":
+            self.disk = DiskCache(dataset, size or the_one_size(dataset.table), cache_dir)
+        self.samples = list(rows(table))
+        self.cache: dict[int, Pair] | None = {} if cache == "memory" else None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __call__(self, index: int) -> Pair:
+        if self.cache is None:
+            return self.read(index)
+        if index not in self.cache:
+            self.cache[index] = self.read(index)
+        return self.cache[index]
+
+    def read(self, index: int) -> Pair:
+        sample = self.samples[index]
+        return self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)
+
+
+def the_one_size(table: pd.DataFrame) -> Size:
+    """The (height, width) of all pictures; InputError where they differ."""
+    sizes = table[["height", "width"]].drop_duplicates()
+    if len(sizes) > 1:
+        raise InputError(
+            f"dataset.cache=disk keeps pictures of one size; with dataset.patch.size they keep "
+            f"their own, and there are {len(sizes)}. Use dataset.cache=memory, or none."
+        )
+    return tuple(sizes.iloc[0].tolist())
+
+
+def training(
+    reader: SampleReader,
+    sampler: Sampler,
+    transforms: Sequence[Transform],
+    size: Size,
+    batch_size: int,
+    epochs: int,
+    first_epoch: int = 0,
+    multiple_of: int = 1,
+    patch: Size | None = None,
+) -> tf.data.Dataset:
+    """The batches of epochs `first_epoch`..`epochs` - 1 in a row.
+
+    Pictures are `size` (height, width), whole or, where `patch` is given, patches of so many of
+    their own pixels, resized.
+    """
+    steps = steps_per_epoch(len(sampler), batch_size)
+    draws = lru_cache(2)(
+        sampler.epoch
+    )  # a batch of the next epoch may be asked for before the last
+
+    def read(epoch: int, draw: Draw) -> Pair:
+        pair, key = reader(draw.row), (sampler.seed, epoch, *draw)
+        if patch:
+            generator = np.random.default_rng([*key, PATCH_STREAM])
+            pair = patches.draw(pair, patch, draw.focus, generator)
+        return augment(transforms, *patches.resized(pair, size), key=key)
+
+    def wanted(step: int) -> list[tuple[int, Draw]]:
+        epoch, batch = divmod(step, steps)
+        chosen = draws(epoch)[batch * batch_size : (batch + 1) * batch_size]
+        return [(epoch, draw) for draw in chosen]
+
+    return batches(range(first_epoch * steps, epochs * steps), wanted, read, size, multiple_of)
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Batches an epoch, the last one smaller if need be."""
+    return math.ceil(num_samples / batch_size)
+
+
+def evaluation(
+    reader: SampleReader | Tiles, size: Size, batch_size: int, multiple_of: int = 1
+) -> tf.data.Dataset:
+    """The reader's samples once, in their order, without augmentation; all of `size`."""
+
+    def indices(step: int) -> list[tuple[int]]:
+        stop = min((step + 1) * batch_size, len(reader))
+        return [(index,) for index in range(step * batch_size, stop)]
+
+    steps = range(steps_per_epoch(len(reader), batch_size))
+    return batches(steps, indices, reader, size, multiple_of)
+
+
+def batches(
+    steps: range,
+    wanted: Callable[[int], Sequence[tuple[Any, ...]]],
+    read: Callable[..., Pair],
+    size: Size,
+    multiple_of: int,
+) -> tf.data.Dataset:
+    """One element a step: images (B, H, W, 3) uint8, masks (B, H, W) uint8.
+
+    `wanted` gives the arguments of `read` for each picture of a step.
+
+    B is a multiple of `multiple_of`, the number of devices a batch is divided among: one without a
+    picture would fail. What a batch lacks is filled with its first picture, every pixel ignored.
+    """
+
+    # Threads of our own: TensorFlow's parallel map becomes a serial one in deterministic runs.
+    readers = ThreadPoolExecutor(2)
+
+    def load(step: Any) -> Pair:
+        samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
+        images, class_masks = map(np.stack, zip(*samples, strict=True))
+        lacking = -len(images) % multiple_of
+        ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)
+        images = np.concatenate([images, np.repeat(images[:1], lacking, axis=0)])
+        return images, np.concatenate([class_masks, ignored])
+
+    def load_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, class_masks = tf.numpy_function(load, [step], (tf.uint8, tf.uint8), stateful=False)
+        return tf.ensure_shape(images, (None, *size, 3)), tf.ensure_shape(
+            class_masks, (None, *size)
+        )
+
+    steps_in_order = tf.data.Dataset.range(steps.start, steps.stop)
+    return steps_in_order.map(load_batch).prefetch(2)

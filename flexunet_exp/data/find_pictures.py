@@ -1,0 +1,188 @@
+"""Which pictures: files, folders and globs, and names for what is made of each."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, Protocol
+
+from flexunet_exp.data.pairing import IMAGE_SUFFIXES
+from flexunet_exp.errors import InputError
+
+
+class Found(NamedTuple):
+    """A picture, and its path below the input it was found in."""
+
+    path: Path  # absolute
+    relative: str  # with slashes; a single file's is its name
+
+
+class Picture(NamedTuple):
+    """A picture to predict."""
+
+    path: Path  # absolute
+    file: str  # as the tables show it
+    name: str  # of what is made of it: masks/NAME.png
+
+
+class Named(Protocol):
+    """What was made before: its place in the tables and the name of its files."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+def find(words: Iterable[str], output: Path) -> list[Found]:
+    """The pictures of all inputs, each once; none from below `output`.
+
+    A word is a file, a folder, or a glob in which ** stands for any number of folders. Raises
+    InputError listing every word without a picture.
+    """
+    found: dict[Path, Found] = {}
+    problems = []
+    made_here = os.path.realpath(output)
+    for word in words:
+        try:
+            hits = [hit for hit in expand(word) if not is_below(hit.path, made_here)]
+        except InputError as error:
+            problems += error.problems
+            continue
+        if not hits:
+            problems.append(
+                f"input={word}: no picture found; expected files ending in "
+                f"{', '.join(IMAGE_SUFFIXES)} that are not below output={output}."
+            )
+        for hit in hits:
+            found.setdefault(hit.path, hit)
+    if problems:
+        raise InputError(problems)
+    return list(found.values())
+
+
+def expand(word: str) -> list[Found]:
+    """The pictures that one word of `input` means; a name that exists is never taken as a glob."""
+    path = Path(os.path.expanduser(word)).absolute()
+    if path.is_dir():
+        return below(path, walk(path))
+    if path.exists():
+        if not is_picture(path):
+            raise InputError(
+                f"input={word}: not a picture by its name; expected a file ending in "
+                f"{', '.join(IMAGE_SUFFIXES)}, a folder or a glob."
+            )
+        return below(path.parent, [path])
+    fixed = list(takewhile(lambda part: not re.search(r"[*?[]", part), path.parts))
+    pattern = path.parts[len(fixed) :]
+    if not pattern:
+        raise InputError(f"input={word}: there is no such file or folder.")
+    if ".." in pattern:
+        raise InputError(f"input={word}: a glob may have no .. behind its first wildcard.")
+    return below(Path(*fixed), matches(Path(*fixed), pattern))
+
+
+def below(root: Path, paths: Iterable[Path]) -> list[Found]:
+    return [Found(path, path.relative_to(root).as_posix()) for path in paths]
+
+
+def matches(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """The pictures below a folder that fit a glob, and those in the folders that do.
+
+    Python's own ** follows links in circles, so it is matched against a walk that does not.
+    """
+    if "**" in pattern:
+        yield from (path for path in walk(root) if fits(path.relative_to(root).parts, pattern))
+        return
+    for hit in sorted(map(Path, glob.glob(os.path.join(*pattern), root_dir=root))):
+        path = root / hit
+        if path.is_dir():
+            yield from walk(path)
+        elif is_picture(path):
+            yield path
+
+
+def fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(fits(parts[skip:], pattern[1:]) for skip in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and fits(parts[1:], pattern[1:])
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """The visible pictures below a folder, each real folder once: a loop of links ends.
+
+    A folder that cannot be listed is among them; reading it as a picture will say so.
+    """
+    unreadable: list[OSError] = []
+    seen = set()
+    for parent, folders, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        real = os.path.realpath(parent)
+        visible = [name for name in folders if name[0] != "." and real not in seen]
+        # Links last, so that what they lead to keeps its own name.
+        folders[:] = sorted(visible, key=lambda name: (os.path.islink(f"{parent}/{name}"), name))
+        if real not in seen:
+            pictures = (Path(parent, name) for name in sorted(names) if name[0] != ".")
+            yield from filter(is_picture, pictures)
+        seen.add(real)
+    yield from (Path(error.filename) for error in unreadable)
+
+
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_below(path: Path, folder: str) -> bool:
+    return os.path.realpath(path).startswith(os.path.join(folder, ""))
+
+
+def named(found: Sequence[Found], made: Mapping[Path, Named]) -> list[Picture]:
+    """The pictures under the names they have in `made`, new ones under names that nothing has.
+
+    A new picture is called by its path without suffix; those that would be called alike by their
+    paths with suffix; and if these are alike too, with a hash of where they lie.
+    """
+    new = [hit for hit in found if hit.path not in made]
+    files = distinct(new, (of_relative, of_path), {entry.file for entry in made.values()})
+    names = distinct(new, (of_stem, of_relative, of_place), {entry.name for entry in made.values()})
+    files |= {path: entry.file for path, entry in made.items()}
+    names |= {path: entry.name for path, entry in made.items()}
+    return [Picture(hit.path, files[hit.path], names[hit.path]) for hit in found]
+
+
+def distinct(
+    found: Sequence[Found], candidates: Sequence[Callable[[Found], str]], taken: set[str]
+) -> dict[Path, str]:
+    """For each picture the first of its candidates that neither another one has nor `taken`."""
+    chosen: dict[Path, str] = {}
+    for candidate in candidates:
+        waiting = [hit for hit in found if hit.path not in chosen]
+        offers = Counter(map(candidate, waiting))
+        free = {text for text, number in offers.items() if number == 1} - taken
+        chosen |= {hit.path: candidate(hit) for hit in waiting if candidate(hit) in free}
+        taken = taken | free
+    return chosen
+
+
+def of_stem(hit: Found) -> str:
+    return PurePosixPath(hit.relative).with_suffix("").as_posix()
+
+
+def of_relative(hit: Found) -> str:
+    return hit.relative
+
+
+def of_path(hit: Found) -> str:
+    return str(hit.path)
+
+
+def of_place(hit: Found) -> str:
+    return f"{hit.relative}-{hashlib.sha256(os.fsencode(hit.path)).hexdigest()[:16]}"

@@ -1,0 +1,1 @@
+"""Kept scores and their page."""

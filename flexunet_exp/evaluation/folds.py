@@ -1,0 +1,143 @@
+"""How several runs are scored as one: folds out-of-fold, runs of one test set as an ensemble.
+
+Every test picture is predicted by networks that had it as a test picture, and by no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from flexunet_exp.config import compose
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+WITHOUT_MEANING = ("tracking", "score", "rerun", "callbacks")  # for what a recipe is
+
+
+def table_of(run: FinishedRun) -> pd.DataFrame:
+    """The run's sample table; InputError for a network's file, which has none."""
+    if not run.samples.is_file():
+        raise InputError(
+            f"{run.network} has no pictures of its own. Say which to score it on: dataset=NAME"
+        )
+    return datasets.read_table(run.samples)
+
+
+def groups(runs: Sequence[FinishedRun], ensemble: bool) -> list[list[FinishedRun]]:
+    """The runs by their test pictures, those of a group having the same ones.
+
+    Raises InputError where a group has several runs and no `ensemble` was asked for, or where two
+    groups share some test pictures but not all: then they are neither folds nor an ensemble.
+    """
+    by_test: dict[frozenset[str], list[FinishedRun]] = {}
+    for run in runs:
+        by_test.setdefault(test_pictures(run), []).append(run)
+    problems = overlaps(by_test)
+    problems += same_names([group[0] for group in by_test.values()])
+    together = [group for group in by_test.values() if len(group) > 1]
+    if together and not ensemble:
+        problems += [
+            f"{len(group)} runs have the same test pictures ({', '.join(map(label, group))}). Name "
+            "one of them, or add ensemble=true to average their probabilities."
+            for group in together
+        ]
+    if problems:
+        raise InputError(problems)
+    warn_of_differences(runs)
+    return list(by_test.values())
+
+
+def test_pictures(run: FinishedRun) -> frozenset[str]:
+    table = table_of(run)
+    return frozenset(table.loc[table["split"] == "test", "sha256"])
+
+
+def overlaps(by_test: dict[frozenset[str], list[FinishedRun]]) -> list[str]:
+    seen: set[str] = set()
+    problems = []
+    for pictures, group in by_test.items():
+        if shared := len(pictures & seen):
+            problems.append(
+                f"{label(group[0])} shares {shared} of its {len(pictures)} test pictures with "
+                "another of these runs, but not all: they are neither folds of one split nor runs "
+                "of one test set. Name runs that are."
+            )
+        seen |= pictures
+    return problems
+
+
+def same_names(runs: Sequence[FinishedRun]) -> list[str]:
+    """Problems of different test pictures that have one name: their files would be one too."""
+    names = [name for run in runs for name in names_in(run, "test")]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if not double:
+        return []
+    return [
+        f"{len(double)} names are those of different test pictures, such as {double[0]}: these "
+        "runs are of different data sets. Score them one by one."
+    ]
+
+
+def names_in(run: FinishedRun, split: str) -> list[str]:
+    table = table_of(run)
+    return [datasets.sample_name(row) for row in datasets.rows(table[table["split"] == split])]
+
+
+def has_valid(by_test: Sequence[Sequence[FinishedRun]]) -> bool:
+    """Whether validation pictures can be scored: no network of a group was trained on those of
+    another one, and each picture is there once."""
+    alike = all(len({frozenset(names_in(r, "valid")) for r in group}) == 1 for group in by_test)
+    names = [name for group in by_test for name in names_in(group[0], "valid")]
+    if alike and len(set(names)) == len(names):
+        return True
+    log.info("The runs have other validation pictures each, so only test pictures are scored.")
+    return False
+
+
+def missing_folds(runs: Sequence[FinishedRun]) -> str:
+    """A sentence on the folds of the split that are not among these runs; empty if all are."""
+    splits = [run.cfg.split for run in runs if "fold" in run.cfg.get("split", {})]
+    if len(runs) < 2 or not splits:
+        return ""
+    number = splits[0].n
+    lacking = sorted(set(range(number)) - {split.fold for split in splits})
+    if not lacking:
+        return ""
+    return f"without fold {', '.join(map(str, lacking))} of {number}: some pictures are not scored"
+
+
+def warn_of_differences(runs: Sequence[FinishedRun]) -> None:
+    """Says in what the runs' recipes differ beside fold and seed: pooled, they are one score."""
+    recipes = [recipe(run) for run in runs]
+    differing = sorted(
+        key
+        for key in set().union(*recipes)
+        if len({str(settings.get(key)) for settings in recipes}) > 1
+    )
+    if differing:
+        log.warning("These runs differ in %s, and are scored as one.", ", ".join(differing))
+
+
+def recipe(run: FinishedRun) -> dict[str, Any]:
+    """A run's settings that should be alike among folds, flattened: `optimizer.learning_rate` …"""
+    settings = compose.plain(OmegaConf.masked_copy(run.cfg, recipe_sections(run)))
+    flat = pd.json_normalize(settings).iloc[0].to_dict()
+    for own in ("split.fold", "trainer.seed", "trainer.resume", "trainer.save_every"):
+        flat.pop(own, None)
+    return {str(key): value for key, value in flat.items()}
+
+
+def recipe_sections(run: FinishedRun) -> list[str]:
+    return [str(name) for name in run.cfg if name not in WITHOUT_MEANING]
+
+
+def label(run: FinishedRun) -> str:
+    return run.run_id or str(run.folder)

@@ -1,0 +1,76 @@
+"""Scoring networks on pictures they were not made with: `flexunet evaluate run=RUN dataset=…`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.config import validation
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.errors import InputError
+from flexunet_exp.evaluation.scoring import Part
+from flexunet_exp.prediction import networks
+from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def is_given(cfg: DictConfig) -> bool:
+    return OmegaConf.select(cfg, "dataset.name") is not None
+
+
+def part(cfg: DictConfig, runs: Sequence[FinishedRun], facts: dict[str, str]) -> Part:
+    """All networks together, with all pictures of the other data as one split.
+
+    Adds to `facts` where the pictures are from, and how many of them the networks know already.
+    """
+    if len(runs) > 1 and not cfg.ensemble:
+        raise InputError(
+            f"run={cfg.run} names {len(runs)} runs, and on other pictures only one network can be "
+            "scored, or all together: add ensemble=true"
+        )
+    dataset = load(cfg, runs[0])
+    facts["pictures"] = str(cfg.dataset.path)
+    if known := known_pictures(dataset, runs):
+        facts["warning"] = f"{known} of {len(dataset.table)} pictures trained or chose the networks"
+        log.warning("%s: their scores flatter.", facts["warning"])
+    return Part(networks.load(runs, cfg.predict).predictor, dataset)
+
+
+def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
+    """The other data as one split that has its name; InputError where its classes are others."""
+    validation.check_targets(cfg, ("dataset",))
+    expected = [entry["name"] for entry in run.cfg.dataset.classes]
+    found = [entry["name"] for entry in cfg.dataset.classes]
+    if found != expected:
+        raise InputError(
+            f"dataset={cfg.dataset.name} has the classes {', '.join(found)}; the network tells "
+            f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
+        )
+    dataset = datasets.from_table(cfg, pd.DataFrame())
+    table = dataset.layout.scan(datasets.folder_of(cfg))
+    if cfg.only is not None:
+        table = chosen(table, cfg.only)
+    return datasets.from_table(cfg, table.assign(split=cfg.dataset.name))
+
+
+def chosen(table: pd.DataFrame, only: str) -> pd.DataFrame:
+    part = table[table["split"] == only].reset_index(drop=True)
+    if part.empty:
+        there_are = ", ".join(sorted(set(table["split"]) - {""})) or "none"
+        raise InputError(f"only={only}: no such folder in the data; there are: {there_are}.")
+    return part
+
+
+def known_pictures(dataset: Dataset, runs: Sequence[FinishedRun]) -> int:
+    """How many of the pictures are among those that trained or chose a network."""
+    seen: set[str] = set()
+    for run in runs:
+        if run.samples.is_file():
+            table = datasets.read_table(run.samples)
+            seen |= set(table.loc[table["split"] != "test", "sha256"])
+    return int(dataset.table["sha256"].isin(seen).sum())

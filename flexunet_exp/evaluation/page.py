@@ -1,0 +1,151 @@
+"""report.html: an evaluation on one page that opens from disk and needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from PIL import Image
+
+from flexunet_exp.config import compose
+from flexunet_exp.evaluation.results import OVERALL, Evaluation, figure_text, interval_text
+from flexunet_exp.scores import objects
+from flexunet_exp.scores.record import OBJECTS, read_table
+from flexunet_exp.system.files import replace_file
+
+REPORT = "report.html"
+MOST_OBJECTS = 10  # rows of missed defects and of false alarms
+CHARTS = ("classes", "confusion", "curves")
+EXTREMES = {
+    "worst": "The worst pictures by mean Dice over their classes",
+    "median": "The median pictures",
+    "best": "The best pictures",
+}
+
+
+def write(
+    path: Path,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    folder: Path,
+    facts: Mapping[str, str],
+) -> None:
+    """Writes the page over the splits whose files lie in `folder`/<split>; the last is shown whole.
+
+    `facts` are said below its title: what was scored, and how.
+    """
+    split, shown = list(evaluations.items())[-1]
+    replace_file(
+        path,
+        template("evaluation.html")
+        .render(
+            title=title,
+            facts=facts,
+            splits=list(evaluations),
+            split=split,
+            overall=[overall_row(line, evaluations) for line in OVERALL],
+            classes=class_rows(shown),
+            images=int(shown.summary["num_images"]),
+            defective=int(shown.summary["num_defective"]),
+            charts=[chart(folder / split, name) for name in CHARTS],
+            extremes=[
+                (title, picture(folder / split, name))
+                for name, title in EXTREMES.items()
+                if has_picture(folder / split, name)
+            ],
+            panels=[
+                (name, picture(folder / split, f"class_{name}"))
+                for name in shown.classes.index[1:]
+                if has_picture(folder / split, f"class_{name}")
+            ],
+            **notable_objects(folder / split),
+        )
+        .encode(),
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(compose.PACKAGE / "reporting" / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def overall_row(
+    line: tuple[str, str, str | None], evaluations: Mapping[str, Evaluation]
+) -> dict[str, Any]:
+    label, figure, baseline = line
+    shown = list(evaluations.values())[-1]
+    sources = shown.intervals["sources"].get(figure, "")
+    return {
+        "label": label,
+        "values": [figure_text(one.summary.get(figure, math.nan)) for one in evaluations.values()],
+        "interval": interval_text(shown.intervals, figure),
+        "sources": sources,
+        "baseline": figure_text(shown.summary[baseline]) if baseline else "",
+    }
+
+
+def class_rows(shown: Evaluation) -> list[dict[str, Any]]:
+    table, intervals = shown.classes, shown.intervals
+    figures = ("dice", "iou", "precision", "recall", "boundary_f1")
+    return [
+        {
+            "name": name,
+            "values": [figure_text(row[figure]) for figure in figures],
+            "interval": interval_text(intervals, f"dice/{name}"),
+            "images": int(row["images"]),
+            "pixels": f"{int(row['truth_pixels']):,}",
+            "found": f"{int(row['found'])} of {int(row['objects'])}" if row["objects"] else "",
+        }
+        for name, row in [*list(table.iterrows())[1:], next(table.iterrows())]
+    ]
+
+
+def notable_objects(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The largest defects of which nothing was found, and the largest false alarms."""
+    table = read_table(folder / OBJECTS)
+    missed = table[(table["kind"] == objects.DEFECT) & (table["covered_by_any"] == 0)]
+    alarms = table[table["kind"] == objects.FALSE_ALARM]
+    return {"missed": largest(missed), "alarms": largest(alarms)}
+
+
+def largest(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = table.sort_values(["area", "image"], ascending=[False, True])[:MOST_OBJECTS]
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def has_picture(folder: Path, name: str) -> bool:
+    return (folder / "figures" / f"{name}.png").is_file()
+
+
+def chart(folder: Path, name: str) -> str:
+    """A PNG of the folder's figures as an address that holds it."""
+    return address("png", (folder / "figures" / f"{name}.png").read_bytes())
+
+
+def picture(folder: Path, name: str) -> str:
+    """Panels of the folder's figures, as JPEG: a seventh of the size."""
+    with Image.open(folder / "figures" / f"{name}.png") as panels:
+        return jpeg(panels)
+
+
+def jpeg(picture: Image.Image) -> str:
+    """A picture as an address that holds it."""
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=88)
+    return address("jpeg", content.getvalue())
+
+
+def address(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,204 @@
+"""Scores of networks over the splits of their data, at the masks' native size, kept on disk."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from PIL import Image
+from rich.progress import track
+
+from flexunet_exp.data import masks
+from flexunet_exp.data.dataset import Dataset, rows, sample_name
+from flexunet_exp.evaluation import page, results
+from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
+from flexunet_exp.reporting import panels
+from flexunet_exp.scores import boundary, confusions, curves, objects
+from flexunet_exp.scores import record as records
+from flexunet_exp.scores.record import Record
+
+log = logging.getLogger(__name__)
+
+SCORED = {"valid": "val", "test": "test"}  # split → the prefix of its figures
+
+
+class Part(NamedTuple):
+    """What predicts, and the data it is judged by."""
+
+    predictor: Predictor | Ensemble
+    dataset: Dataset
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split's pictures and what is known of their predictions, in one order."""
+
+    samples: list[Any]
+    record: Record
+
+
+class Look(NamedTuple):
+    """A whole picture's prediction as scores need it."""
+
+    mask: np.ndarray  # (H, W) uint8, the most probable class
+    anomaly: np.ndarray  # (H, W) uint16, 1 - p(background), quantised
+    seed_dice: float  # `confusions.dice_coef_multiclass`
+
+
+def score(
+    parts: Iterable[Part],
+    folder: Path,
+    settings: DictConfig,
+    title: str,
+    facts: Mapping[str, str],
+    splits: Mapping[str, str] = SCORED,
+) -> dict[str, float]:
+    """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
+
+    `settings` are `score.*`; `splits` map a split to the prefix of its figures; `title` and
+    `facts` head the report. Returns the figures by their tracked names, val/dice … test/dice/bent.
+    """
+    seen: dict[str, list[Scored]] = {}
+    dataset = None
+    for part in parts:
+        dataset = dataset or part.dataset
+        for split in splits:
+            if len(part.dataset.split(split)):
+                scored = predict_split(part, split, folder / split, settings.boundary_tolerance)
+                seen.setdefault(split, []).append(scored)
+    assert dataset is not None
+    evaluations = {}
+    for split, scored_parts in seen.items():
+        whole = pooled(scored_parts)
+        overlap, resamples = settings.object_overlap, settings.resamples
+        evaluations[split] = results.write_evaluation(
+            folder / split, whole.record, overlap, resamples
+        )
+        draw_panels(dataset, whole, folder / split)
+    results.print_scores(evaluations)
+    page.write(folder / page.REPORT, title, evaluations, folder, facts)
+    return {
+        f"{splits[split]}/{name}": value
+        for split, evaluation in evaluations.items()
+        for name, value in evaluation.summary.items()
+    }
+
+
+def pooled(parts: Sequence[Scored]) -> Scored:
+    samples = [sample for part in parts for sample in part.samples]
+    return Scored(samples, records.pooled([part.record for part in parts]))
+
+
+def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Scored:
+    """Predicts every picture of a split once; keeps the masks in `folder`/predictions."""
+    predictor, dataset = part
+    samples = list(rows(dataset.split(split)))
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    images = (masks.read_image(sample.image) for sample in samples)
+    predicted = zip(samples, predictor(images), strict=True)
+    observed = [
+        observe(dataset, sample, bands, folder, tolerance)
+        for sample, bands in in_sight(predicted, f"scoring {split}", len(samples))
+    ]
+    counts, seed_dice, histograms, found, boundaries = zip(*observed, strict=True)
+    images_seen = pd.DataFrame(
+        [(sample_name(sample), sample.source, sample.label, sample.sha256) for sample in samples],
+        columns=list(records.TEXT),
+    )
+    record = Record(
+        images_seen,
+        dataset.class_names,
+        np.stack(counts),
+        np.array(seed_dice),
+        curves.collect(histograms),
+        objects.object_table(entry for entries in found for entry in entries),
+        np.stack(boundaries),
+    )
+    return Scored(samples, record)
+
+
+def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
+    """The items, with a bar on a terminal."""
+    if not sys.stdout.isatty():
+        return items
+    return track(items, title, total, transient=True)
+
+
+def observe(
+    dataset: Dataset, sample: Any, bands: Iterable[Band], folder: Path, tolerance: float
+) -> tuple[Any, ...]:
+    """All that is kept of one picture: counts, seed's Dice, histogram, objects, boundaries."""
+    name, truth = sample_name(sample), dataset.layout.read_mask(sample)
+    mask, anomaly, seed_dice = look(bands, truth)
+    masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
+    return (
+        confusions.confusion(truth, mask, dataset.num_classes),
+        seed_dice,
+        curves.score_histogram(anomaly, truth),
+        objects.find_objects(name, truth, mask, dataset.class_names),
+        boundary.boundary_counts(truth, mask, dataset.num_classes, tolerance),
+    )
+
+
+def look(bands: Iterable[Band], truth: np.ndarray) -> Look:
+    """A picture's prediction from its bands, beside its truth (H, W)."""
+    mask, anomaly = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.uint16)
+    overlap = np.zeros(3)
+    for top, probabilities in bands:
+        part = slice(top, top + len(probabilities))
+        mask[part] = probabilities.argmax(axis=-1)
+        anomaly[part] = curves.quantise(1 - probabilities[..., 0])
+        overlap += confusions.soft_overlap(probabilities, truth[part])
+    return Look(mask, anomaly, confusions.soft_dice(overlap))
+
+
+def draw_panels(dataset: Dataset, scored: Scored, folder: Path) -> None:
+    """figures/<best|median|worst>.png, and class_<name>.png: panels of pictures that score so."""
+    record = scored.record
+    chosen = results.pick_extremes(record.counts, record.names)
+    for index, name in enumerate(record.classes[1:], start=1):
+        chosen[f"class_{name}"] = results.pick_of_class(record.counts, record.names, index)
+    for kind, indices in chosen.items():
+        drawn = [
+            draw_panel(dataset, scored.samples[index], record.names[index], folder)
+            for index in indices
+        ]
+        if drawn:
+            panels.write_png(folder / "figures" / f"{kind}.png", panels.contact_sheet(drawn))
+
+
+def draw_panel(dataset: Dataset, sample: Any, name: str, folder: Path) -> np.ndarray:
+    image, truth = dataset.read(sample)
+    prediction = np.asarray(Image.open(folder / "predictions" / f"{name}.png"))
+    title = f"{name} ({sample.split})"
+    return panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+
+
+def compare_with_stored(folder: Path, figures: dict[str, float]) -> None:
+    """Says whether the figures are those the run ended with."""
+    stored = {
+        f"{prefix}/{name}": value
+        for split, prefix in SCORED.items()
+        if (folder / split).is_dir()
+        for name, value in results.read_summary(folder / split).items()
+    }
+    new = {name: figures.get(name, np.nan) for name in stored}
+    other = [
+        name
+        for name, value in stored.items()
+        if not np.isclose(new[name], value, rtol=1e-9, atol=1e-9, equal_nan=True)
+    ]
+    if not stored:
+        log.warning("The run keeps no figures of its own to compare with.")
+    elif other:
+        shown = ", ".join(f"{name} {stored[name]:.4g} → {new[name]:.4g}" for name in other[:3])
+        log.warning("The run ended with other figures: %d of %d, %s …", len(other), len(new), shown)
+    else:
+        log.info("These are the figures the run ended with.")

@@ -1,0 +1,205 @@
+"""Errors in words: what was found, what was expected, what to type next."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from typing import Any
+
+from flexunet_exp.errors import InputError, did_you_mean
+
+
+def explain(error: BaseException, command: str = "train") -> str:
+    """The error as text for a person; unforeseen ones name their type and how to see the trace."""
+    if isinstance(error, InputError):
+        return listing(error.problems)
+    if isinstance(error, OSError) and error.errno in DISK_ADVICE:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}. {DISK_ADVICE[error.errno]}"
+    package = type(error).__module__.split(".")[0]
+    if package in ("hydra", "omegaconf"):
+        return explain_composition(error, command)
+    if package in ("mlflow", "requests", "sqlalchemy"):
+        for sign, advice in STORE_ADVICE.items():
+            if sign in str(error):
+                return f"{advice} ({first_line(error)})"
+    if package in ("mlflow", "requests") and (silence := silent(error)):
+        instead = {"train": "train without it: tracking=local, tracking=none"}
+        or_else = instead.get(command, "name another store: tracking.uri=ADDRESS")
+        return f"The MLflow server does not answer ({silence}). Start it, or {or_else}."
+    if package == "yaml":
+        return f"A configuration file is no valid YAML: {error}"
+    return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
+
+
+SPLIT_OPTIONS = {
+    "split.fold": " It goes with split=folds.",
+    "split.n": " It goes with split=folds.",
+    "split.ratios": " It goes with split=ratios.",
+}
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+FULL = (
+    "Free some space and give the same command again, which goes on with what it began; or write "
+    "elsewhere with trainer.resume=never hydra.run.dir=FOLDER."
+)
+DISK_ADVICE = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
+    errno.EPERM: "Make it writable, or write elsewhere with hydra.run.dir=FOLDER.",
+    errno.EROFS: "Write elsewhere with hydra.run.dir=FOLDER.",
+}
+
+NO_MLFLOW = (
+    "What answers at tracking.uri is no MLflow server. Expected the address that mlflow server "
+    "prints, as http://127.0.0.1:5000."
+)
+STORE_ADVICE = {
+    "error code 401": (
+        "The MLflow server asks for a user's name and password. Set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD."
+    ),
+    "error code 403": (
+        "The MLflow server does not let this user do that. Are MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD those of somebody who may?"
+    ),
+    "Response body: '<": NO_MLFLOW,
+    "not in a valid JSON format": NO_MLFLOW,
+    "database is locked": (
+        "Another program holds the store's database. Nothing was changed in it; end that program "
+        "or wait for it, and give the same command again."
+    ),
+    "database or disk is full": (
+        "The disk that the store lies on is full. What is in the store is whole; free some space "
+        "and give the same command again."
+    ),
+    "(sqlite3.OperationalError) table": (
+        "The store's tables are half made: what made or upgraded them was cut off. Move the file "
+        "that tracking.uri names (mlruns/mlflow.db unless you chose another) to another place, and "
+        "give the same command again."
+    ),
+    "file is not a database": (
+        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
+    ),
+    "database disk image is malformed": "The store's database is damaged. Take a backup of it.",
+    "Detected out-of-date database schema": (
+        "The store was made by another version of MLflow. Nothing was changed in it. If that was a "
+        "newer one, use it here too: pip install --upgrade mlflow; if it was an older one, make a "
+        "backup of the store and type mlflow db upgrade ADDRESS"
+    ),
+}
+
+
+OWN_ERROR = "it answers with an error of its own: see its log. Can it write to its folder of files?"
+STORE_TROUBLE = {
+    "database is locked": "another program holds its database",
+    "database or disk is full": "its disk is full",
+    "No space left on device": "its disk is full",
+    "too many 500": OWN_ERROR,
+    "500 Server Error": OWN_ERROR,
+    "error code 500": OWN_ERROR,
+    "error code 401": "it asks for a name and password (MLFLOW_TRACKING_USERNAME, …_PASSWORD)",
+}
+SILENCES = (
+    *("Connection refused", "timed out", "Name or service not known", "No route to host"),
+    *("Temporary failure in name resolution", "certificate verify failed", "Connection reset"),
+    *("wrong version number", "too many 502", "too many 503", "too many 504"),
+)
+
+
+def store_trouble(error: BaseException | None) -> str:
+    """Why a store cannot be told anything at this moment, in a few words."""
+    known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
+    if known:
+        return known[0]
+    if silence := silent(error):
+        return f"it does not answer ({silence})"
+    return first_line(error or Exception("unknown"))
+
+
+def silent(error: BaseException | None) -> str:
+    """Where and how a server did not answer; nothing where it did."""
+    text = str(error)
+    where = re.search(r"host='([^']+)', port=(\d+)", text)
+    how = [sign for sign in SILENCES if sign in text]
+    if not (how or "Max retries exceeded" in text):
+        return ""
+    address = [f"{where[1]}:{where[2]}"] if where else []
+    return ", ".join([*address, *how[:1]])
+
+
+def listing(problems: list[str]) -> str:
+    """One problem as it is, several as a numbered list."""
+    if len(problems) == 1:
+        return problems[0]
+    numbered = [f"{number}. {problem}" for number, problem in enumerate(problems, start=1)]
+    return "\n  ".join([f"{len(problems)} problems:", *numbered])
+
+
+def explain_composition(error: BaseException, command: str) -> str:
+    """Hydra's own words without its internals, and for an unknown word those that there are."""
+    from flexunet_exp.sweeps import launchers
+
+    texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
+    text = "\n".join(dict.fromkeys(texts))
+    if unknown := re.search(r"Could not override '([\w.@/]+)'", text):
+        return unknown_option(unknown[1], command)
+    if plugin := re.search(r"Could not find 'hydra/launcher/(joblib|submitit)", text):
+        return launchers.not_installed(plugin[1], f"hydra-{plugin[1]}-launcher")
+    if choice := re.search(r"Could not find '([\w@.]+)/([^']*)'", text):
+        options = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
+        hint = did_you_mean(choice[2], options)
+        there_are = ", ".join(options)
+        return f"Unknown choice {choice[1]}={choice[2]}.{hint} There are: {there_are}."
+    if "Ambiguous value for argument" in text:
+        return f"{text}\nTo run one job a value, add -m: flexunet {command} -m …"
+    return text
+
+
+def unknown_option(option: str, command: str) -> str:
+    """That the option is unknown, the closest one, and the ones there are beside it."""
+    section, _, _ = option.rpartition(".")
+    siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
+    if option in siblings and (below := known_keys(command, option)):
+        options = ", ".join(f"{option}.{key}" for key in below)
+        return f"There are no choices of {option}= here, but the options {options}."
+    if option in siblings:  # it is there with the first choice of a sweep
+        group = option.split(".")[0]
+        return (
+            f"Not every {group} has the option {option!r}. Leave it out, or sweep over those of "
+            f"{group}= that have it; flexunet {command} {group}=NAME --cfg job -p {group} shows it"
+        )
+    there_are = f" There are: {', '.join(siblings)}." if siblings else ""
+    hint = SPLIT_OPTIONS.get(option) or did_you_mean(option, siblings)
+    return f"Unknown option {option!r}.{hint}{there_are}"
+
+
+def known_keys(command: str, section: str) -> list[str]:
+    """The keys of a section of the command's configuration, with the choices that were made."""
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+
+    made = [word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=[\w,]+", word)]
+    try:
+        config = composed(command, [word.split(",")[0] for word in made])
+    except HydraException:  # one of the choices is wrong too
+        config = composed(command, [])
+    node = OmegaConf.select(config, section) if section else config
+    return sorted(map(str, node)) if isinstance(node, DictConfig) else []
+
+
+def composed(command: str, choices: list[str]) -> Any:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from flexunet_exp.config.compose import conf_dir
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose(command, choices)

@@ -1,0 +1,1 @@
+"""From a picture to class probabilities, masks and regions."""

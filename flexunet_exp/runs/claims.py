@@ -1,0 +1,177 @@
+"""Runs that were cut off: how they are marked, found again by the same command, and taken up.
+
+From its beginning to its end a run has a folder `resume` in its own: the run's signature, a lock
+held by the process that trains it, and the state to go on from (see state.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import files
+
+FOLDER = "resume"
+MARK = "run.json"
+STATE = "state.npy"
+# Where runs lie unless hydra.run.dir or hydra.sweep.dir say otherwise; the store knows those too.
+DEFAULT_PLACES = ("outputs/*/*", "outputs/multirun/*/*/*")
+
+
+class Busy(InputError):
+    """Another process trains this run at this moment."""
+
+
+class Claim:
+    """A process's hold on an unfinished run: while it lives no other one can take the run up."""
+
+    def __init__(self, run_folder: Path, lock: IO[str]):
+        self.run_folder, self.folder, self.lock = run_folder, run_folder / FOLDER, lock
+
+    @property
+    def has_state(self) -> bool:
+        return (self.folder / STATE).exists()
+
+    def end(self) -> None:
+        """Nothing is left to go on with: the state is removed, the run stands as it is."""
+        (self.folder / MARK).unlink(missing_ok=True)  # first: from here on nobody takes it up
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+
+    def release(self) -> None:
+        """Lets go of the run; it can be taken up again where its state stands."""
+        self.lock.close()
+
+
+def begin(run_folder: Path, signature: str) -> Claim:
+    """Marks a run's folder as unfinished; InputError where it holds another unfinished run."""
+    if signature_in(run_folder) not in (None, signature):
+        raise InputError(
+            f"{run_folder} holds an unfinished run of other settings, data or code. Nothing was "
+            "changed in it; choose another folder, or continue it by the command it began with."
+        )
+    (run_folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    lock = locked(run_folder)
+    if lock is None:
+        raise Busy(f"{run_folder} is being trained by another process. Choose another folder.")
+    write_mark(run_folder, {"signature": signature})
+    return Claim(run_folder, lock)
+
+
+def take_up(run_folder: Path, signature: str) -> Claim | None:
+    """The claim on the unfinished run in this folder, or None if it holds none of this signature.
+
+    Raises Busy when another process is training it at this moment.
+    """
+    if signature_in(run_folder) != signature:
+        return None
+    try:
+        lock = locked(run_folder)
+    except OSError:  # it has just ended, or is not ours to write in
+        return None
+    if lock is None:
+        raise Busy(
+            f"This very run is being trained by another process at this moment, in {run_folder}. "
+            "To train it a second time beside it: trainer.resume=never"
+        )
+    if signature_in(run_folder) != signature:  # it ended while we waited for its lock
+        lock.close()
+        return None
+    files.remove_parts(run_folder)
+    return Claim(run_folder, lock)
+
+
+def epochs_done(run_folder: Path) -> int:
+    """The epochs after which the unfinished run in a folder would go on; 0 without a state."""
+    return number_in_state(run_folder, "epochs")
+
+
+def journal_kept(run_folder: Path) -> int:
+    """The bytes of its journal that the unfinished run in a folder will not write again."""
+    return number_in_state(run_folder, "journal")
+
+
+def number_in_state(run_folder: Path, name: str) -> int:
+    try:
+        with open(run_folder / FOLDER / STATE, "rb") as file:
+            return int(read_json(file)[name])
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def read_json(file: IO[bytes]) -> Any:
+    """The text a state begins with; its arrays follow."""
+    import numpy as np
+
+    return json.loads(np.load(file, allow_pickle=False).tobytes())
+
+
+def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
+    """The folders of unfinished runs with this signature: those the store knows, those near here.
+
+    `known` are run folders that the store names; `here` is this job's own folder.
+    """
+    return [path for path in places([here], known) if signature_in(path) == signature]
+
+
+def all_marked(known: Iterable[str]) -> dict[str, Path]:
+    """The folders of all unfinished runs, as `search` finds one, by signature."""
+    marks = {path: signature_in(path) for path in reversed(places([], known))}
+    return {signature: path for path, signature in marks.items() if signature}
+
+
+def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
+    """Where an unfinished run can lie, each folder once."""
+    near = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{FOLDER}"))
+    folders = [*first, *map(Path, filter(None, known)), *(path.parent for path in near)]
+    return list(dict.fromkeys(path.absolute() for path in folders))
+
+
+def is_busy(run_folder: Path) -> bool:
+    """Whether a process trains the unfinished run in this folder now; touches nothing."""
+    try:
+        with open(run_folder / FOLDER / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it has just ended
+        return False
+    return False
+
+
+def is_marked(run_folder: Path) -> bool:
+    """Whether a run in this folder is unfinished."""
+    return signature_in(run_folder) is not None
+
+
+def signature_in(run_folder: Path) -> str | None:
+    """The signature of the unfinished run in a folder; None where there is none."""
+    return read_mark(run_folder).get("signature")
+
+
+def read_mark(run_folder: Path) -> dict[str, Any]:
+    try:
+        mark = json.loads((run_folder / FOLDER / MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return mark if isinstance(mark, dict) else {}
+
+
+def write_mark(run_folder: Path, mark: dict[str, Any]) -> None:
+    files.replace_file(run_folder / FOLDER / MARK, json.dumps(mark).encode())
+
+
+def locked(run_folder: Path) -> IO[str] | None:
+    """The run's lock file, held until it is closed or the process dies; None if another has it."""
+    lock = (run_folder / FOLDER / "lock").open("a")  # stays open: closing it lets go
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock

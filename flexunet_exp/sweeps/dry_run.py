@@ -1,0 +1,204 @@
+"""dry=true: what a command would train, what is finished, and how long the rest takes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose, validation
+from flexunet_exp.errors import InputError
+from flexunet_exp.runs import claims
+from flexunet_exp.sweeps import compose_cells
+from flexunet_exp.system import tensorflow
+from flexunet_exp.tracking.store import EFFORT, MINUTES, RUN_FOLDER, SCORING, Store, already_done
+from flexunet_exp.training import precision
+
+if TYPE_CHECKING:
+    from flexunet_exp.data.dataset import Dataset
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Cell:
+    """A run that a command asks for: how it stands, and the minutes it still takes.
+
+    0 minutes: nothing is left to do; NaN: nobody knows.
+    """
+
+    words: list[str]
+    state: str
+    objective: float = math.nan
+    minutes: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+class Past:
+    """What is there already: the store's runs, the unfinished ones' folders, how long runs took."""
+
+    def __init__(self, cfg: DictConfig):
+        tracking = cfg.tracking
+        store = Store.if_there(tracking.uri, tracking.experiment_name) if tracking.uri else None
+        self.runs = store.by_signature() if store else {}
+        stored = [run for runs in self.runs.values() for run in runs]
+        folders = [run.data.tags.get(RUN_FOLDER, "") for run in stored]
+        self.unfinished = claims.all_marked(folders)
+        self.took: dict[str, list[float]] = {}  # minutes of the runs of one effort
+        for run in stored:
+            if run.info.status == "FINISHED" and MINUTES in run.data.tags:
+                tags = run.data.tags
+                self.took.setdefault(tags.get(EFFORT, ""), []).append(float(tags[MINUTES]))
+
+    def minutes(self, settings: dict) -> float:
+        took = self.took.get(compose.effort(settings))
+        return median(took) if took else math.nan
+
+
+class Surveyor:
+    """Tells how each cell stands; every data set is read once."""
+
+    def __init__(self, past: Past):
+        self.past = past
+        self.known: dict[str, Dataset | InputError] = {}
+        self.first: dict[tuple[str, str], int] = {}  # the number of the cell that does this work
+
+    def cell(self, number: int, words: list[str], cfg: DictConfig) -> Cell:
+        try:
+            settings = compose.plain(cfg)
+            validation.check_settings(settings)
+            signature = self.signature(cfg, settings)
+        except InputError as error:
+            return Cell(words, "refused", problems=error.problems)
+        scoring = compose.scoring_signature(settings)
+        first = self.first.setdefault((signature, scoring), number)
+        if first != number:
+            return Cell(words, f"repeats cell {first}")
+        state, objective, minutes = self.standing(settings, signature, scoring)
+        return Cell(words, state, objective, minutes)
+
+    def signature(self, cfg: DictConfig, settings: dict) -> str:
+        dataset = self.dataset(cfg, settings)
+        if settings["trainer"]["precision"] == "auto":
+            measured = precision.remembered(precision.memory(cfg, dataset))
+            settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"
+        return compose.signature(settings, dataset.digest, tensorflow.num_threads(cfg.trainer))
+
+    def dataset(self, cfg: DictConfig, settings: dict) -> Dataset:
+        """The cell's data, split; InputError with every problem of them."""
+        from flexunet_exp.data import dataset as datasets
+
+        source = json.dumps([settings["dataset"][name] for name in ("path", "layout")])
+        return self.once(
+            source + json.dumps(settings["split"]),
+            lambda: datasets.split_up(cfg, self.once(source, lambda: datasets.scanned(cfg))),
+        )
+
+    def once(self, key: str, load: Callable[[], Dataset]) -> Dataset:
+        """What `load` gives, or raises, the first time it is asked for under this key."""
+        if key not in self.known:
+            try:
+                self.known[key] = load()
+            except InputError as error:
+                self.known[key] = error
+        found = self.known[key]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    def standing(self, settings: dict, signature: str, scoring: str) -> tuple[str, float, float]:
+        """State, objective and minutes left of work that no other cell does."""
+        rerun, needed = settings["rerun"], self.past.minutes(settings)
+        if folder := self.past.unfinished.get(signature):
+            done = claims.epochs_done(folder)
+            how = "being trained, epoch" if claims.is_busy(folder) else "cut off at epoch"
+            left = 1 - done / settings["trainer"]["epochs"]
+            return f"{how} {done}", math.nan, needed * left
+        runs = self.past.runs.get(signature, [])
+        if ended := already_done(runs, scoring, "none"):
+            objective = ended.data.metrics.get(settings["objective"], math.nan)
+            is_left = already_done(runs, scoring, rerun) is None
+            return ended.info.status.lower(), objective, needed if is_left else 0.0
+        scorings = {run.data.tags.get(SCORING, "") for run in runs}
+        if any(already_done(runs, other, rerun) for other in scorings):
+            return "trained, scored otherwise", math.nan, math.nan
+        return "missing", math.nan, needed
+
+
+def show(cfg: DictConfig, loader: Any, all_words: Sequence[list[str]]) -> None:
+    """Prints how each cell stands, called with its words; InputError with what would be refused."""
+    composer = compose_cells.Composer(cfg, loader, all_words)
+    surveyor = Surveyor(Past(cfg))
+    named = zip(all_words, compose_cells.varying(all_words), strict=True)
+    found = [
+        surveyor.cell(number, shown, composer.cell(words))
+        for number, (words, shown) in enumerate(with_progress(list(named)))
+    ]
+    print_cells(found, cfg.objective)
+    if problems := problems_of(found):
+        raise InputError(problems)
+
+
+def with_progress(items: list[Item]) -> Iterable[Item]:
+    """The items, a bar over them on a terminal."""
+    from rich.progress import track
+
+    return track(items, "Looking at the cells", transient=True, disable=not sys.stdout.isatty())
+
+
+def problems_of(found: Sequence[Cell]) -> list[str]:
+    """Every problem once, with the cells that have it."""
+    having: dict[str, list[str]] = {}
+    for number, cell in enumerate(found):
+        for problem in cell.problems:
+            having.setdefault(problem, []).append(str(number))
+    if len(found) == 1:
+        return list(having)
+    return [f"Cell {', '.join(numbers)}: {problem}" for problem, numbers in having.items()]
+
+
+def print_cells(found: Sequence[Cell], objective: str) -> None:
+    """A row a cell, and what is left in all."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Nothing is trained: dry=true", title_justify="left")
+    for name in ("cell", "overrides", "state", objective, "minutes"):
+        table.add_column(name, justify="left" if name in ("overrides", "state") else "right")
+    for number, cell in enumerate(found):
+        score = "–" if math.isnan(cell.objective) else f"{cell.objective:.4f}"
+        words = escape(" ".join(cell.words))
+        table.add_row(str(number), words, cell.state, score, minutes_text(cell.minutes))
+    console = Console()
+    console.print(table)
+    console.print(summary(found), highlight=False, soft_wrap=True)
+
+
+def minutes_text(minutes: float) -> str:
+    if math.isnan(minutes):
+        return "?"
+    return f"{minutes:.1f}" if minutes else "–"  # nothing is left to do
+
+
+def summary(found: Sequence[Cell]) -> str:
+    """How many cells there are of each state, and the minutes of what is left."""
+    states = Counter(re.sub(r"( at)?,? (epoch|cell) \d+$", "", cell.state) for cell in found)
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    left = [cell.minutes for cell in found if cell.minutes != 0]
+    known = [minutes for minutes in left if not math.isnan(minutes)]
+    cells_text = "1 cell" if len(found) == 1 else f"{len(found)} cells"
+    text = f"{cells_text}: {counts}. Left: {len(left)}"
+    if known:
+        text += f", about {minutes_text(sum(known))} minutes"
+    if len(known) < len(left):
+        text += f" ({len(left) - len(known)} of them of unknown length)"
+    return f"{text}."

@@ -1,0 +1,118 @@
+"""Several trials at once: the cores and GPUs of each, and whether a launcher can start at all."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import itertools
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import validation
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import tensorflow
+
+log = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+HELD: list[IO[str]] = []  # this process's place among those that train at once, until it ends
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises InputError with all that keeps the chosen launcher from starting trials."""
+    validation.check_sections(cfg, ["launcher"])
+    chosen, launcher = cfg.hydra.runtime.choices["hydra/launcher"], cfg.launcher
+    problems = []
+    if chosen == "basic" and launcher.parallel > 1:
+        problems.append(
+            f"launcher.parallel={launcher.parallel}, but launcher=basic trains one after the other."
+            " Choose another one: launcher=joblib"
+        )
+    if is_elsewhere(cfg) and launcher.cpus is None:
+        problems.append(
+            "Trials run on other machines, and launcher.cpus does not say how many cores of them "
+            "each gets. Try launcher.cpus=4"
+        )
+    if chosen == "flexunet_ray" and importlib.util.find_spec("ray") is None:
+        problems.append(not_installed("ray", "ray"))
+    if problems:
+        raise InputError(problems)
+
+
+def not_installed(launcher: str, package: str) -> str:
+    return (
+        f"launcher={launcher} needs the package {package}, which is not installed. Try "
+        "pip install 'flexunet_exp[sweep]'"
+    )
+
+
+def is_elsewhere(cfg: DictConfig) -> bool:
+    """Whether trials run on machines that this command cannot see the cores of."""
+    chosen = cfg.hydra.runtime.choices["hydra/launcher"]
+    return chosen == "submitit_slurm" or bool(cfg.hydra.launcher.get("address"))
+
+
+def cores_of_each(cfg: DictConfig) -> int:
+    """Cores of a trial: as configured, else this machine's ÷ the trials at once; at least 1."""
+    return cfg.launcher.cpus or max(1, tensorflow.available_cores() // cfg.launcher.parallel)
+
+
+def told(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
+    """The overrides from which trials learn how many threads are theirs.
+
+    Nothing where the user says it, or where one trial has the machine to itself.
+    """
+    is_alone = cfg.launcher.parallel == 1 and cfg.launcher.cpus is None
+    if is_alone or cfg.trainer.threads or "trainer.threads" in axes:
+        return []
+    return [f"trainer.threads={cores_of_each(cfg)}"]
+
+
+def spread_gpus(cfg: DictConfig) -> None:
+    """Leaves this process its part of the machine's GPUs, before TensorFlow looks for them.
+
+    A process that is used again keeps its part. Ray and SLURM (launcher.gpus is a number) hand out
+    GPUs themselves.
+    """
+    visible = gpus()
+    if HELD or not visible or cfg.launcher.parallel == 1 or cfg.launcher.gpus is not None:
+        return
+    place = take_place(Path(cfg.hydra.sweep.dir) / ".places")
+    os.environ[VISIBLE] = ",".join(part(visible, place, cfg.launcher.parallel))
+    log.info("GPU %s of %s", os.environ[VISIBLE], ",".join(visible))
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA names them, without starting TensorFlow."""
+    if (named := os.environ.get(VISIBLE)) is not None:
+        return [name for name in named.split(",") if name]
+    return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+
+
+def take_place(folder: Path) -> int:
+    """The first place, from 0, that no living process holds; held until this one ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in itertools.count():
+        lock = open(folder / str(place), "w")  # noqa: SIM115  (held, not used)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            HELD.append(lock)
+            return place
+    raise AssertionError("itertools.count ends")
+
+
+def part(visible: Sequence[str], place: int, parallel: int) -> Sequence[str]:
+    """The GPUs of one of `parallel` processes: none of another's, unless there are too few."""
+    each = len(visible) // parallel
+    if each == 0:
+        return [visible[place % len(visible)]]
+    start = place % parallel * each
+    return visible[start : start + each]

@@ -1,0 +1,132 @@
+"""Presets of sweeps: the categories on this disk, and presets that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from flexunet_exp.config import compose
+from flexunet_exp.errors import Abort, InputError
+from flexunet_exp.sweeps import options
+
+
+def categories(*, _root_: DictConfig) -> str:
+    """The names of the categories whose folder is there, as a sweep: `grid,screw`.
+
+    The resolver of `${categories:}`. Candidates are the choices of `dataset=`; where each would
+    lie says `dataset.path`, so that every layout is looked up in its own way.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    names = GlobalHydra.instance().config_loader().get_group_options("dataset")
+    places = {name: place_of(name, _root_) for name in names}
+    found = [name for name, place in places.items() if place.is_dir()]
+    looked = places[names[0]]
+    if len(set(places.values())) == 1:
+        problem = (
+            f"dataset.path={looked} is one folder; sweep=categories looks for all of them below "
+            "data_root. Leave dataset.path out, or the preset."
+        )
+    elif not found:
+        problem = (
+            f"sweep=categories found no category: looked in {looked.parent} for "
+            f"{', '.join(names)}. Set data_root=FOLDER (or $FLEXUNET_DATA), or another layout such "
+            "as dataset/layout=image_mask"
+        )
+    else:
+        return ",".join(found)
+    raise Abort(InputError(problem))  # OmegaConf wraps an Exception in its own words
+
+
+def place_of(name: str, cfg: DictConfig) -> Path:
+    """The folder where a category would lie."""
+    trial = OmegaConf.masked_copy(cfg, ["data_root", "dataset"])
+    trial.dataset.name = name
+    return Path(trial.dataset.path).expanduser().absolute()
+
+
+def params(cfg: DictConfig) -> dict[str, Any]:
+    """`hydra.sweeper.params`, resolved: axis → its values in Hydra's grammar."""
+    return compose.plain(cfg.hydra.sweeper.get("params") or OmegaConf.create())
+
+
+def typed(words: ListConfig) -> list[str]:
+    """Overrides as they were typed: a `${…}` in them can have no value yet."""
+    return cast(list[str], OmegaConf.to_container(words, resolve=False))
+
+
+def check(cfg: DictConfig, loader: Any) -> None:
+    """Raises InputError where two of the chosen files set the same axis, or lists and a search.
+
+    Hydra lets the last one win, in silence, and the sweep lacks cells. So does an axis without a
+    value, with which there is none.
+    """
+    words = [*typed(cfg.hydra.overrides.hydra), *typed(cfg.hydra.overrides.task)]
+    name = cfg.hydra.job.config_name
+    defaults = loader.compute_defaults_list(name, words, RunMode.MULTIRUN)
+    _, files = loader._parse_overrides_and_create_caching_repo(name, words)  # hydra.searchpath too
+    axes: dict[str, list[str]] = {}
+    searches: list[str] = []
+    lists: list[str] = []
+    for entry in defaults.defaults:
+        file = entry.config_path and files.load_config(entry.config_path)
+        sweeper = OmegaConf.select(file.config, "hydra.sweeper") if file else None
+        if not isinstance(sweeper, DictConfig) or entry.config_path.startswith("hydra/"):
+            continue
+        lists += [entry.config_path] if sweeper.get("params") else []
+        searches += [entry.config_path] if sweeper.get("space") else []
+        for axis in (*(sweeper.get("params") or ()), *(sweeper.get("space") or ())):
+            axes.setdefault(axis, []).append(entry.config_path)
+    problems = [
+        f"{' and '.join(setting)} both sweep over {axis}: choose one of them."
+        for axis, setting in axes.items()
+        if len(setting) > 1
+    ]
+    if "space" not in cfg.hydra.sweeper:  # a search checks its own
+        problems += axis_problems(cfg, loader)
+    if searches and lists:
+        problems.append(f"{searches[0]} searches a space and {lists[0]} lists cells: choose one.")
+    if problems:
+        raise InputError(problems)
+
+
+def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
+    """What is wrong with the axes: one without a value, no option, no choice.
+
+    Hydra says one at a time, when the parent run is in the store already.
+    """
+    given = [f"{axis}={values}" for axis, values in params(cfg).items()]
+    words = [*given, *typed(cfg.hydra.overrides.task)]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
+    axes = [(axis, list(axis.sweep_string_iterator())) for axis in parsed if is_list(axis)]
+    yield from (
+        f"{axis.input_line} is no value at all, and the sweep would have no cell. Give it one."
+        for axis, values in axes
+        if not values
+    )
+    chosen = {axis.key_or_group: names(values) for axis, values in axes}
+    there = {key: set(loader.get_group_options(key)).intersection(chosen[key]) for key in chosen}
+    first = [f"{key}={min(known)}" for key, known in there.items() if known]
+    fixed = [axis.input_line for axis in parsed if not axis.is_sweep_override()]
+    hydra_words = typed(cfg.hydra.overrides.hydra)
+    whole = loader.load_configuration(
+        cfg.hydra.job.config_name, [*hydra_words, *fixed, *first], RunMode.RUN
+    )
+    for key, values in chosen.items():
+        yield from options.problems(whole, loader, key, values)
+
+
+def is_list(axis: Override) -> bool:
+    """Whether an axis lists values of an option that is there, and adds none."""
+    return axis.is_discrete_sweep() and axis.type == OverrideType.CHANGE and not axis.package
+
+
+def names(values: Iterable[str]) -> list[str]:
+    """The values that can be choices of a group: neither null nor a list of them."""
+    return [value.strip("'\"") for value in values if value != "null" and value[0] != "["]

@@ -1,0 +1,143 @@
+"""The search: asks a study for settings, has them trained, and tells it what came of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.sweeps import multirun
+from flexunet_exp.sweeps.search import report, space, study
+from flexunet_exp.sweeps.search.study import PRUNED, Plan
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+Launch = Callable[..., Sequence[Any]]  # Hydra's launcher
+
+
+def run(cfg: DictConfig, launch: Launch, words: Sequence[str]) -> float:
+    """Searches until the study has its trials; the best objective."""
+    current = multirun.SweepCallback.current
+    if current is None:
+        raise InputError("hydra/sweeper=flexunet_optuna serves flexunet train alone.")
+    plan = study.plan(cfg, GlobalHydra.instance().config_loader(), words)
+    with study.alone(plan):
+        known = study.opened(plan)
+        say_where_it_stands(known, plan)
+        number = 0
+        for trials in batches(known, plan):
+            jobs = [[*plan.constants, *space.words(t.params), told(t, plan)] for t in trials]
+            returned = launch(jobs, initial_job_idx=number)
+            for trial, back in zip(trials, returned, strict=True):
+                tell(known, trial, job.read_outcome(output_folder(back)))
+            number += len(trials)
+        current.conclude = lambda: report.conclude(known, plan, current)
+    return report.best_value(known)
+
+
+def say_where_it_stands(known: optuna.Study, plan: Plan) -> None:
+    ended = [trial for trial in known.trials if trial.state.is_finished()]
+    log.info(
+        "Study %s in %s: %d of %d trials.", plan.name, plan.storage, len(ended), plan.conf.n_trials
+    )
+
+
+def batches(known: optuna.Study, plan: Plan) -> Iterator[list[optuna.Trial]]:
+    """The trials to be trained, as many at once as may be; first those that were cut off."""
+    left = cut_off(known)
+    while batch := next_batch(known, plan, left):
+        to_train: list[optuna.Trial] = []
+        for trial in batch:
+            if any(trial.params == other.params for other in to_train):
+                left.append(trial)  # what comes of the other one will be its result too
+            elif not settled(known, trial):
+                to_train.append(trial)
+        if to_train:
+            yield to_train
+
+
+def next_batch(known: optuna.Study, plan: Plan, left: list[optuna.Trial]) -> list[optuna.Trial]:
+    batch: list[optuna.Trial] = []
+    while len(batch) < plan.conf.n_jobs:
+        if left:
+            batch.append(left.pop(0))
+        elif len(begun(known)) < plan.conf.n_trials:
+            batch.append(known.ask())
+        else:
+            break
+        study.fill(batch[-1], plan)
+    return batch
+
+
+def begun(known: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [trial for trial in known.trials if trial.state.name != "WAITING"]
+
+
+def cut_off(known: optuna.Study) -> list[optuna.Trial]:
+    """Trials that no process trains any more (this one holds the study): their runs go on."""
+    import optuna
+
+    running = [trial for trial in known.trials if trial.state.name == "RUNNING"]
+    return [optuna.Trial(known, trial._trial_id) for trial in running]
+
+
+def settled(known: optuna.Study, trial: optuna.Trial) -> bool:
+    """Tells a trial whose end is known without training: it was pruned just before a kill, or an
+    earlier one had the same parameters."""
+    if PRUNED in trial.user_attrs:
+        known.tell(trial, state=state("PRUNED"))
+        return True
+    twin = next((t for t in known.trials if is_twin(t, trial)), None)
+    if twin is None:
+        return False
+    for step, value in twin.intermediate_values.items():
+        if step not in known.trials[trial.number].intermediate_values:
+            trial.report(value, step)
+    for name, value in {**twin.user_attrs, "same_as": twin.number}.items():
+        trial.set_user_attr(name, value)
+    values = twin.value if twin.state.name == "COMPLETE" else None
+    known.tell(trial, values, state=twin.state)
+    log.info("Trial %d: the parameters of trial %d again.", trial.number, twin.number)
+    return True
+
+
+def is_twin(other: optuna.trial.FrozenTrial, trial: optuna.Trial) -> bool:
+    return other.state.name in ("COMPLETE", "PRUNED") and other.params == trial.params
+
+
+def state(name: str) -> optuna.trial.TrialState:
+    from optuna.trial import TrialState
+
+    return TrialState[name]
+
+
+def told(trial: optuna.Trial, plan: Plan) -> str:
+    """What a job learns of the trial that it is."""
+    return f"tracking.trial={{study:{plan.name},number:{trial.number},epochs:{plan.epochs}}}"
+
+
+def output_folder(returned: Any) -> Path:
+    return Path(returned.hydra_cfg.hydra.runtime.output_dir)
+
+
+def tell(known: optuna.Study, trial: optuna.Trial, outcome: job.Outcome) -> None:
+    """Tells the study how a trial's run ended."""
+    trial.set_user_attr("folder", outcome.folder)
+    trial.set_user_attr("minutes", outcome.minutes)
+    if outcome.status == "pruned":
+        known.tell(trial, state=state("PRUNED"))
+    elif outcome.status == "failed" or math.isnan(outcome.objective):
+        trial.set_user_attr("error", outcome.error[:1000])
+        known.tell(trial, state=state("FAIL"))
+    else:
+        known.tell(trial, outcome.objective)

@@ -1,0 +1,47 @@
+"""A trial within its run: every epoch is told to the study, which may end it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import keras
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose
+from flexunet_exp.errors import Pruned
+from flexunet_exp.sweeps.search import study
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class Pruning(keras.callbacks.Callback):
+    """Tells a trial the monitored figure after each epoch; raises Pruned when it is to end.
+
+    `sign` is -1 where the study wants more and `monitor` less, or the other way round.
+    """
+
+    def __init__(self, trial: optuna.Trial, monitor: str, sign: int, epochs: int):
+        super().__init__()
+        self.trial, self.monitor, self.sign, self.epochs = trial, monitor, sign, epochs
+        self.told = set(trial.study.trials[trial.number].intermediate_values)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        step = epoch + 1
+        if step not in self.told:  # else it was told before the run was cut off
+            self.trial.report(self.sign * float((logs or {})[self.monitor]), step)
+        if step < self.epochs and self.trial.should_prune():
+            self.trial.set_user_attr(study.PRUNED, step)
+            raise Pruned(f"pruned at epoch {step}")
+
+
+def callbacks(cfg: DictConfig) -> dict[str, keras.callbacks.Callback]:
+    """What a run needs that is a trial of a study which prunes; nothing for any other run."""
+    if not cfg.tracking.get("trial") or (conf := HydraConfig.get().sweeper).pruner == "none":
+        return {}
+    less_is_better = compose.monitor_mode(cfg.monitor) == "min"
+    sign = -1 if less_is_better == (conf.direction == "maximize") else 1
+    trial = study.trial_in_run(cfg, conf)
+    return {"(pruning)": Pruning(trial, cfg.monitor, sign, cfg.trainer.epochs)}

@@ -1,0 +1,246 @@
+"""What a study found: the table of its trials, the best one's settings and command, a page."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from flexunet_exp.cli import PATH_KEYS
+from flexunet_exp.sweeps.search import space
+from flexunet_exp.sweeps.search.study import PRUNED, Plan, if_there
+from flexunet_exp.system.files import replace_file
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from flexunet_exp.sweeps.multirun import SweepCallback
+
+log = logging.getLogger(__name__)
+
+BEST, PAGE, TABLE = "best.yaml", "study.html", "trials.csv"
+
+
+def conclude(known: optuna.Study, plan: Plan, current: SweepCallback) -> None:
+    """Prints what was found, and leaves it in the multirun's folder and on its parent run."""
+    trials = known.trials
+    print_trials(trials, plan, known)
+    print(tally(trials))
+    best = best_trial(known)
+    if best is None:
+        print("No trial was finished: there is no best one.")
+        return
+    found = summary(best, plan)
+    current.folder.mkdir(parents=True, exist_ok=True)
+    replace_file(current.folder / BEST, yaml.safe_dump(found, sort_keys=False).encode())
+    table_of(trials, plan).to_csv(current.folder / TABLE, index=False)
+    write_page(current.folder / PAGE, known, plan, found)
+    if current.parent_run_id:
+        to_store(current, found)
+    print(f"Best: trial {best.number}, {plan.meaning['objective']} {best.value:.4f}")
+    print(f"Its run again     {found['command']}")
+    print(f"All of the study  {current.folder / PAGE}")
+
+
+def best_trial(known: optuna.Study) -> FrozenTrial | None:
+    """The finished trial with the best objective, the earliest of equals."""
+    finished = [trial for trial in known.trials if trial.state.name == "COMPLETE"]
+    sign = 1 if known.direction.name == "MAXIMIZE" else -1
+    return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+
+def best_value(known: optuna.Study) -> float:
+    best = best_trial(known)
+    return math.nan if best is None or best.value is None else best.value
+
+
+def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
+    """What best.yaml says."""
+    return {
+        "study": plan.name,
+        "trial": best.number,
+        plan.meaning["objective"]: best.value,
+        "params": dict(best.params),
+        "run_folder": best.user_attrs.get("folder", ""),
+        "command": command(best, plan),
+    }
+
+
+def command(trial: FrozenTrial, plan: Plan) -> str:
+    """What trains a trial's settings alone."""
+    left_out = ("tracking.vary=", "tracking.parent_run_id=", "sweep=", "launcher", "hydra")
+    constants = [as_typed(word) for word in plan.constants if not word.startswith(left_out)]
+    return shlex.join(["flexunet", "train", *constants, *space.words(trial.params)])
+
+
+def as_typed(word: str) -> str:
+    """An override without the quotes that the command line gives to paths."""
+    match = re.fullmatch(r"([\w.]+)='([^'\\]*)'", word)
+    return f"{match[1]}={match[2]}" if match and match[1] in PATH_KEYS else word
+
+
+def show_dry(plan: Plan) -> None:
+    """Prints how the study stands, and how long the trials that are left will take."""
+    known = if_there(plan)
+    trials = known.trials if known else []
+    if known and trials:
+        print_trials(trials, plan, known)
+        print(tally(trials))
+    took = [trial.user_attrs["minutes"] for trial in trials if "minutes" in trial.user_attrs]
+    left = plan.conf.n_trials - sum(trial.state.is_finished() for trial in trials)
+    minutes = f"about {max(left, 0) * mean(took):.0f} minutes" if took else "nobody knows how long"
+    print(f"Nothing is trained: dry=true. Left: {max(left, 0)} trials, {minutes}.")
+    for key, entry in plan.space.items():
+        print(f"  {key}: {space.describe(entry)}")
+
+
+def to_store(current: SweepCallback, found: dict[str, Any]) -> None:
+    facts = {key: value for key, value in found.items() if not isinstance(value, dict)}
+    for key, value in {**facts, **found["params"]}.items():
+        current.parent.tag({f"best.{key}".replace("/", "."): str(value)[:4000]})
+    current.parent.artifact(current.folder / BEST)
+    for name in (PAGE, TABLE):
+        current.parent.artifact(current.folder / name, "figures")
+
+
+def ended_as(trial: FrozenTrial) -> str:
+    """The state of a trial in words."""
+    same = f", as trial {trial.user_attrs['same_as']}" if "same_as" in trial.user_attrs else ""
+    words = {"COMPLETE": "finished", "FAIL": "failed", "RUNNING": "cut off", "WAITING": "waiting"}
+    if trial.state.name == "PRUNED":
+        return f"pruned at epoch {trial.user_attrs.get(PRUNED, '?')}{same}"
+    return words[trial.state.name] + same
+
+
+def tally(trials: Sequence[FrozenTrial]) -> str:
+    """How many trials ended how."""
+    states = [ended_as(trial).split(" ")[0].rstrip(",") for trial in trials]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    return f"{len(trials)} trials: {counts}."
+
+
+def table_of(trials: Sequence[FrozenTrial], plan: Plan) -> Any:
+    """A row a trial, as pandas keeps it."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "trial": trial.number,
+                **{key: trial.params.get(key) for key in plan.space},
+                "ended": ended_as(trial),
+                plan.meaning["objective"]: trial.value if trial.state.name == "COMPLETE" else None,
+                "minutes": trial.user_attrs.get("minutes"),
+                "run_folder": trial.user_attrs.get("folder"),
+                "error": trial.user_attrs.get("error"),
+            }
+            for trial in trials
+        ]
+    )
+
+
+def columns(plan: Plan) -> list[str]:
+    """The heads of the table as a person reads it: options by their last word."""
+    options = [key.rsplit(".", 1)[-1] for key in plan.space]
+    return ["trial", *options, "ended", plan.meaning["objective"], "minutes"]
+
+
+def rows(trials: Sequence[FrozenTrial], plan: Plan) -> list[list[str]]:
+    """A row a trial, under `columns`."""
+    return [
+        [
+            str(trial.number),
+            *(short(trial.params.get(key)) for key in plan.space),
+            ended_as(trial),
+            f"{trial.value:.4f}" if trial.state.name == "COMPLETE" else "–",
+            f"{trial.user_attrs.get('minutes', math.nan):.1f}".replace("nan", "–"),
+        ]
+        for trial in trials
+    ]
+
+
+def short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_trials(trials: Sequence[FrozenTrial], plan: Plan, known: optuna.Study) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Study {plan.name}", title_justify="left")
+    for name in columns(plan):
+        table.add_column(name, justify="left" if name == "ended" else "right")
+    best = best_trial(known)
+    for trial, row in zip(trials, rows(trials, plan), strict=True):
+        table.add_row(*row, style="bold" if best and trial.number == best.number else "")
+    console = Console()
+    console.print(table)
+    for trial in trials:
+        if error := trial.user_attrs.get("error"):
+            line = f"trial {trial.number} failed: {error}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def write_page(path: Path, known: optuna.Study, plan: Plan, found: dict[str, Any]) -> None:
+    """study.html: opens from disk and needs nothing beside it."""
+    from flexunet_exp.evaluation.page import template
+
+    figures: list[tuple[str, str]] = []
+    for title, figure in drawn(known, plan):
+        with_library = not figures  # plotly itself, once
+        html = figure.to_html(full_html=False, include_plotlyjs=with_library)
+        figures.append((title, html))
+    content = template("study.html").render(
+        found=found,
+        tally=tally(known.trials),
+        names=columns(plan),
+        rows=rows(known.trials, plan),
+        best=found["trial"],
+        figures=figures,
+    )
+    replace_file(path, content.encode())
+
+
+def name_axis(axis: Any, old: str, new: str) -> None:
+    if axis.title.text == old:
+        axis.title.text = new
+
+
+def drawn(known: optuna.Study, plan: Plan) -> list[tuple[str, Any]]:
+    """Optuna's figures, by their titles; one that needs more trials is left out."""
+    from optuna import visualization as draw
+
+    objective = plan.meaning["objective"]
+    wanted: dict[str, Callable] = {
+        "The objective by trial": draw.plot_optimization_history,
+        "Which parameter matters (PED-ANOVA)": draw.plot_param_importances,
+        "The objective by parameter": draw.plot_slice,
+        "The monitored figure by epoch": draw.plot_intermediate_values,
+    }
+    figures = []
+    for title, plot in wanted.items():
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                figure = plot(known)
+        except (ValueError, RuntimeError) as error:
+            log.debug("%s: %s", title, error)
+            continue
+        if figure.data:
+            layout = {"title": None, "height": 380, "margin": {"t": 30, "b": 60}}
+            figures.append((title, figure.update_layout(**layout)))
+    for _, figure in figures:
+        figure.for_each_yaxis(lambda axis: name_axis(axis, "Objective Value", objective))
+        figure.for_each_yaxis(lambda axis: name_axis(axis, "Intermediate Value", "monitor"))
+        figure.for_each_xaxis(lambda axis: name_axis(axis, "Step", "epoch"))
+    return figures

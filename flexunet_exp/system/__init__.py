@@ -1,0 +1,1 @@
+"""What would serve any project: files, locks, signals, threads, TensorFlow's process set-up."""

@@ -1,0 +1,241 @@
+"""Finished runs, found by folder, id or name, in the registry, or as a network's file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flexunet_exp.config import compose, validation
+from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.jobs import job
+from flexunet_exp.runs import claims
+from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store
+
+FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
+REGISTERED = "models:/"
+WHAT_RUN_CAN_BE = (
+    "Use a run folder, a run id from the UI, `latest`, `best`, a registered model such as "
+    "models:/NAME@champion, or a .keras file."
+)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that can be used again, from its folder alone; or a network's file without a run."""
+
+    folder: Path
+    cfg: DictConfig
+    run_id: str | None = None
+    network: Path = Path()  # its best network
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the network is the one the run ended with, not another file in its folder."""
+        return self.network == self.folder / FILES[-1]
+
+    @property
+    def samples(self) -> Path:
+        """The table of the pictures it was made with; a network's file has none."""
+        return self.folder / "samples.csv"
+
+
+def find(cfg: DictConfig, download_to: Path) -> FinishedRun:
+    """The run that `run=` names; InputError where it names none, or several.
+
+    A run whose folder is gone is fetched from the store into `download_to`.
+    """
+    found = find_all(cfg, download_to)
+    if len(found) > 1:
+        listed = ", ".join(str(run.folder) for run in found)
+        raise InputError(f"run={cfg.run} names {len(found)} runs; expected one of {listed}.")
+    return found[0]
+
+
+def find_all(cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+    """The runs that `run=` names: one, several (`A,B` or `[A,B]`), or the children of a parent."""
+    found: list[FinishedRun] = []
+    problems: list[str] = []
+    for name in names(cfg.run):
+        try:
+            found += named(name, cfg, download_to / f"run{len(found)}")
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return list({run.network: run for run in found}.values())
+
+
+def names(run: Any) -> list[str]:
+    if isinstance(run, ListConfig):
+        return [str(name) for name in run]
+    whole = str(run)
+    return [whole] if Path(whole).expanduser().exists() else whole.split(",")
+
+
+def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+    path = Path(name).expanduser().absolute()
+    if path.is_dir():
+        return load_below(path)
+    if path.suffix == ".keras" and path.is_file():
+        return [of_network(path, cfg)]
+    if not cfg.tracking.uri:
+        raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
+    store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+    if name.startswith(REGISTERED):
+        return [load(whole_folder(store.download_registered(name, download_to)))]
+    stored = children_or_itself(store, find_in_store(store, name, cfg.objective))
+    return [of_stored(store, run, download_to / run.info.run_id) for run in stored]
+
+
+def load_below(folder: Path) -> list[FinishedRun]:
+    """The run in a folder, or the finished ones of the multirun it holds.
+
+    A cell that was skipped is the run that had done its work before.
+    """
+    if any((folder / name).exists() for name in FILES):
+        refuse_unfinished(folder)
+        return [load(folder)]
+    outcomes = [job.read_outcome(path.parent) for path in folder.glob(f"*/{job.RESULT}")]
+    done = [outcome for outcome in outcomes if outcome.status in ("finished", "skipped")]
+    done.sort(key=lambda outcome: outcome.number)
+    return [load(Path(outcome.folder), outcome.run_id) for outcome in done] or [load(folder)]
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Raises InputError for a run that was cut off: its network is that of some epoch."""
+    is_ended = (folder / job.RESULT).is_file()
+    if claims.is_marked(folder) or is_ended and job.read_outcome(folder).status == "killed":
+        raise InputError(
+            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
+        )
+    if is_ended and job.read_outcome(folder).status == "pruned":
+        raise InputError(f"{folder} is a trial that its study ended early. {WHAT_RUN_CAN_BE}")
+
+
+def load(folder: Path, run_id: str | None = None) -> FinishedRun:
+    """The run in a folder; InputError naming what is missing from it or wrong in it."""
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} is not a finished run: it lacks {', '.join(missing)}. {WHAT_RUN_CAN_BE}"
+        )
+    return FinishedRun(folder, checked_config(folder / "config.yaml"), run_id, folder / FILES[-1])
+
+
+def checked_config(path: Path) -> DictConfig:
+    """A run's configuration, which may be somebody else's; InputError with all that is wrong."""
+    try:
+        cfg = OmegaConf.load(path)
+        assert isinstance(cfg, DictConfig)
+        validation.check_settings(cfg)
+    except InputError as error:
+        raise InputError([f"{path}: {problem}" for problem in error.problems]) from error
+    except (OSError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"{path} is no configuration of a run: {error}") from error
+    return cfg
+
+
+def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
+    """A `.keras` file: of the run whose folder it lies in, else with the classes of `dataset=`."""
+    if all((path.parent / name).is_file() for name in FILES[:2]):
+        run = load(path.parent)
+        return FinishedRun(run.folder, run.cfg, network=path)
+    classes = OmegaConf.select(cfg, "dataset.classes")
+    size = OmegaConf.select(cfg, "dataset.image_size")
+    if not (classes and size):
+        raise InputError(
+            f"{path} lies in no run folder, so nothing says which classes it tells apart and at "
+            "which size. Add dataset=NAME dataset.image_size=SIZE, as it was trained."
+        )
+    trainer = OmegaConf.load(compose.conf_dir() / "trainer" / "default.yaml")
+    known = {"dataset": {"name": cfg.dataset.name, "classes": classes, "image_size": size}}
+    return FinishedRun(path.parent, OmegaConf.create({**known, "trainer": trainer}), network=path)
+
+
+def find_in_store(store: Store, name: str, objective: str) -> Any:
+    if name not in ("latest", "best"):
+        return run_by_id(store, name)
+    finished = store.runs(
+        "attributes.status = 'FINISHED' AND tags.run_folder LIKE '%'",
+        "attributes.start_time DESC",
+        limit=1000,
+    )
+    if not finished:
+        raise InputError(
+            f"No finished run in experiment {store.name!r} of {store.uri}. Train one with flexunet "
+            "train, or choose another experiment with tracking.experiment_name=NAME."
+        )
+    if name == "latest":
+        return finished[0]
+    digest = finished[0].data.tags.get("test_digest")
+    same = [run for run in finished if run.data.tags.get("test_digest") == digest]
+    scored = [run for run in same if objective in run.data.metrics]
+    if not scored:
+        raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
+    return max(scored, key=lambda run: run.data.metrics[objective])
+
+
+def run_by_id(store: Store, run_id: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    if is_id := re.fullmatch(r"[0-9a-f]{32}", run_id):
+        try:
+            return store.client.get_run(run_id)
+        except MlflowException:
+            pass
+    hint = did_you_mean(run_id, ("latest", "best"))
+    other = " For a run of another store add tracking.uri=ADDRESS."
+    raise InputError(
+        f"run={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
+        f"{other if is_id else ''}"
+    )
+
+
+def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
+    """A multirun's cells that ran to their end, each one's newest; any other run is alone."""
+    if SWEEP not in run.data.tags:
+        return [run]
+    cells = store.cells(run)
+    newest = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
+    if not newest:
+        raise InputError(f"The multirun {run.info.run_id} has no finished job.")
+    return list(newest.values())
+
+
+def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
+    """A run of the store: in its own folder, or fetched where that is gone."""
+    folder = Path(run.data.tags.get(RUN_FOLDER, ""))
+    if not all((folder / file).is_file() for file in FILES):
+        folder = fetch(store, run.info.run_id, download_to)
+    return load(folder, run.info.run_id)
+
+
+def fetch(store: Store, run_id: str, folder: Path) -> Path:
+    """Lays a run's files out as in a run folder, from what the store keeps of it."""
+    fetched = store.download(run_id, folder / "fetched")
+    if (composed := fetched / "config" / "config.yaml").is_file():
+        os.replace(composed, fetched / "config.yaml")
+    if weights := store.download_model(run_id, fetched / "model"):
+        os.replace(weights, fetched / "best.keras")
+    if missing := [name for name in FILES if not (fetched / name).is_file()]:
+        where = store.client.get_run(run_id).info.artifact_uri
+        raise InputError(
+            f"The store knows run {run_id}, but its folder is gone, and its files in {where} lack "
+            f"{', '.join(missing)}. Was the folder moved? Then take run=FOLDER, or mend the store "
+            'as docs/store.md says ("Moving a store").'
+        )
+    return fetched
+
+
+def whole_folder(downloaded: Path) -> Path:
+    """The folder within a registered model that holds the files of its run."""
+    places = [path.parent for path in sorted(downloaded.rglob(FILES[-1]))]
+    return next(iter(places), downloaded)

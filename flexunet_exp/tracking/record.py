@@ -1,0 +1,211 @@
+"""What is recorded of a run: its name, parameters and tags, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.system.files import replace_file, whole_or_nothing
+from flexunet_exp.tracking.sender import adding
+from flexunet_exp.tracking.store import RUN_FOLDER, Store
+from flexunet_exp.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from flexunet_exp.data.dataset import Dataset
+    from flexunet_exp.data.scan_record import Notes
+    from flexunet_exp.tracking.find_runs import FinishedRun
+
+log = logging.getLogger(__name__)
+
+BEST_DICE = "epoch/val/best_dice"
+
+HYPERPARAMETERS = (
+    *("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size"),
+    *("dataset.patch.", "dataset.sampling", "dataset.good_share"),
+)
+OWNERS = {
+    "seed": "trainer.seed",
+    "fold": "split.fold",
+    "learning_rate": "optimizer.learning_rate",
+    "image_size": "dataset.image_size",
+}
+
+
+def run_name(cfg: DictConfig) -> str:
+    """What differs from the sweep's other jobs (`bf=8 ce_dice`), else data set and model.
+
+    The shortest first, because the UI cuts a name after some thirteen characters.
+    """
+    if cfg.tracking.run_name:
+        return str(cfg.tracking.run_name)
+    chosen = {key: value for key, _, value in map(split_override, task_overrides())}
+    varying = [short(key, chosen[key]) for key in cfg.tracking.vary if key in chosen]
+    model = str(OmegaConf.select(cfg, "model._target_", default="model")).rsplit(".", 1)[-1]
+    return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
+
+
+def task_overrides() -> list[str]:
+    return list(HydraConfig.get().overrides.task)
+
+
+def split_override(override: str) -> tuple[str, str, str]:
+    key, equals, value = override.lstrip("+~").partition("=")
+    return key, equals, value
+
+
+def short(key: str, value: str) -> str:
+    """A choice as its value, any other setting by its initials: base_filters=8 → bf=8."""
+    if "." not in key:
+        return value
+    initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
+    is_number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value)
+    if is_number and len(value) >= 8:  # one that a search drew
+        value = f"{float(value):.3g}"
+    return f"{initials}={value}"
+
+
+def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
+    """Opens the run in the store with its parameters, tags, data set and data card."""
+    # What trains this run alone: without its sweep, which needs -m.
+    overrides = [word for word in task_overrides() if not word.startswith(("tracking.", "sweep="))]
+    tracker.begin(
+        {
+            **tags,
+            RUN_FOLDER: str(folder),
+            "overrides": " ".join(overrides)[:4000],
+            "test_digest": dataset.split_digest("test"),
+            "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
+        }
+    )
+    tracker.params(params(cfg))
+    tracker.dataset(folder / "samples.csv", dataset.name, dataset.digest, str(cfg.dataset.path))
+    tracker.artifact(folder / "config.yaml", "config")
+    tracker.artifact(folder / "model.txt", "config")
+    tracker.artifact(folder / "samples.csv")
+    if (notes := dataset.notes) is not None:
+        tracker.tag(keep_card(cfg, dataset, notes, folder))
+        tracker.artifact(folder / "card.json")
+    tracker.commit()
+    tracker.deliver()
+
+
+def keep_card(cfg: DictConfig, dataset: Dataset, notes: Notes, folder: Path) -> dict[str, str]:
+    """Writes the data card into the run folder, says its warnings; its summary as tags."""
+    from flexunet_exp.data import card as datacard
+
+    card = datacard.build(cfg, dataset, notes)
+    replace_file(folder / "card.json", datacard.to_json(card))
+    for warning in card["warnings"]:
+        log.warning("%s", warning)
+    return {name: str(value) for name, value in datacard.summary(card).items()}
+
+
+def params(cfg: DictConfig) -> dict[str, Any]:
+    """The choices, and whatever the command line says beyond them: few and short.
+
+    The UI writes all of them above every picture and makes an axis of each; the whole configuration
+    is an artifact.
+    """
+    choices = HydraConfig.get().runtime.choices
+    settings = {
+        **{group: choices.get(group) for group in ("dataset", "model", "loss", "experiment")},
+        "image_size": cfg.dataset.image_size,
+        "learning_rate": cfg.optimizer.get("learning_rate"),
+        "seed": cfg.trainer.seed,
+        "fold": cfg.split.get("fold"),
+    }
+    for key in map(itemgetter(0), map(split_override, task_overrides())):
+        if key.startswith(HYPERPARAMETERS):
+            settings[param_name(key)] = OmegaConf.select(cfg, key)
+        elif key in choices and "@" not in key and key not in ("sweep", "launcher"):
+            settings[key] = choices[key]
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def param_name(key: str) -> str:
+    """The last word of an option, or what tells it apart: trainer.seed is not split.seed."""
+    last = key.removeprefix("dataset.patch.")
+    if last != key:
+        return f"patch_{last}"
+    last = key.rsplit(".", 1)[-1]
+    return last if OWNERS.get(last, key) == key else key
+
+
+def mirror(tracker: Tracker, folder: Path) -> None:
+    """Copies what the run folder holds at its end into the store."""
+    tracker.artifact(folder / "evaluation", "evaluation")
+    for pattern in ("train_*.csv", "train_*.png", "profile.csv"):
+        for path in sorted(folder.glob(pattern)):
+            tracker.artifact(path, "figures")
+
+
+def take_weights(store: Store, trained: Any, best: Path) -> float:
+    """Copies the best network of a run that trained the same to `best`; its best val_dice.
+
+    Raises InputError where neither its folder nor the store has it any more.
+    """
+    folder = Path(trained.data.tags.get(RUN_FOLDER, ""))
+    weights: Path | None = folder / best.name
+    with tempfile.TemporaryDirectory(dir=best.parent) as fetched:
+        if not (folder / best.name).is_file():
+            weights = store.download_model(trained.info.run_id, Path(fetched))
+        if weights is None:
+            raise InputError(
+                f"Run {trained.info.run_id} trained the same, but its network is neither in "
+                f"{folder} nor in the store. Train it again with rerun=all"
+            )
+        with whole_or_nothing(best) as part:
+            shutil.copyfile(weights, part)
+    log.info(
+        "Trained already, by run %s (%s): its network is scored as predict.* and score.* say.",
+        trained.info.run_name,
+        trained.info.run_id,
+    )
+    return trained.data.metrics.get(BEST_DICE, math.nan)
+
+
+def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
+    """The outcome of work that a run of the store has already done."""
+    objective = ended.data.metrics.get(cfg.objective, float("nan"))
+    log.info(
+        "Already done: run %s (%s), %s = %.4f. Train it again with rerun=all.",
+        ended.info.run_name,
+        ended.info.run_id,
+        cfg.objective,
+        objective,
+    )
+    where = ended.data.tags.get(RUN_FOLDER, "")
+    failed = ended.info.status == "FAILED"
+    error = ended.data.tags.get("error", "") if failed else ""
+    status = "failed" if failed else "skipped"
+    return job.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
+
+
+def add_evaluation(
+    cfg: DictConfig, runs: Sequence[FinishedRun], folder: Path, figures: Mapping[str, float]
+) -> None:
+    """Adds an evaluation to its runs in the store, or to their common parent: never over another.
+
+    Its files go below the artifact folder `evaluation2` (3, …), its figures beside the run's own
+    as `evaluation2/test/dice` …, those of single classes left out.
+    """
+    if not cfg.tracking.uri:
+        return
+    few = {key: value for key, value in figures.items() if key.count("/") == 1}
+    own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
+    with adding(f"{folder} is whole, but"):
+        store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+        for run_id in store.owners(own):
+            log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))

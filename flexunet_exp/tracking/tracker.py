@@ -1,0 +1,309 @@
+"""What a training run reports to the store while it goes on.
+
+The run folder is the truth and the store mirrors it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config.compose import PACKAGE
+from flexunet_exp.errors import Hopeless, Pruned
+from flexunet_exp.jobs.explain import store_trouble
+from flexunet_exp.runs import claims
+from flexunet_exp.tracking import sender
+from flexunet_exp.tracking.address import absolute_uri, sqlite_file
+from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Journal, exists
+from flexunet_exp.tracking.sender import Away, Delivery
+from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
+
+
+class Tracker:
+    """Where a training run reports; before `begin`, and without a store, it goes nowhere.
+
+    What it is told waits until `commit` has it in the run's journal, from where `deliver` sends it.
+    While the store is away it stays there, and the training goes on.
+    """
+
+    def __init__(self, cfg: DictConfig, name: str, folder: Path):
+        self.cfg, self.name, self.folder = cfg.tracking, name, folder
+        self.journal: Journal | None = None
+        self.waiting: list[dict[str, Any]] = []
+        self._store: Store | None = None
+        self.is_away = False
+        self.next_attempt = 0.0
+        self.settled = 0  # bytes of the journal that the store may have
+
+    @property
+    def run_id(self) -> str | None:
+        """In the store; None before it has the run."""
+        return self.journal.facts.run_id if self.journal else None
+
+    @property
+    def store(self) -> Store | None:
+        """The store to look things up in; None without one.
+
+        None too for a sweep's job while the store is away: the sweep must go on.
+        """
+        if self._store is None and self.cfg.uri and not self.is_away:
+            try:
+                sender.ask(self.cfg.uri)
+                self._store = Store(self.cfg.uri, self.cfg.experiment_name)
+            except Exception as error:
+                if not (self.cfg.parent_run_id and sender.is_away(error)):
+                    raise
+                self.is_away = True
+                log.warning(
+                    "The store %s is not reachable: %s. Whether this work was done before cannot "
+                    "be known now; it is done, and the store told of it when it is back.",
+                    self.cfg.uri,
+                    store_trouble(error),
+                )
+        return self._store
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the store has the run, or is to have it."""
+        return self.journal is not None and bool(self.run_id or self.journal.length)
+
+    def open(self, folder: Path) -> None:
+        """Reports from now on of the run in `folder`, which may have a journal."""
+        self.folder = folder
+        if self.cfg.uri:
+            facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
+            self.journal = Journal(folder, facts)
+            if not (self.is_away and self.run_id):  # else nobody knows that the run is there
+                self.journal.facts.uri = facts.uri  # the project may have been moved, or the server
+            self.delivery = Delivery(self.journal)
+
+    def begin(self, tags: Mapping[str, str]) -> None:
+        """Creates the run, below its multirun's parent if there is one, or reopens it."""
+        if self.journal is None:
+            self.open(self.folder)
+        if self.journal is None:
+            return
+        parent = self.cfg.parent_run_id
+        nesting = {PARENT: parent} if parent else {}
+        tags = {**SOURCE, HOST: socket.gethostname(), **git_tags(), **nesting, **tags}
+        if self.is_begun:
+            self.tell("reopen")
+            self.tag(tags)
+        else:
+            self.tell("run", name=self.name, tags=tags)
+        self.settled = self.commit()
+
+    def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+        if not self.is_begun:
+            return
+        self.tag(tags or {})
+        self.tell("status", status=status)
+        try:
+            self.commit()
+            self.next_attempt = 0.0
+            self.deliver()
+        except OSError:  # the run folder's disk, not the store's
+            if self.run_id and status != "FINISHED":
+                self.delivery.store.client.set_terminated(self.run_id, status)
+            raise
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
+        if self.journal is None and self.cfg.parent_run_id and not exists(self.folder):
+            self.begin({})
+        self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        if tags:
+            self.tell("tags", tags=dict(tags))
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        self.tell("params", params={key: str(value) for key, value in params.items()})
+
+    def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
+        now = milliseconds()
+        defined = {key: float(v) for key, v in metrics.items() if not math.isnan(v)}
+        self.tell("metrics", metrics=[(key, value, now, step) for key, value in defined.items()])
+
+    def image(self, key: str, path: Path, step: int) -> None:
+        """A PNG file of the run folder for the slider `key`."""
+        self.tell("image", key=key, path=self.relative(path), step=step)
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """A file or folder of the run folder, below the artifact folder `folder`."""
+        self.tell("artifact", path=self.relative(path), folder=folder)
+
+    def dataset(self, table: Path, name: str, digest: str, source: str) -> None:
+        """The sample table's file as the run's dataset input."""
+        path = self.relative(table)
+        self.tell("dataset", path=path, name=name, digest=digest, source=source)
+
+    def model(self, path: Path, example: np.ndarray) -> None:
+        """A Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
+        import numpy as np
+
+        if self.journal and self.cfg.log_model:
+            np.save(self.folder / EXAMPLE, example, allow_pickle=False)
+            self.tell("model", path=self.relative(path), example=EXAMPLE)
+
+    def register(self, name: str, objective: str) -> None:
+        """The run's best model as a version of the registered model `name`."""
+        self.tell("register", name=name, objective=objective)
+
+    def relative(self, path: Path) -> str:
+        """As the journal has paths: the run folder may be moved."""
+        return path.relative_to(self.folder).as_posix()
+
+    def tell(self, what: str, **content: Any) -> None:
+        if self.journal:
+            self.waiting.append({"what": what, "time": milliseconds(), **content})
+
+    def forget(self) -> None:
+        """Drops what a resumed run will tell again.
+
+        That is what waits, and what was committed for a state that was then not written.
+        """
+        self.waiting.clear()
+        if self.journal:
+            self.journal.rewind(max(self.settled, claims.journal_kept(self.folder)))
+
+    def commit(self) -> int:
+        """Writes what waits into the journal; the journal's length in bytes."""
+        if self.journal is None:
+            return 0
+        self.journal.append(self.waiting)
+        self.waiting.clear()
+        return self.journal.length
+
+    def rewind(self, length: int) -> None:
+        """Goes on from where the journal had this length."""
+        if self.journal:
+            self.journal.rewind(length)
+
+    def deliver(self) -> None:
+        """Sends what the journal holds, if the store is there.
+
+        Only to be called when a resumed run would not tell its figures anew. After a failure the
+        store is left alone for ten times as long as that took: a store that hangs costs a training
+        a tenth of its time at most.
+        """
+        if self.journal is None:
+            return
+        self.settled = self.journal.length
+        if time.monotonic() < self.next_attempt:
+            return
+        started = time.monotonic()
+        try:
+            taken = self.delivery.send()
+        except Away as away:
+            self.next_attempt = time.monotonic() + 10 * (time.monotonic() - started)
+            if not self.is_away:
+                self.say_away(away)
+            self.is_away = True
+            return
+        if self.is_away:
+            log.info("The store is back: %d entries of the journal delivered.", taken)
+        self.is_away = False
+
+    def say_away(self, away: Away) -> None:
+        log.warning(
+            "The store %s is not reachable: %s. Figures are kept in %s and delivered when it is "
+            "back.",
+            self.delivery.uri,
+            store_trouble(away.__cause__),
+            self.folder / ENTRIES,
+        )
+
+    def close(self) -> None:
+        """Lets go of the journal; one that is delivered, of a run that has ended, is removed."""
+        if self.journal is None:
+            return
+        is_unfinished = claims.is_marked(self.folder)
+        if left := self.journal.num_left():
+            again = "the same command" if is_unfinished else self.sync_command()
+            log.warning("%d entries are not in the store yet. When it is back: %s", left, again)
+        if left or is_unfinished:
+            self.journal.close()
+        else:
+            self.journal.remove()
+
+    def sync_command(self) -> str:
+        uri = self.delivery.uri
+        where = [f"tracking.uri={uri}"] if sqlite_file(uri) is None else []
+        return shlex.join(["flexunet", "sync", f"run={self.folder}", *where])
+
+
+@contextmanager
+def tracked(tracker: Tracker) -> Iterator[Tracker]:
+    """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED.
+
+    A pruned trial is KILLED too: no command takes it for a run that came to its own end.
+    """
+    try:
+        yield tracker
+        tracker.finish("FINISHED")
+    except KeyboardInterrupt:
+        with said():
+            tracker.forget()
+        with said():
+            tracker.finish("KILLED")
+        raise
+    except Pruned as pruned:
+        with said():
+            tracker.finish("KILLED", {STOPPED: str(pruned)})
+        raise
+    except (Exception, SystemExit) as error:
+        if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
+            with said():
+                tracker.forget()
+        with said():
+            tracker.fail(error)
+        raise
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Has trouble with the journal not hide the run's own."""
+    try:
+        yield
+    except Exception as error:
+        log.error("The store could not be told: %s", error)
+
+
+def git_tags() -> dict[str, str]:
+    """Commit and dirty state of the checkout this package runs from; nothing for a wheel."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", "-C", str(root), *words],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
+            ).stdout.strip()
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}

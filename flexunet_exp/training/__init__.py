@@ -1,0 +1,1 @@
+"""One fit, from where it stands to its best weights."""

@@ -1,0 +1,194 @@
+"""From a configuration to a fitted model holding its best weights."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+from omegaconf import DictConfig
+
+from flexunet_exp.callbacks import configured
+from flexunet_exp.config import compose
+from flexunet_exp.data import class_pixels, masks
+from flexunet_exp.data.dataset import Dataset, rows
+from flexunet_exp.data.feed import feed as feeding
+from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.errors import InputError
+from flexunet_exp.metrics import SegmentationScores
+from flexunet_exp.models.summary import describe as describe_model
+from flexunet_exp.prediction import networks
+from flexunet_exp.sweeps.search import pruning
+from flexunet_exp.system import tensorflow
+from flexunet_exp.training import profile, state
+
+log = logging.getLogger(__name__)
+
+
+def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
+    """The model with its loss, optimizer and on-device scores."""
+    shape = (*compose.image_size(cfg), 3)
+    with tensorflow.strategy(cfg.trainer):
+        model = compose.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+        check_output(model, shape, dataset)
+        scores = SegmentationScores(list(dataset.class_names))
+        loss = build_loss(cfg, dataset)
+        model.compile(build_optimizer(cfg, dataset), loss, metrics=[scores])
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def build_optimizer(cfg: DictConfig, dataset: Dataset) -> keras.optimizers.Optimizer:
+    """The optimizer, its learning rate following the schedule."""
+    rate = build_schedule(cfg, dataset)
+    return compose.build({**compose.plain(cfg.optimizer), "learning_rate": rate})
+
+
+def build_schedule(cfg: DictConfig, dataset: Dataset) -> Any:
+    """The learning rate over the steps of the training; a number if it is constant."""
+    return compose.build(
+        cfg.schedule,
+        learning_rate=cfg.optimizer.learning_rate,
+        steps_per_epoch=feeding.steps_per_epoch(cfg, dataset),
+        epochs=cfg.trainer.epochs,
+    )
+
+
+def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Dataset) -> None:
+    """Raises InputError unless the model gives one float32 logit a class for every pixel."""
+    expected = (1, *shape[:2], dataset.num_classes)
+    found = tuple(model.compute_output_shape((1, *shape)))
+    if found != expected or model.output.dtype != "float32":
+        raise InputError(
+            f"The model turns an image of {shape} into {model.output.dtype} {found[1:]}; expected "
+            f"float32 logits {expected[1:]}, one a class ({', '.join(dataset.class_names)}). "
+            "Look at its last layer: linear, num_classes channels, dtype float32."
+        )
+
+
+def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
+    """The loss, `class_weights` being `none`, a rule over the training split's pixels or a list."""
+    node = dict(compose.plain(cfg.loss))
+    rule = node.get("class_weights")
+    if rule == "none":
+        node["class_weights"] = None
+    elif isinstance(rule, str):
+        effective = rule == "effective_number"
+        weigh = (
+            class_pixels.effective_number_weights if effective else class_pixels.balanced_weights
+        )
+        node["class_weights"] = weigh(dataset.split_pixels("train"))
+        weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
+        log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
+    return compose.build(node)
+
+
+def describe(model: keras.Model, cfg: DictConfig) -> str:
+    return describe_model(model, (*compose.image_size(cfg), 3))
+
+
+def fit(
+    model: keras.Model,
+    cfg: DictConfig,
+    dataset: Dataset,
+    keeper: state.Keeper,
+    progress: state.Progress,
+) -> None:
+    """Trains the model from where `progress` stands to the end, and leaves the best epoch's weights
+    in it and in best.keras."""
+    if not progress.fitted:
+        try:
+            train(model, cfg, dataset, keeper, progress)
+        except KeyboardInterrupt:
+            if not keeper.best.exists():
+                configured.save_model(model, keeper.best)
+            raise
+    model.set_weights(keras.saving.load_model(keeper.best, compile=False).get_weights())
+
+
+def train(
+    model: keras.Model,
+    cfg: DictConfig,
+    dataset: Dataset,
+    keeper: state.Keeper,
+    progress: state.Progress,
+) -> None:
+    trainer = cfg.trainer
+    say_what_is_undefined(dataset)
+    if patch := compose.patch_size(cfg):
+        log.info("%s", networks.describe_patches(patch, compose.image_size(cfg)))
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    feed = feeding.feed(cfg, dataset, progress.epochs, replicas)
+    batches = feed.training
+    predictor = partial(networks.predictor, cfg=cfg, settings=networks.predict_settings(cfg))
+    run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
+    listed = all_callbacks(cfg, run, keeper, progress)
+    watched = list(listed.values())
+    if trainer.profile:
+        watch = profile.Profile(run.folder / profile.FILE)
+        batches, watched = watch.noting_batches(batches), watch.watching(listed)
+    line = configured.EpochLine(trainer.epochs, feed.drawn, trainer.batch_size)
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=feed.steps,
+            initial_epoch=progress.epochs,
+            epochs=trainer.epochs,
+            validation_data=feed.validation,
+            callbacks=[*watched, line],
+            shuffle=False,
+            verbose=0,
+        )
+    finally:
+        line.close()
+
+
+def all_callbacks(
+    cfg: DictConfig, run: configured.Run, keeper: state.Keeper, progress: state.Progress
+) -> dict[str, keras.callbacks.Callback]:
+    """The configured callbacks between those that every training has, by name, in their order.
+
+    The latters' names are in brackets, as no configured one's can be.
+    """
+    averaging = cfg.optimizer.get("use_ema", False)
+    named = {
+        **({"(averaged weights)": configured.AveragedWeights()} if averaging else {}),
+        "(learning rate)": configured.LearningRate(),
+        **build_callbacks(cfg, run),
+        "(epoch metrics)": configured.EpochMetrics(run.tracker),
+        **pruning.callbacks(cfg),
+    }
+    trainer = cfg.trainer
+    keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
+    return {**named, "(state)": keep_state, "(tracking)": state.Deliver(run.tracker, keep_state)}
+
+
+def build_callbacks(cfg: DictConfig, run: configured.Run) -> dict[str, keras.callbacks.Callback]:
+    """The configured callbacks by name, in their order."""
+    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
+    built = {str(name): compose.build(node, run=run) for name, node in nodes.items()}
+    if not isinstance(build_schedule(cfg, run.dataset), float):
+        for name, callback in list(built.items()):
+            if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+                log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
+                del built[name]
+    return built
+
+
+def say_what_is_undefined(dataset: Dataset) -> None:
+    pixels = dataset.split_pixels("valid")
+    absent = [name for name, n in zip(dataset.class_names, pixels, strict=True) if not n]
+    if absent:
+        log.warning(
+            "No validation picture shows %s: its epoch figures are logged as 0 and leave the mean.",
+            ", ".join(absent),
+        )
+
+
+def input_example(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
+    """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
+    sample = next(rows(pick_samples(dataset.table, 1)))
+    image, _ = dataset.read(sample)
+    return masks.resize_image(image, compose.image_size(cfg))[None]

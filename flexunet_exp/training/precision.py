@@ -1,0 +1,122 @@
+"""trainer.precision=auto: the faster of float32 and mixed_bfloat16 for a network on this machine.
+
+Measured on the run's own network, loss and optimizer, once, and remembered in the cache folder: the
+same command must not resolve to another precision, and so to other weights, the next day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose, validation
+from flexunet_exp.system import files, tensorflow
+
+if TYPE_CHECKING:
+    from flexunet_exp.data.dataset import Dataset
+
+log = logging.getLogger(__name__)
+
+CANDIDATES = ("float32", "mixed_bfloat16")
+WORTH_IT = 0.95  # of the float32 step's time: less of a gain is within what such a timing can tell
+STEPS = 5
+
+
+def resolve(cfg: DictConfig, dataset: Dataset) -> None:
+    """Puts the measured precision in the place of `auto`."""
+    if cfg.trainer.precision != "auto":
+        return
+    path = memory(cfg, dataset)
+    seconds = remembered(path)
+    if seconds is None:
+        trial = cfg.copy()
+        trial.trainer.precision = CANDIDATES[0]
+        tensorflow.prepare(trial.trainer)  # before anything imports Keras
+        validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule"))
+        log.info("trainer.precision=auto: timing %s, once …", " and ".join(CANDIDATES))
+        seconds = {name: seconds_a_step(cfg, dataset, name) for name in CANDIDATES}
+        remember(path, seconds)
+    cfg.trainer.precision = faster(seconds)
+    shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
+    log.info("Precision: %s (a training step: %s)", cfg.trainer.precision, shown)
+
+
+def faster(seconds: dict[str, float]) -> str:
+    """The precision to train in, from the seconds a step of each takes."""
+    ratio = seconds["mixed_bfloat16"] / seconds["float32"]
+    return "mixed_bfloat16" if ratio < WORTH_IT else "float32"
+
+
+def remembered(path: Path) -> dict[str, float] | None:
+    """What was measured before; None where nothing was, or it cannot be read."""
+    try:
+        seconds = json.loads(path.read_text())["seconds_a_step"]
+        return {name: float(seconds[name]) for name in CANDIDATES}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(path: Path, seconds: dict[str, float]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.replace_file(path, json.dumps({"seconds_a_step": seconds}).encode())
+    except OSError as error:
+        log.warning(
+            "%s cannot be written (%s): the next run times again. Name another folder with "
+            "cache_dir=FOLDER.",
+            path,
+            error.strerror,
+        )
+
+
+def memory(cfg: DictConfig, dataset: Dataset) -> Path:
+    """The file that remembers what was measured for this network, step and machine."""
+    parts = [
+        *(compose.plain(cfg[name]) for name in ("model", "loss", "optimizer")),
+        *(compose.image_size(cfg), cfg.trainer.batch_size, dataset.num_classes),
+        *(tensorflow.num_threads(cfg.trainer), cfg.trainer.deterministic, cfg.trainer.strategy),
+        *(processor(), version("tensorflow"), version("keras")),
+    ]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return compose.cache_dir(cfg) / f"precision_{key}.json"
+
+
+def processor() -> str:
+    """What computes here, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    kept = {line for line in lines if line.startswith(("model name", "flags"))}
+    return "\n".join(sorted(kept))
+
+
+def seconds_a_step(cfg: DictConfig, dataset: Dataset, precision: str) -> float:
+    """Median time of a training step of the run's network on random pictures."""
+    from flexunet_exp.training import fit
+
+    trial: Any = cfg.copy()
+    trial.trainer.precision = precision
+    tensorflow.prepare(trial.trainer)
+    model = fit.compiled_model(trial, dataset)
+    draw = np.random.default_rng(0)
+    shape = (cfg.trainer.batch_size, *compose.image_size(cfg))
+    images = draw.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    masks = draw.integers(0, dataset.num_classes, shape, dtype=np.uint8)
+    model.train_on_batch(images, masks)
+    times = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        model.train_on_batch(images, masks)
+        times.append(time.perf_counter() - started)
+    return median(times)

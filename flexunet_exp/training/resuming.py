@@ -1,0 +1,158 @@
+"""Which run a command is for: one that began with it and was cut off, or a new one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from flexunet_exp.errors import Hopeless, InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.runs import claims as unfinished
+from flexunet_exp.runs.claims import Claim
+from flexunet_exp.tracking import outbox, sender
+from flexunet_exp.tracking.outbox import Journal
+from flexunet_exp.tracking.store import milliseconds
+from flexunet_exp.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+PATIENCE = job.SECONDS_TO_END + 5  # seconds until a run's other process has ended, if it is to
+
+
+def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> None:
+    """Waits for a process that trains this very run and may be ending: a killed sweep's worker."""
+    if cfg.trainer.resume == "never":
+        return
+    stored = tracker.store.begun(signature) if tracker.store else {}
+    folders = unfinished.search(signature, stored, home.folder)
+    deadline = time.monotonic() + PATIENCE
+    while any(map(unfinished.is_busy, folders)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def forget(outcome: job.Outcome, signature: str) -> None:
+    """Makes a whole one of a finished run that was cut off in its last moments.
+
+    Its state goes, result.json says finished, and nothing is left to be told of its interruption.
+    """
+    folder = Path(outcome.folder)
+    with suppress(unfinished.Busy, outbox.Held):
+        if taken := unfinished.take_up(folder, signature):
+            if outbox.exists(folder):
+                with closing(Journal(folder)) as kept:
+                    kept.rewind(kept.facts.delivered)
+            taken.end()
+        if (kept_one := job.read_outcome(folder)).status == "killed":
+            whole = replace(kept_one, status="finished", objective=outcome.objective)
+            job.keep_outcome(folder, whole)
+
+
+def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
+    """The claim on the run this command is for.
+
+    Going on with a run moves the job into its folder, and the tracker to its run in the store.
+    With `trainer.resume=never` it is ended as KILLED and stands as it is. Raises InputError when
+    another process is training it.
+    """
+    stored = tracker.store.begun(signature) if tracker.store else {}
+    busy: unfinished.Busy | None = None
+    for folder in unfinished.search(signature, stored, home.folder):
+        try:
+            taken = unfinished.take_up(folder, signature)
+        except unfinished.Busy as error:
+            busy = error
+            continue
+        if taken and cfg.trainer.resume == "never" and folder == home.folder:
+            taken.release()
+            home.is_ours = False
+            raise InputError(
+                f"{folder} holds this very run, unfinished. Choose another hydra.run.dir, or leave "
+                "out trainer.resume=never to go on with it."
+            )
+        if taken and may_go_on(cfg, taken, tracker, stored):
+            home.move_to(folder)
+            (folder / job.RESULT).unlink(missing_ok=True)  # of an interruption, which is over now
+            log.info("Going on with the unfinished run in %s", folder)
+            return taken
+    if busy and cfg.trainer.resume != "never":
+        home.is_ours = not unfinished.is_marked(home.folder)
+        raise busy
+    return begin(home, signature)
+
+
+def may_go_on(
+    cfg: DictConfig, taken: Claim, tracker: Tracker, stored: dict[str, tuple[str, str]]
+) -> bool:
+    """Whether to go on with a run that was taken up; its run in the store is then the tracker's."""
+    run_id, status = stored.get(str(taken.run_folder), (outbox.run_id_in(taken.run_folder), ""))
+    if status == "FINISHED":  # it was killed in its very last moment
+        taken.end()
+        return False
+    if cfg.trainer.resume == "never":
+        abandon(cfg, taken)
+        return False
+    is_there = tracker.is_away or (run_id and tracker.store and tracker.store.has_run(run_id))
+    is_told_nowhere = outbox.exists(taken.run_folder) and not cfg.tracking.uri
+    if is_told_nowhere or (run_id and not is_there):
+        taken.release()
+        which = f"run {run_id}" if run_id else "a run"
+        raise InputError(
+            f"The unfinished run in {taken.run_folder} is {which} of another store. Go on with it "
+            "under the same tracking, or begin anew with trainer.resume=never"
+        )
+    tracker.open(taken.run_folder)
+    return True
+
+
+def abandon(cfg: DictConfig, taken: Claim) -> None:
+    """Ends a run that nothing trains any more, as it stands."""
+    folder = taken.run_folder
+    log.info("Left as it is, its state removed: the unfinished run in %s", folder)
+    if outbox.exists(folder):
+        with closing(Journal(folder)) as kept:
+            if kept.facts.run_id or kept.length:
+                kept.append([{"what": "status", "status": "KILLED", "time": milliseconds()}])
+    taken.end()
+    sent = sender.deliver_own(folder, cfg.tracking.uri)
+    if sent.left:
+        log.warning("%s: %d entries are not in the store yet: %s", folder, sent.left, sent.because)
+
+
+def begin(home: job.Home, signature: str) -> Claim:
+    """A new run, in the folder that Hydra made, unless that holds another one."""
+    home.is_ours = not job.holds_run(home.folder) and not unfinished.is_marked(home.folder)
+    if job.holds_run(home.folder):
+        raise InputError(
+            f"{home.folder} holds a run already. Nothing was changed in it; choose another folder."
+        )
+    taken = unfinished.begin(home.folder, signature)
+    home.is_ours = True
+    return taken
+
+
+@contextmanager
+def ended_if_hopeless() -> Iterator[list[Claim]]:
+    """Ends the claims it is given when their run is through, or failed as it would fail again.
+
+    After anything else (Ctrl-C, a full disk, a store or data that are away, a mistyped callback)
+    the same command goes on, if there is a state to go on from.
+    """
+    claims: list[Claim] = []
+    try:
+        yield claims
+    except BaseException as error:
+        for taken in claims:
+            goes_on = taken.has_state or isinstance(error, KeyboardInterrupt)
+            if goes_on and not isinstance(error, Hopeless):
+                taken.release()
+            else:
+                taken.end()
+        raise
+    for taken in claims:
+        taken.end()

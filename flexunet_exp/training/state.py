@@ -1,0 +1,230 @@
+"""The state of a training: all that decides how it goes on, written so that it is whole or absent.
+
+One file of NumPy arrays, one after the other: first a JSON text with everything that is a number or
+a word, then the variables of the network and its optimizer. Keras's own files lack the state of
+dropout's generators and of the callbacks, so a training continued from them is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import keras
+import numpy as np
+
+from flexunet_exp.callbacks.configured import save_model
+from flexunet_exp.errors import Hopeless
+from flexunet_exp.runs.claims import STATE, read_json
+from flexunet_exp.system.files import whole_or_nothing
+from flexunet_exp.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+# Set by fit on every callback; and the sign that Keras itself turns when it first needs it.
+OF_KERAS = ("params", "_model", "min_delta")
+
+
+@dataclass
+class Progress:
+    """How far a run has come: `epochs` done, all of them once `fitted`, `figures` once scored."""
+
+    epochs: int = 0
+    fitted: bool = False
+    best_dice: float = 0.0
+    figures: dict[str, float] | None = None
+    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    generators: dict[str, Any] = field(default_factory=dict)
+    journal: int = 0  # the length of the journal of what the store is told, in bytes
+    arrays: int = 0  # that follow in the file
+
+
+class Keeper:
+    """Writes and reads the state of one run, in the folder `resume` of its run folder."""
+
+    def __init__(self, folder: Path, tracker: Tracker):
+        self.folder, self.tracker = folder, tracker
+        self.best = folder.parent / "best.keras"
+
+    def read(self) -> Progress:
+        """How far the run had come, its best epoch's file put back; a fresh one where none is."""
+        progress = self.progress()
+        self.best.unlink(missing_ok=True)  # maybe of a later epoch, which comes again
+        name_twice(self.kept_best(progress), self.best)
+        self.tracker.rewind(progress.journal)
+        return progress
+
+    def progress(self) -> Progress:
+        try:
+            with open(self.folder / STATE, "rb") as file:
+                progress = Progress(**read_json(file))
+                for _ in range(progress.arrays):
+                    np.load(file, allow_pickle=False)
+                return progress
+        except FileNotFoundError:
+            return Progress()
+        except (EOFError, ValueError, TypeError) as error:
+            raise Hopeless(
+                f"{self.folder / STATE} is damaged ({error}), so this run cannot go on. The same "
+                "command now begins a new one."
+            ) from error
+
+    def kept_best(self, progress: Progress) -> Path:
+        return self.folder / f"best_{progress.epochs}.keras"
+
+    def write(self, progress: Progress, variables: Sequence[Any] = ()) -> None:
+        """Replaces the state in one step; the journal of what the store is told goes with it.
+
+        Deliver that only now: nothing must be sent that a resumed run would send anew.
+        """
+        progress.journal, progress.arrays = self.tracker.commit(), len(variables)
+        name_twice(self.best, self.kept_best(progress))
+        with whole_or_nothing(self.folder / STATE) as part, open(part, "wb") as file:
+            write_json(file, asdict(progress))
+            for variable in variables:
+                np.save(file, view(variable), allow_pickle=False)
+        for path in self.folder.glob("best_*.keras"):
+            if path != self.kept_best(progress):
+                path.unlink()
+
+    def choose_best(self, model: keras.Model) -> None:
+        """Takes the network as it is for the best one where no callback kept a better one."""
+        if not self.best.exists():
+            log.warning("No callback chose a best epoch: best.keras holds the last one's weights.")
+            save_model(model, self.best)
+
+    def restore(self, model: keras.Model) -> None:
+        """Gives the network and its optimizer the values they had."""
+        with open(self.folder / STATE, "rb") as file:
+            read_json(file)
+            for variable in variables_of(model):
+                variable.assign(np.load(file, allow_pickle=False))
+
+
+class KeepState(keras.callbacks.Callback):
+    """Puts a resumed training back where it stood, and writes its state every `every` epochs.
+
+    The last of the callbacks, so that it keeps what the others did in an epoch; `others` are those,
+    by name.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        progress: Progress,
+        others: Mapping[str, keras.callbacks.Callback],
+        every: int,
+        epochs: int,
+    ):
+        super().__init__()
+        self.keeper, self.progress, self.others = keeper, progress, others
+        self.every, self.epochs = every, epochs
+        self.fresh = {name: plain_attributes(callback) for name, callback in others.items()}
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        if self.progress.epochs:
+            self.keeper.restore(self.model)
+            for name, callback in self.others.items():
+                vars(callback).update(self.progress.callbacks.get(name, {}))
+            restore_generators(self.progress.generators)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        progress = self.progress
+        progress.epochs = epoch + 1
+        progress.best_dice = max(progress.best_dice, float((logs or {})["val_dice"]))
+        progress.fitted = self.model.stop_training or progress.epochs == self.epochs
+        self.kept = progress.fitted or progress.epochs % self.every == 0
+        if progress.fitted:  # only the best epoch's network is needed from here on
+            self.keeper.choose_best(self.model)
+            self.keeper.write(progress)
+        elif self.kept:
+            progress.callbacks = {name: self.changes(name) for name in self.others}
+            progress.generators = generators()
+            self.keeper.write(progress, variables_of(self.model))
+
+    def changes(self, name: str) -> dict[str, Any]:
+        """What a callback remembers: its attributes that are no longer what they were at first."""
+        fresh = self.fresh[name]
+        attributes = plain_attributes(self.others[name])
+        return {key: value for key, value in attributes.items() if fresh.get(key, ...) != value}
+
+
+class Deliver(keras.callbacks.Callback):
+    """Sends to the store what the state just written will not have a resumed run send anew."""
+
+    def __init__(self, tracker: Tracker, keep_state: KeepState):
+        super().__init__()
+        self.tracker, self.keep_state = tracker, keep_state
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.keep_state.kept:
+            self.tracker.deliver()
+
+
+def variables_of(model: keras.Model) -> list[Any]:
+    """Weights, the states of the network's random generators, and the optimizer's variables."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def view(variable: Any) -> np.ndarray:
+    """A variable's values without a copy: half a gigabyte of new pages for the original network."""
+    return np.asarray(memoryview(variable.value.read_value()))
+
+
+def plain_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """The attributes that are numbers, words, or lists and mappings of them."""
+    attributes = {name: plain(value) for name, value in vars(callback).items()}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if value is not ... and name not in OF_KERAS
+    }
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it, exactly; `...` where it cannot."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        items = [plain(item) for item in value]
+        return ... if ... in items else items
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        entries = {key: plain(item) for key, item in value.items()}
+        return ... if ... in entries.values() else entries
+    return ...
+
+
+def generators() -> dict[str, Any]:
+    """The state of Python's and NumPy's global generators, which a callback may draw from."""
+    _, words, *rest = np.random.get_state()
+    return {"python": random.getstate(), "numpy": ["MT19937", np.asarray(words).tolist(), *rest]}
+
+
+def restore_generators(state: Mapping[str, Any]) -> None:
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(tuple(state["numpy"]))
+
+
+def name_twice(path: Path, second: Path) -> None:
+    """A second name for a file that is only ever replaced, so that it outlives the replacement."""
+    if not path.exists():
+        return
+    with whole_or_nothing(second) as part:
+        try:
+            os.link(path, part)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, part)
+
+
+def write_json(file: IO[bytes], content: Any) -> None:
+    np.save(file, np.frombuffer(json.dumps(content).encode(), np.uint8), allow_pickle=False)

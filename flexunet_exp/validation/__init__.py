@@ -1,6 +1,0 @@
-"""Checks a composed configuration before any work: every problem at once, each with its mend."""
-
-from flexunet_exp.validation.settings import check_objective, check_sections, check_settings
-from flexunet_exp.validation.targets import check_targets
-
-__all__ = ["check_objective", "check_sections", "check_settings", "check_targets"]

@@ -1,0 +1,255 @@
+"""Which runs a comparison is over, which of them are one cell, and how cells are ranked."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from flexunet_exp.commands.compare import selection
+from flexunet_exp.commands.compare.cells import cells_of, groups_of, label
+from flexunet_exp.commands.compare.comparison import Judged, can_rank, check_metric, notes_on
+from flexunet_exp.commands.compare.selection import Trial
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking.store import CELL, PARENT, SWEEP
+
+DIGESTS = {"0": "aaa", "1": "bbb", "2": "ccc"}  # of each fold
+
+
+def run(run_id: str, name: str = "run", start: int = 0, **tags: str):
+    """A run as MLflow gives it."""
+    info = SimpleNamespace(
+        run_id=run_id,
+        run_name=name,
+        status="FINISHED",
+        start_time=start,
+        end_time=start + 60_000,
+        artifact_uri="",
+    )
+    known = {key.replace("__", "."): value for key, value in tags.items()}
+    return SimpleNamespace(
+        info=info, data=SimpleNamespace(tags=known, params={}, metrics={"test/dice": 0.5})
+    )
+
+
+def of(parent: str) -> dict[str, str]:
+    return {PARENT.replace(".", "__"): parent}
+
+
+OLD, NEW = "a" * 32, "b" * 32
+RUNS = [
+    run("c" * 32, "alone"),
+    run(NEW, "rates", **{SWEEP: "2", f"{CELL}{'d' * 32}": "skipped"}),
+    run("e" * 32, "new0", **of(NEW)),
+    run(OLD, "losses", **{SWEEP: "1"}),
+    run("d" * 32, "old0", **of(OLD)),
+    run("df" * 16, "old1", **of(OLD)),
+]
+
+
+def chosen(*words: str, allowed: set[str] | None = None) -> list[str]:
+    return [trial.name for trial in selection.select(RUNS, words, allowed).trials]
+
+
+def test_the_newest_sweep_is_compared_unless_something_else_is_asked_for():
+    assert chosen() == chosen("latest") == chosen("rates") == chosen(NEW) == ["new0", "old0"]
+    assert chosen("losses") == chosen("aaaa") == ["old0", "old1"]
+    assert chosen("all") == ["alone", "new0", "old0", "old1"]
+    assert chosen("eeee", "c" * 32) == ["new0", "alone"]
+
+
+def test_a_filter_is_over_the_whole_experiment_or_what_was_named():
+    assert chosen(allowed={"c" * 32, "d" * 32}) == ["alone", "old0"]
+    assert chosen("losses", allowed={"c" * 32, "d" * 32}) == ["old0"]
+
+
+def test_a_sweeps_parent_is_known_by_whatever_it_was_named():
+    for words in ((), ("latest",), ("rates",), (NEW,), ("bbbb",)):
+        assert selection.select(RUNS, words, None).parent == NEW
+    assert selection.select(RUNS, ("d" * 32, "df" * 16), None).parent == OLD
+    assert selection.select(RUNS, ("all",), None).parent is None
+
+
+def test_every_word_that_names_no_run_is_said_with_the_nearest():
+    with pytest.raises(InputError) as error:
+        chosen("loses", "dddd" * 7 + "e", "d")
+    first, second, third = error.value.problems
+    assert "nearest are losses" in first
+    assert "d" * 32 in second
+    assert "runs=d is no run" in third
+    with pytest.raises(InputError, match="beginning of 2 ids"):
+        selection.select([*RUNS, run("d" * 31 + "0")], ("d" * 30,), None)
+
+
+def test_what_a_run_was_started_with_tells_cells_apart_and_what_changes_no_score_does_not():
+    params = {"loss": "dice", "seed": "1", "resume": "never"}
+    words = selection.words_of(
+        "loss=dice trainer.seed=1 trainer.resume=never callbacks.early_stopping.patience=3 "
+        "callbacks.epoch_images.every=2 data_root='/my data' rerun=all predict.tta=flips"
+    )
+    assert selection.settings_of(params, words) == {
+        "loss": "dice",
+        "seed": "1",
+        "callbacks.early_stopping.patience": "3",
+        "data_root": "/my data",
+        "predict.tta": "flips",
+    }
+
+
+def trial(loss: str = "dice", seed: str = "0", fold: str = "0", **changes) -> Trial:
+    base = Trial(
+        run_id=f"{loss}{seed}{fold}",
+        name=f"{loss} {seed} {fold}",
+        status="FINISHED",
+        started=0,
+        minutes=1.0,
+        settings={"dataset": "grid", "loss": loss},
+        repeat=(seed, fold, "0"),
+        overrides=(f"loss={loss}", f"trainer.seed={seed}", f"split.fold={fold}"),
+        metrics={"val/dice": 0.5, "test/dice": 0.4, "test/dice/bent": 0.4},
+        test_digest=DIGESTS[fold],
+        error="",
+        parent="p",
+        signature=(f"{loss}{seed}{fold}", ""),
+        artifact_uri="",
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def figures(value: float) -> dict[str, float]:
+    return {"val/dice": value, "test/dice": value, "test/dice/bent": value}
+
+
+GRID = [trial(loss, seed, fold) for loss in ("dice", "focal") for seed in "01" for fold in "012"]
+
+
+def test_runs_that_differ_in_seed_and_fold_alone_are_a_cell():
+    cells, outdated = cells_of(GRID)
+    assert [len(cell.trials) for cell in cells] == [6, 6] and not outdated
+    assert list(cells[0].replicates) == [("0", "0"), ("1", "0")]
+    assert [len(runs) for runs in cells[0].replicates.values()] == [3, 3]
+
+
+def test_the_command_of_a_cell_trains_its_runs_and_no_others():
+    cells, _ = cells_of(GRID)
+    expected = "flexunet train -m loss=dice trainer.seed=0,1 split.fold=0,1,2"
+    assert cells[0].command() == expected
+    (alone,), _ = cells_of([trial(seed="3", overrides=("dataset.path=/a b", "trainer.seed=3"))])
+    assert alone.command() == "flexunet train 'dataset.path=/a b' trainer.seed=3"
+
+
+def test_what_failed_and_then_went_well_is_no_failure_and_the_newest_of_equals_counts():
+    again = trial(run_id="again", started=9)
+    early = trial(run_id="early", status="FAILED", signature=None, name="focal 0 0")
+    other = trial(run_id="other", status="FAILED", signature=None, name="tversky 0 0")
+    killed = trial("focal", status="KILLED", started=5)
+    kept = selection.newest([again, *GRID, early, other, killed])
+    assert sorted(one.run_id for one in kept) == sorted(
+        ["again", "other", *(one.run_id for one in GRID if one.run_id != "dice00")]
+    )
+
+
+def test_other_test_pictures_or_classes_are_another_group():
+    elsewhere = trial("dice", settings={"dataset": "grid", "loss": "new"}, test_digest="zzz")
+    classes = trial(metrics={"val/dice": 0.5, "test/dice": 0.4, "test/dice/cut": 0.4})
+    classes = dataclasses.replace(classes, settings={"dataset": "grid", "loss": "cut"})
+    groups = groups_of(cells_of([*GRID, elsewhere, classes])[0], "val/dice")
+    assert [len(group.cells) for group in groups] == [2, 1, 1]
+    assert len({group.name for group in groups}) == 3
+
+
+def test_a_cell_without_some_folds_stands_below_whatever_its_score():
+    third = [trial("lucky", fold=fold, metrics=figures(0.9)) for fold in "01"]
+    (group,) = groups_of(cells_of([*third, *GRID])[0], "val/dice")
+    assert [group.label(cell) for cell in group.cells][-1] == "lucky"
+    assert [group.is_partial(cell) for cell in group.cells] == [False, False, True]
+
+
+def test_groups_are_joined_through_cells_that_share_pictures_with_both():
+    one, two = trial("a", fold="0"), trial("b", fold="1")
+    both = [trial("c", fold="0"), trial("c", fold="1")]
+    groups = groups_of(cells_of([one, two, *both])[0], "val/dice")
+    assert [len(group.cells) for group in groups] == [3]
+
+
+def test_a_cell_does_not_mix_runs_of_changed_data():
+    before = trial(seed="1", test_digest="older", run_id="before")
+    cells, outdated = cells_of([trial(seed="0", started=2), before])
+    assert [one.run_id for one, _ in outdated] == ["before"]
+    assert [len(cell.trials) for cell in cells] == [1]
+
+
+def test_of_two_runs_of_one_seed_and_fold_the_newer_counts():
+    """Their signatures differ where the program, its packages or its threads were others."""
+    older = trial(run_id="older", signature=("of older code", ""), metrics=figures(0.1))
+    cells, outdated = cells_of([*GRID, older])
+    assert [len(cell.trials) for cell in cells] == [6, 6]
+    assert [one.run_id for one, _ in outdated] == ["older"]
+
+
+def test_a_cell_whose_seeds_have_not_the_same_folds_stands_below():
+    third = [trial("lucky", "0", fold, metrics=figures(0.9)) for fold in "012"]
+    third.append(trial("lucky", "1", "0", metrics=figures(0.9)))
+    (group,) = groups_of(cells_of([*third, *GRID])[0], "val/dice")
+    assert [group.label(cell) for cell in group.cells][-1] == "lucky"
+    assert [group.is_partial(cell) for cell in group.cells] == [False, False, True]
+
+
+def test_splits_of_their_own_are_no_missing_folds():
+    """One run a split.seed has each its own test pictures, and lacks none."""
+    ratios = [trial(repeat=("0", "0", split), test_digest=f"of {split}") for split in "01"]
+    (group,) = groups_of(cells_of(ratios)[0], "val/dice")
+    assert not group.is_partial(group.cells[0])
+
+
+def test_cells_are_ranked_by_their_mean_and_those_without_the_figure_come_last():
+    values = {"a": figures(0.2), "b": figures(0.3), "c": {"test/dice/bent": 0.9}}
+    cells, _ = cells_of([trial(loss, metrics=metrics) for loss, metrics in values.items()])
+    (group,) = groups_of(cells, "val/dice")
+    assert [group.label(cell) for cell in group.cells] == ["b", "a", "c"]
+
+
+def test_figures_that_are_no_better_when_higher_do_not_rank():
+    assert all(map(can_rank, ("val/dice", "val/dice/bent", "val/object_recall", "val/au_pro")))
+    for name in ("num_images", "false_alarms_per_image", "smallest_found", "baseline_dice"):
+        assert not can_rank(f"val/{name}")
+    assert not can_rank("test/dice")
+
+
+def test_a_cell_that_stands_below_because_a_run_has_not_the_figure_is_said():
+    lacking = [trial("lucky", seed, fold, metrics=figures(0.9)) for seed in "01" for fold in "012"]
+    lacking[0].metrics.pop("val/dice")
+    (group,) = groups_of(cells_of([*lacking, *GRID])[0], "val/dice")
+    assert group.label(group.cells[-1]) == "lucky"
+    (note,) = notes_on([Judged(group, {}, [])], "val/dice")
+    assert "1 cells have no val/dice in some of their runs" in note
+
+
+def test_a_cell_is_called_by_what_varies():
+    settings = {"loss": "dice", "optimizer.learning_rate": "0.1", "model": "flexunet"}
+    assert label(settings, ["loss", "optimizer.learning_rate"]) == "dice learning_rate=0.1"
+    assert label(settings, ["schedule"]) == "schedule=default"
+    assert label(settings, []) == "flexunet dice"
+
+
+def test_a_number_that_a_search_drew_is_rounded_in_what_a_cell_is_called():
+    drawn = [
+        trial(settings={"dataset": "grid", "learning_rate": rate})
+        for rate in ("0.005567081275218207", "0.001", "2026-11-27")
+    ]
+    (group,) = groups_of(cells_of(drawn)[0], "val/dice")
+    called = {group.label(cell) for cell in group.cells}
+    assert called == {f"learning_rate={shown}" for shown in ("0.005567", "0.001", "2026-11-27")}
+
+
+def test_where_nothing_is_finished_it_is_said_how_the_runs_stand():
+    standing = [trial(status="FAILED"), trial(seed="1", status="RUNNING")]
+    for runs, said in ((standing, "1 failed, 1 running"), ([], "there is no run in it")):
+        with pytest.raises(InputError, match=said):
+            check_metric("val/dice", [], selection.Selection(runs, "sweep x", None))
+
+
+def test_a_filter_that_lets_nothing_through_is_said():
+    with pytest.raises(InputError, match="filter lets none of its 4 runs through"):
+        selection.select(RUNS, (), set())

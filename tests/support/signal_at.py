@@ -1,0 +1,30 @@
+"""Runs a flexunet command that stops itself (SIGSTOP) before its first epoch's delivery.
+
+What a test does to the store meanwhile, it does to a training in its middle.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from flexunet_exp import cli
+from flexunet_exp.training import state
+
+
+def main() -> int:
+    whole = state.Deliver.on_epoch_end
+
+    def stopping(self, epoch, logs=None):
+        if epoch == 0:
+            print("STOPPED HERE", flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        whole(self, epoch, logs)
+
+    state.Deliver.on_epoch_end = stopping
+    return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

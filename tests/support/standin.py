@@ -1,0 +1,74 @@
+"""A network that needs no TensorFlow, and pictures of which it is known what it must find.
+
+`python standin.py PHOTOS OUTPUT [module:function NTH]` predicts PHOTOS into OUTPUT, and kills
+itself when the function is called for the NTH time.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from PIL import Image
+
+from flexunet_exp.commands.infer import pipeline
+from flexunet_exp.commands.infer.report import Report
+from flexunet_exp.data import find_pictures
+from flexunet_exp.prediction.predictor import Predictor
+
+NAMES = ("background", "scratch", "dent")
+PALETTE = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
+GREYS = {"background": 0, "scratch": 128, "dent": 255}
+SIDE = 32
+
+
+class Brightness:
+    """Takes dark pixels for background, grey ones for a scratch, bright ones for a dent."""
+
+    def __init__(self):
+        self.weights = [np.array(list(GREYS.values()), np.float32)]
+        self.sizes: list[int] = []  # of the batches it was asked for
+
+    def predict_on_batch(self, pictures: np.ndarray) -> np.ndarray:
+        self.sizes.append(len(pictures))
+        return -np.abs(pictures[..., :1].astype(np.float32) - self.weights[0]) / 20
+
+
+def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
+    """As `trained.load` gives it, for pictures of 32 × 32 px."""
+    predictor = Predictor(Brightness(), (SIDE, SIDE), batch_size)
+    as_run = {"tile": "none", "overlap": 0.25, "tta": "none", "precision": "as_trained"}
+    return SimpleNamespace(
+        predictor=predictor,
+        class_names=NAMES,
+        palette=PALETTE,
+        settings={**as_run, "batch_size": batch_size, **settings},
+    )
+
+
+def draw(path: Path, *boxes: tuple[str, int, int, int, int], side: int = SIDE) -> Path:
+    """A black picture with boxes (class, left, top, width, height) in their greys."""
+    picture = np.zeros((side, side), np.uint8)
+    for name, left, top, width, height in boxes:
+        picture[top : top + height, left : left + width] = GREYS[name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def infer(photos: Path | list[Path], output: Path, network=None, **options) -> Report:
+    words = [str(path) for path in (photos if isinstance(photos, list) else [photos])]
+    found = find_pictures.find(words, output)
+    chosen = pipeline.Options(**options)
+    return pipeline.infer(network or trained(), found, output, chosen, "run A")
+
+
+if __name__ == "__main__":
+    photos, output, *deadly = sys.argv[1:]
+    if deadly:
+        from tests.support import kill_at
+
+        kill_at.arm(deadly[0], int(deadly[1]))
+    infer(Path(photos), Path(output))

@@ -1,0 +1,189 @@
+"""dry=true: says what a command would train, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from flexunet_exp.config import compose
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.runs import claims
+from flexunet_exp.sweeps import compose_cells, dry_run
+from flexunet_exp.system import tensorflow
+from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, STOPPED, Store
+from tests.support import running
+
+WIDE = (
+    "dataset=grid,zipper",
+    "dataset/layout=mvtec,image_mask",
+    "debug=smoke,overfit",
+    "experiment=grid,quickstart",
+    "model=glob(*)",
+    "trainer.epochs=3,4",
+    "+optimizer.beta_1=0.8,0.9",
+)
+NARROW = (
+    "dataset=glob(*)",
+    "loss=glob(*)",
+    "model=glob(*)",
+    "optimizer=glob(*)",
+    "dataset.image_size=64,[64,128]",
+    "model.base_filters=4,8",
+)
+
+
+@pytest.fixture
+def multirun():
+    compose.register_resolvers()
+    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+
+        def composed(*words: str):
+            cfg = loader.load_configuration("train", list(words), RunMode.MULTIRUN)
+            return cfg, loader, compose_cells.overrides_of(cfg, loader, words)
+
+        yield composed
+
+
+@pytest.mark.parametrize("words", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_cells_laid_together_are_those_that_hydra_composes(multirun, words):
+    cfg, loader, found = multirun(*words)
+    composer = compose_cells.Composer(cfg, loader, found)
+    for cell in random.Random(0).sample(found, 12):
+        laid = OmegaConf.to_container(composer.cell(cell))
+        assert laid == OmegaConf.to_container(composer.compose(cell)), cell
+
+
+def surveyed(multirun, *words: str) -> list[dry_run.Cell]:
+    cfg, loader, found = multirun(*words)
+    composer, surveyor = (
+        compose_cells.Composer(cfg, loader, found),
+        dry_run.Surveyor(dry_run.Past(cfg)),
+    )
+    return [
+        surveyor.cell(number, shown, composer.cell(cell))
+        for number, (cell, shown) in enumerate(
+            zip(found, compose_cells.varying(found), strict=True)
+        )
+    ]
+
+
+@pytest.fixture
+def past(tmp_path, tiny, multirun):
+    """Leaves a run in the store: past("FINISHED", ["trainer.seed=1"], minutes="2")."""
+    kept = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db", "flexunet")
+
+    def leave(status: str, words: list[str], objective: float = 0.5, **tags: str) -> str:
+        multi, loader, found = multirun(*tiny, *words)
+        cfg = compose_cells.Composer(multi, loader, found).cell(found[0])
+        digest = datasets.load(cfg).digest
+        signature = compose.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
+        scoring = compose.scoring_signature(cfg)
+        own = {SIGNATURE: signature, SCORING: scoring, EFFORT: compose.effort(cfg)}
+        run_id = kept.create_run("run", {**own, **tags})
+        kept.log_metrics(run_id, [("val/dice", objective, 1, 0)])
+        kept.client.set_terminated(run_id, status)
+        return signature
+
+    return leave
+
+
+@pytest.fixture
+def words(tmp_path, tiny, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return [*tiny, f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"]
+
+
+def states(found: list[dry_run.Cell]) -> list[str]:
+    return [cell.state for cell in found]
+
+
+def test_how_each_cell_stands(multirun, past, words, tmp_path):
+    past("FINISHED", ["trainer.seed=0"], 0.25, minutes="2.0")
+    past("FINISHED", ["trainer.seed=6", "loss=dice"], minutes="6.0")
+    past("FAILED", ["trainer.seed=1"])
+    past("KILLED", ["trainer.seed=2"], **{STOPPED: "pruned at epoch 3"})
+    past("FINISHED", ["trainer.seed=3", "score.resamples=7"])
+    claim = claims.begin(tmp_path / "outputs" / "day" / "run", past("KILLED", ["trainer.seed=4"]))
+    found = surveyed(multirun, *words, "trainer.seed=0,1,2,3,4,5,0")
+    assert states(found)[:4] == ["finished", "failed", "missing", "trained, scored otherwise"]
+    assert states(found)[4:] == ["being trained, epoch 0", "missing", "repeats cell 0"]
+    assert found[0].objective == 0.25 and found[0].minutes == 0
+    assert found[5].minutes == found[1].minutes == 4.0  # the median of runs of this effort
+    assert found[6].minutes == 0
+    claim.release()
+    assert states(surveyed(multirun, *words, "trainer.seed=4,5"))[0] == "cut off at epoch 0"
+
+
+def test_rerun_decides_what_is_left(multirun, past, words):
+    past("FINISHED", ["trainer.seed=0"], minutes="2.0")
+    past("FAILED", ["trainer.seed=1"])
+    for rerun, left in (("failed", [0, 2]), ("all", [2, 2]), ("none", [0, 0])):
+        found = surveyed(multirun, *words, "trainer.seed=0,1", f"rerun={rerun}")
+        assert [cell.minutes for cell in found] == left
+
+
+def test_nobody_knows_how_long_another_network_takes(multirun, past, words):
+    past("FINISHED", ["trainer.seed=0"], minutes="2.0")
+    for other in ("model.base_filters=4", "trainer.epochs=3", "dataset.image_size=128"):
+        (cell,) = surveyed(multirun, *words, other)
+        assert math.isnan(cell.minutes)
+    (cell,) = surveyed(multirun, *words, "optimizer.learning_rate=1e-5")
+    assert cell.minutes == 2.0
+
+
+def test_a_data_set_is_read_once(multirun, words, monkeypatch):
+    scans = []
+    scanned = datasets.scanned
+    monkeypatch.setattr(datasets, "scanned", lambda cfg: scans.append(1) or scanned(cfg))
+    found = surveyed(
+        multirun, *words, "split=folds", "split.n=4", "split.fold=0,1,2", "loss=dice,ce_dice"
+    )
+    assert len(found) == 6 and states(found) == ["missing"] * 6
+    assert len(scans) == 1
+
+
+def test_what_would_be_refused_is_named_once(multirun, words, capsys):
+    cfg, loader, found = multirun(*words, "trainer.seed=0,1", "optimizer.learning_rate=-1,1e-3")
+    with pytest.raises(dry_run.InputError, match="^Cell 0, 2: optimizer.learning_rate=-1 is not"):
+        dry_run.show(cfg, loader, found)
+    printed = capsys.readouterr().out
+    assert "4 cells: 2 refused, 2 missing. Left: 2 (2 of them of unknown length)." in printed
+
+
+def test_it_makes_nothing(tmp_path, tiny):
+    for command in (["-m", "trainer.seed=0,1"], []):
+        done = running.train(tmp_path, *command, *tiny, "dry=true")
+        assert done.returncode == 0, done.stdout
+        assert f"{2 if command else 1} cell" in done.stdout and "missing" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_agrees_with_what_training_did(tmp_path, tiny):
+    """A sweep killed in its second cell, after the first epoch's state was written."""
+    sweep = ["-m", *tiny, "trainer.epochs=2", "loss=dice,ce_dice", "trainer.seed=0,1"]
+    at = ("SIGKILL", "flexunet_exp.training.state:Keeper.write", 5)
+    killed = running.signalled(tmp_path, *at, "train", *sweep)
+    assert killed.returncode == -9, killed.stdout
+    before = {path: path.stat().st_mtime for path in tmp_path.glob("outputs/**/*")}
+    runs = len(running.all_runs(tmp_path))
+    done = running.train(tmp_path, *sweep, "dry=true")
+    assert done.returncode == 0, done.stdout
+    (score,) = [run.data.metrics["val/dice"] for run in running.all_runs(tmp_path)[1:2]]
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
+    assert "finished" in rows[0] and f"{score:.4f}" in rows[0]
+    assert "cut off at epoch 1" in rows[1]
+    assert all("missing" in row for row in rows[2:])
+    took = float(running.all_runs(tmp_path)[1].data.tags[MINUTES])
+    summary = r"4 cells: 2 missing, 1 finished, 1 cut off. Left: 3, about (\S+) minutes"
+    (about,) = re.findall(summary, done.stdout)
+    assert float(about) == pytest.approx(2.5 * took, abs=0.06)
+    assert {path: path.stat().st_mtime for path in tmp_path.glob("outputs/**/*")} == before
+    assert len(running.all_runs(tmp_path)) == runs

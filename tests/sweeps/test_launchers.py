@@ -1,0 +1,243 @@
+"""Launchers: several trials at once, each with its part of the machine, below one parent."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from flexunet_exp.config import compose
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import job
+from flexunet_exp.sweeps import launchers, ray_launcher
+from flexunet_exp.system import tensorflow
+from flexunet_exp.tracking.store import PARENT
+from tests.support import running
+
+QUICK = ("trainer.epochs=1", "callbacks=none", "augmentation=none")
+RAY_PORT = 6399
+
+
+@pytest.fixture
+def multirun():
+    """The configuration of a multirun: multirun("launcher=joblib", …)."""
+    compose.register_resolvers()
+    with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        yield lambda *words: loader.load_configuration("train", list(words), RunMode.MULTIRUN)
+
+
+@pytest.fixture
+def four_cores(monkeypatch):
+    monkeypatch.setattr(tensorflow, "available_cores", lambda: 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["launcher=basic"], []),
+        (["launcher=joblib"], ["trainer.threads=2"]),
+        (["launcher=joblib", "launcher.parallel=3"], ["trainer.threads=1"]),
+        (["launcher=joblib", "launcher.parallel=9"], ["trainer.threads=1"]),
+        (["launcher=joblib", "trainer.threads=4"], []),
+        (["launcher=submitit"], ["trainer.threads=2"]),
+        (["launcher=slurm"], ["trainer.threads=4"]),
+        (["launcher=ray", "launcher.cpus=3"], ["trainer.threads=3"]),
+    ],
+)
+def test_a_trial_has_the_cores_divided_by_the_trials_at_once(multirun, four_cores, words, told):
+    assert launchers.told(multirun(*words), axes=[]) == told
+
+
+def test_threads_that_are_swept_over_are_left_alone(multirun, four_cores):
+    assert launchers.told(multirun("launcher=joblib"), axes=["trainer.threads"]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["launcher.parallel=2"], "launcher=joblib"),
+        (["launcher=joblib", "launcher.parallel=0"], "launcher.parallel=0 is not"),
+        (["launcher=joblib", "launcher.cpus=x"], "launcher.cpus=x is not"),
+        (["launcher=slurm", "launcher.cpus=null"], "launcher.cpus=4"),
+        (["launcher=ray", "hydra.launcher.address=head:6379"], "launcher.cpus=4"),
+    ],
+)
+def test_what_cannot_start_is_refused_with_what_to_type(multirun, words, problem):
+    with pytest.raises(InputError, match=re.escape(problem)):
+        launchers.check(multirun(*words))
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit", "slurm", "ray"])
+def test_what_a_launcher_needs_is_one_sentence(tmp_path, launcher):
+    """In a Python that has neither Hydra's plugins for joblib and submitit nor Ray."""
+    lacking = (
+        "import sys, hydra_plugins; sys.modules['ray'] = None\n"
+        f"hydra_plugins.__path__ = [{str(compose.PACKAGE.parent / 'hydra_plugins')!r}]\n"
+        "from flexunet_exp import cli\n"
+        f"sys.exit(cli.main(['train', '-m', 'launcher={launcher}', 'launcher.cpus=1']))"
+    )
+    done = running.python(tmp_path, lacking)
+    assert done.returncode == 1
+    assert "pip install 'flexunet_exp[sweep]'" in done.stdout and "Traceback" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_launcher_without_multirun_is_refused(tmp_path):
+    done = running.train(tmp_path, "launcher=joblib")
+    assert done.returncode == 1 and "flexunet train -m launcher=joblib" in done.stdout
+
+
+def test_a_search_trains_as_many_at_once_as_its_launcher(multirun):
+    assert multirun("sweep=tpe").hydra.sweeper.n_jobs == 1
+    assert multirun("sweep=tpe", "launcher=submitit").hydra.sweeper.n_jobs == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "parallel", "parts"),
+    [
+        (4, 2, ["0,1", "2,3"]),
+        (2, 2, ["0", "1"]),
+        (5, 2, ["0,1", "2,3"]),
+        (1, 2, ["0", "0"]),
+        (2, 3, ["0", "1", "0"]),
+    ],
+)
+def test_gpus_are_spread_over_the_trials_at_once(count, parallel, parts):
+    visible = [str(number) for number in range(count)]
+    found = [",".join(launchers.part(visible, place, parallel)) for place in range(parallel)]
+    assert found == parts
+
+
+# === Real ones ===
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a Ray of two nodes with a core each, on this machine."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'flexunet_exp[sweep]'")
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    address = f"127.0.0.1:{RAY_PORT}"
+    head = ray_node("--head", f"--port={RAY_PORT}", "--include-dashboard=false")
+    running.wait_until(lambda: is_up(address))
+    node = ray_node(f"--address={address}")
+    yield address
+    for process in (node, head):
+        process.terminate()
+    for process in (node, head):
+        process.wait(60)
+
+
+def ray_node(*words: str) -> subprocess.Popen:
+    ray = Path(sys.executable).with_name("ray")
+    size = ("--num-cpus=1", "--object-store-memory=100000000", "--node-ip-address=127.0.0.1")
+    process = subprocess.Popen(
+        [ray, "start", "--block", "--disable-usage-stats", *size, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    running.STARTED.append(process)
+    return process
+
+
+def is_up(address: str) -> bool:
+    import socket
+
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+LAUNCHERS = {  # `basic` is what all other tests of sweeps use
+    "joblib": ("launcher=joblib",),
+    "submitit": ("launcher=submitit",),
+    "ray": ("launcher=ray", "launcher.cpus=1"),
+}
+BAD = "62"  # cannot be halved twice: its cell fails
+SIZES = {"joblib": ["64", BAD], "submitit": ["64", BAD], "ray": ["64", BAD, "32"]}
+
+
+@pytest.fixture(scope="module", params=LAUNCHERS)
+def sweep(request, tmp_path_factory, tiny):
+    """A multirun of good cells and a bad one: launcher, folder, and how it ended."""
+    folder = tmp_path_factory.mktemp(request.param)
+    sizes = f"dataset.image_size={','.join(SIZES[request.param])}"
+    words = [*tiny, *QUICK, *LAUNCHERS[request.param], sizes]
+    if request.param == "ray":
+        words.append(f"hydra.launcher.address={request.getfixturevalue('cluster')}")
+    return request.param, folder, running.train(folder, "-m", *words)
+
+
+def test_parent_and_children_are_right_on_every_launcher(sweep):
+    launcher, folder, done = sweep
+    assert done.returncode == 1, done.stdout
+    parent, *children = running.all_runs(folder)
+    assert {child.data.tags[PARENT] for child in children} == {parent.info.run_id}
+    found = {run.data.params.get("image_size", BAD): run.info.status for run in children}
+    expected = {size: "FAILED" if size == BAD else "FINISHED" for size in SIZES[launcher]}
+    assert found == expected
+    assert parent.info.status == "FAILED"
+    ended = re.findall(r"│\s*(\d) │ \S+\s+│ (\w+)", done.stdout)
+    assert ended == [(str(n), how.lower()) for n, how in enumerate(expected.values())]
+    assert re.search(r"cell 1 failed: .*image_size", done.stdout)
+
+
+def test_every_trial_computes_with_the_threads_that_are_its_part(sweep):
+    launcher, folder, _ = sweep
+    part = str(max(1, tensorflow.available_cores() // 2))
+    finished = [run for run in running.all_runs(folder) if "image_size" in run.data.params]
+    threads = {run.data.params.get("threads") for run in finished}
+    assert threads == {"1" if launcher == "ray" else part}
+
+
+def test_ray_trains_on_both_nodes(sweep):
+    """A trial takes the only core of its node, so two at one time are on two nodes."""
+    launcher, folder, _ = sweep
+    if launcher != "ray":
+        pytest.skip("of Ray alone")
+    first, second = (
+        run.info for run in running.all_runs(folder) if "image_size" in run.data.params
+    )
+    assert max(first.start_time, second.start_time) < min(first.end_time, second.end_time)
+
+
+def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, tiny):
+    """Two GPUs that are not there: what counts is what the workers are told before they look."""
+    environment = {**os.environ, launchers.VISIBLE: "0,1"}
+    words = [*tiny, "launcher=joblib", "trainer.seed=0,1", "trainer.epochs=500"]
+    command = [sys.executable, "-m", "flexunet_exp", "train", "-m", *words]
+    printed = (tmp_path / "printed.txt").open("w")
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=printed)
+    running.STARTED.append(process)
+    logs = tmp_path / "outputs" / "multirun"
+    running.wait_until(lambda: len(list(logs.glob("*/*/[01]/resume/state.npy"))) == 2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    told = [re.search(r"GPU (\S+) of 0,1", path.read_text()) for path in logs.rglob("train.log")]
+    assert sorted(match[1] for match in told if match) == ["0", "1"]
+    assert {run.info.status for run in running.all_runs(tmp_path)} == {"KILLED"}
+    assert len(running.all_runs(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("ended", ["finished", None])
+def test_a_trial_that_is_lost_says_so_unless_it_had_ended(tmp_path, ended):
+    folder = tmp_path / "0"
+    folder.mkdir()
+    if ended:
+        job.keep_outcome(folder, job.Outcome(ended, "s=1", 0.5))
+    own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}}
+    hydra = {"sweep": {"dir": str(tmp_path), "subdir": "0"}, **own}
+    returned = ray_launcher.lost(OmegaConf.create({"hydra": hydra}), "its node is gone")
+    assert math.isnan(returned.return_value)
+    assert job.read_outcome(folder).status == (ended or "failed")

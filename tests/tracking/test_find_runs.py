@@ -1,0 +1,96 @@
+"""Which runs `run=` names: by id in any experiment, and what is said where there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from flexunet_exp.config import compose as config
+from flexunet_exp.errors import InputError
+from flexunet_exp.tracking import find_runs
+from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP, Store
+
+
+@pytest.fixture
+def uri(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+
+
+@pytest.fixture
+def asked(compose, uri):
+    """The configuration of a command that is given a run."""
+    return lambda *words: compose("evaluate", f"tracking.uri={uri}", *words)
+
+
+def finished(store: Store, folder: Path, tags: dict[str, str], compose) -> str:
+    """A run as it stands in the store and in its folder, its network an empty file."""
+    folder.mkdir(parents=True)
+    OmegaConf.save(OmegaConf.create(config.plain(compose("train"))), folder / "config.yaml")
+    for name in find_runs.FILES[1:]:
+        (folder / name).touch()
+    run_id = store.create_run(folder.name, {RUN_FOLDER: str(folder), **tags})
+    store.client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+@pytest.fixture
+def parent(uri, tmp_path, compose) -> str:
+    """A sweep of two cells in an experiment of another name than the usual one."""
+    store = Store(uri, "mix")
+    parent = store.create_run("sweep", {SWEEP: "abc"})
+    for name in ("0", "1"):
+        finished(store, tmp_path / name, {PARENT: parent, SIGNATURE: name}, compose)
+    return parent
+
+
+def experiments(uri: str) -> set[str]:
+    found = Store(uri, "mix", create=False).client.search_experiments()
+    return {experiment.name for experiment in found}
+
+
+def test_a_sweep_is_all_of_its_cells_whatever_experiment_it_is_in(asked, parent, tmp_path, uri):
+    found = find_runs.find_all(asked(f"run={parent}"), tmp_path / "fetched")
+    assert [run.folder.name for run in found] == ["0", "1"]
+    assert experiments(uri) == {"Default", "mix"}
+
+
+@pytest.mark.parametrize("run", ["latest", "best"])
+def test_a_misspelt_experiment_is_named_and_not_made(asked, parent, tmp_path, uri, run):
+    with pytest.raises(InputError, match="no experiment 'mixx'.* Did you mean 'mix'"):
+        find_runs.find_all(asked(f"run={run}", "tracking.experiment_name=mixx"), tmp_path)
+    assert experiments(uri) == {"Default", "mix"}
+
+
+def test_an_experiment_without_runs_is_named(asked, uri, tmp_path):
+    Store(uri, "empty")
+    with pytest.raises(InputError, match="No finished run in experiment 'empty'"):
+        find_runs.find_all(asked("run=latest", "tracking.experiment_name=empty"), tmp_path)
+
+
+def test_no_store_is_made_to_look_for_a_run(asked, tmp_path):
+    with pytest.raises(InputError, match="There is no store"):
+        find_runs.find_all(asked("run=latest"), tmp_path / "fetched")
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_run_whose_files_are_nowhere_is_one_sentence(asked, uri, tmp_path, compose):
+    """The project's folder was moved, or the database was restored without the files."""
+    run_id = finished(Store(uri, "flexunet"), tmp_path / "run", {}, compose)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"lack config\.yaml, samples\.csv, best\.keras.*moved"):
+        find_runs.find_all(asked(f"run={run_id}"), tmp_path / "fetched")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("models:/grid", "names no version. Expected models:/grid@champion"),
+        ("models:/gird@champion", r"is not in the registry.*There are: grid\."),
+    ],
+)
+def test_a_registered_model_that_is_not_there_is_one_sentence(asked, uri, tmp_path, name, said):
+    Store(uri, "flexunet").client.create_registered_model("grid")
+    with pytest.raises(InputError, match=said):
+        find_runs.find_all(asked(f"run='{name}'"), tmp_path / "fetched")
