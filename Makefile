@@ -1,6 +1,6 @@
 # make quickstart: install, then train and score a small FlexUNet on generated pictures (no download)
 # make test:       install with the tools for development, then run the tests
-# make lint:       ruff and mypy
+# make lint:       ruff, mypy, and who may import whom (import-linter)
 # make bench:      measure, and write docs/benchmarks.md
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,6 +22,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/measure.py

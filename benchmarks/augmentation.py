@@ -17,6 +17,7 @@ import numpy as np
 from composing import compose
 from omegaconf import DictConfig
 
+from flexunet_exp.config import building
 from flexunet_exp.config import compose as config
 from flexunet_exp.data import augmentation, synthetic
 from flexunet_exp.data.augmentation import Transform
@@ -63,7 +64,7 @@ def under(name: str) -> DictConfig:
 
 def listed(name: str, **changes: float) -> list[Transform]:
     nodes = compose(f"augmentation={name}").augmentation.transforms
-    return [config.build({**config.plain(node), **changes}) for node in nodes]
+    return [building.build({**config.plain(node), **changes}) for node in nodes]
 
 
 def processor_seconds(chosen: list[Transform], size: int) -> list[float]:

@@ -6,9 +6,10 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
 from flexunet_exp.config import compose as config
+from flexunet_exp.config import resolvers
 
 
 def compose(*overrides: str):
-    config.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         return hydra_compose("train", list(overrides))

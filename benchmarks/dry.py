@@ -12,7 +12,7 @@ from pathlib import Path
 
 from composing import compose
 
-from flexunet_exp.config import compose as config
+from flexunet_exp.config import identity
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
@@ -42,8 +42,8 @@ def fill(folder: Path, seeds: int) -> None:
             cfg = compose(*words(folder), f"model={model}", f"loss={loss}")
             for seed in range(0, seeds, 2):
                 cfg.trainer.seed = seed
-                signature = config.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
-                scoring, effort = config.scoring_signature(cfg), config.effort(cfg)
+                signature = identity.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
+                scoring, effort = identity.scoring_signature(cfg), identity.effort(cfg)
                 tags = {SIGNATURE: signature, SCORING: scoring, EFFORT: effort, MINUTES: "3.5"}
                 run_id = store.create_run(f"{model} {loss}", tags)
                 metrics = [(f"val/figure{number}", 0.5, 1, 0) for number in range(METRICS)]

@@ -28,7 +28,7 @@ from composing import compose  # noqa: E402
 from flexunet_exp.commands.infer import pipeline
 from flexunet_exp.commands.infer import records as journal  # noqa: E402
 from flexunet_exp.commands.infer.report import Report  # noqa: E402
-from flexunet_exp.config import compose as config
+from flexunet_exp.config import building
 from flexunet_exp.data import (
     find_pictures,
     masks,  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
     source, number, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     cfg = compose(*sys.argv[4:])
     tensorflow.prepare(cfg.trainer)
-    model = config.build(cfg.model, input_shape=(size, size, 3), num_classes=len(PALETTE))
+    model = building.build(cfg.model, input_shape=(size, size, 3), num_classes=len(PALETTE))
     keep_defects_rare(model, source, size)
     trained = SimpleNamespace(
         predictor=Predictor(model, (size, size), BATCH),

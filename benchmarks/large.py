@@ -58,19 +58,19 @@ def measure(
 
 
 def network(words: list[str]):
-    from flexunet_exp.config import compose as config
+    from flexunet_exp.config import building
     from flexunet_exp.system import tensorflow
 
     if words:
         from flexunet_exp.prediction import networks
-        from flexunet_exp.tracking import find_runs
+        from flexunet_exp.runs import folder
 
-        run = find_runs.load(Path(words[0]))
+        run = folder.load(Path(words[0]))
         networks.prepare_process(run)
         return networks.load_network(run)
     cfg = compose("model=flexunet_small", "dataset=grid")
     tensorflow.prepare(cfg.trainer)
-    return config.build(cfg.model, input_shape=(256, 256, 3), num_classes=6)
+    return building.build(cfg.model, input_shape=(256, 256, 3), num_classes=6)
 
 
 def peak() -> float:

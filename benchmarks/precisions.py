@@ -23,9 +23,9 @@ ROUNDS, BATCH = 5, 4
 
 def main() -> None:
     from flexunet_exp.prediction import networks as trained
-    from flexunet_exp.tracking import find_runs
+    from flexunet_exp.runs import folder
 
-    run = find_runs.load(Path(sys.argv[1]))
+    run = folder.load(Path(sys.argv[1]))
     trained.prepare_process(run)
     agreement(run)
     networks = {name: trained.load_network(run, name) for name in PRECISIONS}
@@ -72,13 +72,13 @@ def agreement(run) -> None:
 def original() -> dict:
     import keras
 
-    from flexunet_exp.config import compose as config
+    from flexunet_exp.config import building
 
     cfg = compose("experiment=seed_zipper")
     networks = {}
     for precision in PRECISIONS:
         keras.config.set_dtype_policy(precision)
-        networks[precision] = config.build(cfg.model, input_shape=(512, 512, 3), num_classes=8)
+        networks[precision] = building.build(cfg.model, input_shape=(512, 512, 3), num_classes=8)
     return networks
 
 

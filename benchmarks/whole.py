@@ -155,10 +155,10 @@ def reading() -> list[Row]:
 
 
 def rates_of(dataset, size: int, folder: Path) -> Iterator[tuple[str, float]]:
-    from flexunet_exp.data.feed import batches
+    from flexunet_exp.data.feed.reader import SampleReader
 
     for cache in ("none", "memory", "disk"):
-        reader = batches.SampleReader(dataset, dataset.table, (size, size), cache, folder)
+        reader = SampleReader(dataset, dataset.table, (size, size), cache, folder)
         times = []
         for _ in range(3):  # the first fills the memory
             started = time.perf_counter()

@@ -6,10 +6,10 @@ import atexit
 import gc
 import importlib
 import os
-import re
 import sys
 from pathlib import Path
 
+from flexunet_exp.config.overrides import quote_path
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.system import interrupt
 from flexunet_exp.tracking.address import require_valid
@@ -28,11 +28,6 @@ COMMANDS = {
     "sync": "tells the store what runs kept for it while it was away; run=FOLDER for one",
     "ui": "opens the MLflow UI on the project's store",
 }
-PATH_KEYS = {
-    *("data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"),
-    *("tracking.experiment_name", "input", "output", "runs", "filter"),
-}
-PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
 TRACE = "HYDRA_FULL_ERROR"
 
 
@@ -101,24 +96,3 @@ def usage() -> str:
             "flexunet COMMAND --help lists the choices; flexunet COMMAND --cfg job the config.",
         ]
     )
-
-
-def quote_path(argument: str) -> str:
-    """Quotes the value of `KEY=PATH` so that Hydra's grammar takes any file name as it is.
-
-    Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
-    """
-    match = re.fullmatch(r"(\+{0,2}[\w.]+)=(.*)", argument, flags=re.DOTALL)
-    if not match or match[1].lstrip("+") not in PATH_KEYS | PATTERN_KEYS or not match[2]:
-        return argument
-    key, value = match.groups()
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
-    if quoted or listed or value == "null":
-        return argument
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    if escaped.endswith("\\"):
-        escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
-    if key.lstrip("+") in PATH_KEYS:
-        escaped = escaped.replace("${", r"\${")
-    return f"{key}='{escaped}'"

@@ -38,3 +38,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known word, or nothing."""
     close = difflib.get_close_matches(word, [str(name) for name in known], n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def not_installed(launcher: str, package: str) -> str:
+    return (
+        f"launcher={launcher} needs the package {package}, which is not installed. Try "
+        "pip install 'flexunet_exp[sweep]'"
+    )

@@ -65,8 +65,9 @@ def compose():
     from hydra import initialize_config_dir
 
     from flexunet_exp.config import compose as config
+    from flexunet_exp.config import resolvers
 
-    config.register_resolvers()
+    resolvers.register_resolvers()
 
     def composed(command: str, *overrides: str):
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
@@ -125,8 +126,9 @@ def tiny_dataset(tiny):
     from hydra import initialize_config_dir
 
     from flexunet_exp.config import compose as config
+    from flexunet_exp.config import resolvers
 
-    config.register_resolvers()
+    resolvers.register_resolvers()
 
     def composed(*overrides: str):
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flexunet_exp import cli
+from flexunet_exp.config import overrides
 from tests.support import running
 
 
@@ -65,7 +66,7 @@ def test_config_only_calls_import_neither_tensorflow_nor_mlflow(command, tmp_pat
 def test_any_path_survives_hydras_grammar(path):
     if path == "null" or (path[0] == path[-1] and path[0] in "'\"") or path.startswith("["):
         return  # these keep their meaning for Hydra
-    override = OverridesParser.create().parse_override(cli.quote_path(f"dataset.path={path}"))
+    override = OverridesParser.create().parse_override(overrides.quote_path(f"dataset.path={path}"))
     value = override.value()
     assert not override.is_sweep_override()
     config = OmegaConf.create({"path": getattr(value, "text", value)})
@@ -74,7 +75,7 @@ def test_any_path_survives_hydras_grammar(path):
 
 def test_an_experiments_name_may_be_of_any_script():
     name = "наука, 日本"
-    word = cli.quote_path(f"tracking.experiment_name={name}")
+    word = overrides.quote_path(f"tracking.experiment_name={name}")
     override = OverridesParser.create().parse_override(word)
     assert override.value() == name and not override.is_sweep_override()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flexunet_exp import schedules
-from flexunet_exp.config import compose
+from flexunet_exp.config import building, compose
 from flexunet_exp.errors import InputError
 
 
@@ -147,6 +147,6 @@ def test_all_values_out_of_range_are_named_at_once():
 def test_yaml_gives_all_that_the_program_does_not(name):
     yaml = compose.plain(OmegaConf.load(compose.conf_dir() / "schedule" / f"{name}.yaml"))
     from_program = {"learning_rate": 0.01, "steps_per_epoch": 5, "epochs": 10}
-    compose.build(yaml, **from_program)
-    parameters = inspect.signature(compose.locate(yaml.pop("_target_"))).parameters
+    building.build(yaml, **from_program)
+    parameters = inspect.signature(building.locate(yaml.pop("_target_"))).parameters
     assert yaml == {key: parameters[key].default for key in parameters.keys() - from_program}

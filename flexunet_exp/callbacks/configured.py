@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
-import statistics
-import sys
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import pandas as pd
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import Hopeless
+from flexunet_exp.models.files import save_model
 from flexunet_exp.prediction import predictor as predict
 from flexunet_exp.reporting import panels, plots
-from flexunet_exp.system import interrupt
-from flexunet_exp.system.files import whole_or_nothing
 from flexunet_exp.tracking.store import STOPPED
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -171,128 +165,3 @@ class StopFile(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.path.unlink(missing_ok=True)
-
-
-class AveragedWeights(keras.callbacks.Callback):
-    """Judges and keeps the moving average of the weights (optimizer.use_ema), trains the weights.
-
-    The two change places before validation and again before the next epoch, so that every other
-    callback sees the average at an epoch's end. (Keras's SwapEMAWeights swaps by adding and
-    subtracting, which rounds the weights that are trained.)
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.averaged = False
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        if self.averaged:
-            self.swap()
-
-    def on_test_begin(self, logs: Mapping | None = None) -> None:
-        if not self.averaged:
-            self.swap()
-
-    def swap(self) -> None:
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scaling one
-        averages = optimizer._model_variables_moving_average
-        for weight, average in zip(self.model.trainable_variables, averages, strict=True):
-            kept = keras.ops.convert_to_numpy(weight)
-            weight.assign(average)
-            average.assign(kept)
-        self.averaged = not self.averaged
-
-
-class LearningRate(keras.callbacks.Callback):
-    """Adds the learning rate, as it was at the epoch's end, to the figures the others are given."""
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if logs is not None:
-            rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-            logs["learning_rate"] = float(rate)
-
-
-class EpochMetrics(keras.callbacks.Callback):
-    """Sends each epoch's figures to the store, as epoch/train/… and epoch/val/…"""
-
-    def __init__(self, tracker: Tracker):
-        super().__init__()
-        self.tracker = tracker
-
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        figures = {metric_name(name): float(value) for name, value in (logs or {}).items()}
-        self.tracker.metrics(figures, step=epoch + 1)
-
-
-class EpochLine(keras.callbacks.Callback):
-    """One line an epoch, on a terminal also a bar, both with images a second and the time left.
-
-    Lets Ctrl-C through. An epoch trains on `num_images`, a step on `batch_size`.
-    """
-
-    def __init__(self, epochs: int, num_images: int, batch_size: int):
-        super().__init__()
-        self.epochs, self.num_images, self.batch_size = epochs, num_images, batch_size
-        self.bar: Progress | None = None
-        self.durations: list[float] = []  # of the epochs so far, in seconds
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self.started = time.perf_counter()
-        self.rate = 0.0
-        if sys.stdout.isatty():
-            rate = TextColumn("{task.fields[rate]:.3g} images/s")
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate)
-            self.bar = Progress(*columns, TimeRemainingColumn(), transient=True)
-            title = f"epoch {epoch + 1}/{self.epochs}{self.time_left(epoch)}"
-            self.task = self.bar.add_task(title, total=self.num_images, rate=0.0)
-            self.bar.start()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-        interrupt.check()
-        done = min((batch + 1) * self.batch_size, self.num_images)
-        self.rate = done / (time.perf_counter() - self.started)
-        if self.bar:
-            self.bar.update(self.task, completed=done, rate=self.rate)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        self.close()
-        self.durations.append(time.perf_counter() - self.started)
-        shown = ("loss", "val_loss", "dice", "val_dice", "learning_rate")
-        figures = [f"{name} {float(logs[name]):.4g}" for name in shown if logs and name in logs]
-        figures += [f"{self.rate:.3g} images/s", f"{self.durations[-1]:.1f} s"]
-        line = "  ".join(figures) + self.time_left(epoch + 1)
-        log.info("epoch %d/%d  %s", epoch + 1, self.epochs, line)
-
-    def time_left(self, epochs_done: int) -> str:
-        """How long the epochs that remain will take; nothing before one was timed."""
-        left = self.epochs - epochs_done
-        if not self.durations or not left:
-            return ""
-        seconds = left * statistics.median(self.durations)
-        return f", {seconds:.0f} s left" if seconds < 100 else f", {seconds / 60:.0f} min left"
-
-    def close(self) -> None:
-        if self.bar:
-            with suppress(OSError):  # the terminal may be gone
-                self.bar.stop()
-            self.bar = None
-
-
-def metric_name(name: str) -> str:
-    """Keras's log name as the store shows it: val_dice/bent → epoch/val/dice/bent."""
-    if name == "learning_rate":
-        return "epoch/learning_rate"
-    split, figure = ("val", name[4:]) if name.startswith("val_") else ("train", name)
-    return f"epoch/{split}/{figure}"
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a functional model without optimizer state, whole or not at all."""
-    with whole_or_nothing(path) as part:
-        without_optimizer(model).save(part)
-
-
-def without_optimizer(model: keras.Model) -> keras.Model:
-    """A model around the same layers that was never compiled: it has no optimizer to save."""
-    return keras.Model(model.inputs, model.outputs, name=model.name)

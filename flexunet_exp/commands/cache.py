@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from flexunet_exp.config import compose
 from flexunet_exp.config.validation.rules import is_text
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ SECONDS_A_DAY = 24 * 60 * 60
 
 def main() -> None:
     """The command."""
-    job.run_app("cache", task)
+    app.run_app("cache", task)
 
 
 def task(cfg: DictConfig) -> None:

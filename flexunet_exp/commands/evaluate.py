@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import validation
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job
+from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import find_runs, record
 
 if TYPE_CHECKING:
     from flexunet_exp.evaluation.scoring import Part
-    from flexunet_exp.tracking.find_runs import FinishedRun
+    from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
     """The command."""
-    job.run_app("evaluate", task)
+    app.run_app("evaluate", task)
     return job.exit_status()
 
 
@@ -30,7 +31,7 @@ def task(cfg: DictConfig) -> float:
     return job.supervised(cfg, "evaluate", score_again)
 
 
-def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
+def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     """Loads finished runs and scores them into this command's own folder."""
     validation.check_sections(cfg, ("predict", "score"))
     found = find_runs.find_all(cfg, home.folder)
@@ -38,12 +39,13 @@ def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
         log.info("Run: %s", run.folder)
     validation.check_objective(cfg.objective, found[0].cfg)
     from flexunet_exp.prediction import networks
+    from flexunet_exp.prediction.settings import settings_of
 
     networks.check_classes(found)
     networks.prepare_process(found[0])
     from flexunet_exp.evaluation import folds, other_data, scoring
 
-    score = OmegaConf.create(networks.settings_of("score", found[0].cfg, cfg.score))
+    score = OmegaConf.create(settings_of("score", found[0].cfg, cfg.score))
     facts = describe(cfg, found, score)
     if other_data.is_given(cfg):
         groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
@@ -64,7 +66,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> job.Outcome:
     log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
     record.add_evaluation(cfg, found, home.folder / "evaluation", figures)
     objective = figures.get(cfg.objective, math.nan)
-    return job.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
+    return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
 
 
 def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
@@ -89,16 +91,16 @@ def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
     elif together > 1:
         what = f"{together} runs as an ensemble"
     else:
-        what = job.read_outcome(run.folder).name
+        what = outcome.read_outcome(run.folder).name
     return f"{run.cfg.dataset.name}: {what}"
 
 
 def describe(cfg: DictConfig, found: list[FinishedRun], score: DictConfig) -> dict[str, str]:
     """What the report says below its title."""
     from flexunet_exp.config import compose
-    from flexunet_exp.prediction import networks
+    from flexunet_exp.prediction.settings import predict_settings, report_facts
 
     first = found[0].cfg
-    settings = networks.predict_settings(first, cfg.predict)
+    settings = predict_settings(first, cfg.predict)
     runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
-    return runs_named | networks.facts(settings, compose.image_size(first), score)
+    return runs_named | report_facts(settings, compose.image_size(first), score)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose, validation
-from flexunet_exp.jobs import job
+from flexunet_exp.config import building, compose, validation
+from flexunet_exp.jobs import app
 from flexunet_exp.system import tensorflow
 
 
 def main() -> None:
     """The command."""
-    job.run_app("inspect", task)
+    app.run_app("inspect", task)
 
 
 def task(cfg: DictConfig) -> None:
@@ -21,5 +21,5 @@ def task(cfg: DictConfig) -> None:
     from flexunet_exp.models.summary import describe
 
     shape = (*compose.image_size(cfg), 3)
-    model = compose.build(cfg.model, input_shape=shape, num_classes=len(cfg.dataset.classes))
+    model = building.build(cfg.model, input_shape=shape, num_classes=len(cfg.dataset.classes))
     print(describe(model, shape))

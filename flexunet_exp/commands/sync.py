@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app
 from flexunet_exp.runs import claims
 from flexunet_exp.tracking import outbox
 from flexunet_exp.tracking.outbox import ENTRIES
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """The command; 1 where a store has not got all of it."""
     left: list[int] = []
-    job.run_app("sync", lambda cfg: left.append(task(cfg)))
+    app.run_app("sync", lambda cfg: left.append(task(cfg)))
     return int(any(left))
 
 

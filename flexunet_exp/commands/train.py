@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.config import compose, validation
+from flexunet_exp.config import compose, identity, validation
 from flexunet_exp.errors import Hopeless
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job, processes
 from flexunet_exp.runs.claims import Claim
+from flexunet_exp.runs.outcome import Outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking import address, record, sender
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 def main() -> int:
     """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
     try:
-        job.run_app("train", task)
+        app.run_app("train", task)
         return multirun.finish()
     except KeyboardInterrupt:
         multirun.abandon("KILLED")
@@ -45,11 +46,11 @@ def main() -> int:
 
 def task(cfg: DictConfig) -> float:
     if tensorflow.needs_own_process(cfg.trainer):
-        return job.in_own_process(task, cfg)
+        return processes.in_own_process(task, cfg)
     return job.supervised(cfg, record.run_name(cfg), experiment, goes_on=True)
 
 
-def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
+def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     from flexunet_exp.data import dataset as datasets
 
@@ -65,8 +66,8 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
         dataset = datasets.load(cfg)
         log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
         precision.resolve(cfg, dataset)
-        signature = compose.signature(cfg, dataset.digest, tensorflow.num_threads(cfg.trainer))
-        scoring = compose.scoring_signature(cfg)
+        signature = identity.signature(cfg, dataset.digest, tensorflow.num_threads(cfg.trainer))
+        scoring = identity.scoring_signature(cfg)
         resuming.await_end(cfg, signature, home, tracker)
         if tracker.store and (ended := tracker.store.ended(signature, scoring, cfg.rerun)):
             outcome = record.skip(cfg, ended)
@@ -85,7 +86,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> job.Outcome:
         scores = fit_and_score(cfg, dataset, tracker, claims[0], (signature, scoring))
         say_where(home.folder, tracker)
     objective = scores.get(cfg.objective, math.nan)
-    return job.Outcome("finished", name, objective, tracker.run_id, str(home.folder))
+    return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
 
 
 def fit_and_score(
@@ -96,6 +97,7 @@ def fit_and_score(
     signatures: tuple[str, str],
 ) -> dict[str, float]:
     """Trains, scores and stores the run, from wherever it stands."""
+    from flexunet_exp.sweeps.search import pruning
     from flexunet_exp.training import fit, state
 
     folder, started = claim.run_folder, time.time()
@@ -106,12 +108,12 @@ def fit_and_score(
     same = store.same_weights(signatures[0]) if store else None  # before the run begins
     keeper = state.Keeper(claim.folder, tracker)
     progress = keeper.read()
-    record.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: compose.effort(cfg)})
+    record.begin(tracker, cfg, dataset, folder, {**tags, EFFORT: identity.effort(cfg)})
     is_whole = not progress.epochs  # else its minutes are those of what was left
     if store and same and is_whole:
         progress.best_dice = record.take_weights(store, same, keeper.best)
         progress.fitted, is_whole = True, False
-    fit.fit(model, cfg, dataset, keeper, progress)
+    fit.fit(model, cfg, dataset, keeper, progress, pruning.callbacks(cfg))
     if progress.figures is None:
         progress.figures = score(cfg, dataset, model, folder)
         tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
@@ -138,13 +140,14 @@ def score(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[s
     """The figures of the trained network, as `predict.*` and `score.*` say."""
     from flexunet_exp.evaluation import scoring as evaluation
     from flexunet_exp.prediction import networks
+    from flexunet_exp.prediction.settings import predict_settings, report_facts, settings_of
 
-    settings = networks.predict_settings(cfg)
+    settings = predict_settings(cfg)
     network = networks.in_precision(model, cfg, settings["precision"])
     part = evaluation.Part(networks.predictor(network, cfg, settings), dataset)
     title = f"{dataset.name}: {record.run_name(cfg)}"
-    score = OmegaConf.create(networks.settings_of("score", cfg))
-    facts = networks.facts(settings, compose.image_size(cfg), score)
+    score = OmegaConf.create(settings_of("score", cfg))
+    facts = report_facts(settings, compose.image_size(cfg), score)
     return evaluation.score([part], folder / "evaluation", score, title, facts)
 
 

@@ -15,8 +15,8 @@ import webbrowser
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
-from flexunet_exp.tracking.address import artifact_location
+from flexunet_exp.jobs import app
+from flexunet_exp.tracking.mlflow_client import artifact_location
 from flexunet_exp.tracking.store import COLUMN_KINDS, Store, ui_address
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ QUIET = {
 
 def main() -> None:
     """The command."""
-    job.run_app("ui", task)
+    app.run_app("ui", task)
 
 
 def task(cfg: DictConfig) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import building, compose
 from flexunet_exp.data import class_pixels, image_files, masks, splits
 from flexunet_exp.data.scan_record import Notes
 from flexunet_exp.errors import InputError
@@ -127,7 +127,7 @@ def folder_of(cfg: DictConfig) -> Path:
 def divided(cfg: DictConfig, table: pd.DataFrame) -> pd.DataFrame:
     """The sample table with its split, as configured; copies of one picture are one source."""
     splitter = compose.plain(cfg.split)
-    split = compose.locate(splitter.pop("_target_"))
+    split = building.locate(splitter.pop("_target_"))
     return split(splits.with_merged_copies(table), **splitter)
 
 
@@ -138,7 +138,7 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
         name=cfg.dataset.name,
         class_names=tuple(entry["name"] for entry in classes),
         palette=np.array([entry["color"] for entry in classes], np.uint8),
-        layout=compose.build(cfg.dataset.layout),
+        layout=building.build(cfg.dataset.layout),
         recipe=compose.plain(cfg.dataset.layout),
         table=table,
     )

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from flexunet_exp.config import compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking.find_runs import FinishedRun
+from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.scoring import Part
 from flexunet_exp.prediction import networks
-from flexunet_exp.tracking.find_runs import FinishedRun
+from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from PIL import Image
 
-from flexunet_exp.config import compose
-from flexunet_exp.evaluation.results import OVERALL, Evaluation, figure_text, interval_text
+from flexunet_exp.evaluation.results import OVERALL, Evaluation
+from flexunet_exp.reporting.html import address, jpeg, template
+from flexunet_exp.reporting.text import figure_text, interval_text
 from flexunet_exp.scores import objects
 from flexunet_exp.scores.record import OBJECTS, read_table
 from flexunet_exp.system.files import replace_file
@@ -68,17 +66,6 @@ def write(
         )
         .encode(),
     )
-
-
-def template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(compose.PACKAGE / "reporting" / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
 
 
 def overall_row(
@@ -138,14 +125,3 @@ def picture(folder: Path, name: str) -> str:
     """Panels of the folder's figures, as JPEG: a seventh of the size."""
     with Image.open(folder / "figures" / f"{name}.png") as panels:
         return jpeg(panels)
-
-
-def jpeg(picture: Image.Image) -> str:
-    """A picture as an address that holds it."""
-    content = io.BytesIO()
-    picture.save(content, format="JPEG", quality=88)
-    return address("jpeg", content.getvalue())
-
-
-def address(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

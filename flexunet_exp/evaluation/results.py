@@ -10,10 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.reporting import plots
@@ -22,8 +18,6 @@ from flexunet_exp.scores import record as records
 from flexunet_exp.scores.record import INTERVALS, Record
 from flexunet_exp.system.files import replace_file
 
-MAX_WIDTH = 100
-ROOM_FOR_ALL = 96  # columns of a terminal
 SCORES_CSV, SCORES_JSON = "scores.csv", "scores.json"
 
 # Label, figure, and the figure that an all-background prediction gets.
@@ -49,14 +43,6 @@ OVERALL = (
     ("dominant class right", "dominant_class_accuracy", None),
 )
 
-# Of a class, beside Dice: the header and the figure.
-FIGURES = (
-    ("IoU", "iou"),
-    ("preci-\nsion", "precision"),
-    ("recall", "recall"),
-    ("outline\nF1", "boundary_f1"),
-)
-
 
 class Evaluation(NamedTuple):
     """The figures of a split, as they are kept in its folder."""
@@ -64,22 +50,6 @@ class Evaluation(NamedTuple):
     summary: dict[str, float]
     classes: pd.DataFrame  # a row a class
     intervals: pd.DataFrame  # a row a figure: value, low, high, sources
-
-
-def print_scores(splits: Mapping[str, Evaluation], console: Console | None = None) -> None:
-    """Print each split, such as `{"valid": …, "test": …}`.
-
-    The last split is shown in full; of the others Dice and the overall figures. An undefined figure
-    is "–".
-    """
-    console = console or terminal()
-    console.print(_class_table(splits, console.width))
-    console.print(_overall_table(splits))
-    for split, evaluation in splits.items():
-        images, defective = (
-            int(evaluation.summary[name]) for name in ("num_images", "num_defective")
-        )
-        console.print(Text(f"  {split}: {images} images, {defective} of them with a defect"))
 
 
 def write_evaluation(
@@ -146,16 +116,6 @@ def read_summary(folder: Path) -> dict[str, float]:
         ) from error
 
 
-def interval_text(intervals: pd.DataFrame, figure: str) -> str:
-    """`0.31–0.52`, or `too few` sources for an interval; nothing where none is computed."""
-    if figure not in intervals.index:
-        return ""
-    value, low, high = intervals.loc[[figure], ["value", "low", "high"]].to_numpy(np.float64)[0]
-    if math.isnan(value):
-        return "–"
-    return "too few" if math.isnan(low) else f"{low:.2f}–{high:.2f}"
-
-
 def pick_extremes(counts: np.ndarray, names: Sequence[str], n: int = 3) -> dict[str, list[int]]:
     """Indices of the `n` best, median and worst images by macro defect Dice, the extreme first.
 
@@ -182,65 +142,6 @@ def pick_of_class(counts: np.ndarray, names: Sequence[str], index: int) -> list[
     ranked = sorted(np.flatnonzero(truth).tolist(), key=lambda i: (-dice[i], names[i]))
     wanted = (0, len(ranked) // 2, len(ranked) - 1) if ranked else ()
     return [ranked[place] for place in dict.fromkeys(wanted)]
-
-
-def terminal() -> Console:
-    """Standard output, at most MAX_WIDTH columns; a file or pipe gets them all."""
-    console = Console()
-    if not console.is_terminal or console.width > MAX_WIDTH:
-        console.width = MAX_WIDTH
-    return console
-
-
-def _class_table(splits: Mapping[str, Evaluation], width: int) -> Table:
-    """A row a class; a terminal that is too narrow gets the first figures alone."""
-    split, (_, shown, intervals) = list(splits.items())[-1]
-    figures = FIGURES if width >= ROOM_FOR_ALL else FIGURES[:1]
-    table = plain_table(f"Scores per class ({split})", "class")
-    headers = ["n", "pixels\n%", *(f"{name}\nDice" for name in splits), "95 %\ninterval"]
-    for header in [*headers, *(header for header, _ in figures), "found"]:
-        table.add_column(header, justify="right", no_wrap=True)
-    pixels = shown["truth_pixels"]
-    for name in [*shown.index[1:], shown.index[0]]:
-        row = shown.loc[name]
-        share = 100 * pixels[name] / pixels.sum() if pixels.sum() else math.nan
-        dice = [figure_text(evaluation.classes["dice"][name], 3) for evaluation in splits.values()]
-        rest = [figure_text(row[figure], 3) for _, figure in figures]
-        found = f"{row['found']:.0f}/{row['objects']:.0f}" if row["objects"] else ""
-        sure = interval_text(intervals, f"dice/{name}")
-        images = str(int(row["images"]))
-        table.add_row(Text(name), images, figure_text(share, 2), *dice, sure, *rest, found)
-    return table
-
-
-def plain_table(title: str, first: str) -> Table:
-    """A table without lines, whose first column is headed `first`."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    table.add_column(first, overflow="fold")
-    return table
-
-
-def _overall_table(splits: Mapping[str, Evaluation]) -> Table:
-    split, (last, _, intervals) = list(splits.items())[-1]
-    table = plain_table("Over all classes", "figure")
-    for header in [*splits, "95 %\ninterval", f"{split}, predicting\nonly background"]:
-        table.add_column(header, justify="right", no_wrap=True)
-    for label, figure, baseline in OVERALL:
-        values = [
-            figure_text(evaluation.summary.get(figure, math.nan)) for evaluation in splits.values()
-        ]
-        sure = interval_text(intervals, figure)
-        table.add_row(label, *values, sure, figure_text(last[baseline]) if baseline else "")
-    return table
-
-
-def figure_text(value: float, digits: int = 4) -> str:
-    """The figure for a person; "–" where it is undefined, fewer digits from 10 on."""
-    if math.isnan(value):
-        return "–"
-    if abs(value) < 10:
-        return f"{value:.{digits}f}"
-    return f"{value:.{min(digits, 2)}f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _to_json(summary: Mapping[str, float]) -> str:

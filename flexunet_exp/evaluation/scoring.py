@@ -17,7 +17,7 @@ from rich.progress import track
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
-from flexunet_exp.evaluation import page, results
+from flexunet_exp.evaluation import page, results, terminal
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
 from flexunet_exp.reporting import panels
 from flexunet_exp.scores import boundary, confusions, curves, objects
@@ -82,7 +82,7 @@ def score(
             folder / split, whole.record, overlap, resamples
         )
         draw_panels(dataset, whole, folder / split)
-    results.print_scores(evaluations)
+    terminal.print_scores(evaluations)
     page.write(folder / page.REPORT, title, evaluations, folder, facts)
     return {
         f"{splits[split]}/{name}": value

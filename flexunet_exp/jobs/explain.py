@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.tracking.trouble import STORE_ADVICE, first_line, silent
 
 
 def explain(error: BaseException, command: str = "train") -> str:
@@ -40,10 +41,6 @@ SPLIT_OPTIONS = {
 }
 
 
-def first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
 FULL = (
     "Free some space and give the same command again, which goes on with what it began; or write "
     "elsewhere with trainer.resume=never hydra.run.dir=FOLDER."
@@ -56,83 +53,6 @@ DISK_ADVICE = {
     errno.EROFS: "Write elsewhere with hydra.run.dir=FOLDER.",
 }
 
-NO_MLFLOW = (
-    "What answers at tracking.uri is no MLflow server. Expected the address that mlflow server "
-    "prints, as http://127.0.0.1:5000."
-)
-STORE_ADVICE = {
-    "error code 401": (
-        "The MLflow server asks for a user's name and password. Set MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD."
-    ),
-    "error code 403": (
-        "The MLflow server does not let this user do that. Are MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD those of somebody who may?"
-    ),
-    "Response body: '<": NO_MLFLOW,
-    "not in a valid JSON format": NO_MLFLOW,
-    "database is locked": (
-        "Another program holds the store's database. Nothing was changed in it; end that program "
-        "or wait for it, and give the same command again."
-    ),
-    "database or disk is full": (
-        "The disk that the store lies on is full. What is in the store is whole; free some space "
-        "and give the same command again."
-    ),
-    "(sqlite3.OperationalError) table": (
-        "The store's tables are half made: what made or upgraded them was cut off. Move the file "
-        "that tracking.uri names (mlruns/mlflow.db unless you chose another) to another place, and "
-        "give the same command again."
-    ),
-    "file is not a database": (
-        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
-    ),
-    "database disk image is malformed": "The store's database is damaged. Take a backup of it.",
-    "Detected out-of-date database schema": (
-        "The store was made by another version of MLflow. Nothing was changed in it. If that was a "
-        "newer one, use it here too: pip install --upgrade mlflow; if it was an older one, make a "
-        "backup of the store and type mlflow db upgrade ADDRESS"
-    ),
-}
-
-
-OWN_ERROR = "it answers with an error of its own: see its log. Can it write to its folder of files?"
-STORE_TROUBLE = {
-    "database is locked": "another program holds its database",
-    "database or disk is full": "its disk is full",
-    "No space left on device": "its disk is full",
-    "too many 500": OWN_ERROR,
-    "500 Server Error": OWN_ERROR,
-    "error code 500": OWN_ERROR,
-    "error code 401": "it asks for a name and password (MLFLOW_TRACKING_USERNAME, …_PASSWORD)",
-}
-SILENCES = (
-    *("Connection refused", "timed out", "Name or service not known", "No route to host"),
-    *("Temporary failure in name resolution", "certificate verify failed", "Connection reset"),
-    *("wrong version number", "too many 502", "too many 503", "too many 504"),
-)
-
-
-def store_trouble(error: BaseException | None) -> str:
-    """Why a store cannot be told anything at this moment, in a few words."""
-    known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
-    if known:
-        return known[0]
-    if silence := silent(error):
-        return f"it does not answer ({silence})"
-    return first_line(error or Exception("unknown"))
-
-
-def silent(error: BaseException | None) -> str:
-    """Where and how a server did not answer; nothing where it did."""
-    text = str(error)
-    where = re.search(r"host='([^']+)', port=(\d+)", text)
-    how = [sign for sign in SILENCES if sign in text]
-    if not (how or "Max retries exceeded" in text):
-        return ""
-    address = [f"{where[1]}:{where[2]}"] if where else []
-    return ", ".join([*address, *how[:1]])
-
 
 def listing(problems: list[str]) -> str:
     """One problem as it is, several as a numbered list."""
@@ -144,14 +64,14 @@ def listing(problems: list[str]) -> str:
 
 def explain_composition(error: BaseException, command: str) -> str:
     """Hydra's own words without its internals, and for an unknown word those that there are."""
-    from flexunet_exp.sweeps import launchers
+    from flexunet_exp import errors
 
     texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
     text = "\n".join(dict.fromkeys(texts))
     if unknown := re.search(r"Could not override '([\w.@/]+)'", text):
         return unknown_option(unknown[1], command)
     if plugin := re.search(r"Could not find 'hydra/launcher/(joblib|submitit)", text):
-        return launchers.not_installed(plugin[1], f"hydra-{plugin[1]}-launcher")
+        return errors.not_installed(plugin[1], f"hydra-{plugin[1]}-launcher")
     if choice := re.search(r"Could not find '([\w@.]+)/([^']*)'", text):
         options = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
         hint = did_you_mean(choice[2], options)

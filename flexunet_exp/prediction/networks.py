@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from flexunet_exp.config import compose, validation
+from flexunet_exp.config import building, compose, validation
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction.predictor import VIEWS, Ensemble, Predictor
+from flexunet_exp.models.files import read_network
+from flexunet_exp.prediction.predictor import Ensemble, Predictor
+from flexunet_exp.prediction.settings import predict_settings, tile_size, told
+from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system import tensorflow
-from flexunet_exp.tracking.find_runs import FinishedRun
 
 if TYPE_CHECKING:
     import keras
-
-
-EXPECTED_FILE = "Expected a .keras file, such as best.keras of a run folder."
 
 
 @dataclass(frozen=True)
@@ -54,29 +51,6 @@ def load(runs: Sequence[FinishedRun], overrides: DictConfig) -> Trained:
     )
 
 
-def predict_settings(cfg: DictConfig, overrides: DictConfig | None = None) -> dict[str, Any]:
-    """`predict.*` of a run, and what replaces it."""
-    settings = settings_of("predict", cfg, overrides)
-    settings["batch_size"] = settings["batch_size"] or cfg.trainer.batch_size
-    if settings["tile"] == "auto":
-        patch = compose.patch_size(cfg)
-        settings["tile"] = list(patch) if patch else "none"
-    return settings
-
-
-def settings_of(
-    section: str, cfg: DictConfig, overrides: DictConfig | None = None
-) -> dict[str, Any]:
-    """`predict.*` or `score.*` of a run (of before there were any: the defaults), and what replaces
-    it: whatever is not null in `overrides`."""
-    defaults = OmegaConf.load(compose.conf_dir() / section / "default.yaml")
-    settings = compose.plain(defaults)
-    for part in (cfg.get(section), overrides):
-        given = {} if part is None else compose.plain(part)
-        settings |= {name: value for name, value in given.items() if value is not None}
-    return settings
-
-
 def predictor(model: keras.Model, cfg: DictConfig, settings: Mapping[str, Any]) -> Predictor:
     """How a network of the run configured by `cfg` predicts with these `predict.*`."""
     return Predictor(
@@ -87,39 +61,6 @@ def predictor(model: keras.Model, cfg: DictConfig, settings: Mapping[str, Any]) 
         settings["overlap"],
         settings["tta"],
     )
-
-
-def facts(settings: Mapping[str, Any], size: tuple[int, int], score: DictConfig) -> dict[str, str]:
-    """What a report says of how pictures became predictions, and predictions scores."""
-    return {
-        "prediction": describe(settings, size),
-        "found": f"{score.object_overlap:.0%} of a defect predicted as its class",
-        "outline": f"matches within {score.boundary_tolerance} px",
-    }
-
-
-def describe(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
-    """A sentence for a report: how pictures become predictions."""
-    how = told(settings["tile"])
-    if tile_size(settings["tile"]):
-        how += f" that overlap by {settings['overlap']:.0%}"
-    how += f", seen at {size[0]} × {size[1]} px"
-    views = len(VIEWS[settings["tta"]])
-    return how + (f", the mean of {views} views" if views > 1 else "")
-
-
-def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
-    """A sentence for the log: what the network is trained on, and how much of it it sees."""
-    seen = f"{size[0]} × {size[1]} px"
-    what = f"Training on patches of {patch[0]} × {patch[1]} px, which the network sees at {seen}"
-    if patch == size:
-        return f"{what}: full resolution."
-    return f"{what}. Full resolution would be dataset.patch.size={compose.size_text(size)}"
-
-
-def tile_size(tile: Any) -> tuple[int, int] | None:
-    """(height, width) of `predict.tile`; None where a picture is predicted as a whole."""
-    return None if tile == "none" else compose.sides(tile)
 
 
 def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model:
@@ -174,26 +115,11 @@ def in_precision(model: keras.Model, cfg: DictConfig, precision: str) -> keras.M
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        rebuilt = compose.build(cfg.model, input_shape=shape, num_classes=model.output_shape[-1])
+        rebuilt = building.build(cfg.model, input_shape=shape, num_classes=model.output_shape[-1])
     finally:
         keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())
     return rebuilt
-
-
-def read_network(path: Path) -> keras.Model:
-    """A `.keras` file's network; what is inside runs no code of its own (Keras's safe mode)."""
-    import keras
-
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is missing, cut off or no Keras file. {EXPECTED_FILE}")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py, json and Keras each raise kinds of their own
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: no Keras network that can be read ({reason}). {EXPECTED_FILE}"
-        ) from error
 
 
 def check_classes(runs: Sequence[FinishedRun]) -> None:
@@ -220,11 +146,6 @@ def check_tiles(runs: Sequence[FinishedRun], overrides: DictConfig) -> None:
         if tile_size(tile) != tile_size(tiles[0])
     ]:
         raise InputError(problems)
-
-
-def told(tile: Any) -> str:
-    size = tile_size(tile)
-    return f"tiles of {size[0]} × {size[1]} px" if size else "whole pictures"
 
 
 def prepare_process(run: FinishedRun) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,8 +17,8 @@ import numpy as np
 from scipy.special import softmax
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.tiles import Size, padded, starts, window
 
-Size = tuple[int, int]  # height, width
 Forward = Callable[[np.ndarray], np.ndarray]  # pictures of one size → their probabilities
 
 BAND_VALUES = 2**23  # probabilities in a band, at the most, if it has more than one row
@@ -210,32 +209,3 @@ def tiled(
         yield Band(top, finished / finished.sum(axis=-1, keepdims=True))
         kept = strip[bottom - top :].copy()
         strip[: len(kept)], strip[len(kept) :] = kept, 0
-
-
-def starts(length: int, tile: int, overlap: float) -> list[int]:
-    """Where tiles begin along a side: evenly, the last ending with the side, nothing left out."""
-    if length <= tile:
-        return [0]
-    stride = max(1, math.floor(tile * (1 - overlap)))
-    steps = math.ceil((length - tile) / stride)
-    return [round(step * (length - tile) / steps) for step in range(steps + 1)]
-
-
-def window(tile: int, overlap: float) -> np.ndarray:
-    """The weight (tile,) of a tile's pixels: rising and falling smoothly over the overlap.
-
-    Above 0 everywhere, so that no pixel stays unpainted; where two tiles overlap by just this much,
-    their weights sum to 1 (sin² + cos²).
-    """
-    ramp = min(round(tile * overlap), tile // 2)
-    weight = np.ones(tile, np.float32)
-    if ramp:
-        rise = np.sin((np.arange(ramp) + 0.5) * (np.pi / (2 * ramp))) ** 2
-        weight[:ramp], weight[tile - ramp :] = rise, rise[::-1]
-    return weight
-
-
-def padded(image: np.ndarray, size: Size) -> np.ndarray:
-    """The image reflected at its right and lower border up to `size`."""
-    lacking = [max(0, wanted - found) for wanted, found in zip(size, image.shape[:2], strict=True)]
-    return cv2.copyMakeBorder(image, 0, lacking[0], 0, lacking[1], cv2.BORDER_REFLECT_101)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose, validation
+from flexunet_exp.config import compose, identity, validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells
@@ -59,7 +59,7 @@ class Past:
                 self.took.setdefault(tags.get(EFFORT, ""), []).append(float(tags[MINUTES]))
 
     def minutes(self, settings: dict) -> float:
-        took = self.took.get(compose.effort(settings))
+        took = self.took.get(identity.effort(settings))
         return median(took) if took else math.nan
 
 
@@ -78,7 +78,7 @@ class Surveyor:
             signature = self.signature(cfg, settings)
         except InputError as error:
             return Cell(words, "refused", problems=error.problems)
-        scoring = compose.scoring_signature(settings)
+        scoring = identity.scoring_signature(settings)
         first = self.first.setdefault((signature, scoring), number)
         if first != number:
             return Cell(words, f"repeats cell {first}")
@@ -90,7 +90,7 @@ class Surveyor:
         if settings["trainer"]["precision"] == "auto":
             measured = precision.remembered(precision.memory(cfg, dataset))
             settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"
-        return compose.signature(settings, dataset.digest, tensorflow.num_threads(cfg.trainer))
+        return identity.signature(settings, dataset.digest, tensorflow.num_threads(cfg.trainer))
 
     def dataset(self, cfg: DictConfig, settings: dict) -> Dataset:
         """The cell's data, split; InputError with every problem of them."""

@@ -14,7 +14,7 @@ from typing import IO
 from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
-from flexunet_exp.errors import InputError
+from flexunet_exp.errors import InputError, not_installed
 from flexunet_exp.system import tensorflow
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,6 @@ def check(cfg: DictConfig) -> None:
         problems.append(not_installed("ray", "ray"))
     if problems:
         raise InputError(problems)
-
-
-def not_installed(launcher: str, package: str) -> str:
-    return (
-        f"launcher={launcher} needs the package {package}, which is not installed. Try "
-        "pip install 'flexunet_exp[sweep]'"
-    )
 
 
 def is_elsewhere(cfg: DictConfig) -> bool:

@@ -19,10 +19,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp.config.compose import own_source
+from flexunet_exp.config.identity import own_source
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.runs import claims
+from flexunet_exp.runs.outcome import RESULT, Outcome, read_outcome
 from flexunet_exp.sweeps import compose_cells, launchers, presets
 from flexunet_exp.sweeps.search import report, study
 from flexunet_exp.system import interrupt
@@ -155,7 +156,7 @@ class SweepCallback(Callback):
             tracker.journal.note_run(self.parent_run_id)
         return tracker
 
-    def keep_cells(self, outcomes: list[job.Outcome]) -> None:
+    def keep_cells(self, outcomes: list[Outcome]) -> None:
         """How the cells ended, as a table in the multirun's folder and on its parent run."""
         if not outcomes:
             return
@@ -239,10 +240,10 @@ def abandon(status: str) -> None:
             current.end(status)
 
 
-def outcomes_in(folder: Path) -> list[job.Outcome]:
+def outcomes_in(folder: Path) -> list[Outcome]:
     """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir calls theirs."""
-    folders = {path.parent for name in (".hydra", job.RESULT) for path in folder.rglob(name)}
-    outcomes = [job.read_outcome(path) for path in folders]
+    folders = {path.parent for name in (".hydra", RESULT) for path in folder.rglob(name)}
+    outcomes = [read_outcome(path) for path in folders]
     return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
 
 
@@ -258,7 +259,7 @@ def signature_of(identity: list[str]) -> str:
     return hashlib.sha256("\n".join(sorted(identity)).encode()).hexdigest()[:16]
 
 
-def print_cells(outcomes: list[job.Outcome]) -> None:
+def print_cells(outcomes: list[Outcome]) -> None:
     """A row a cell: what it was, how it ended, its objective and minutes; errors below."""
     from rich.console import Console
     from rich.table import Table

@@ -29,9 +29,9 @@ from hydra.core.utils import (
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import resolvers
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.runs.outcome import RESULT, Outcome, keep_outcome
 from flexunet_exp.sweeps import launchers
 from flexunet_exp.system import tensorflow
 
@@ -52,7 +52,7 @@ class Sweep:
     def job(self, number: int, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one job, Hydra's own part included."""
         setup_globals()
-        compose.register_resolvers()
+        resolvers.register_resolvers()
         composed = self.context.config_loader.load_sweep_config(self.cfg, list(overrides))
         with open_dict(composed):
             composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
@@ -154,10 +154,10 @@ def lost(cfg: DictConfig, reason: str) -> JobReturn:
     """Says for a job that cannot how it ended, and stands for what it would have returned."""
     folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    outcome = job.Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
+    outcome = Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
     outcome.number = cfg.hydra.job.num
-    if not (folder / job.RESULT).exists():  # it may have been lost after its end
-        job.keep_outcome(folder, outcome)
+    if not (folder / RESULT).exists():  # it may have been lost after its end
+        keep_outcome(folder, outcome)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     returned = JobReturn(cfg=cfg, hydra_cfg=cfg, overrides=list(cfg.hydra.overrides.task))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,18 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from flexunet_exp.config.overrides import (
+    HYPERPARAMETERS,
+    OWNERS,
+    choices,
+    short,
+    split_override,
+    task_overrides,
+)
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.runs import outcome
 from flexunet_exp.system.files import replace_file, whole_or_nothing
 from flexunet_exp.tracking.sender import adding
 from flexunet_exp.tracking.store import RUN_FOLDER, Store
@@ -25,22 +31,11 @@ from flexunet_exp.tracking.tracker import Tracker
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
     from flexunet_exp.data.scan_record import Notes
-    from flexunet_exp.tracking.find_runs import FinishedRun
+    from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 
 BEST_DICE = "epoch/val/best_dice"
-
-HYPERPARAMETERS = (
-    *("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size"),
-    *("dataset.patch.", "dataset.sampling", "dataset.good_share"),
-)
-OWNERS = {
-    "seed": "trainer.seed",
-    "fold": "split.fold",
-    "learning_rate": "optimizer.learning_rate",
-    "image_size": "dataset.image_size",
-}
 
 
 def run_name(cfg: DictConfig) -> str:
@@ -54,26 +49,6 @@ def run_name(cfg: DictConfig) -> str:
     varying = [short(key, chosen[key]) for key in cfg.tracking.vary if key in chosen]
     model = str(OmegaConf.select(cfg, "model._target_", default="model")).rsplit(".", 1)[-1]
     return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
-
-
-def task_overrides() -> list[str]:
-    return list(HydraConfig.get().overrides.task)
-
-
-def split_override(override: str) -> tuple[str, str, str]:
-    key, equals, value = override.lstrip("+~").partition("=")
-    return key, equals, value
-
-
-def short(key: str, value: str) -> str:
-    """A choice as its value, any other setting by its initials: base_filters=8 → bf=8."""
-    if "." not in key:
-        return value
-    initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
-    is_number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value)
-    if is_number and len(value) >= 8:  # one that a search drew
-        value = f"{float(value):.3g}"
-    return f"{initials}={value}"
 
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
@@ -118,9 +93,9 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     The UI writes all of them above every picture and makes an axis of each; the whole configuration
     is an artifact.
     """
-    choices = HydraConfig.get().runtime.choices
+    chosen = choices()
     settings = {
-        **{group: choices.get(group) for group in ("dataset", "model", "loss", "experiment")},
+        **{group: chosen.get(group) for group in ("dataset", "model", "loss", "experiment")},
         "image_size": cfg.dataset.image_size,
         "learning_rate": cfg.optimizer.get("learning_rate"),
         "seed": cfg.trainer.seed,
@@ -129,8 +104,8 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     for key in map(itemgetter(0), map(split_override, task_overrides())):
         if key.startswith(HYPERPARAMETERS):
             settings[param_name(key)] = OmegaConf.select(cfg, key)
-        elif key in choices and "@" not in key and key not in ("sweep", "launcher"):
-            settings[key] = choices[key]
+        elif key in chosen and "@" not in key and key not in ("sweep", "launcher"):
+            settings[key] = chosen[key]
     return {key: value for key, value in settings.items() if value is not None}
 
 
@@ -176,7 +151,7 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
     return trained.data.metrics.get(BEST_DICE, math.nan)
 
 
-def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
+def skip(cfg: DictConfig, ended: Any) -> outcome.Outcome:
     """The outcome of work that a run of the store has already done."""
     objective = ended.data.metrics.get(cfg.objective, float("nan"))
     log.info(
@@ -190,7 +165,7 @@ def skip(cfg: DictConfig, ended: Any) -> job.Outcome:
     failed = ended.info.status == "FAILED"
     error = ended.data.tags.get("error", "") if failed else ""
     status = "failed" if failed else "skipped"
-    return job.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
+    return outcome.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
 
 
 def add_evaluation(

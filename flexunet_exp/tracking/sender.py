@@ -16,19 +16,19 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs.explain import first_line, store_trouble
 from flexunet_exp.runs import claims
 from flexunet_exp.tracking.address import (
     NotThere,
     absolute_uri,
     is_store,
-    load_mlflow,
     require_store,
     require_valid,
     sqlite_file,
 )
+from flexunet_exp.tracking.mlflow_client import load_mlflow
 from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Journal, exists, read_facts
 from flexunet_exp.tracking.store import NEWEST, Store
+from flexunet_exp.tracking.trouble import first_line, store_trouble
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class Delivery:
         from flexunet_exp.system import tensorflow
 
         tensorflow.load()
-        from flexunet_exp.prediction.networks import read_network
+        from flexunet_exp.models.files import read_network
 
         network = read_network(self.inside(entry["path"]))
         example = np.load(self.inside(entry["example"]), allow_pickle=False)

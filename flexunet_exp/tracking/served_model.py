@@ -29,7 +29,7 @@ from PIL import Image
 from flexunet_exp.data import masks
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
-from flexunet_exp.tracking import find_runs
+from flexunet_exp.runs.folder import load
 
 MAX_PIXELS = 100_000_000  # of a picture: some bytes of PNG can unpack to any amount of memory
 EXPECTED = (
@@ -58,7 +58,7 @@ class Segmenter(PythonModel):
         """Loads the network and predicts once, so that no request has to wait for tracing."""
         from flexunet_exp.prediction import networks  # imports Keras
 
-        run = find_runs.load(Path(context.artifacts["run"]))
+        run = load(Path(context.artifacts["run"]))
         networks.prepare_process(run)
         self.trained = networks.load([run], OmegaConf.create())
         self.turn = threading.Lock()

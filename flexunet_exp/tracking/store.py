@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexunet_exp.errors import InputError, did_you_mean
-from flexunet_exp.tracking.address import (
-    NotThere,
-    absolute_uri,
+from flexunet_exp.tracking.address import NotThere, absolute_uri, require_store
+from flexunet_exp.tracking.mlflow_client import (
     artifact_location,
     client_of,
     load_mlflow,
     make_tables,
     one_process_at_a_time,
-    require_store,
 )
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config.compose import PACKAGE
 from flexunet_exp.errors import Hopeless, Pruned
-from flexunet_exp.jobs.explain import store_trouble
 from flexunet_exp.runs import claims
 from flexunet_exp.tracking import sender
 from flexunet_exp.tracking.address import absolute_uri, sqlite_file
 from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Journal, exists
 from flexunet_exp.tracking.sender import Away, Delivery
 from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
+from flexunet_exp.tracking.trouble import store_trouble
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,19 +11,19 @@ import keras
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp.callbacks import configured
-from flexunet_exp.config import compose
-from flexunet_exp.data import class_pixels, masks
+from flexunet_exp.callbacks import always, configured
+from flexunet_exp.config import building, compose
+from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
+from flexunet_exp.models import files
 from flexunet_exp.models.summary import describe as describe_model
-from flexunet_exp.prediction import networks
-from flexunet_exp.sweeps.search import pruning
+from flexunet_exp.prediction import networks, settings
 from flexunet_exp.system import tensorflow
-from flexunet_exp.training import profile, state
+from flexunet_exp.training import class_weights, profile, state
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*compose.image_size(cfg), 3)
     with tensorflow.strategy(cfg.trainer):
-        model = compose.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+        model = building.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
         check_output(model, shape, dataset)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(cfg, dataset)
@@ -43,12 +44,12 @@ def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
 def build_optimizer(cfg: DictConfig, dataset: Dataset) -> keras.optimizers.Optimizer:
     """The optimizer, its learning rate following the schedule."""
     rate = build_schedule(cfg, dataset)
-    return compose.build({**compose.plain(cfg.optimizer), "learning_rate": rate})
+    return building.build({**compose.plain(cfg.optimizer), "learning_rate": rate})
 
 
 def build_schedule(cfg: DictConfig, dataset: Dataset) -> Any:
     """The learning rate over the steps of the training; a number if it is constant."""
-    return compose.build(
+    return building.build(
         cfg.schedule,
         learning_rate=cfg.optimizer.learning_rate,
         steps_per_epoch=feeding.steps_per_epoch(cfg, dataset),
@@ -77,12 +78,12 @@ def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
     elif isinstance(rule, str):
         effective = rule == "effective_number"
         weigh = (
-            class_pixels.effective_number_weights if effective else class_pixels.balanced_weights
+            class_weights.effective_number_weights if effective else class_weights.balanced_weights
         )
         node["class_weights"] = weigh(dataset.split_pixels("train"))
         weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
         log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
-    return compose.build(node)
+    return building.build(node)
 
 
 def describe(model: keras.Model, cfg: DictConfig) -> str:
@@ -95,15 +96,19 @@ def fit(
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
+    added: Mapping[str, keras.callbacks.Callback] | None = None,
 ) -> None:
     """Trains the model from where `progress` stands to the end, and leaves the best epoch's weights
-    in it and in best.keras."""
+    in it and in best.keras.
+
+    `added` are callbacks beside the configured ones, by name, such as a study's pruning.
+    """
     if not progress.fitted:
         try:
-            train(model, cfg, dataset, keeper, progress)
+            train(model, cfg, dataset, keeper, progress, added or {})
         except KeyboardInterrupt:
             if not keeper.best.exists():
-                configured.save_model(model, keeper.best)
+                files.save_model(model, keeper.best)
             raise
     model.set_weights(keras.saving.load_model(keeper.best, compile=False).get_weights())
 
@@ -114,22 +119,23 @@ def train(
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
+    added: Mapping[str, keras.callbacks.Callback],
 ) -> None:
     trainer = cfg.trainer
     say_what_is_undefined(dataset)
     if patch := compose.patch_size(cfg):
-        log.info("%s", networks.describe_patches(patch, compose.image_size(cfg)))
+        log.info("%s", settings.describe_patches(patch, compose.image_size(cfg)))
     replicas = model.distribute_strategy.num_replicas_in_sync
     feed = feeding.feed(cfg, dataset, progress.epochs, replicas)
     batches = feed.training
-    predictor = partial(networks.predictor, cfg=cfg, settings=networks.predict_settings(cfg))
+    predictor = partial(networks.predictor, cfg=cfg, settings=settings.predict_settings(cfg))
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(cfg, run, keeper, progress)
+    listed = all_callbacks(cfg, run, keeper, progress, added)
     watched = list(listed.values())
     if trainer.profile:
         watch = profile.Profile(run.folder / profile.FILE)
         batches, watched = watch.noting_batches(batches), watch.watching(listed)
-    line = configured.EpochLine(trainer.epochs, feed.drawn, trainer.batch_size)
+    line = always.EpochLine(trainer.epochs, feed.drawn, trainer.batch_size)
     try:
         model.fit(
             batches,
@@ -146,7 +152,11 @@ def train(
 
 
 def all_callbacks(
-    cfg: DictConfig, run: configured.Run, keeper: state.Keeper, progress: state.Progress
+    cfg: DictConfig,
+    run: configured.Run,
+    keeper: state.Keeper,
+    progress: state.Progress,
+    added: Mapping[str, keras.callbacks.Callback],
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks between those that every training has, by name, in their order.
 
@@ -154,11 +164,11 @@ def all_callbacks(
     """
     averaging = cfg.optimizer.get("use_ema", False)
     named = {
-        **({"(averaged weights)": configured.AveragedWeights()} if averaging else {}),
-        "(learning rate)": configured.LearningRate(),
+        **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
+        "(learning rate)": always.LearningRate(),
         **build_callbacks(cfg, run),
-        "(epoch metrics)": configured.EpochMetrics(run.tracker),
-        **pruning.callbacks(cfg),
+        "(epoch metrics)": always.EpochMetrics(run.tracker),
+        **added,
     }
     trainer = cfg.trainer
     keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
@@ -168,7 +178,7 @@ def all_callbacks(
 def build_callbacks(cfg: DictConfig, run: configured.Run) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks by name, in their order."""
     nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
-    built = {str(name): compose.build(node, run=run) for name, node in nodes.items()}
+    built = {str(name): building.build(node, run=run) for name, node in nodes.items()}
     if not isinstance(build_schedule(cfg, run.dataset), float):
         for name, callback in list(built.items()):
             if isinstance(callback, keras.callbacks.ReduceLROnPlateau):

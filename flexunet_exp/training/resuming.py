@@ -12,9 +12,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import Hopeless, InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import job, processes
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs.claims import Claim
+from flexunet_exp.runs.outcome import RESULT, Outcome, holds_run, keep_outcome, read_outcome
 from flexunet_exp.tracking import outbox, sender
 from flexunet_exp.tracking.outbox import Journal
 from flexunet_exp.tracking.store import milliseconds
@@ -22,7 +23,9 @@ from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
-PATIENCE = job.SECONDS_TO_END + 5  # seconds until a run's other process has ended, if it is to
+PATIENCE = (
+    processes.SECONDS_TO_END + 5
+)  # seconds until a run's other process has ended, if it is to
 
 
 def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> None:
@@ -36,7 +39,7 @@ def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker)
         time.sleep(0.2)
 
 
-def forget(outcome: job.Outcome, signature: str) -> None:
+def forget(outcome: Outcome, signature: str) -> None:
     """Makes a whole one of a finished run that was cut off in its last moments.
 
     Its state goes, result.json says finished, and nothing is left to be told of its interruption.
@@ -48,9 +51,9 @@ def forget(outcome: job.Outcome, signature: str) -> None:
                 with closing(Journal(folder)) as kept:
                     kept.rewind(kept.facts.delivered)
             taken.end()
-        if (kept_one := job.read_outcome(folder)).status == "killed":
+        if (kept_one := read_outcome(folder)).status == "killed":
             whole = replace(kept_one, status="finished", objective=outcome.objective)
-            job.keep_outcome(folder, whole)
+            keep_outcome(folder, whole)
 
 
 def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
@@ -77,7 +80,7 @@ def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> 
             )
         if taken and may_go_on(cfg, taken, tracker, stored):
             home.move_to(folder)
-            (folder / job.RESULT).unlink(missing_ok=True)  # of an interruption, which is over now
+            (folder / RESULT).unlink(missing_ok=True)  # of an interruption, which is over now
             log.info("Going on with the unfinished run in %s", folder)
             return taken
     if busy and cfg.trainer.resume != "never":
@@ -126,8 +129,8 @@ def abandon(cfg: DictConfig, taken: Claim) -> None:
 
 def begin(home: job.Home, signature: str) -> Claim:
     """A new run, in the folder that Hydra made, unless that holds another one."""
-    home.is_ours = not job.holds_run(home.folder) and not unfinished.is_marked(home.folder)
-    if job.holds_run(home.folder):
+    home.is_ours = not holds_run(home.folder) and not unfinished.is_marked(home.folder)
+    if holds_run(home.folder):
         raise InputError(
             f"{home.folder} holds a run already. Nothing was changed in it; choose another folder."
         )

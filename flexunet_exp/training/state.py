@@ -20,8 +20,8 @@ from typing import IO, Any
 import keras
 import numpy as np
 
-from flexunet_exp.callbacks.configured import save_model
 from flexunet_exp.errors import Hopeless
+from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
 from flexunet_exp.system.files import whole_or_nothing
 from flexunet_exp.tracking.tracker import Tracker

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import folds as pooling
+from flexunet_exp.runs.folder import load, load_below
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
-from flexunet_exp.tracking import find_runs
 from tests.support.running import all_runs, flexunet, same_weights, store
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_run_is_one_sentence(folds, tmp_path, file, change, sentence):
     (run / file).write_text(change(text))
     assert change(text) != text
     with pytest.raises(InputError, match=re.escape(sentence)):
-        (found,) = find_runs.load_below(run)
+        (found,) = load_below(run)
         dataset = datasets.from_table(found.cfg, pooling.table_of(found))
         datasets.check_unchanged(dataset)
 
@@ -262,7 +262,7 @@ def test_pictures_of_one_name_in_two_data_sets_are_not_pooled(folds, tmp_path):
     table["sha256"] = [f"{index:064x}" for index in range(len(table))]
     table.to_csv(other / "samples.csv", index=False)
     with pytest.raises(InputError, match="names are those of different test pictures"):
-        pooling.groups([find_runs.load(first), find_runs.load(other)], ensemble=False)
+        pooling.groups([load(first), load(other)], ensemble=False)
 
 
 def test_an_ensemble_is_validated_only_on_pictures_none_of_it_was_trained_on(folds, tmp_path):
@@ -271,6 +271,6 @@ def test_an_ensemble_is_validated_only_on_pictures_none_of_it_was_trained_on(fol
     table = pd.read_csv(other / "samples.csv")
     table["split"] = table["split"].replace({"train": "valid", "valid": "train"})
     table.to_csv(other / "samples.csv", index=False)
-    pair = [find_runs.load(first), find_runs.load(other)]
+    pair = [load(first), load(other)]
     assert not pooling.has_valid(pooling.groups(pair, ensemble=True))
     assert pooling.has_valid([[pair[0], pair[0]]])

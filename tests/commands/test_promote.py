@@ -11,9 +11,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.commands.promote import task
+from flexunet_exp.commands.promote import judging, task
 from flexunet_exp.config import compose as config
-from flexunet_exp.config import validation
+from flexunet_exp.config import resolvers, validation
 from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
@@ -28,7 +28,7 @@ PIXELS, DEFECT = 1000, 100  # of a picture, and of its defect
 
 def config_of(fold: int) -> DictConfig:
     """What a run of this fold was trained by."""
-    config.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("train", ["dataset=grid", "split=folds", f"split.fold={fold}"])
     return OmegaConf.create(config.plain(cfg))
@@ -149,13 +149,13 @@ def test_a_small_difference_is_none(tmp_path):
     uneven = [20, 80] * 6
     present = write_run(tmp_path / "present", uneven)
     challenger = write_run(tmp_path / "challenger", [*uneven[1:], 25])  # others, little better
-    verdict = registry.judge(challenger, present)
+    verdict = judging.judge(challenger, present)
     assert not verdict.is_better and "must lie above 0" in verdict.because
 
 
 def test_few_sources_are_too_few_however_large_the_difference(tmp_path):
     present = write_run(tmp_path / "present", [0] * 9)
-    verdict = registry.judge(write_run(tmp_path / "challenger", [100] * 9), present)
+    verdict = judging.judge(write_run(tmp_path / "challenger", [100] * 9), present)
     assert not verdict.is_better and "too few" in verdict.because and "+1.0000" in verdict.because
 
 
@@ -165,7 +165,7 @@ def test_other_test_pictures_are_not_compared(tmp_path):
         "other": write_run(tmp_path / "other", [100] * 12, pictures="b"),
         "fewer": write_run(tmp_path / "fewer", [100] * 11),
     }.items():
-        verdict = registry.judge(run, present)
+        verdict = judging.judge(run, present)
         assert not verdict.is_better and "other pictures" in verdict.because, name
         assert "split=folds split.n=5 split.fold=3 split.seed=0" in verdict.because, name
 
@@ -173,18 +173,18 @@ def test_other_test_pictures_are_not_compared(tmp_path):
 def test_other_masks_and_other_classes_are_not_compared(tmp_path):
     present = write_run(tmp_path / "present", [0] * 12)
     challenger = write_run(tmp_path / "challenger", [100] * 12)
-    assert registry.judge(challenger, present).is_better
+    assert judging.judge(challenger, present).is_better
     path = challenger / "evaluation" / "test" / "confusions.npz"
     kept = confusions.load_counts(path)
     relabelled = kept.counts + np.array([[1, 0], [0, -1]])
     confusions.save_counts(path, kept.names, relabelled, kept.dice_coef_multiclass, CLASSES)
-    assert "masks" in registry.judge(challenger, present).because
+    assert "masks" in judging.judge(challenger, present).because
     confusions.save_counts(
         path, kept.names, kept.counts, kept.dice_coef_multiclass, ("background", "cut")
     )
-    assert "other classes" in registry.judge(challenger, present).because
+    assert "other classes" in judging.judge(challenger, present).because
     path.unlink()
-    assert not registry.judge(challenger, present).is_better
+    assert not judging.judge(challenger, present).is_better
 
 
 def test_the_order_of_the_pictures_does_not_matter(tmp_path):
@@ -195,7 +195,7 @@ def test_the_order_of_the_pictures_does_not_matter(tmp_path):
     kept = confusions.load_counts(path)
     turned = (kept.names[::-1], kept.counts[::-1], kept.dice_coef_multiclass[::-1])
     confusions.save_counts(path, *turned, CLASSES)
-    result = registry.difference(same, present)
+    result = judging.difference(same, present)
     assert (result.difference, result.low, result.high) == (0, 0, 0)
 
 

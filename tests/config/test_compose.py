@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 import pytest
 
-from flexunet_exp.config import compose as config
+from flexunet_exp.config import building, identity
 
 
 def signature(cfg, digest="data", threads=2) -> str:
-    return config.signature(cfg, digest, threads)
+    return identity.signature(cfg, digest, threads)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_a_class_called_gloss_does_not_turn_the_monitor_round(compose):
 
 
 def test_build_gives_a_target_what_it_asks_for_and_no_more(compose):
-    optimizer = config.build(compose("train").optimizer, run="unasked")
+    optimizer = building.build(compose("train").optimizer, run="unasked")
     assert isinstance(optimizer, keras.optimizers.Adam)
     shape = {"input_shape": (256, 256, 3), "num_classes": 3}
-    model = config.build(compose("train", "model.base_filters=1").model, **shape)
+    model = building.build(compose("train", "model.base_filters=1").model, **shape)
     assert model.output_shape == (None, None, None, 3)

@@ -10,7 +10,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
 from flexunet_exp.config import compose as config
-from flexunet_exp.config import validation
+from flexunet_exp.config import resolvers, validation
 
 CONF = config.conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -47,7 +47,7 @@ MVTEC_AD = set(
 @pytest.fixture(scope="module")
 def compose():
     """As all tests have it, but what was read once is kept."""
-    config.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield lambda command, *overrides: hydra_compose(command, list(overrides))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose as config
-from flexunet_exp.config import validation
+from flexunet_exp.config import building, validation
 from flexunet_exp.errors import InputError
 
 
@@ -104,7 +103,7 @@ def test_arguments_of_keras_base_classes_are_accepted(compose):
 
 
 def test_a_package_of_ones_own_is_trusted_by_name(monkeypatch):
-    assert not config.is_trusted("mine.models.net")
+    assert not building.is_trusted("mine.models.net")
     monkeypatch.setenv("FLEXUNET_TRUSTED", "mine,yours")
-    assert config.is_trusted("mine.models.net")
-    assert not config.is_trusted("minelayer.net")
+    assert building.is_trusted("mine.models.net")
+    assert not building.is_trusted("minelayer.net")

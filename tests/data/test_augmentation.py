@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import ndimage
 
+from flexunet_exp.config import building, validation
 from flexunet_exp.config import compose as config
-from flexunet_exp.config import validation
 from flexunet_exp.data import augmentation
 from flexunet_exp.data.augmentation import augment, traced
 from flexunet_exp.data.augmentation.moving import Move, moved
@@ -41,7 +41,7 @@ seeds = st.integers(0, 10**6)
 def always(preset: str) -> list:
     """The transforms of a yaml, each used on every picture."""
     nodes = OmegaConf.load(config.conf_dir() / "augmentation" / f"{preset}.yaml").transforms
-    return [config.build({**config.plain(node), "probability": 1}) for node in nodes]
+    return [building.build({**config.plain(node), "probability": 1}) for node in nodes]
 
 
 def random_pair(seed: int, height: int, width: int, ignore: bool = True):
@@ -389,7 +389,7 @@ def test_telling_what_was_drawn_changes_nothing(preset):
     """The transforms called by hand, each with a stream of NumPy's own."""
     image, mask = random_pair(4, 64, 80)
     nodes = OmegaConf.load(config.conf_dir() / "augmentation" / f"{preset}.yaml").transforms
-    transforms = [config.build(config.plain(node)) for node in nodes]
+    transforms = [building.build(config.plain(node)) for node in nodes]
     for index in range(20):
         expected, names = (image, mask), []
         for position, transform in enumerate(transforms):

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.evaluation import results
+from flexunet_exp.evaluation import results, terminal
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
 from tests.support.recording import masks_with, record_of
@@ -128,7 +128,7 @@ def printed(folder, *splits: str, **options) -> str:
     write(folder)
     console = Console(file=io.StringIO(), width=options.pop("width", 100), **options)
     evaluation = results.read_evaluation(folder)
-    results.print_scores(dict.fromkeys(splits, evaluation), console)
+    terminal.print_scores(dict.fromkeys(splits, evaluation), console)
     return console.file.getvalue()
 
 
@@ -161,7 +161,7 @@ def test_the_table_of_one_split_and_of_a_narrow_terminal_stay_within_their_width
 
 
 def test_without_a_console_it_prints_plainly_to_standard_output(folder, capsys):
-    results.print_scores({"test": write(folder)})
+    terminal.print_scores({"test": write(folder)})
     text = capsys.readouterr().out
     assert "macro Dice, defects" in text and "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 100

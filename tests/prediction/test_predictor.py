@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from flexunet_exp.data import tiles
 from flexunet_exp.prediction import predictor as predict
 from flexunet_exp.prediction.predictor import Ensemble, Predictor
 
@@ -73,7 +74,7 @@ def test_tiled_is_whole_at_every_size_and_overlap(tile, height, width, overlap, 
 
 @given(length=st.integers(1, 400), tile=st.integers(1, 100), overlap=st.floats(0, 0.99))
 def test_tiles_cover_a_side_and_overlap_as_asked(length, tile, overlap):
-    starts = predict.starts(length, tile, overlap)
+    starts = tiles.starts(length, tile, overlap)
     covered = {place for start in starts for place in range(start, start + tile)}
     assert covered >= set(range(length))
     assert starts[0] == 0 and max(starts) + tile == max(length, tile)
@@ -83,7 +84,7 @@ def test_tiles_cover_a_side_and_overlap_as_asked(length, tile, overlap):
 
 @given(tile=st.integers(1, 200), overlap=st.floats(0, 0.99))
 def test_a_window_paints_every_pixel(tile, overlap):
-    window = predict.window(tile, overlap)
+    window = tiles.window(tile, overlap)
     assert (window > 0).all() and (window <= 1).all()
     np.testing.assert_allclose(window, window[::-1], atol=1e-6)
 

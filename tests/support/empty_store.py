@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flexunet_exp.tracking.address import client_of
+from flexunet_exp.tracking.mlflow_client import client_of
 
 
 @cache

@@ -15,11 +15,12 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose as config
+from flexunet_exp.config import resolvers
+from flexunet_exp.config.overrides import split_override
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.scores import confusions
-from flexunet_exp.tracking.record import split_override
 from flexunet_exp.tracking.store import ERROR, PARENT, RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store
 
 SIDE = 32
@@ -53,7 +54,7 @@ def fold_of(root: Path, fold: str) -> tuple[DictConfig, Dataset]:
     """The configuration of a fold and its data; what else a run is asked for changes neither."""
     from hydra import compose, initialize_config_dir
 
-    config.register_resolvers()
+    resolvers.register_resolvers()
     words = ["dataset=grid", f"data_root={root}", "split=folds", f"split.n={FOLDS}"]
     with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
         cfg = compose("train", [*words, f"split.fold={fold}"])

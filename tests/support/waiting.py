@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app
 
 
 def wait(cfg: DictConfig) -> None:
@@ -18,4 +18,4 @@ def wait(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    job.run_app("train", wait)
+    app.run_app("train", wait)

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import compose, identity, resolvers
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells, dry_run
@@ -41,7 +41,7 @@ NARROW = (
 
 @pytest.fixture
 def multirun():
-    compose.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
 
@@ -84,9 +84,9 @@ def past(tmp_path, tiny, multirun):
         multi, loader, found = multirun(*tiny, *words)
         cfg = compose_cells.Composer(multi, loader, found).cell(found[0])
         digest = datasets.load(cfg).digest
-        signature = compose.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
-        scoring = compose.scoring_signature(cfg)
-        own = {SIGNATURE: signature, SCORING: scoring, EFFORT: compose.effort(cfg)}
+        signature = identity.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
+        scoring = identity.scoring_signature(cfg)
+        own = {SIGNATURE: signature, SCORING: scoring, EFFORT: identity.effort(cfg)}
         run_id = kept.create_run("run", {**own, **tags})
         kept.log_metrics(run_id, [("val/dice", objective, 1, 0)])
         kept.client.set_terminated(run_id, status)

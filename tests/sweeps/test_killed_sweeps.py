@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flexunet_exp.jobs import job
 from flexunet_exp.runs import claims as unfinished
+from flexunet_exp.runs import outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.tracking.sender import deliver
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER
@@ -111,7 +111,7 @@ def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compos
     sweeping.folder = tmp_path / "sweep"
     sweeping.parent_run_id = sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
     (sweeping.folder / "0").mkdir(parents=True)
-    job.keep_outcome(sweeping.folder / "0", job.Outcome("finished", "s=1"))
+    outcome.keep_outcome(sweeping.folder / "0", outcome.Outcome("finished", "s=1"))
     sweeping.keep_cells(multirun.outcomes_in(sweeping.folder))
     with closing(sqlite3.connect(tmp_path / "mlruns/mlflow.db")) as other:
         other.execute("BEGIN EXCLUSIVE")

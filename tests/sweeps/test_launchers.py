@@ -17,9 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.runs import outcome
 from flexunet_exp.sweeps import launchers, ray_launcher
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.store import PARENT
@@ -32,7 +32,7 @@ RAY_PORT = 6399
 @pytest.fixture
 def multirun():
     """The configuration of a multirun: multirun("launcher=joblib", …)."""
-    compose.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         yield lambda *words: loader.load_configuration("train", list(words), RunMode.MULTIRUN)
@@ -235,9 +235,9 @@ def test_a_trial_that_is_lost_says_so_unless_it_had_ended(tmp_path, ended):
     folder = tmp_path / "0"
     folder.mkdir()
     if ended:
-        job.keep_outcome(folder, job.Outcome(ended, "s=1", 0.5))
+        outcome.keep_outcome(folder, outcome.Outcome(ended, "s=1", 0.5))
     own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}}
     hydra = {"sweep": {"dir": str(tmp_path), "subdir": "0"}, **own}
     returned = ray_launcher.lost(OmegaConf.create({"hydra": hydra}), "its node is gone")
     assert math.isnan(returned.return_value)
-    assert job.read_outcome(folder).status == (ended or "failed")
+    assert outcome.read_outcome(folder).status == (ended or "failed")

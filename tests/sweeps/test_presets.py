@@ -9,7 +9,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import Abort, InputError
 from flexunet_exp.jobs import explain
 from flexunet_exp.sweeps import compose_cells, presets
@@ -21,7 +21,7 @@ PRESETS = sorted(path.stem for path in (compose.conf_dir() / "sweep").glob("*.ya
 @pytest.fixture
 def multirun():
     """A multirun's configuration and what composed it: multirun("sweep=folds")."""
-    compose.register_resolvers()
+    resolvers.register_resolvers()
     with initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import address
+from flexunet_exp.tracking import address, mlflow_client
 from flexunet_exp.tracking.store import Store
 
 
@@ -100,7 +100,7 @@ def test_a_server_is_that_of_mlflow_s_own_variable_unless_it_is_named(compose, m
 
 
 def test_a_stopped_process_that_holds_the_store_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(address, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(mlflow_client, "LOCK_SECONDS", 0.1)
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(InputError, match="fuser .*lock shows its number"):

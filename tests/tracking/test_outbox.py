@@ -23,8 +23,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
-from flexunet_exp.runs import claims
+from flexunet_exp.runs import claims, outcome
 from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Facts, Held, Journal, exists
 from flexunet_exp.tracking.sender import ANSWER_SECONDS, Delivery, deliver, is_away, undelivered
 from flexunet_exp.tracking.store import Store
@@ -553,10 +552,12 @@ def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_tell(uri, tmp
     tracker.close()
     claim.release()
     monkeypatch.undo()
-    cut_off = job.Outcome("killed", "cell", folder=str(tracker.folder), minutes=7.5, number=3)
-    job.keep_outcome(tracker.folder, cut_off)
-    resuming.forget(job.Outcome("skipped", objective=0.5, folder=str(tracker.folder)), "abc")
-    assert job.read_outcome(tracker.folder) == replace(cut_off, status="finished", objective=0.5)
+    cut_off = outcome.Outcome("killed", "cell", folder=str(tracker.folder), minutes=7.5, number=3)
+    outcome.keep_outcome(tracker.folder, cut_off)
+    resuming.forget(outcome.Outcome("skipped", objective=0.5, folder=str(tracker.folder)), "abc")
+    assert outcome.read_outcome(tracker.folder) == replace(
+        cut_off, status="finished", objective=0.5
+    )
     assert deliver(tracker.folder).left == 0
     (run,) = Store(uri, "flexunet").search()
     assert run.info.status == "FINISHED"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flexunet_exp.tracking.record import short
+from flexunet_exp.config.overrides import short
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from flexunet_exp.runs.folder import load
 from flexunet_exp.tracking import find_runs, registry
 from tests.support import running
 from tests.support.running import flexunet
@@ -286,5 +287,5 @@ def test_the_version_says_whose_it_is_and_carries_its_run(workspace, tiny, compo
 
 def test_a_run_is_still_fetched_from_the_store_though_it_has_a_second_model(workspace, tmp_path):
     (run,) = running.all_runs(workspace)
-    fetched = find_runs.load(find_runs.fetch(running.store(workspace), run.info.run_id, tmp_path))
+    fetched = load(find_runs.fetch(running.store(workspace), run.info.run_id, tmp_path))
     assert zipfile.is_zipfile(fetched.network)

@@ -11,18 +11,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flexunet_exp.callbacks import configured
-from flexunet_exp.data import class_pixels
+from flexunet_exp.callbacks import always, configured
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.feed import batches
 from flexunet_exp.data.feed import feed as feeding
+from flexunet_exp.data.feed.reader import SampleReader
 from flexunet_exp.errors import InputError
+from flexunet_exp.models import files
 from flexunet_exp.prediction import networks as trained_networks
 from flexunet_exp.prediction import predictor
-from flexunet_exp.prediction.networks import predict_settings
+from flexunet_exp.prediction.settings import predict_settings
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.tracker import Tracker
-from flexunet_exp.training import fit, state
+from flexunet_exp.training import class_weights, fit, state
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def trained(tiny_dataset, tmp_path):
 
 
 def validation_figures(model, dataset) -> dict:
-    reader = batches.SampleReader(dataset, dataset.split("valid"), (64, 64))
+    reader = SampleReader(dataset, dataset.split("valid"), (64, 64))
     return model.evaluate(batches.evaluation(reader, (64, 64), 4), return_dict=True, verbose=0)
 
 
@@ -106,14 +107,14 @@ def test_figures_of_the_epochs_table_are_keras_names(trained):
     ],
 )
 def test_names_in_the_store(name, expected):
-    assert configured.metric_name(name) == expected
+    assert always.metric_name(name) == expected
 
 
 @pytest.mark.parametrize(
     ("rule", "weigh"),
     [
-        ("balanced", class_pixels.balanced_weights),
-        ("effective_number", class_pixels.effective_number_weights),
+        ("balanced", class_weights.balanced_weights),
+        ("effective_number", class_weights.effective_number_weights),
     ],
 )
 def test_class_weights_come_from_the_training_split(tiny_dataset, rule, weigh):
@@ -129,7 +130,7 @@ def test_a_saved_model_has_no_optimizer_and_predicts_the_same(trained, tmp_path)
     model, dataset, _ = trained()
     image, _ = dataset.read(next(dataset.table.itertuples()))
     before = model.predict_on_batch(image[None])
-    configured.save_model(model, tmp_path / "saved.keras")
+    files.save_model(model, tmp_path / "saved.keras")
     again = keras.saving.load_model(tmp_path / "saved.keras")
     np.testing.assert_array_equal(again.predict_on_batch(image[None]), before)
     assert getattr(again, "optimizer", None) is None
@@ -141,7 +142,7 @@ def test_a_failed_save_leaves_the_old_file(trained, tmp_path):
     kept = (tmp_path / "best.keras").read_bytes()
     model.layers[1].get_config = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        configured.save_model(model, tmp_path / "best.keras")
+        files.save_model(model, tmp_path / "best.keras")
     assert (tmp_path / "best.keras").read_bytes() == kept
 
 
@@ -232,7 +233,7 @@ def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path)
         def on_epoch_end(self, epoch, logs=None):
             validated.append(keras.ops.convert_to_numpy(weight))
 
-    average = configured.AveragedWeights()
+    average = always.AveragedWeights()
     feed = feeding.feed(cfg, dataset)
     model.fit(
         feed.training, steps_per_epoch=feed.steps, epochs=2, verbose=0, shuffle=False,
@@ -255,13 +256,13 @@ def test_the_profile_says_where_the_time_goes(trained, tmp_path):
 
 
 def test_a_slow_reader_is_seen_as_input(trained, tmp_path, monkeypatch):
-    read = batches.SampleReader.read
+    read = SampleReader.read
 
     def slow(self, index):
         time.sleep(0.15)
         return read(self, index)
 
-    monkeypatch.setattr(batches.SampleReader, "read", slow)
+    monkeypatch.setattr(SampleReader, "read", slow)
     trained("trainer.profile=true", "trainer.epochs=3", "trainer.batch_size=1")
     table = pd.read_csv(tmp_path / "profile.csv").set_index("phase")
     # Eleven pictures one at a time, two of them read ahead: 1.35 s, of which the steps hide some.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flexunet_exp.jobs.job import read_outcome
+from flexunet_exp.runs.outcome import read_outcome
 from flexunet_exp.tracking.store import RUN_FOLDER
 from tests.support.running import all_runs, images_of, metrics_of, same_weights, signalled, train
 

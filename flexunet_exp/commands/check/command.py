@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job
+from flexunet_exp.runs import outcome
 
 if TYPE_CHECKING:
     from flexunet_exp.commands.check.survey_data import Examined
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """The command."""
-    job.run_app("check", task)
+    app.run_app("check", task)
     return job.exit_status()
 
 
@@ -28,7 +29,7 @@ def task(cfg: DictConfig) -> float:
     return job.supervised(cfg, "check", check)
 
 
-def check(cfg: DictConfig, home: job.Home) -> job.Outcome:
+def check(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     """Examines the data set into this command's own folder; InputError with all that is wrong."""
     from flexunet_exp.commands.check import settings
 
@@ -44,7 +45,7 @@ def check(cfg: DictConfig, home: job.Home) -> job.Outcome:
     problems = examined.card["errors"] + cfg.strict * examined.card["warnings"]
     if problems:
         raise InputError(problems)
-    return job.Outcome("finished", "check", folder=str(home.folder))
+    return outcome.Outcome("finished", "check", folder=str(home.folder))
 
 
 def write(examined: Examined, folder: Path) -> None:

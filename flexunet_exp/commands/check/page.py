@@ -20,8 +20,8 @@ from flexunet_exp.data.card import Card, relative
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.evaluation.page import address, jpeg, template
 from flexunet_exp.reporting import panels
+from flexunet_exp.reporting.html import address, jpeg, template
 from flexunet_exp.system.files import replace_file
 
 MOST_PAIRS, MOST_FILES, PICTURED_PAIRS = 60, 40, 4

@@ -11,7 +11,7 @@ from rich.text import Text
 from flexunet_exp.config.compose import size_text
 from flexunet_exp.data.card import Card
 from flexunet_exp.data.splits import SPLITS
-from flexunet_exp.evaluation.results import plain_table, terminal
+from flexunet_exp.reporting.text import plain_table, terminal
 
 MOST = 8  # files, colours and pairs shown; the page and card.json have more
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from flexunet_exp.commands.compare.selection import Trial
-from flexunet_exp.tracking.record import split_override
+from flexunet_exp.config.overrides import split_override
 
 DATASET = "dataset"
 REPEATED_KEYS = ("trainer.seed", "split.fold", "split.seed")  # as REPEATED, as one types them

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.compare import settings
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job
+from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import address
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """The command."""
-    job.run_app("compare", task)
+    app.run_app("compare", task)
     return job.exit_status()
 
 
@@ -25,7 +26,7 @@ def task(cfg: DictConfig) -> float:
     return job.supervised(cfg, "compare", compare)
 
 
-def compare(cfg: DictConfig, home: job.Home) -> job.Outcome:
+def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     """Compares runs from the store alone, into this command's own folder and their parent run."""
     settings.check(cfg)
     from flexunet_exp.commands.compare import comparison, terminal
@@ -51,4 +52,4 @@ def compare(cfg: DictConfig, home: job.Home) -> job.Outcome:
         place = store.add_folder(selection.parent, results, "compare")
         log.info("Added to run %s as %s", selection.parent, place)
     best = compared.groups[0].group.cells[0].values(cfg.metric).mean()
-    return job.Outcome("finished", "compare", float(best), folder=str(home.folder))
+    return outcome.Outcome("finished", "compare", float(best), folder=str(home.folder))

@@ -18,8 +18,8 @@ from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import results
 from flexunet_exp.reporting import panels
+from flexunet_exp.runs import folder
 from flexunet_exp.scores import confusions
-from flexunet_exp.tracking import find_runs
 
 SIDE = 256  # pixels of a tile's longer side
 NOTHING = np.uint8(235)  # grey of a tile with nothing to show
@@ -75,7 +75,7 @@ def draw(columns: Sequence[Column], files: Files, images: int) -> tuple[np.ndarr
 def dataset_of(evidence: Evidence, files: Files) -> Dataset:
     """The data set of a cell: its classes, colours, and how to read its masks."""
     trial = evidence.tested[0].trial
-    cfg = find_runs.checked_config(files.require(trial, "config/config.yaml"))
+    cfg = folder.checked_config(files.require(trial, "config/config.yaml"))
     validation.check_targets(cfg, ("dataset",))
     return datasets.from_table(cfg, evidence.tested[0].pictures)
 

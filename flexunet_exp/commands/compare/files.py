@@ -17,8 +17,8 @@ from flexunet_exp.commands.compare.comparison import Comparison, Judged
 from flexunet_exp.commands.compare.evidence import Files
 from flexunet_exp.commands.compare.sentences import Shown
 from flexunet_exp.errors import InputError
-from flexunet_exp.evaluation import page
 from flexunet_exp.reporting import panels
+from flexunet_exp.reporting.html import jpeg, template
 from flexunet_exp.system.files import replace_file, write_table
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,12 @@ def draw_sheet(one: Judged, number: int, folder: Path, files: Files, images: int
         log.warning("%s", problem)
     name = "contact_sheet.png" if number == 1 else f"contact_sheet{number}.png"
     panels.write_png(folder / name, drawn)
-    return Sheet(page.jpeg(Image.fromarray(np.ascontiguousarray(drawn))), said, problems)
+    return Sheet(jpeg(Image.fromarray(np.ascontiguousarray(drawn))), said, problems)
 
 
 def html(comparison: Comparison, sheets: Sequence[Sheet]) -> str:
     wide = tables.across(comparison)
-    return page.template("compare.html").render(
+    return template("compare.html").render(
         comparison=comparison,
         groups=[
             {

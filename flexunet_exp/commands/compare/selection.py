@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import identity
+from flexunet_exp.config.overrides import HYPERPARAMETERS, split_override
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking.record import HYPERPARAMETERS, split_override
 from flexunet_exp.tracking.store import (
     CELL,
     ERROR,
@@ -24,10 +24,10 @@ from flexunet_exp.tracking.store import (
 )
 
 WITHOUT_MEANING = (  # sections, and keys of a section, that say nothing of what a recipe is
-    *(name for name in compose.WITHOUT_EFFECT if name not in ("data_root", "predict", "score")),
+    *(name for name in identity.WITHOUT_EFFECT if name not in ("data_root", "predict", "score")),
     *(
         f"{section}.{name}"
-        for section, names in compose.WITHOUT_EFFECT_IN.items()
+        for section, names in identity.WITHOUT_EFFECT_IN.items()
         for name in names
         if name != "path"
     ),

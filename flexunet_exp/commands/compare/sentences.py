@@ -18,7 +18,7 @@ from flexunet_exp.commands.compare.comparison import (
     Judged,
     Pair,
 )
-from flexunet_exp.evaluation.results import figure_text
+from flexunet_exp.reporting.text import figure_text
 
 Shown = list[tuple[str, list[str], list[Any]]]  # of a column: header, texts, what to sort by
 OF_FIRST = {TIE: "tie", BETTER: "better", WORSE: "worse", UNKNOWN: "?", "": ""}

@@ -9,7 +9,7 @@ from rich.text import Text
 from flexunet_exp.commands.compare import sentences, tables
 from flexunet_exp.commands.compare.comparison import Comparison
 from flexunet_exp.commands.compare.sentences import Shown
-from flexunet_exp.evaluation.results import plain_table, terminal
+from flexunet_exp.reporting.text import plain_table, terminal
 
 MOST_ROWS = 20  # of a leaderboard; the files have all
 MOST_LEFT_OUT = 10

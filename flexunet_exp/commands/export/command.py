@@ -11,16 +11,16 @@ from omegaconf import DictConfig
 
 from flexunet_exp.commands.export import folders, formats, settings
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app
+from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.tracking import find_runs
-from flexunet_exp.tracking.find_runs import FinishedRun
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The command; it fails, with exit status 1, where the file is not proven."""
-    job.run_app("export", task)
+    app.run_app("export", task)
 
 
 def task(cfg: DictConfig) -> None:

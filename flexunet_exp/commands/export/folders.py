@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 from flexunet_exp.commands.export.formats import FORMATS
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
-from flexunet_exp.tracking.find_runs import FinishedRun
+from flexunet_exp.runs import outcome
+from flexunet_exp.runs.folder import FinishedRun
 
 CLASSES, PARITY, PICTURES = "classes.json", "parity.json", "parity.csv"
 FILES = {CLASSES, PARITY, PICTURES, *(form.file for form in FORMATS.values())}
@@ -25,8 +25,8 @@ def destination(output: str | None, run: FinishedRun, form: str) -> Path:
         if not path.name:
             raise InputError(f"output={output} is no folder of its own. Try output=exports/grid")
         return path
-    is_named = (run.folder / job.RESULT).is_file()
-    name = job.read_outcome(run.folder).name if is_named else run.cfg.dataset.name
+    is_named = (run.folder / outcome.RESULT).is_file()
+    name = outcome.read_outcome(run.folder).name if is_named else run.cfg.dataset.name
     return Path("exports", f"{re.sub(r'[^A-Za-z0-9-]+', '_', name)}_{form}").absolute()
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction.predictor import Size
 from flexunet_exp.system import tensorflow
 
 if TYPE_CHECKING:

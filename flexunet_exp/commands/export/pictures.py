@@ -10,7 +10,7 @@ import numpy as np
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import find_pictures, masks
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking.find_runs import FinishedRun
+from flexunet_exp.runs.folder import FinishedRun
 
 GIVE = "Give pictures on which the file can be compared with the network: input=PATH"
 

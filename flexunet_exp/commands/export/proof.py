@@ -12,8 +12,8 @@ from flexunet_exp.commands.export.parity import EXACT, Network
 from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import networks as trained
+from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system import tensorflow
-from flexunet_exp.tracking.find_runs import FinishedRun
 
 log = logging.getLogger(__name__)
 

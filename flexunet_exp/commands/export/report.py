@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from flexunet_exp.commands.export import formats, parity
 from flexunet_exp.config import compose
 from flexunet_exp.data.dataset import file_hash
-from flexunet_exp.prediction import networks
-from flexunet_exp.prediction.predictor import Size
-from flexunet_exp.tracking.find_runs import FinishedRun
+from flexunet_exp.data.tiles import Size
+from flexunet_exp.prediction.settings import describe, predict_settings, tile_size
+from flexunet_exp.runs.folder import FinishedRun
 
 
 def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
@@ -26,8 +26,8 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
     height, width = compose.image_size(run.cfg)
     sides = bound_to or ("height", "width")
     levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
-    settings = networks.predict_settings(run.cfg)
-    tile = networks.tile_size(settings["tile"])
+    settings = predict_settings(run.cfg)
+    tile = tile_size(settings["tile"])
     classes = compose.plain(run.cfg.dataset.classes)
     return {
         "file": formats.FORMATS[name].file,
@@ -53,7 +53,7 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
         "tile": None if tile is None else {"height": tile[0], "width": tile[1]},
         "overlap": settings["overlap"] if tile else None,
         "views": settings["tta"],
-        "scored_with": networks.describe(settings, (height, width)),
+        "scored_with": describe(settings, (height, width)),
     }
 
 

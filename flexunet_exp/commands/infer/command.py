@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job
 from flexunet_exp.tracking import find_runs
 
 if TYPE_CHECKING:
     from flexunet_exp.commands.infer.report import Report
     from flexunet_exp.data.find_pictures import Found
     from flexunet_exp.prediction.networks import Trained
-    from flexunet_exp.tracking.find_runs import FinishedRun
+    from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The command."""
-    job.run_app("infer", task)
+    app.run_app("infer", task)
 
 
 def task(cfg: DictConfig) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction.predictor import Band, Size
+from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.reporting import panels
 from flexunet_exp.system.files import whole_or_nothing
 

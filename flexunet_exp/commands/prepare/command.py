@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app, job
 
 if TYPE_CHECKING:
     from flexunet_exp.commands.prepare.staging import Stage
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """The command."""
-    job.run_app("prepare", task)
+    app.run_app("prepare", task)
 
 
 def task(cfg: DictConfig) -> None:

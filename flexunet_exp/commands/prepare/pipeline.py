@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from flexunet_exp.commands.prepare import names
 from flexunet_exp.commands.prepare.staging import Picture, Stage
 from flexunet_exp.commands.prepare.variants import Maker, Source
-from flexunet_exp.config import compose
+from flexunet_exp.config import building, compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
@@ -64,7 +64,7 @@ def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Pic
         dataset,
         raw,
         stage.set,
-        [compose.build(node) for node in cfg.augmentation.transforms],
+        [building.build(node) for node in cfg.augmentation.transforms],
         size_of(cfg),
         cfg.variants,
         list(cfg.augment_splits),

@@ -13,7 +13,7 @@ import PIL
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from flexunet_exp.config import compose, validation
+from flexunet_exp.config import compose, identity, validation
 from flexunet_exp.config.validation.rules import (
     COUNT,
     Rule,
@@ -124,8 +124,8 @@ def code_digest(settings: dict[str, Any]) -> str:
         "commands/prepare/encoding.py",
     )
     decisive = [
-        [compose.source_digest(compose.PACKAGE / path) for path in (*sources, *dealt, *ours)],
-        compose.own_code_digests(settings),
+        [identity.source_digest(compose.PACKAGE / path) for path in (*sources, *dealt, *ours)],
+        identity.own_code_digests(settings),
         [cv2.__version__, np.__version__, PIL.__version__],
     ]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 
 import pandas as pd
-from hydra.core.hydra_config import HydraConfig
 
 import flexunet_exp
 from flexunet_exp.commands.prepare.staging import MADE_BY, MANIFEST, RECORD, Picture, Stage
+from flexunet_exp.config.overrides import task_overrides
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.splits import GOOD, SPLITS
 from flexunet_exp.reporting import plots
@@ -54,6 +54,6 @@ def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 def command() -> str:
     """The words it was made by, without those that only say where."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    words = task_overrides()
     said = [word for word in words if word.lstrip("+").partition("=")[0] not in PLACES]
     return " ".join(["flexunet prepare", *said])

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import building, compose
 from flexunet_exp.errors import InputError, did_you_mean
 
 # What the program itself passes to a target; a configuration need not (and cannot) give it.
@@ -74,7 +74,7 @@ def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
 def target_problems(section: str, key: str, node: dict) -> list[str]:
     """Why a target cannot be built: it is not there, or an argument is unknown or missing."""
     try:
-        target = compose.locate(str(node["_target_"]))
+        target = building.locate(str(node["_target_"]))
     except InputError as error:
         return [f"{key}: {problem}" for problem in error.problems]
     if not is_kind(section, target):
@@ -96,7 +96,7 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
 def value_problems(key: str, node: dict) -> list[str]:
     """What a transform says of its settings: making one costs nothing, so it is made here."""
     try:
-        compose.build(node)
+        building.build(node)
     except InputError as error:
         return [f"{key}: {problem}" for problem in error.problems]
     return []

@@ -10,72 +10,19 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.augmentation import Transform, augment
-from flexunet_exp.data.cache.disk_cache import DiskCache
-from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import patches
-from flexunet_exp.data.feed.patches import Pair, Tiles
+from flexunet_exp.data.feed.reader import SampleReader, Tiles
 from flexunet_exp.data.feed.sampling import Draw, Sampler
-from flexunet_exp.errors import InputError
-from flexunet_exp.prediction.predictor import Size
+from flexunet_exp.data.tiles import Pair, Size
 
 PATCH_STREAM = 10_000  # of random numbers, beside those of the transforms, which count from 0
-
-
-class SampleReader:
-    """Reads row `index` of a table, resized to `size` or at its own; with cache "memory" only once.
-
-    With "disk" it reads from the entry of the whole data set in the folder `cache_dir`, which holds
-    pictures of one size only: InputError where `size` is None and theirs differ.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        table: pd.DataFrame,
-        size: Size | None,
-        cache: str = "none",
-        cache_dir: Path = Path("cache"),
-    ):
-        self.dataset, self.size = dataset, size
-        self.disk = None
-        if cache == "disk":
-            self.disk = DiskCache(dataset, size or the_one_size(dataset.table), cache_dir)
-        self.samples = list(rows(table))
-        self.cache: dict[int, Pair] | None = {} if cache == "memory" else None
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __call__(self, index: int) -> Pair:
-        if self.cache is None:
-            return self.read(index)
-        if index not in self.cache:
-            self.cache[index] = self.read(index)
-        return self.cache[index]
-
-    def read(self, index: int) -> Pair:
-        sample = self.samples[index]
-        return self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)
-
-
-def the_one_size(table: pd.DataFrame) -> Size:
-    """The (height, width) of all pictures; InputError where they differ."""
-    sizes = table[["height", "width"]].drop_duplicates()
-    if len(sizes) > 1:
-        raise InputError(
-            f"dataset.cache=disk keeps pictures of one size; with dataset.patch.size they keep "
-            f"their own, and there are {len(sizes)}. Use dataset.cache=memory, or none."
-        )
-    return tuple(sizes.iloc[0].tolist())
 
 
 def training(

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import building, compose
 from flexunet_exp.data.dataset import Dataset
-from flexunet_exp.data.feed import batches, sampling
-from flexunet_exp.data.feed.patches import Tiles
+from flexunet_exp.data.feed import batches, reader, sampling
+from flexunet_exp.data.feed.reader import Tiles
 
 
 class Feed(NamedTuple):
@@ -29,14 +29,14 @@ def feed(cfg: DictConfig, dataset: Dataset, first_epoch: int = 0, multiple_of: i
     """
     trainer, size, patch = cfg.trainer, compose.image_size(cfg), compose.patch_size(cfg)
     train, valid = (
-        batches.SampleReader(
+        reader.SampleReader(
             *(dataset, dataset.split(name), None if patch else size),
             *(cfg.dataset.cache, compose.cache_dir(cfg)),
         )
         for name in ("train", "valid")
     )
     draws = sampler(cfg, dataset)
-    transforms = [compose.build(node) for node in cfg.augmentation.transforms]
+    transforms = [building.build(node) for node in cfg.augmentation.transforms]
     validated = Tiles(valid, patch, size) if patch else valid
     return Feed(
         batches.training(

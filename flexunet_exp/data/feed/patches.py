@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from threading import Lock
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
 from flexunet_exp.data import masks
-from flexunet_exp.prediction.predictor import Size, padded, starts
-
-if TYPE_CHECKING:
-    from flexunet_exp.data.feed.batches import SampleReader
-
-Pair = tuple[np.ndarray, np.ndarray]
-
-READ_AT_ONCE = 4  # pictures kept while their tiles are taken one after the other
+from flexunet_exp.data.tiles import Pair, Size, padded, starts
 
 
 def draw(pair: Pair, patch: Size, focus: int, generator: np.random.Generator) -> Pair:
@@ -53,38 +42,6 @@ def cut(image: np.ndarray, mask: np.ndarray, corner: Size, patch: Size) -> Pair:
     return padded(image[rows, columns], patch), cv2.copyMakeBorder(
         part, *border, value=masks.IGNORE
     )
-
-
-class Tiles:
-    """All pictures of a reader as tiles, each of their pixels once: what validation is shown.
-
-    What a tile shares with the one before it in its row or column is ignored in it.
-    `reader` gives pictures at their own size; tiles are `patch` (height, width) of it and resized
-    to `size`, as in training.
-    """
-
-    def __init__(self, reader: SampleReader, patch: Size, size: Size):
-        self.patch, self.size = patch, size
-        self.places = [
-            (index, top, left)
-            for index, sample in enumerate(reader.samples)
-            for top in starts(sample.height, patch[0], 0)
-            for left in starts(sample.width, patch[1], 0)
-        ]
-        self.read = lru_cache(READ_AT_ONCE)(reader)
-        self.lock = Lock()  # or two threads that begin a picture would both decode it
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __call__(self, number: int) -> Pair:
-        index, top, left = self.places[number]
-        with self.lock:
-            image, mask = self.read(index)
-        tile, truth = cut(image, mask, (top, left), self.patch)
-        truth[: repeated(top, mask.shape[0], self.patch[0])] = masks.IGNORE
-        truth[:, : repeated(left, mask.shape[1], self.patch[1])] = masks.IGNORE
-        return resized((tile, truth), self.size)
 
 
 def repeated(start: int, length: int, tile: int) -> int:

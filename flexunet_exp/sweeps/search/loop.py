@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.runs.outcome import Outcome, read_outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.sweeps.search import report, space, study
 from flexunet_exp.sweeps.search.study import PRUNED, Plan
@@ -39,7 +39,7 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str]) -> float:
             jobs = [[*plan.constants, *space.words(t.params), told(t, plan)] for t in trials]
             returned = launch(jobs, initial_job_idx=number)
             for trial, back in zip(trials, returned, strict=True):
-                tell(known, trial, job.read_outcome(output_folder(back)))
+                tell(known, trial, read_outcome(output_folder(back)))
             number += len(trials)
         current.conclude = lambda: report.conclude(known, plan, current)
     return report.best_value(known)
@@ -130,7 +130,7 @@ def output_folder(returned: Any) -> Path:
     return Path(returned.hydra_cfg.hydra.runtime.output_dir)
 
 
-def tell(known: optuna.Study, trial: optuna.Trial, outcome: job.Outcome) -> None:
+def tell(known: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
     """Tells the study how a trial's run ended."""
     trial.set_user_attr("folder", outcome.folder)
     trial.set_user_attr("minutes", outcome.minutes)

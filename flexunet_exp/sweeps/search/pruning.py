@@ -9,7 +9,7 @@ import keras
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import resolvers
 from flexunet_exp.errors import Pruned
 from flexunet_exp.sweeps.search import study
 
@@ -41,7 +41,7 @@ def callbacks(cfg: DictConfig) -> dict[str, keras.callbacks.Callback]:
     """What a run needs that is a trial of a study which prunes; nothing for any other run."""
     if not cfg.tracking.get("trial") or (conf := HydraConfig.get().sweeper).pruner == "none":
         return {}
-    less_is_better = compose.monitor_mode(cfg.monitor) == "min"
+    less_is_better = resolvers.monitor_mode(cfg.monitor) == "min"
     sign = -1 if less_is_better == (conf.direction == "maximize") else 1
     trial = study.trial_in_run(cfg, conf)
     return {"(pruning)": Pruning(trial, cfg.monitor, sign, cfg.trainer.epochs)}

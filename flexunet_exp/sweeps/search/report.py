@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from flexunet_exp.cli import PATH_KEYS
+from flexunet_exp.config.overrides import PATH_KEYS
 from flexunet_exp.sweeps.search import space
 from flexunet_exp.sweeps.search.study import PRUNED, Plan, if_there
 from flexunet_exp.system.files import replace_file
@@ -194,7 +194,7 @@ def print_trials(trials: Sequence[FrozenTrial], plan: Plan, known: optuna.Study)
 
 def write_page(path: Path, known: optuna.Study, plan: Plan, found: dict[str, Any]) -> None:
     """study.html: opens from disk and needs nothing beside it."""
-    from flexunet_exp.evaluation.page import template
+    from flexunet_exp.reporting.html import template
 
     figures: list[tuple[str, str]] = []
     for title, figure in drawn(known, plan):

@@ -20,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose, validation
+from flexunet_exp.config.identity import with_effect
 from flexunet_exp.config.validation.rules import Rule, at_least, broken_rules, lookup, one_of
 from flexunet_exp.errors import InputError
 from flexunet_exp.sweeps import options
@@ -162,7 +163,7 @@ def choices_of(entry: Any) -> Sequence[Any]:
 
 def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
     """What is searched, in what, for what: every part by its name, as text."""
-    settings = compose.with_effect(OmegaConf.masked_copy(cfg, options.sections(cfg)))
+    settings = with_effect(OmegaConf.masked_copy(cfg, options.sections(cfg)))
     searched = [key.replace("/", ".") for key in entries]
     fixed = {
         key: text_at(settings, key)

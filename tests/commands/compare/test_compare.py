@@ -51,9 +51,10 @@ def shelf(tmp_path_factory) -> Shelf:
     from hydra import compose, initialize_config_dir
 
     from flexunet_exp.config import compose as config
+    from flexunet_exp.config import resolvers
 
     def composed(command: str, *words: str):
-        config.register_resolvers()
+        resolvers.register_resolvers()
         with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
             return compose(command, list(words))
 

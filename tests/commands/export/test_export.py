@@ -14,10 +14,12 @@ from PIL import Image
 from flexunet_exp.commands.export import command, folders, formats, parity, pictures, settings
 from flexunet_exp.commands.export import proof as proving
 from flexunet_exp.commands.export.parity import Network, Tolerance
+from flexunet_exp.config import building
 from flexunet_exp.config import compose as config
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.errors import InputError
+from flexunet_exp.runs.folder import load
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking import find_runs
 from tests.support.running import all_runs, flexunet, store
@@ -65,7 +67,7 @@ def test_what_stands_beside_the_file_is_enough_to_get_the_masks_of_the_run(expor
         scored = run_folder / "evaluation/test/predictions" / f"{datasets.sample_name(sample)}.png"
         with Image.open(scored) as mask:
             np.testing.assert_array_equal(logits[0].argmax(-1), np.array(mask))
-    classes = config.plain(find_runs.load(run_folder).cfg.dataset.classes)
+    classes = config.plain(load(run_folder).cfg.dataset.classes)
     assert [(c["name"], c["color"]) for c in usage["classes"]] == [
         (c["name"], c["color"]) for c in classes
     ]
@@ -141,7 +143,7 @@ def test_every_model_in_every_format(name, form, compose, tmp_path):
     cfg = compose("train", "dataset=grid", f"model={name}", f"model.num_layers={levels}",
                   "model.base_filters=2", "model.batch_norm=true")  # fmt: skip
     tensorflow.prepare(cfg.trainer)
-    network = config.build(cfg.model, input_shape=(64, 64, 3), num_classes=4)
+    network = building.build(cfg.model, input_shape=(64, 64, 3), num_classes=4)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 64, 3), np.uint8)
     file, bound_to = formats.write(network, form, tmp_path, (64, 64))
     # Keras 3.15 cannot trace a bilinear UpSampling2D without the size.
@@ -167,7 +169,7 @@ def trained_in_bfloat16(run_folder, tmp_path) -> Path:
     OmegaConf.save(cfg, folder / "config.yaml")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
-    network = config.build(cfg.model, input_shape=(64, 64, 3), num_classes=6)
+    network = building.build(cfg.model, input_shape=(64, 64, 3), num_classes=6)
     keras.config.set_dtype_policy(before)
     network.set_weights(keras.saving.load_model(folder / "best.keras", compile=False).get_weights())
     network.save(folder / "best.keras")
@@ -202,14 +204,14 @@ def test_pictures_that_are_gone_can_be_replaced_by_others(run_folder, tmp_path):
     table = datasets.read_table(samples)
     kept = table.loc[table["split"] == "test", "image"].iloc[0]
     datasets.write_table(table.assign(image="/no/where.png"), samples)
-    run = find_runs.load(folder)
+    run = load(folder)
     with pytest.raises(InputError, match="/no/where.png.*input=PATH"):
         pictures.choose(run, None, 8, tmp_path / "out")
     assert pictures.choose(run, [kept], 8, tmp_path / "out") == [Path(kept)]
 
 
 def test_the_pictures_are_of_the_test_split_and_from_all_of_it(run_folder):
-    run = find_runs.load(run_folder)
+    run = load(run_folder)
     table = datasets.read_table(run.samples)
     tested = table[table["split"] == "test"].set_index("image")
     chosen = [str(path) for path in pictures.choose(run, None, len(tested) // 2, Path("out"))]

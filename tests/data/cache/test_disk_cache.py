@@ -526,13 +526,13 @@ def test_memory_does_not_grow_with_the_number_of_pictures(compose, tmp_path):
 def test_batches_come_from_the_disk_and_are_the_same(dataset, tmp_path, monkeypatch, augmented):
     from flexunet_exp.data import augmentation
     from flexunet_exp.data.feed import batches as pipeline
-    from flexunet_exp.data.feed import sampling
+    from flexunet_exp.data.feed import reader, sampling
 
     transforms = [augmentation.HorizontalFlip(), augmentation.Brightness()] if augmented else []
     train = dataset.split("train")
     readers = [
-        pipeline.SampleReader(dataset, train, SIZE),
-        pipeline.SampleReader(dataset, train, SIZE, "disk", tmp_path),
+        reader.SampleReader(dataset, train, SIZE),
+        reader.SampleReader(dataset, train, SIZE, "disk", tmp_path),
     ]
     draws = sampling.sampler(train["label"].tolist(), np.zeros((len(train), 6)), seed=1)
     plain, cached = (pipeline.training(r, draws, transforms, SIZE, 4, 2) for r in readers)

@@ -10,6 +10,7 @@ from flexunet_exp.data import augmentation
 from flexunet_exp.data.dataset import load
 from flexunet_exp.data.feed import batches as pipeline
 from flexunet_exp.data.feed import sampling
+from flexunet_exp.data.feed.reader import SampleReader
 
 LIGHT = [augmentation.HorizontalFlip(), augmentation.QuarterTurn(), augmentation.Brightness()]
 
@@ -20,7 +21,7 @@ def dataset(tiny_dataset):
 
 
 def reader(dataset, cache="none"):
-    return pipeline.SampleReader(dataset, dataset.table, (64, 64), cache)
+    return SampleReader(dataset, dataset.table, (64, 64), cache)
 
 
 def training(source, transforms, seed, epochs, **options):
@@ -93,7 +94,7 @@ def test_memory_cache_reads_each_file_once(dataset, monkeypatch):
     source = reader(dataset, "memory")
     reads = []
     monkeypatch.setattr(
-        pipeline.SampleReader,
+        SampleReader,
         "read",
         lambda self, index: (
             reads.append(index) or (np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8))

@@ -15,12 +15,13 @@ from PIL import Image
 
 from flexunet_exp.commands.export import report as exporting
 from flexunet_exp.config import compose as config
+from flexunet_exp.config import identity
 from flexunet_exp.data.dataset import load
-from flexunet_exp.data.feed import batches, feed, patches
+from flexunet_exp.data.feed import feed, patches, reader
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import networks
-from flexunet_exp.tracking import find_runs
+from flexunet_exp.runs.folder import load as load_run
 from tests.support import running
 
 SIDE = st.integers(8, 60)
@@ -89,7 +90,7 @@ class Reader:
 @given(sizes=st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=3), patch=st.tuples(SIDE, SIDE))
 def test_tiles_show_every_pixel_once(sizes, patch):
     pairs = [numbered(*size) for size in sizes]
-    tiles = patches.Tiles(Reader(pairs), patch, patch)
+    tiles = reader.Tiles(Reader(pairs), patch, patch)
     seen = [np.zeros(size, int) for size in sizes]
     for number in range(len(tiles)):
         index, *_ = tiles.places[number]
@@ -154,7 +155,7 @@ def test_the_disk_cache_refuses_pictures_of_several_sizes(compose, tmp_path):
     cfg = compose("train", "dataset=grid", f"dataset.path={tmp_path}/data")
     dataset = load(cfg)
     with pytest.raises(InputError, match=r"there are 2\. Use dataset\.cache=memory"):
-        batches.SampleReader(dataset, dataset.table, None, "disk", config.cache_dir(cfg))
+        reader.SampleReader(dataset, dataset.table, None, "disk", config.cache_dir(cfg))
 
 
 def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
@@ -169,13 +170,13 @@ def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
     assert whole.returncode == 0, whole.stdout
     (second,) = tmp_path.glob("outputs/*/*_evaluate*/**/report.html")
     assert "whole pictures, seen at 32 × 32 px" in second.read_text()
-    exported = exporting.usage(find_runs.load(folder), "onnx", None)
+    exported = exporting.usage(load_run(folder), "onnx", None)
     assert exported["tile"] == {"height": 32, "width": 32} and exported["overlap"] == 0.25
     other = shutil.copytree(folder, tmp_path / "whole")
     text = (other / "config.yaml").read_text()
     changed = text.replace("size: 32\n    foreground", "size: null\n    foreground")
     (other / "config.yaml").write_text(changed)
-    both = [find_runs.load(folder), find_runs.load(other)]
+    both = [load_run(folder), load_run(other)]
     with pytest.raises(InputError, match="predicts whole pictures; .* tiles of 32 × 32 px"):
         networks.load(both, OmegaConf.create({}))
     networks.check_tiles(both, OmegaConf.create({"tile": "none"}))
@@ -190,7 +191,7 @@ def test_a_picture_is_decoded_once_for_all_its_tiles():
             time.sleep(0.02)  # long enough for another thread to ask for it too
             return super().__call__(index)
 
-    tiles = patches.Tiles(Slow([numbered(32, 32)] * 3), (16, 16), (16, 16))
+    tiles = reader.Tiles(Slow([numbered(32, 32)] * 3), (16, 16), (16, 16))
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(tiles, range(len(tiles))))
     assert reads == [0, 1, 2]
@@ -207,11 +208,11 @@ def test_shares_of_more_than_all_patches_are_refused_before_the_data_is_read(tin
 
 def test_without_patches_their_settings_change_no_training(tiny_dataset):
     plain, other = (tiny_dataset(f"dataset.patch.foreground={x}") for x in (0.5, 0.9))
-    assert config.signature(plain, "", 2) == config.signature(other, "", 2)
+    assert identity.signature(plain, "", 2) == identity.signature(other, "", 2)
     patched = [
         tiny_dataset("dataset.patch.size=32", f"dataset.patch.foreground={x}") for x in (0.5, 0.9)
     ]
-    assert len({config.signature(cfg, "", 2) for cfg in (plain, *patched)}) == 3
+    assert len({identity.signature(cfg, "", 2) for cfg in (plain, *patched)}) == 3
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose
+from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError, Pruned
-from flexunet_exp.jobs import job
+from flexunet_exp.runs.outcome import RESULT, Outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.sweeps.search import loop, pruning, space, study
 from flexunet_exp.tracking.store import STOPPED
@@ -61,25 +61,25 @@ class Trained:
         folder.mkdir(parents=True, exist_ok=True)
         trial = study.trial_in_run(cfg, self.conf)
         outcome = self.outcome(pruning.Pruning(trial, "val_dice", 1, EPOCHS), given)
-        (folder / job.RESULT).write_text(json.dumps(asdict(outcome)))
+        (folder / RESULT).write_text(json.dumps(asdict(outcome)))
         returned = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder)}}})
         return SimpleNamespace(hydra_cfg=returned)
 
-    def outcome(self, callback: pruning.Pruning, given: dict[str, str]) -> job.Outcome:
+    def outcome(self, callback: pruning.Pruning, given: dict[str, str]) -> Outcome:
         rate = float(given["optimizer.learning_rate"])
         top = {"ce_dice": 0.6, "dice": 0.5}.get(given["loss"], 0.3) - 0.1 * math.log10(
             rate / 5e-3
         ) ** 2
         if given["loss"] == "cross_entropy":
-            return job.Outcome("failed", error="the loss became nan")
+            return Outcome("failed", error="the loss became nan")
         for epoch in range(EPOCHS):
             self.tick()
             try:
                 callback.on_epoch_end(epoch, {"val_dice": top * (1 - math.exp(-epoch / 4))})
             except Pruned:
-                return job.Outcome("pruned")
+                return Outcome("pruned")
         self.tick()
-        return job.Outcome("finished", objective=top)
+        return Outcome("finished", objective=top)
 
     def tick(self) -> None:
         if self.left is not None:
@@ -91,7 +91,7 @@ class Trained:
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
     """Searches in a folder: searched("a", "hydra.sweeper.seed=1", stop_after=20)."""
-    compose.register_resolvers()
+    resolvers.register_resolvers()
     callback = multirun.SweepCallback()
     callback.folder, callback.parent_run_id = tmp_path / "sweep", None
     monkeypatch.setattr(multirun.SweepCallback, "current", callback)

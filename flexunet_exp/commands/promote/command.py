@@ -12,18 +12,19 @@ from omegaconf import DictConfig
 from flexunet_exp.config import validation
 from flexunet_exp.config.validation.rules import is_flag, is_model_name
 from flexunet_exp.errors import InputError
-from flexunet_exp.jobs import job
+from flexunet_exp.jobs import app
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """The command; it fails, with exit status 1, where the run is not promoted."""
-    job.run_app("promote", task)
+    app.run_app("promote", task)
 
 
 def task(cfg: DictConfig) -> None:
     check_settings(cfg)
+    from flexunet_exp.commands.promote import judging
     from flexunet_exp.tracking import find_runs, registry
     from flexunet_exp.tracking.store import Store
 
@@ -35,13 +36,13 @@ def task(cfg: DictConfig) -> None:
         version = registry.register(store, run_id, run.folder, cfg.name, cfg.objective)
         champion = registry.champion(store, cfg.name)
         if champion is None:
-            verdict = registry.FIRST
+            verdict = judging.FIRST
         elif champion.version == version.version:
             log.info("Version %s of %s is its champion already.", version.version, cfg.name)
             return
         else:
-            present = registry.fetch_scores(store, champion, Path(folder) / "champion")
-            verdict = registry.judge(run.folder, present)
+            present = judging.fetch_scores(store, champion, Path(folder) / "champion")
+            verdict = judging.judge(run.folder, present)
     if not (verdict.is_better or cfg.force):
         raise InputError(refusal(version, champion, verdict.because))
     because = verdict.because if verdict.is_better else f"force=true, although {verdict.because}"

@@ -1,0 +1,1 @@
+"""Registers a run, and makes it the champion if it is better."""

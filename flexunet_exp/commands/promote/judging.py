@@ -1,0 +1,99 @@
+"""Whether a version is to replace the champion: the same test pictures, compared in pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from flexunet_exp.config import compose
+from flexunet_exp.data import dataset
+from flexunet_exp.errors import InputError
+from flexunet_exp.scores import confusions, paired
+from flexunet_exp.tracking.registry import RUN, fetch_files
+from flexunet_exp.tracking.store import Store
+
+JUDGED = ("config.yaml", "samples.csv", "evaluation/test/confusions.npz")
+
+
+class Verdict(NamedTuple):
+    """Whether a version is to replace the champion, and the figures that say so."""
+
+    is_better: bool
+    because: str
+
+
+FIRST = Verdict(True, "there was no champion.")
+
+
+def fetch_scores(store: Store, version: Any, folder: Path) -> Path:
+    """The run that a version carries, below `folder`: what `judge` reads, without the network."""
+    fetch_files(store, version, JUDGED, folder)  # what is missing is named when it is read
+    return folder / RUN
+
+
+def judge(challenger: Path, present: Path) -> Verdict:
+    """Compares the runs in two folders on the test pictures of both."""
+    try:
+        result = difference(challenger, present)
+    except InputError as error:
+        return Verdict(False, str(error))
+    figures = f"test macro Dice differs by {result.difference:+.4f}"
+    if few := paired.too_few(result):
+        return Verdict(False, f"{figures}; {few}.")
+    figures += (
+        f" (95 % interval {result.low:+.4f} to {result.high:+.4f}, {result.num_sources} sources)"
+    )
+    if not result.low > 0:
+        return Verdict(False, f"{figures}; the interval must lie above 0.")
+    return Verdict(True, f"{figures}.")
+
+
+def difference(challenger: Path, present: Path) -> paired.PairedDifference:
+    """The paired difference of the runs in two folders; InputError where they do not compare."""
+    ours, theirs = (confusions.load_counts(counts_file(run)) for run in (challenger, present))
+    if ours.classes.tolist() != theirs.classes.tolist():
+        raise InputError(
+            f"they tell other classes apart: {', '.join(ours.classes)}; the champion "
+            f"{', '.join(theirs.classes)}."
+        )
+    tested, pictures = tested_pictures(challenger), tested_pictures(present)
+    if hashes(tested) != hashes(pictures):
+        common = len(hashes(tested) & hashes(pictures))
+        raise InputError(
+            f"they were tested on other pictures ({common} of {len(pictures)} are the same), so "
+            f"their scores do not compare. Train it with the champion's {split_words(present)}."
+        )
+    place = {name: index for index, name in enumerate(theirs.names)}
+    counts = theirs.counts[[place[name] for name in ours.names]]
+    if not np.array_equal(ours.counts.sum(axis=2), counts.sum(axis=2)):
+        raise InputError("the masks of the test pictures have changed between them.")
+    rows = [tested[name] for name in ours.names]
+    sources, labels = (np.array([getattr(row, key) for row in rows]) for key in ("source", "label"))
+    part = paired.Part(ours.counts[None], counts[None], sources, labels)
+    return paired.paired_difference([part])
+
+
+def counts_file(run: Path) -> Path:
+    return run / JUDGED[-1]
+
+
+def tested_pictures(run: Path) -> dict[str, Any]:
+    """The test rows of the run's sample table, by the names that its evaluation gives them."""
+    table = dataset.read_table(run / "samples.csv")
+    rows = dataset.rows(table[table["split"] == "test"])
+    return {dataset.sample_name(row): row for row in rows}
+
+
+def hashes(pictures: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(name, row.sha256) for name, row in pictures.items()}
+
+
+def split_words(run: Path) -> str:
+    """What to type for the same split: `split=folds split.n=5 split.fold=0 split.seed=0`."""
+    split = compose.plain(OmegaConf.select(OmegaConf.load(run / "config.yaml"), "split"))
+    kind = split.pop("_target_").rsplit(".", 1)[-1]
+    settings = [f"split.{key}={value}".replace(" ", "") for key, value in split.items()]
+    return " ".join([f"split={kind}", *settings])

@@ -1,0 +1,114 @@
+"""What identifies a run: hashes of all that can change its weights, its scores, its minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config.compose import PACKAGE, plain
+from flexunet_exp.errors import InputError
+
+# Values that cannot change the trained weights; the paths of data and store among them.
+WITHOUT_EFFECT = (
+    *("tracking", "hydra", "rerun", "dry", "objective", "data_root", "cache_dir", "require"),
+    *("predict", "score", "launcher"),
+)
+WITHOUT_EFFECT_IN = {  # values of a section
+    "dataset": ("path", "cache", "strict"),
+    "callbacks": ("epoch_images", "curves", "stop_file"),
+    "trainer": ("resume", "save_every", "profile"),
+}
+# What of these sections does not decide how long a run takes.
+WITHOUT_EFFORT = {
+    "dataset": WITHOUT_EFFECT_IN["dataset"],
+    "split": ("seed", "fold"),
+    "trainer": ("seed", *WITHOUT_EFFECT_IN["trainer"]),
+}
+
+
+def with_effect(config: DictConfig | dict) -> dict[str, Any]:
+    """The resolved settings that can change the trained weights: no tracking, drawing or paths."""
+    settings = plain(config)
+    for name in WITHOUT_EFFECT:
+        settings.pop(name, None)
+    if not (settings["dataset"].get("patch") or {}).get("size"):
+        settings["dataset"].pop("patch", None)  # how many, and of what, when there are none
+    for section, names in WITHOUT_EFFECT_IN.items():
+        for name in names:
+            settings[section].pop(name, None)
+    return settings
+
+
+def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> str:
+    """Hash of all that can change the trained weights (16 hex digits).
+
+    The settings with an effect; the sample table's digest; the package's source and that of own
+    packages it builds from; the versions of TensorFlow and Keras; the number of threads.
+    """
+    settings = with_effect(config)
+    settings["trainer"]["threads"] = threads
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
+    parts = [settings, sample_digest, own_source(), own_code_digests(settings), versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def effort(config: DictConfig | dict) -> str:
+    """Hash of what decides how long a run takes: runs of one effort tell each other's minutes."""
+    settings = plain(config)
+    parts = [settings["model"], settings["predict"]]
+    for name, left_out in WITHOUT_EFFORT.items():
+        parts.append({k: v for k, v in settings[name].items() if k not in left_out})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def scoring_signature(config: DictConfig | dict) -> str:
+    """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
+    parts = {name: plain(config[name]) for name in ("predict", "score")}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def own_source() -> str:
+    """Hash of this package's source; read once a process, which goes on with what it has loaded."""
+    return source_digest(PACKAGE)
+
+
+def source_digest(root: Path) -> str:
+    """Hash of a package's (or one file's) Python source: other code may train other weights."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def own_code_digests(settings: Any) -> dict[str, str]:
+    """Hash of the source of every package outside this one and Keras that a `_target_` names."""
+    packages = {target.split(".")[0] for target in targets_in(settings)}
+    return {name: source_digest(source_of(name)) for name in packages - {"flexunet_exp", "keras"}}
+
+
+def targets_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from targets_in(child)
+
+
+def source_of(package: str) -> Path:
+    """The folder or file of an installed package; InputError when there is none."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(f"The package {package!r}, named by a _target_, is not installed.")
+    path = Path(spec.origin)
+    return path.parent if path.name == "__init__.py" else path

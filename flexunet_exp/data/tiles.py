@@ -1,0 +1,42 @@
+"""Where tiles lie on a picture, how they are weighed, and how a small picture fills one."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+Size = tuple[int, int]  # height, width
+
+
+def starts(length: int, tile: int, overlap: float) -> list[int]:
+    """Where tiles begin along a side: evenly, the last ending with the side, nothing left out."""
+    if length <= tile:
+        return [0]
+    stride = max(1, math.floor(tile * (1 - overlap)))
+    steps = math.ceil((length - tile) / stride)
+    return [round(step * (length - tile) / steps) for step in range(steps + 1)]
+
+
+def window(tile: int, overlap: float) -> np.ndarray:
+    """The weight (tile,) of a tile's pixels: rising and falling smoothly over the overlap.
+
+    Above 0 everywhere, so that no pixel stays unpainted; where two tiles overlap by just this much,
+    their weights sum to 1 (sin² + cos²).
+    """
+    ramp = min(round(tile * overlap), tile // 2)
+    weight = np.ones(tile, np.float32)
+    if ramp:
+        rise = np.sin((np.arange(ramp) + 0.5) * (np.pi / (2 * ramp))) ** 2
+        weight[:ramp], weight[tile - ramp :] = rise, rise[::-1]
+    return weight
+
+
+def padded(image: np.ndarray, size: Size) -> np.ndarray:
+    """The image reflected at its right and lower border up to `size`."""
+    lacking = [max(0, wanted - found) for wanted, found in zip(size, image.shape[:2], strict=True)]
+    return cv2.copyMakeBorder(image, 0, lacking[0], 0, lacking[1], cv2.BORDER_REFLECT_101)
+
+
+Pair = tuple[np.ndarray, np.ndarray]

@@ -1,0 +1,43 @@
+"""A command as a Hydra app: composes its configuration and hands it to its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose, resolvers
+from flexunet_exp.errors import Abort, Enough
+from flexunet_exp.jobs.processes import end_with_parent
+from flexunet_exp.system import interrupt
+
+
+def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
+    """Composes `config_name`.yaml with the command line and hands it to `work`, in each job.
+
+    An error of `work` is raised here as it was, without Hydra's words around it.
+    """
+    raised: list[Exception] = []
+
+    def task(cfg: DictConfig) -> Any:
+        end_with_parent()
+        interrupt.check()  # a launcher's worker is handed its next job even then
+        try:
+            return work(cfg)
+        except Exception as error:
+            raised.append(error)
+
+    resolvers.register_resolvers()
+    app = hydra.main(
+        version_base="1.3", config_path=str(compose.conf_dir()), config_name=config_name
+    )
+    try:
+        app(task)()
+    except Enough:
+        return
+    except Abort as abort:
+        raise abort.error from None
+    if raised:
+        raise raised[0]

@@ -1,0 +1,80 @@
+"""Processes that run a job: one of its own, and one that ends with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from omegaconf import DictConfig, OmegaConf
+
+from flexunet_exp.config import resolvers
+from flexunet_exp.jobs.job import ENDED
+from flexunet_exp.runs.outcome import read_outcome
+from flexunet_exp.system import interrupt
+
+SECONDS_TO_END = 5.0  # that an interrupted run has to tell the store, when nobody waits for it
+
+
+def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:
+    """Runs a job in a new process, for what this one cannot change any more; its objective.
+
+    `task` is a function of a module, which calls `supervised`.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    hydra_node = OmegaConf.create({"hydra": HydraConfig.get()})
+    process = get_context("spawn").Process(target=take_over, args=(task, cfg, hydra_node))
+    process.start()
+    try:
+        process.join()
+    except KeyboardInterrupt:
+        process.join(5)  # on a terminal it was interrupted too
+        process.terminate()
+        process.join()
+        raise
+    outcome = read_outcome(folder)
+    ENDED.append(outcome)
+    return outcome.objective
+
+
+def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: Any) -> None:
+    """What the new process does: sets up what Hydra would have, and runs the job."""
+    end_with_parent()
+    setup_globals()
+    resolvers.register_resolvers()
+    HydraConfig.instance().set_config(hydra_node)
+    configure_log(hydra_node.hydra.job_logging, hydra_node.hydra.verbose)
+    try:
+        task(cfg)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@cache  # one watch a process, whatever the number of its jobs
+def end_with_parent() -> None:
+    """Has a process that was started to run jobs end when the one that started it is gone.
+
+    A launcher's workers would else train all they were handed, beside the same command begun again.
+    """
+    if starter := parent_process():
+        interrupt.listen()
+        Thread(target=end_after, args=(starter.pid,), daemon=True).start()
+
+
+def end_after(starter: int) -> None:
+    """Interrupts this process once its parent is no longer `starter`, and ends it soon after."""
+    while os.getppid() == starter:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_END)
+    # As after kill -9, the run goes on from its state; a worker would idle for minutes.
+    os._exit(130)

@@ -1,0 +1,33 @@
+"""Pages that open from disk and need nothing beside them: templates and embedded pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import jinja2
+from PIL import Image
+
+from flexunet_exp.config import compose
+
+
+def template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(compose.PACKAGE / "reporting" / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def jpeg(picture: Image.Image) -> str:
+    """A picture as an address that holds it."""
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=88)
+    return address("jpeg", content.getvalue())
+
+
+def address(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

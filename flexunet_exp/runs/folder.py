@@ -1,0 +1,95 @@
+"""A finished run, from its folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flexunet_exp.config import validation
+from flexunet_exp.errors import InputError
+from flexunet_exp.runs import claims
+from flexunet_exp.runs.outcome import RESULT, read_outcome
+
+FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
+WHAT_RUN_CAN_BE = (
+    "Use a run folder, a run id from the UI, `latest`, `best`, a registered model such as "
+    "models:/NAME@champion, or a .keras file."
+)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that can be used again, from its folder alone; or a network's file without a run."""
+
+    folder: Path
+    cfg: DictConfig
+    run_id: str | None = None
+    network: Path = Path()  # its best network
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the network is the one the run ended with, not another file in its folder."""
+        return self.network == self.folder / FILES[-1]
+
+    @property
+    def samples(self) -> Path:
+        """The table of the pictures it was made with; a network's file has none."""
+        return self.folder / "samples.csv"
+
+
+def load_below(folder: Path) -> list[FinishedRun]:
+    """The run in a folder, or the finished ones of the multirun it holds.
+
+    A cell that was skipped is the run that had done its work before.
+    """
+    if any((folder / name).exists() for name in FILES):
+        refuse_unfinished(folder)
+        return [load(folder)]
+    outcomes = [read_outcome(path.parent) for path in folder.glob(f"*/{RESULT}")]
+    done = [outcome for outcome in outcomes if outcome.status in ("finished", "skipped")]
+    done.sort(key=lambda outcome: outcome.number)
+    return [load(Path(outcome.folder), outcome.run_id) for outcome in done] or [load(folder)]
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Raises InputError for a run that was cut off: its network is that of some epoch."""
+    is_ended = (folder / RESULT).is_file()
+    if claims.is_marked(folder) or is_ended and read_outcome(folder).status == "killed":
+        raise InputError(
+            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
+        )
+    if is_ended and read_outcome(folder).status == "pruned":
+        raise InputError(f"{folder} is a trial that its study ended early. {WHAT_RUN_CAN_BE}")
+
+
+def load(folder: Path, run_id: str | None = None) -> FinishedRun:
+    """The run in a folder; InputError naming what is missing from it or wrong in it."""
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} is not a finished run: it lacks {', '.join(missing)}. {WHAT_RUN_CAN_BE}"
+        )
+    return FinishedRun(folder, checked_config(folder / "config.yaml"), run_id, folder / FILES[-1])
+
+
+def checked_config(path: Path) -> DictConfig:
+    """A run's configuration, which may be somebody else's; InputError with all that is wrong."""
+    try:
+        cfg = OmegaConf.load(path)
+        assert isinstance(cfg, DictConfig)
+        validation.check_settings(cfg)
+    except InputError as error:
+        raise InputError([f"{path}: {problem}" for problem in error.problems]) from error
+    except (OSError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise InputError(f"{path} is no configuration of a run: {error}") from error
+    return cfg
+
+
+def whole_folder(downloaded: Path) -> Path:
+    """The folder within a registered model that holds the files of its run."""
+    places = [path.parent for path in sorted(downloaded.rglob(FILES[-1]))]
+    return next(iter(places), downloaded)

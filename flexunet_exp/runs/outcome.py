@@ -1,0 +1,51 @@
+"""How a job ended, on disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flexunet_exp.runs import claims
+
+log = logging.getLogger(__name__)
+
+
+RESULT = "result.json"
+
+
+@dataclass
+class Outcome:
+    """How a job ended: `status` is finished, skipped, failed, pruned or killed."""
+
+    status: str
+    name: str = ""
+    objective: float = math.nan
+    run_id: str | None = None
+    folder: str = ""
+    error: str = ""
+    minutes: float = 0.0
+    number: int = 0  # of the cell in its sweep
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run was made in this folder (hydra.run.dir can name any) and is not unfinished."""
+    made = any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
+    return made and not claims.is_marked(folder)
+
+
+def keep_outcome(folder: Path, outcome: Outcome) -> None:
+    try:
+        (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    except OSError as error:
+        log.error("The outcome could not be kept: %s", error)
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome in a job's folder; a job that left none was cut off."""
+    try:
+        return Outcome(**json.loads((folder / RESULT).read_text()))
+    except (OSError, ValueError, TypeError):
+        return Outcome("failed", name=folder.name, folder=str(folder), error="left no result.json")
