@@ -14,8 +14,18 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from flexunet_exp.config import weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
 from flexunet_exp.errors import InputError
+
+SCHEME = 2  # of what a signature is made of; the first had no number
+
+# Releases whose code trains the same weights as this code: the digest of their whole source, which
+# their signatures were made of. Who changes code that can change the weights empties this table and
+# says so in CHANGELOG.md; tests/config/test_weights_code.py reminds them.
+SAME_WEIGHTS = {
+    "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
+}
 
 # Values that cannot change the trained weights; the paths of data and store among them.
 WITHOUT_EFFECT = (
@@ -51,13 +61,27 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
 def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> str:
     """Hash of all that can change the trained weights (16 hex digits).
 
-    The settings with an effect; the sample table's digest; the package's source and that of own
-    packages it builds from; the versions of TensorFlow and Keras; the number of threads.
+    The settings with an effect; the sample table's digest; the code of this package that a training
+    with these settings reaches, and that of own packages it builds from; the versions of TensorFlow
+    and Keras; the number of threads.
     """
+    return signatures(config, sample_digest, threads)[0]
+
+
+def signatures(config: DictConfig | dict, sample_digest: str, threads: int) -> tuple[str, ...]:
+    """The signature, and those that releases gave to runs which trained the same weights."""
     settings = with_effect(config)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    parts = [settings, sample_digest, own_source(), own_code_digests(settings), versions]
+    others = own_code_digests(settings)
+    code = weights_code.digest(PACKAGE, sorted(set(targets_in(settings))))
+    parts = [SCHEME, settings, sample_digest, code, others, versions]
+    of_releases = [[settings, sample_digest, each, others, versions] for each in SAME_WEIGHTS]
+    return tuple(map(hashed, [parts, *of_releases]))
+
+
+def hashed(parts: Any) -> str:
+    """16 hex digits over what JSON can hold."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -67,13 +91,13 @@ def effort(config: DictConfig | dict) -> str:
     parts = [settings["model"], settings["predict"]]
     for name, left_out in WITHOUT_EFFORT.items():
         parts.append({k: v for k, v in settings[name].items() if k not in left_out})
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return hashed(parts)
 
 
 def scoring_signature(config: DictConfig | dict) -> str:
     """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
     parts = {name: plain(config[name]) for name in ("predict", "score")}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return hashed(parts)
 
 
 @cache
