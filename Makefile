@@ -1,22 +1,31 @@
 # make quickstart: install, then train and score a small FlexUNet on generated pictures (no download)
 # make test:       install with the tools for development, then run the tests
+# make test-fast:  those that start no command and train nothing, within a minute
+# make test-all:   what make test leaves out, and ten times as many generated inputs
 # make lint:       ruff, mypy, and who may import whom (import-linter)
 # make bench:      measure, and write docs/benchmarks.md
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # An exported PYTHONDONTWRITEBYTECODE would make every start import TensorFlow uncompiled (10 s, not 5 s).
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart test test-fast test-all lint bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/flexunet train experiment=quickstart
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(TESTS) -m "not heavy"
+
+test-fast: $(VENV)/.installed-dev
+	$(TESTS) -m "not slow and not heavy"
+
+test-all: $(VENV)/.installed-dev
+	FLEXUNET_TEST_EXAMPLES=10 $(TESTS) -m "heavy or property"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -5,31 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
 
-from tests.support import empty_store, running
+from tests.support import empty_store, marking, properties, running
 
 ROOT = Path(__file__).resolve().parents[1]
 
-hypothesis.settings.register_profile("suite", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("suite", properties.examples(40))
 hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start commands come first: a long one begun last would run alone."""
-    items.sort(key=lambda item: not starts_commands(item.module))
+    """Marks tests that start commands as slow; their files come first.
 
-
-def starts_commands(module: Any) -> bool:
-    """Whether a test module uses tests/support/running.py."""
-    name = running.__name__
-    return any(
-        thing is running or getattr(thing, "__module__", None) == name
-        for thing in vars(module).values()
-    )
+    A long file begun last would run alone on one of two cores.
+    """
+    for item in items:
+        if marking.starts_commands(item):
+            item.add_marker("slow")
+        if hasattr(getattr(item, "obj", None), "hypothesis"):
+            item.add_marker("property")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="module", autouse=True)

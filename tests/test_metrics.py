@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from flexunet_exp.metrics import SegmentationScores
+from tests.support.properties import examples
 
 IGNORE = 255
 CLASSES = ["background", "bent", "cut", "scratch"]
@@ -27,7 +28,7 @@ def figures(metric: SegmentationScores) -> dict[str, float]:
     return {name: float(value) for name, value in metric.result().items()}
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     shown=st.lists(st.sampled_from([0, 1, 2, 3, IGNORE]), min_size=1, unique=True),
     seed=st.integers(0, 2**32 - 1),

@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from flexunet_exp import schedules
 from flexunet_exp.config import building, compose
 from flexunet_exp.errors import InputError
+from tests.support.properties import examples
 
 
 def curve(schedule, steps: int) -> np.ndarray:
@@ -65,7 +66,7 @@ def test_a_single_step_has_the_full_rate():
     final_fraction=st.floats(0, 1),
     progress=st.floats(0, 1),
 )
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_any_step_of_any_curve(steps_per_epoch, epochs, warmup, final_fraction, progress):
     steps = steps_per_epoch * epochs
     step = round(progress * (steps - 1))

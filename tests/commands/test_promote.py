@@ -11,7 +11,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.commands.promote import judging, task
+from flexunet_exp.commands.promote import judging
+from flexunet_exp.commands.promote.command import task
 from flexunet_exp.config import compose as config
 from flexunet_exp.config import resolvers, validation
 from flexunet_exp.data import dataset

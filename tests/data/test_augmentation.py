@@ -8,7 +8,7 @@ import inspect
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import ndimage
@@ -23,6 +23,7 @@ from flexunet_exp.data.augmentation.transform import Checked
 from flexunet_exp.data.augmentation.warps import Radial
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
+from tests.support.properties import examples
 
 CLASSES = [
     value
@@ -74,7 +75,7 @@ def test_every_transform_is_in_the_strong_list():
 
 @every_transform
 @given(seed=seeds, height=sizes, width=sizes)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_shape_type_and_classes_hold_and_the_input_is_left_alone(kind, seed, height, width):
     image, mask = random_pair(seed, height, width)
     before = image.copy(), mask.copy()
@@ -88,7 +89,7 @@ def test_shape_type_and_classes_hold_and_the_input_is_left_alone(kind, seed, hei
 
 @pytest.mark.parametrize("preset", PRESETS)
 @given(seed=seeds, height=sizes, width=sizes)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_every_list_keeps_shape_type_and_classes(preset, seed, height, width):
     image, mask = random_pair(seed, height, width)
     changed, moved = augment(always(preset), image, mask, key=(seed, 1, 2))
@@ -101,7 +102,7 @@ def test_every_list_keeps_shape_type_and_classes(preset, seed, height, width):
 
 @pytest.mark.parametrize("kind", [k for k in CLASSES if not issubclass(k, Photometric)])
 @given(seed=seeds, height=sizes, width=sizes)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_a_pixel_that_is_purely_of_one_class_is_of_that_class_in_the_mask(
     kind, seed, height, width
 ):
@@ -195,7 +196,7 @@ def test_a_shear_moves_rows_by_a_share_of_their_height():
 
 
 @given(seeds)
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_crop_shows_a_rectangle_of_the_picture_and_nothing_else(seed):
     """Along each side of a ramp the crop runs over a share of it, inside it."""
     ramp = np.arange(0, 200, 2, dtype=np.uint8)

@@ -7,11 +7,12 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from flexunet_exp.data import defects, masks
+from tests.support.properties import examples
 
 
 def independent(mask: np.ndarray, size: tuple[int, int]) -> list[tuple[int, int, int]]:
@@ -28,7 +29,7 @@ def independent(mask: np.ndarray, size: tuple[int, int]) -> list[tuple[int, int,
     return sorted(found)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 10_000),
     st.tuples(st.integers(1, 90), st.integers(1, 90)),

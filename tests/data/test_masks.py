@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from flexunet_exp.data import masks
 from flexunet_exp.errors import InputError
+from tests.support.properties import examples
 
 ZIPPER = np.array(
     [
@@ -119,7 +120,7 @@ def picture_bytes(kind: str) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     suffix=st.sampled_from(["png", "jpeg", "bmp", "tiff", "npz"]),
     edits=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6),
@@ -176,7 +177,7 @@ def test_tie_goes_to_the_lower_class(tmp_path):
     assert masks.read_colour_mask(path, palette, "nearest", 1.0)[0].tolist() == [[0, 1, 2, 1]]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(["present", "nearest"]))
 def test_both_rules_agree_with_an_exhaustive_search(tmp_path_factory, seed, rule):
     random = np.random.default_rng(seed)
@@ -331,7 +332,7 @@ def test_enlarging_an_image_interpolates():
     assert masks.resize_image(image, (1, 2)) is image
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_classes=st.integers(1, 12),

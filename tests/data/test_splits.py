@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flexunet_exp.data import splits
 from flexunet_exp.errors import InputError
+from tests.support.properties import examples
 
-quick = settings(max_examples=40, deadline=None)
+quick = examples(40)
 
 
 def table_of(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:

@@ -9,12 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from flexunet_exp.data import synthetic
 from flexunet_exp.errors import InputError
+from tests.support.properties import examples
 
 DEFECTS = [(name, defect) for name, defects in synthetic.CLASSES.items() for defect in defects]
 SMALL = {"images_per_class": 2, "good": 3, "size": 64, "seed": 5}
@@ -125,7 +126,7 @@ def test_the_defect_is_visible_inside_its_mask_and_nothing_changes_far_away(name
     seed=st.integers(0, 2**63),
     size=st.integers(64, 131),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_every_scene_has_a_defect_at_every_size(category, index, seed, size):
     image, mask = synthetic.render(*category, index, seed, size)
     assert image.shape == (size, size, 3) and image.dtype == np.uint8

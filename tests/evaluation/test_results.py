@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
@@ -18,6 +18,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import results, terminal
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
+from tests.support.properties import examples
 from tests.support.recording import masks_with, record_of
 
 CLASSES = ["background", "null", "[bold]split teeth"]
@@ -187,7 +188,7 @@ def test_extremes_come_in_order_and_ties_by_name():
     }
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.lists(st.none() | st.integers(0, 10), max_size=14), st.integers(1, 4))
 def test_extremes_never_name_an_image_twice_nor_one_without_defect(hits, n):
     names = [str(index) for index in range(len(hits))]

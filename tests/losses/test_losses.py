@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
@@ -23,6 +23,7 @@ from flexunet_exp.losses import (
     LovaszSoftmax,
     Tversky,
 )
+from tests.support.properties import examples
 
 IGNORE = 255
 KINDS = [CrossEntropy, Focal, Dice, Tversky, FocalTversky, CrossEntropyDice, LovaszSoftmax]
@@ -111,7 +112,7 @@ def batches(draw):
     return truth, logits.astype(np.float32), class_weights
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     batch=batches(),
     smooth=st.sampled_from([0.0, 1e-5, 1.0]),
@@ -287,7 +288,7 @@ def test_tversky_by_hand_misses_cost_more_than_inventions():
     assert float(FocalTversky()(inventing, logits)) == pytest.approx(mixed**0.75, rel=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(batch=batches(), background=st.booleans())
 def test_special_cases_meet(batch, background):
     truth, logits, weights = batch

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score
 
 from flexunet_exp.losses import LovaszSoftmax
 from flexunet_exp.losses.lovasz import RANKS
+from tests.support.properties import examples
 
 IGNORE = 255
 STEP = 1 / RANKS
@@ -51,7 +52,7 @@ def test_three_pixels_by_hand():
     np.testing.assert_allclose(slopes, [[[1 / 3, 1 / 6, 1 / 2, 0]]], rtol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1), num_classes=st.integers(2, 4), background=st.booleans())
 def test_of_hard_predictions_it_is_one_minus_iou(seed, num_classes, background):
     rng = np.random.default_rng(seed)

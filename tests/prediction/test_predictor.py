@@ -7,12 +7,13 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flexunet_exp.data import tiles
 from flexunet_exp.prediction import predictor as predict
 from flexunet_exp.prediction.predictor import Ensemble, Predictor
+from tests.support.properties import examples
 
 CLASSES = 4
 
@@ -52,7 +53,7 @@ def predicted(predictor: Predictor | Ensemble, image: np.ndarray) -> np.ndarray:
     return whole
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     tile=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     height=st.integers(1, 27),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from flexunet_exp.reporting import panels
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -126,7 +127,7 @@ def test_a_long_legend_takes_more_rows_and_long_texts_are_shortened():
     assert (long[:, -panels.GAP // 2 :] == 255).all()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 2**32))
 def test_panels_of_any_size_stack_to_one_sheet(height, width, seed):
     generator = np.random.default_rng(seed)

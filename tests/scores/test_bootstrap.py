@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flexunet_exp.scores import bootstrap, confusions
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -79,7 +80,7 @@ def test_interval_leaves_out_what_is_undefined():
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_figures_are_those_of_the_images_as_often_as_drawn(seed, images):
     draw = np.random.default_rng(seed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.scores.boundary import boundary_counts, boundary_f1
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -47,7 +48,7 @@ def slow_counts(truth, prediction, classes: int, tolerance: float) -> np.ndarray
     return counts
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(1, 1), (23, 31), (40, 17)]),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn import metrics
@@ -16,6 +16,7 @@ from sklearn import metrics
 from flexunet_exp.data import masks
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -42,7 +43,7 @@ def count(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.nda
 random_case = given(st.integers(0, 2**32), st.integers(2, 5), st.integers(1, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @random_case
 def test_confusion_is_that_of_scikit_learn_without_ignored_pixels(seed, num_classes, images):
     truth, prediction = random_masks(seed, num_classes, images)
@@ -53,7 +54,7 @@ def test_confusion_is_that_of_scikit_learn_without_ignored_pixels(seed, num_clas
     np.testing.assert_array_equal(counts.sum(axis=0), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @random_case
 def test_class_figures_are_those_of_scikit_learn(seed, num_classes, images):
     truth, prediction = random_masks(seed, num_classes, images)
@@ -76,7 +77,7 @@ def test_class_figures_are_those_of_scikit_learn(seed, num_classes, images):
     assert table["predicted_pixels"].tolist() == [np.sum(p == c) for c in range(num_classes)]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @random_case
 def test_figures_over_classes_are_those_of_scikit_learn(seed, num_classes, images):
     truth, prediction = random_masks(seed, num_classes, images)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn import metrics
@@ -16,6 +16,7 @@ from sklearn import metrics
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import curves
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -69,7 +70,7 @@ def slow_au_pro(scores: np.ndarray, truth: np.ndarray, limit: float) -> float:
 random_case = given(st.integers(0, 2**32), st.integers(1, 4), st.sampled_from([1, 2, 5, 30, 4000]))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @random_case
 def test_pixel_figures_are_those_of_scikit_learn(seed, images, levels):
     scores, truth = random_pictures(seed, images, levels)
@@ -87,7 +88,7 @@ def test_pixel_figures_are_those_of_scikit_learn(seed, images, levels):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @random_case
 def test_image_auroc_is_that_of_scikit_learn(seed, images, levels):
     scores, truth = random_pictures(seed, images + 3, levels)
@@ -100,7 +101,7 @@ def test_image_auroc_is_that_of_scikit_learn(seed, images, levels):
     assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 4),
@@ -114,7 +115,7 @@ def test_au_pro_is_that_of_a_slow_evaluation(seed, images, levels, limit):
     assert found == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @random_case
 def test_figures_are_between_0_and_1_or_undefined(seed, images, levels):
     weights = np.random.default_rng(seed).integers(0, 3, (7, images))
@@ -125,7 +126,7 @@ def test_figures_are_between_0_and_1_or_undefined(seed, images, levels):
         assert (np.isnan(values) | ((values >= 0) & (values <= 1))).all(), name
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_weights_count_an_image_as_often_as_repeating_it(seed, images):
     scores, truth = random_pictures(seed, images, 30)

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.scores import objects
+from tests.support.properties import examples
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -138,7 +139,7 @@ def test_another_shape_is_refused():
         objects.find_objects("one", TRUTH, PREDICTION[:3], NAMES)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(0, 2**32), st.floats(0.02, 0.5))
 def test_objects_are_the_components_of_each_class(seed, density):
     draw = np.random.default_rng(seed)
