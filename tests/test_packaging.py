@@ -20,7 +20,9 @@ def test_the_wheel_is_complete_and_composes_from_elsewhere(tmp_path):
         packed.extractall(site)
     shipped = {path.relative_to(site / "flexunet_exp" / "conf") for path in site.rglob("*.yaml")}
     assert shipped == {path.relative_to(root / "conf") for path in (root / "conf").rglob("*.yaml")}
-    assert (site / "hydra_plugins" / "flexunet_optuna_sweeper" / "sweeper.py").is_file()
+    for file in ("flexunet_optuna_sweeper/sweeper.py", "flexunet_own_conf/search_path.py"):
+        assert (site / "hydra_plugins" / file).is_file()
+    assert (site / "flexunet_exp" / "py.typed").is_file()
     done = subprocess.run(
         [sys.executable, "-m", "flexunet_exp", "train", "experiment=quickstart", "--cfg", "job"],
         cwd=tmp_path,
@@ -30,7 +32,11 @@ def test_the_wheel_is_complete_and_composes_from_elsewhere(tmp_path):
     )
     assert done.returncode == 0 and "images_per_class: 20" in done.stdout
     where = subprocess.run(
-        [sys.executable, "-c", "from flexunet_exp import config; print(config.conf_dir())"],
+        [
+            sys.executable,
+            "-c",
+            "from flexunet_exp.config import compose; print(compose.conf_dir())",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,

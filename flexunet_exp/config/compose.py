@@ -18,6 +18,26 @@ def conf_dir() -> Path:
     return checkout if (checkout / "train.yaml").is_file() else PACKAGE / "conf"
 
 
+def composed(command: str, words: Sequence[str] = ()) -> DictConfig:
+    """A command's configuration with these words, outside of its Hydra app; Hydra stays as it is.
+
+    Raises Hydra's errors for words that it does not take.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from flexunet_exp.config.resolvers import register_resolvers
+
+    register_resolvers()
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return compose(command, list(words))
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
 def plain(config: Any) -> Any:
     """The configuration as dicts and lists, every interpolation resolved; a copy of one that is."""
     if not OmegaConf.is_config(config):

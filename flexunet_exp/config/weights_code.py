@@ -31,6 +31,7 @@ ENTRIES = (
 # but what it lists with a reason.
 EXCLUDED = {
     "cli": "calls commands",
+    "api": "uses trained networks",
     "commands": "surround a training",
     "jobs": "surround a training",
     "sweeps": "start trainings",
@@ -42,6 +43,7 @@ EXCLUDED = {
     "reporting": "draws and prints",
     "errors": "what a person reads",
     "config.validation": "accepts or refuses a configuration",
+    "config.own_conf": "is seen in the composed configuration",
     "config.overrides": "takes words of the command line apart",
     "config.resolvers": "is seen in the composed configuration",
     "config.identity": "hashes",
@@ -50,6 +52,7 @@ EXCLUDED = {
     "data.defects": "describes data",
     "data.fingerprints": "describes data",
     "data.leakage": "describes data",
+    "models.graph": "describes a network",
     "models.summary": "describes a network",
     "system.interrupt": "ends a training",
     "system.progress": "prints",

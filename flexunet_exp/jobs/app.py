@@ -8,7 +8,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from flexunet_exp.config import compose, resolvers
+from flexunet_exp.config import compose, own_conf, resolvers
 from flexunet_exp.errors import Abort, Enough
 from flexunet_exp.jobs.processes import end_with_parent
 from flexunet_exp.system import interrupt
@@ -24,6 +24,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     def task(cfg: DictConfig) -> Any:
         end_with_parent()
         interrupt.check()  # a launcher's worker is handed its next job even then
+        own_conf.log_noted()
         try:
             return work(cfg)
         except Exception as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from typing import Any
 
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.tracking.trouble import STORE_ADVICE, first_line, silent
@@ -105,6 +104,8 @@ def known_keys(command: str, section: str) -> list[str]:
     from hydra.errors import HydraException
     from omegaconf import DictConfig, OmegaConf
 
+    from flexunet_exp.config.compose import composed
+
     made = [word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=[\w,]+", word)]
     try:
         config = composed(command, [word.split(",")[0] for word in made])
@@ -112,14 +113,3 @@ def known_keys(command: str, section: str) -> list[str]:
         config = composed(command, [])
     node = OmegaConf.select(config, section) if section else config
     return sorted(map(str, node)) if isinstance(node, DictConfig) else []
-
-
-def composed(command: str, choices: list[str]) -> Any:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from flexunet_exp.config.compose import conf_dir
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose(command, choices)

@@ -1,21 +1,24 @@
 """What a model is made of: its layers, what they cost, and how far one output pixel sees.
 
-For functional models with one input and one output that use each of their layers once.
+For functional models with one input and one output; models that are layers of it are followed.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from keras import layers, tree
+from keras import layers
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from flexunet_exp.models.graph import Call, calls_of
 
 COLUMNS = ("layer", "output", "kernel", "dilation", "parameters", "multiply_adds")
 
@@ -27,17 +30,26 @@ POINTWISE = (
     layers.BatchNormalization,
     layers.Concatenate,
     layers.Dropout,
-    layers.InputLayer,
+    layers.ELU,
+    layers.Identity,
+    layers.LeakyReLU,
     layers.Multiply,
+    layers.Normalization,
+    layers.PReLU,
+    layers.ReLU,
     layers.Rescaling,
+    layers.SpatialDropout2D,
 )
 WINDOWED = (
     layers.Conv2D,
     layers.Conv2DTranspose,
     layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
     layers.MaxPooling2D,
     layers.AveragePooling2D,
 )
+
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 # Output positions that are looked at: all there are on the pooling grid of up to eleven levels.
 POSITIONS = 1024
@@ -46,25 +58,37 @@ Rows = np.ndarray
 
 
 def layer_table(model: keras.Model, input_shape: Sequence[int]) -> pd.DataFrame:
-    """A row a layer, in the order of computing, for one image of `input_shape` (H, W, channels).
+    """A row for each use of a layer, in the order of computing, for one image of `input_shape`.
 
-    Columns: `layer`, `output` such as "512x512x16", `kernel` and `dilation` such as "9x9" (empty
-    where a layer has none), `parameters`, `multiply_adds`. Biases, activations, normalisation,
-    resampling and products of maps are not counted as multiply-adds, as is usual.
+    Columns: `layer` (of a nested model "encoder/conv1"), `output` such as "512x512x16", `kernel`
+    and `dilation` such as "9x9" (empty where a layer has none), `parameters` (in the first row of a
+    layer that is used several times), `multiply_adds`. Biases, activations, normalisation,
+    resampling and products of maps are not counted as multiply-adds, as is usual. `input_shape` is
+    (H, W, channels). Raises ValueError where a layer gives no shape for its input.
     """
-    shapes = output_shapes(model, input_shape)
-    rows = [
-        {
-            "layer": layer.name,
-            "output": times(shape),
+    return pd.DataFrame(layer_rows(layer_calls(model, input_shape)), columns=list(COLUMNS))
+
+
+def layer_calls(model: keras.Model, input_shape: Sequence[int]) -> list[Call]:
+    """The calls of layers, other operations left out, for one image of `input_shape`."""
+    image = keras.KerasTensor((1, *input_shape), model.input.dtype)
+    calls = calls_of(model, [image]).listed
+    return [call for call in calls if isinstance(call.operation, layers.Layer)]
+
+
+def layer_rows(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
+    counted: set[int] = set()
+    for name, layer, _, outputs in calls:
+        shapes = [output.shape[1:] for output in outputs]
+        yield {
+            "layer": name,
+            "output": ", ".join(map(times, shapes)),
             "kernel": times(getattr(layer, "kernel_size", ())),
             "dilation": times(getattr(layer, "dilation_rate", ())),
-            "parameters": layer.count_params(),
-            "multiply_adds": multiply_adds(layer, shape),
+            "parameters": 0 if id(layer) in counted else layer.count_params(),
+            "multiply_adds": multiply_adds(layer, shapes[0]),
         }
-        for layer, shape in shapes
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        counted.add(id(layer))
 
 
 def receptive_field(model: keras.Model) -> int | None:
@@ -76,21 +100,35 @@ def receptive_field(model: keras.Model) -> int | None:
     Receptive Fields of Convolutional Neural Networks" (2019), doi:10.23915/distill.00021.
     """
     positions = np.arange(POSITIONS)
-    rows = {id(model.output): (positions, positions)}
-    for layer in reversed(model.operations):
-        read = rows_read(layer, *rows[id(layer.output)])
+    image = keras.KerasTensor(model.input.shape, model.input.dtype)
+    calls, (output,) = calls_of(model, [image])
+    rows = {id(output): (positions, positions)}
+    for call in reversed(calls):
+        wanted = [rows[id(output)] for output in call.outputs if id(output) in rows]
+        if not wanted or not call.inputs:  # an output nobody uses, or the image itself
+            continue
+        read = rows_read(call.operation, *widest(wanted))
         if read is None:
             return None
-        for source in [] if isinstance(layer, layers.InputLayer) else tree.flatten(layer.input):
-            first, last = rows.get(id(source), read)
-            rows[id(source)] = np.minimum(first, read[0]), np.maximum(last, read[1])
-    first, last = rows[id(model.input)]
+        for source in call.inputs:
+            rows[id(source)] = widest([read, rows.get(id(source), read)])
+    first, last = rows[id(image)]
     return int((last - first).max()) + 1
 
 
+def widest(ranges: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    """From the first to the last row of several ranges of rows, for each position."""
+    first, last = zip(*ranges, strict=True)
+    return np.minimum.reduce(first), np.maximum.reduce(last)
+
+
 def describe(model: keras.Model, input_shape: Sequence[int]) -> str:
-    """The layers and totals for images of `input_shape`: plain text, at most 100 columns wide."""
-    table = layer_table(model, input_shape)
+    """The layers and totals for images of `input_shape`: plain text, at most 100 columns wide.
+
+    Raises ValueError where a layer gives no shape for its input.
+    """
+    calls = layer_calls(model, input_shape)
+    table = pd.DataFrame(layer_rows(calls), columns=list(COLUMNS))
     rows = Table(box=box.ASCII, title=f"{model.name}, input {times(input_shape)}")
     for column in COLUMNS:
         numbers = column in ("parameters", "multiply_adds")
@@ -98,48 +136,48 @@ def describe(model: keras.Model, input_shape: Sequence[int]) -> str:
     for row in table.itertuples(index=False):
         costs = (f"{number:,}" if number else "" for number in row[-2:])
         rows.add_row(*row[:-2], *costs)
+    operations = f"{table['multiply_adds'].sum() / 1e9:,.1f} G an image"
+    if unknown := sorted({call.name for call in calls if is_opaque(call.operation)}):
+        operations = f"at least {operations} (not counted: {', '.join(unknown)})"
     text = io.StringIO()
     console = Console(file=text, width=WIDTH, color_system=None)
     console.print(rows)
-    console.print(totals(model, int(table["multiply_adds"].sum())), highlight=False)
+    console.print(totals(model, operations, receptive_field(model)), highlight=False)
     return text.getvalue()
 
 
-def totals(model: keras.Model, operations: int) -> str:
+def undescribed(model: keras.Model, reason: Exception) -> str:
+    """In place of `describe`, where that fails: why, and the totals that need no graph."""
+    return f"{model.name}: no layer table. {reason}\n{totals(model, 'unknown', None)}\n"
+
+
+def totals(model: keras.Model, operations: str, seen: int | None) -> str:
     parameters = model.count_params()
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    seen = receptive_field(model)
     lines = {
         "parameters": f"{parameters:,} ({trainable:,} trainable, {parameters - trainable:,} not)",
         "size": f"{parameters * 4 / 2**20:.1f} MiB in float32",
-        "multiply-adds": f"{operations / 1e9:,.1f} G an image",
+        "multiply-adds": operations,
         "receptive field": "unknown" if seen is None else f"{seen} x {seen} pixels",
     }
     return "\n".join(f"{name + ':':<17}{text}" for name, text in lines.items())
 
 
-def output_shapes(
-    model: keras.Model, input_shape: Sequence[int]
-) -> list[tuple[keras.layers.Layer, tuple[int, ...]]]:
-    """Every layer with its output's shape, without the batch, for one image of `input_shape`."""
-    probe = keras.Model(model.input, [layer.output for layer in model.layers])
-    image = keras.Input(batch_shape=(1, *input_shape), dtype=model.input.dtype)
-    outputs = probe(image)
-    return [(layer, out.shape[1:]) for layer, out in zip(model.layers, outputs, strict=True)]
+def is_opaque(layer: layers.Layer) -> bool:
+    """Whether a layer is made of others that its graph does not show."""
+    return next(iter(layer._flatten_layers(include_self=False)), None) is not None
 
 
-def multiply_adds(layer: keras.layers.Layer, output_shape: tuple[int, ...]) -> int:
+def multiply_adds(layer: layers.Layer, output_shape: tuple[int, ...]) -> int:
     """Every weight of a kernel is used once an output position; transposed, once an input one."""
-    kernel = getattr(layer, "kernel", None)
-    if kernel is None:
-        return 0
     positions = math.prod(output_shape[:-1])
     if isinstance(layer, layers.Conv2DTranspose):
         positions //= math.prod(layer.strides)
-    return positions * math.prod(kernel.shape)
+    kernels = (getattr(layer, name, None) for name in KERNELS)
+    return positions * sum(math.prod(kernel.shape) for kernel in kernels if kernel is not None)
 
 
-def rows_read(layer: keras.layers.Layer, first: Rows, last: Rows) -> tuple[Rows, Rows] | None:
+def rows_read(layer: keras.Operation, first: Rows, last: Rows) -> tuple[Rows, Rows] | None:
     """The rows of its input that a layer reads for the rows `first` .. `last` of its output.
 
     Padding "same" is taken as TensorFlow pads a height that the stride divides.
@@ -148,6 +186,13 @@ def rows_read(layer: keras.layers.Layer, first: Rows, last: Rows) -> tuple[Rows,
         return first, last
     if isinstance(layer, layers.UpSampling2D):
         return rows_resampled(layer, first, last)
+    if isinstance(layer, layers.ZeroPadding2D | layers.Cropping2D):
+        moved = (
+            layer.padding[0][0]
+            if isinstance(layer, layers.ZeroPadding2D)
+            else -layer.cropping[0][0]
+        )
+        return first - moved, last - moved
     if not isinstance(layer, WINDOWED):
         return None
     is_pool = isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D)

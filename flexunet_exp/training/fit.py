@@ -19,8 +19,7 @@ from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
-from flexunet_exp.models import files
-from flexunet_exp.models.summary import describe as describe_model
+from flexunet_exp.models import files, summary
 from flexunet_exp.prediction import networks, settings
 from flexunet_exp.system import tensorflow
 from flexunet_exp.training import class_weights, profile, state
@@ -87,7 +86,12 @@ def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
 
 
 def describe(model: keras.Model, cfg: DictConfig) -> str:
-    return describe_model(model, (*compose.image_size(cfg), 3))
+    """What model.txt says of the model; where no summary can be made, why: no run ends by it."""
+    try:
+        return summary.describe(model, (*compose.image_size(cfg), 3))
+    except Exception as error:  # of a layer of any package
+        log.warning("The layers of the model cannot be listed. %s", error)
+        return summary.undescribed(model, error)
 
 
 def fit(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from flexunet_exp.models.attention_unet import attention_unet
 from flexunet_exp.models.flexunet import flexunet
-from flexunet_exp.models.summary import describe, layer_table, receptive_field
+from flexunet_exp.models.summary import describe, layer_table, receptive_field, undescribed
 
 FULL_SIZE = (512, 512, 3)
 
@@ -183,3 +187,150 @@ def test_describing_leaves_the_model_as_it_was(zipper):
     describe(zipper, (256, 256, 3))
     assert zipper.get_layer("decoder0_concat").output is before
     assert zipper.output.shape == (None, None, None, 8)
+
+
+def backbone(depth: int = 2) -> list[keras.layers.Layer]:
+    """The layers of a tiny encoder, new ones at each call."""
+    convs = [layers.Conv2D(4, 3, padding="same", name=f"conv{number}") for number in range(depth)]
+    return [layers.Rescaling(1 / 255, name="scaling"), *convs, layers.MaxPooling2D(name="pool")]
+
+
+def chain(tensor, parts):
+    for part in parts:
+        tensor = part(tensor)
+    return tensor
+
+
+def headed(encoder, name: str) -> keras.Model:
+    """A network of 2 classes on an encoder: a model, or a list of layers."""
+    image = keras.Input((None, None, 3), dtype="uint8", name="image")
+    features = chain(image, encoder if isinstance(encoder, list) else [encoder])
+    upsampled = layers.UpSampling2D(2, interpolation="bilinear", name="up")(features)
+    return keras.Model(image, layers.Conv2D(2, 1, name="head")(upsampled), name=name)
+
+
+def functional(parts: list[keras.layers.Layer], name: str = "encoder") -> keras.Model:
+    image = keras.Input((None, None, 3), dtype="uint8")
+    return keras.Model(image, chain(image, parts), name=name)
+
+
+NESTED = {
+    "functional": lambda: functional(backbone()),
+    "twice": lambda: functional([functional(backbone(), "inner")]),
+    "sequential": lambda: keras.Sequential(backbone(), name="encoder"),
+    "sequential in functional": lambda: functional([keras.Sequential(backbone(), name="inner")]),
+}
+
+
+@pytest.mark.parametrize("nested", NESTED)
+def test_a_nested_network_costs_and_sees_what_its_flat_twin_does(nested):
+    twin, model = headed(backbone(), "flat"), headed(NESTED[nested](), "nested")
+    flat, table = layer_table(twin, (32, 64, 3)), layer_table(model, (32, 64, 3))
+    columns = ["output", "kernel", "dilation", "parameters", "multiply_adds"]
+    pd.testing.assert_frame_equal(table[columns], flat[columns])
+    path = {"twice": "encoder/inner/", "sequential in functional": "encoder/inner/"}
+    expected = path.get(nested, "encoder/")
+    assert list(table["layer"][1:5]) == [f"{expected}{name}" for name in flat["layer"][1:5]]
+    assert receptive_field(model) == receptive_field(twin) == 8
+    assert table["parameters"].sum() == model.count_params()
+    for line in describe(twin, (32, 64, 3)).splitlines()[-4:]:
+        assert line in describe(model, (32, 64, 3))
+
+
+def test_a_network_that_is_called_twice_is_computed_twice_and_has_its_weights_once():
+    image = keras.Input((None, None, 3), dtype="uint8")
+    shared = functional(backbone())
+    flipped = layers.Rescaling(-1.0, 255.0)(image)
+    both = layers.Add()([shared(image), shared(flipped)])
+    model = keras.Model(image, layers.Conv2D(2, 1)(both))
+    table, alone = layer_table(model, (32, 64, 3)), layer_table(shared, (32, 64, 3))
+    convs = table[table["layer"] == "encoder/conv1"]
+    assert list(convs["parameters"]) == [4 * 4 * 9 + 4, 0]
+    assert convs["multiply_adds"].nunique() == 1
+    assert table["parameters"].sum() == model.count_params()
+    head = (16 * 32) * 4 * 2
+    assert table["multiply_adds"].sum() == 2 * alone["multiply_adds"].sum() + head
+    assert receptive_field(model) == receptive_field(shared) == 6
+
+
+def test_a_nested_network_with_several_outputs_is_followed_along_the_ones_in_use():
+    image = keras.Input((None, None, 3), dtype="uint8")
+    fine = layers.Conv2D(4, 3, padding="same", name="fine")(layers.Rescaling(1 / 255)(image))
+    coarse = layers.Conv2D(8, 3, padding="same", name="coarse")(layers.MaxPooling2D()(fine))
+    unused = layers.Conv2D(8, 9, padding="same", name="unused")(coarse)
+    encoder = keras.Model(image, {"fine": fine, "coarse": coarse, "unused": unused}, name="encoder")
+    picture = keras.Input((None, None, 3), dtype="uint8")
+    levels = encoder(picture)
+    joined = layers.Concatenate()([levels["fine"], layers.UpSampling2D()(levels["coarse"])])
+    model = keras.Model(picture, layers.Conv2D(2, 1)(joined))
+    outputs = layer_table(model, (32, 64, 3)).set_index("layer")["output"]
+    assert outputs["encoder/coarse"] == "16x32x8" and outputs["encoder/fine"] == "32x64x4"
+    assert receptive_field(model) == rows_seen(model, 64, 8)[24:40].max() == 8
+
+
+def test_a_published_backbone_can_be_a_layer():
+    backbone = keras.applications.MobileNetV2((None, None, 3), include_top=False, weights=None)
+    flat = layer_table(backbone, (64, 64, 3))
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Conv2D(2, 1)(backbone(image)))
+    table = layer_table(model, (64, 64, 3))
+    assert table["parameters"].sum() == model.count_params() == backbone.count_params() + 2562
+    assert table["multiply_adds"].sum() == flat["multiply_adds"].sum() + 2 * 2 * 1280 * 2
+    assert receptive_field(model) == receptive_field(backbone) == 491  # Araujo et al., Table 1
+
+
+class Halves(layers.Layer):
+    """A layer whose shape is known only while the model is built."""
+
+    def compute_output_spec(self, inputs):
+        if None not in inputs.shape[1:]:
+            raise NotImplementedError("no shape for this size")
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def call(self, inputs):
+        return inputs
+
+
+class Own(keras.Model):
+    """A network written as a class: it has no graph that could be followed.
+
+    With a shape of its own, for which Keras would give the outlines above their memory.
+    """
+
+    def __init__(self):
+        super().__init__(name="own")
+        self.conv = layers.Conv2D(2, 3, padding="same")
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 2)
+
+    def call(self, inputs):
+        return self.conv(inputs)
+
+
+def test_a_layer_without_a_shape_is_named():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Conv2D(2, 1)(Halves(name="halves")(image)))
+    with pytest.raises(ValueError, match=r"Layer 'halves' .*\(1, 8, 8, 3\).*no shape for this"):
+        describe(model, (8, 8, 3))
+    text = undescribed(model, ValueError("Layer 'halves' …"))
+    assert "Layer 'halves' …" in text
+    assert re.search(r"^parameters: +8 \(8 trainable, 0 not\)$", text, re.M)
+
+
+def test_multiply_adds_that_cannot_be_counted_are_not_hidden():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.Conv2D(2, 1, name="head")(Own()(image)))
+    table = layer_table(model, (8, 8, 3)).set_index("layer")
+    assert table.loc["own", "parameters"] == 56
+    assert "at least 0.0 G an image (not counted: own)" in describe(model, (8, 8, 3))
+
+
+def test_multiply_adds_of_a_separable_convolution_by_hand():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, layers.SeparableConv2D(8, 5, padding="same")(image))
+    expected = (4 * 8) * (5 * 5 * 3 + 3 * 8)
+    assert layer_table(model, (4, 8, 3))["multiply_adds"].sum() == expected

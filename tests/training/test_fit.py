@@ -267,3 +267,24 @@ def test_a_slow_reader_is_seen_as_input(trained, tmp_path, monkeypatch):
     table = pd.read_csv(tmp_path / "profile.csv").set_index("phase")
     # Eleven pictures one at a time, two of them read ahead: 1.35 s, of which the steps hide some.
     assert table.loc["input", "seconds"] > 0.5
+
+
+class Shapeless(keras.layers.Layer):
+    """A layer that is computed but has no symbolic shape at the size of training."""
+
+    def compute_output_spec(self, inputs):
+        if None not in inputs.shape[1:]:
+            raise NotImplementedError("no shape of this size")
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_a_model_that_cannot_be_described_is_warned_of_and_trained(tiny_dataset, caplog):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.Conv2D(2, 1)(Shapeless(name="odd")(image)))
+    text = fit.describe(model, tiny_dataset())
+    assert "no layer table" in text and "'odd'" in text and "8 trainable" in text
+    (warning,) = caplog.messages
+    assert "cannot be listed" in warning and "'odd'" in warning

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -12,6 +13,11 @@ from flexunet_exp.commands.compare import settings
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import address
+
+if TYPE_CHECKING:
+    from flexunet_exp.commands.compare.comparison import Comparison
+    from flexunet_exp.commands.compare.evidence import Files
+    from flexunet_exp.commands.compare.selection import Selection
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +34,30 @@ def task(cfg: DictConfig) -> float:
 
 def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     """Compares runs from the store alone, into this command's own folder and their parent run."""
-    settings.check(cfg)
-    from flexunet_exp.commands.compare import comparison, terminal
+    settings.check(cfg)  # before anything heavy is imported
     from flexunet_exp.commands.compare import files as outputs
-    from flexunet_exp.commands.compare import selection as trials
+    from flexunet_exp.commands.compare import terminal
+
+    with TemporaryDirectory() as fetched:
+        compared, selection, files = read(cfg, Path(fetched))
+        (results := home.folder / "compare").mkdir()
+        outputs.write(compared, results, files, cfg.images)
+    terminal.show(compared)
+    log.info("Page: %s", results / outputs.PAGE)
+    if selection.parent:
+        place = files.store.add_folder(selection.parent, results, "compare")
+        log.info("Added to run %s as %s", selection.parent, place)
+    best = compared.groups[0].group.cells[0].values(cfg.metric).mean()
+    return outcome.Outcome("finished", "compare", float(best), folder=str(home.folder))
+
+
+def read(cfg: DictConfig, scratch: Path) -> tuple[Comparison, Selection, Files]:
+    """The comparison that the settings ask for; files of runs that it needs go into `scratch`.
+
+    Raises InputError where a setting is wrong, or names no run that can be ranked.
+    """
+    settings.check(cfg)
+    from flexunet_exp.commands.compare import comparison, selection
     from flexunet_exp.commands.compare.evidence import Files
     from flexunet_exp.tracking import find_runs
     from flexunet_exp.tracking.store import Store
@@ -39,17 +65,7 @@ def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     allowed = {run.info.run_id for run in store.search(cfg.filter)} if cfg.filter else None
     named = [] if cfg.runs is None else find_runs.names(cfg.runs)
-    selection = trials.select(store.search(), named, allowed)
-    with TemporaryDirectory() as fetched:
-        files = Files(store, Path(fetched))
-        where = tuple(address.store_words(cfg.tracking))
-        compared = comparison.compare(selection, cfg.metric, cfg.top, files, where)
-        (results := home.folder / "compare").mkdir()
-        outputs.write(compared, results, files, cfg.images)
-    terminal.show(compared)
-    log.info("Page: %s", results / outputs.PAGE)
-    if selection.parent:
-        place = store.add_folder(selection.parent, results, "compare")
-        log.info("Added to run %s as %s", selection.parent, place)
-    best = compared.groups[0].group.cells[0].values(cfg.metric).mean()
-    return outcome.Outcome("finished", "compare", float(best), folder=str(home.folder))
+    selected = selection.select(store.search(), named, allowed)
+    files = Files(store, scratch)
+    where = tuple(address.store_words(cfg.tracking))
+    return comparison.compare(selected, cfg.metric, cfg.top, files, where), selected, files

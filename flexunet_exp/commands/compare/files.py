@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from flexunet_exp.commands.compare import charts, contact_sheet, sentences, tables
@@ -28,22 +27,14 @@ PAGE, BOARD, BOARD_TEXT, PAIRS = "compare.html", "leaderboard.csv", "leaderboard
 
 def write(comparison: Comparison, folder: Path, files: Files, images: int) -> None:
     """Writes all files into `folder`, each whole or not at all."""
-    boards = [
-        tables.leaderboard(one, comparison.metric, comparison.twin) for one in comparison.groups
-    ]
-    write_csv(folder / BOARD, boards)
-    write_csv(folder / PAIRS, [tables.pairs(one) for one in comparison.groups])
+    write_table(folder / BOARD, tables.all_leaderboards(comparison))
+    write_table(folder / PAIRS, tables.all_pairs(comparison))
     replace_file(folder / BOARD_TEXT, markdown(comparison).encode())
     sheets = [
         draw_sheet(one, number, folder, files, images)
         for number, one in enumerate(comparison.groups, start=1)
     ]
     replace_file(folder / PAGE, html(comparison, sheets).encode())
-
-
-def write_csv(path: Path, frames: Sequence[pd.DataFrame]) -> None:
-    whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
-    write_table(path, whole)
 
 
 class Sheet(NamedTuple):

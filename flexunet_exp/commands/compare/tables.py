@@ -11,6 +11,21 @@ from flexunet_exp.commands.compare.cells import DATASET, UNSET, Cell, label, var
 from flexunet_exp.commands.compare.comparison import Comparison, Judged
 
 
+def all_leaderboards(comparison: Comparison) -> pd.DataFrame:
+    """The leaderboards of all groups in one table."""
+    metric, twin = comparison.metric, comparison.twin
+    return together([leaderboard(one, metric, twin) for one in comparison.groups])
+
+
+def all_pairs(comparison: Comparison) -> pd.DataFrame:
+    """The pairs of all groups in one table."""
+    return together([pairs(one) for one in comparison.groups])
+
+
+def together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
 def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
     """A row a cell, best first: what varies, figures by validation and test, cost.
 

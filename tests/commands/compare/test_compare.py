@@ -18,6 +18,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.jobs.explain import explain
 from flexunet_exp.scores import confusions
+from flexunet_exp.system.files import write_table
 from flexunet_exp.tracking.store import Store
 from tests.support import running, storing
 
@@ -128,7 +129,7 @@ def test_equals_are_tied_and_a_far_worse_one_is_worse(board, results):
 
 def test_a_spreadsheet_takes_no_text_of_a_store_for_a_formula(tmp_path):
     table = pd.DataFrame({"loss": ["=1+1", "@x", "dice"], "shift": ["-0.5", "+1e-3", "-a"]})
-    files.write_csv(tmp_path / "table.csv", [table])
+    write_table(tmp_path / "table.csv", table)
     written = pd.read_csv(tmp_path / "table.csv", dtype=str)
     assert written["loss"].tolist() == ["'=1+1", "'@x", "dice"]
     assert written["shift"].tolist() == ["-0.5", "+1e-3", "'-a"]

@@ -1,0 +1,119 @@
+"""A person's own configuration: a folder like `conf/`, searched before the shipped one.
+
+hydra_plugins/flexunet_own_conf puts it into Hydra's search path, for every command and worker.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from flexunet_exp.config.compose import PACKAGE, conf_dir
+from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "FLEXUNET_CONF"
+NOTED: dict[str, bool] = {}  # sentences on files that were asked for → whether they were logged
+
+
+def own_folder() -> Path | None:
+    """The person's folder: `$FLEXUNET_CONF`, else `conf` where the command is given.
+
+    None where there is none, where it is the shipped one, or where it holds no choice of any group
+    of ours. Raises InputError where the variable names no folder.
+    """
+    folder = place()
+    if not folder.is_dir() or folder.samefile(conf_dir()) or not holds_choices(folder):
+        return None
+    return folder
+
+
+def place() -> Path:
+    """Where the person's folder is, or would be."""
+    named = os.environ.get(VARIABLE)
+    folder = Path(named or "conf").expanduser().absolute()
+    if named and not folder.is_dir():
+        raise InputError(
+            f"${VARIABLE}={named} is no folder. Make it (mkdir -p), or name another one: "
+            f"export {VARIABLE}=FOLDER"
+        )
+    return folder
+
+
+def holds_choices(folder: Path) -> bool:
+    """Whether any of our groups (dataset, model, dataset/layout …) has a file in a folder."""
+    shipped = conf_dir()
+    groups = {file.parent.relative_to(shipped) for file in shipped.rglob("*.yaml")} - {Path()}
+    return any(next((folder / group).glob("*.yaml"), None) for group in groups)
+
+
+def is_read(folder: Path, name: str) -> bool:
+    """Whether `name` ("dataset/grid.yaml") is read from a person's folder.
+
+    A primary configuration, which decides what a command does, is the shipped one always.
+    """
+    own, shipped = folder / name, conf_dir() / name
+    if "/" in name or not shipped.is_file():
+        return True
+    if differ(own, shipped):
+        note(
+            f"{own} is not read: flexunet {shipped.stem} begins with {shipped}. Move what differs "
+            f"to {folder / 'experiment'}/NAME.yaml and type experiment=NAME, or give the file "
+            f"another name and type --config-name NAME."
+        )
+    return False
+
+
+def note_hidden(folder: Path, name: str) -> None:
+    """Notes that a file which is being read hides a shipped one."""
+    own, shipped = folder / name, conf_dir() / name
+    if shipped.is_file() and differ(own, shipped):
+        note(f"{own} is used in place of {shipped}.")
+
+
+def differ(own: Path, shipped: Path) -> bool:
+    return own.read_bytes() != shipped.read_bytes()
+
+
+def note(sentence: str) -> None:
+    """Keeps a sentence until there is a log: files are read before Hydra sets it up."""
+    NOTED.setdefault(sentence, False)
+
+
+def log_noted() -> None:
+    """Logs what was noted and was not logged yet."""
+    for sentence in [each for each, is_logged in NOTED.items() if not is_logged]:
+        log.warning("%s", sentence)
+        NOTED[sentence] = True
+
+
+def write_new(name: str | Path, text: str, instead: str = "another name") -> Path:
+    """Writes a new file such as "dataset/bolt.yaml" into the person's folder; returns its path.
+
+    The folder is made if need be. In a checkout it is the checkout's `conf`; it is never within the
+    package. `instead` says what to type where the name is taken. Raises InputError where the file
+    exists, and where it cannot be written.
+    """
+    folder = place()
+    path = folder / name
+    if PACKAGE in (folder.resolve(), *folder.resolve().parents):
+        raise InputError(
+            f"{folder} belongs to the package, and an update would remove {path.name}. Name a "
+            f"folder of your own: export {VARIABLE}=FOLDER"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise InputError(
+            f"{path} exists already, and is left as it is. Try {instead}, or remove it first."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}). Name a folder that can: "
+            f"export {VARIABLE}=FOLDER"
+        ) from error
+    return path
