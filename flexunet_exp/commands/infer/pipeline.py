@@ -20,7 +20,7 @@ import numpy as np
 from flexunet_exp.commands.infer import records, tables
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Read, Refusal, read, stamp
-from flexunet_exp.commands.infer.records import Journal, Record
+from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.find_pictures import Found, Picture
@@ -102,7 +102,7 @@ def digest(trained: Trained) -> str:
     return hashed.hexdigest()
 
 
-def is_done(picture: Picture, done: Journal, output: Output, options: Options) -> bool:
+def is_done(picture: Picture, done: Records, output: Output, options: Options) -> bool:
     """Whether nothing is to be made of a picture: its file is as it was, and all files are there"""
     entry = done.entries.get(picture.path)
     if entry is None or options.overwrite:
@@ -119,7 +119,7 @@ class Inference:
 
     trained: Trained
     output: Output
-    journal: Journal
+    done: Records
     options: Options
     report: Report
 
@@ -178,7 +178,7 @@ class Inference:
             significant(anomaly),
             [Region._make(map(significant, region)) for region in found],
         )
-        self.journal.append(record)
+        self.done.append(record)
         return record
 
     def count(self, outcome: Record | Refusal) -> None:

@@ -25,11 +25,11 @@ from flexunet_exp.data import layouts, masks
 from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import interrupt
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import interrupt, locks
 
 log = logging.getLogger(__name__)
 
+WAITING = "Waiting for another process that builds the disk cache"
 VERSION = 1  # of the files' form; `entry_key` tells apart what is in them
 Content = tuple[str, str, str]
 
@@ -64,7 +64,7 @@ class DiskCache:
 
     def build(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.path):
+        with locks.temporary(entry.lock_of(self.path), locks.FOREVER, WAITING):
             if self.opened() is not None:
                 return  # another process has built it meanwhile
             if self.path.exists():

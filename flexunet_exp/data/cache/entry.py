@@ -123,6 +123,11 @@ def discard(path: Path) -> None:
         path.rmdir()
 
 
+def lock_of(path: Path) -> Path:
+    """The file whose lock the process that builds an entry holds, and that is there meanwhile."""
+    return path.with_suffix(".lock")
+
+
 def note_use(path: Path) -> None:
     with suppress(OSError):  # an entry of somebody else may be for reading only
         os.utime(path / INFO)
@@ -158,7 +163,7 @@ def is_entry(path: Path) -> bool:
 def state(path: Path) -> str:
     """COMPLETE, damaged, being built, or leftover of a process that was killed."""
     if path.suffix:
-        return "being built" if locks.is_locked(path) else "leftover"
+        return "being built" if locks.is_held(lock_of(path)) else "leftover"
     info = read_info(path)
     try:
         whole = opened(path, info["number"], tuple(info["size"]))
@@ -175,4 +180,5 @@ def remove_locks(folder: Path) -> None:
     """Removes the lock files of processes that were killed."""
     for path in folder.glob("*.lock"):
         if re.fullmatch(r"[0-9a-f]{16}", path.stem):
-            locks.is_locked(path)
+            with suppress(locks.Locked), locks.temporary(path):
+                pass  # its end removes the file

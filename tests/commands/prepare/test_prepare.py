@@ -27,7 +27,7 @@ from flexunet_exp.data import synthetic
 from flexunet_exp.data.layouts import ImageMask
 from flexunet_exp.errors import InputError
 from flexunet_exp.reporting import plots
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import locks
 from tests.support import running
 
 WORDS = (
@@ -322,7 +322,7 @@ def test_an_empty_folder_is_taken(prepared, tmp_path):
 
 def test_two_at_once_are_refused(prepared, tmp_path):
     (tmp_path / ".out.preparing").mkdir()
-    with locked(tmp_path / ".out.preparing/journal.jsonl"):
+    with locks.temporary(tmp_path / ".out.preparing/journal.lock"):
         assert "another flexunet prepare" in problem(prepared, "out")
     prepared("out")
 
