@@ -1,4 +1,4 @@
-"""The data card: what is known of a split data set, as plain numbers, and what to be warned of."""
+"""The data card: what is known of a split data set, as plain numbers, and its warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flexunet_exp.errors import InputError
 ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
 SQUEEZED = 4.0  # times: how much narrower one side may become than the other
 TINY = 32  # pixels a side
-MOST_SHAPES, MOST_PAIRS = 5, 1000  # told one by one; copies of a copy make pairs by the million
+MOST_SHAPES, MOST_PAIRS = 5, 1000  # listed one by one; copies of a copy make pairs by the million
 
 Card = dict[str, Any]
 
@@ -56,7 +56,7 @@ def build(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, enough: int = ENO
 
 
 def summary(card: Card) -> dict[str, Any]:
-    """The figures of a card that tell whether a score can be trusted, as tags of a run."""
+    """The figures of a card by which a score can be trusted or not, as tags of a run."""
     found = [entry["smallest"]["resized"] for entry in card["defects"].values()]
     return {
         "data_digest": card["digest"],
@@ -148,7 +148,7 @@ def keeping_size(
 
 
 def model_step(cfg: DictConfig) -> int:
-    """What the sides of the network's input must be a multiple of; 64 where no model says it."""
+    """What the sides of the network's input must be a multiple of; 64 without a model."""
     levels = OmegaConf.select(cfg, "model.num_layers")
     return 64 if levels is None else max(8, 2 ** (levels - 1))
 

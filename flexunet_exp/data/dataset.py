@@ -119,7 +119,7 @@ def network_view(cfg: DictConfig) -> NetworkView:
 
 
 def log_normalised(record: ScanRecord) -> None:
-    """Logs how many pictures of a scan were let in under another form."""
+    """Logs how many pictures of a scan are not 8-bit RGB on disk."""
     if changed := record.normalised():
         log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
 

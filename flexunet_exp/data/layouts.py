@@ -65,8 +65,8 @@ class Layout:
 class MVTec(Layout):
     """MVTec AD as downloaded: `test/<defect>/NNN.png` with `ground_truth/<defect>/NNN_mask.png`.
 
-    `classes` are {name, color}, background first; a defect's folder is its class. `good` says which
-    defect-free pictures join: `none`, `test` (those of test/good) or `all` (train/good too).
+    `classes` are {name, color}, background first; a defect's folder is its class. `good` chooses
+    the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too).
     """
 
     def __init__(self, classes: Sequence[Mapping], good: str = "test"):

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 class Pair(NamedTuple):
-    """A picture, its mask (None: defect-free) and what its place in the folders says about it."""
+    """A picture, its mask (None: defect-free) and what follows from its place in the folders."""
 
     image: Path
     mask: Path | None
@@ -140,7 +140,7 @@ def each(
 ) -> list[Result | None]:
     """Results of `read` for all items, in threads; None, and a problem, where it raises.
 
-    Says how far it is.
+    Displays the progress.
     """
 
     def attempt(item: Item) -> Result | InputError:
@@ -151,7 +151,7 @@ def each(
 
     todo = list(items)
     results: list[Result | InputError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.shown(len(todo)) as show:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.displayed(len(todo)) as show:
         for result in pool.map(attempt, todo):
             results.append(result)
             show(len(results))

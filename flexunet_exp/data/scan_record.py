@@ -99,7 +99,7 @@ class ScanRecord:
         return self.masks[image].off_palette if image in self.masks else 0
 
     def normalised(self) -> dict[str, int]:
-        """How many pictures were let in under another form, by what is made of it."""
+        """How many pictures are not 8-bit RGB on disk, by what reading changes."""
         return image_files.normalised(facts.header for facts in self.pictures.values())
 
 

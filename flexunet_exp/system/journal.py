@@ -1,7 +1,7 @@
-"""A journal: a file of JSON lines that tells, after a kill, what was done before it.
+"""A journal: an append-only file of JSON lines, by which a command goes on after a kill.
 
-Its first line says which command made it, and of what. Each other one is appended when the files
-it is about are in place. One process at a time holds a journal.
+The header, its first line, names the command and its inputs. An entry is appended when the files
+that it describes are in place. One process at a time holds a journal.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def lock_of(path: Path) -> Path:
 
 
 def read_header(path: Path, made_by: str) -> dict[str, Any] | None:
-    """What the journal's work is of; None where there is none of this command."""
+    """The header of a journal; None where there is none of this command."""
     try:
         with open(path, "rb") as file:
             return header_of(json.loads(file.readline()), made_by)

@@ -61,9 +61,9 @@ class Predicted(NamedTuple):
 def infer(
     trained: Trained, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
-    """Predicts the pictures of `inputs.find` into a folder, but for those already done there.
+    """Predicts the pictures that `find_pictures` found into a folder, but for those done already.
 
-    `run` names in words what was trained. The tables are written even when it is interrupted.
+    `run` names the network. The tables are written even when it is interrupted.
     Raises InputError where the folder holds something else; a picture that cannot be read is
     refused and the others go on.
     """
@@ -109,7 +109,7 @@ def is_done(picture: Picture, done: Records, output: Output, options: Options) -
         return False
     try:
         return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
-    except OSError:  # reading it will tell
+    except OSError:  # reading it gives the reason
         return False
 
 
@@ -129,7 +129,7 @@ class Inference:
         with (
             closing(in_threads(read, pictures, READERS, ahead)) as images,
             closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,
-            progress.shown(len(pictures)) as show,
+            progress.displayed(len(pictures)) as show,
         ):
             for outcome in written:
                 interrupt.check()

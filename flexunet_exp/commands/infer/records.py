@@ -88,8 +88,8 @@ def entry(record: Record, offset: int) -> Entry:
 def opened(output: Output, made_of: dict[str, Any], overwrite: bool) -> Iterator[Records]:
     """The records of an output folder, which is made if need be, and this process's meanwhile.
 
-    `made_of` says of which run and settings its results are. Raises InputError where the folder
-    holds something else, another process works in it, or it holds results of something else and
+    `made_of` holds the run and the settings that decide its results. Raises InputError where the
+    folder holds something else, another process works in it, or it holds other results and
     `overwrite` is false; if true, these are removed.
     """
     check_folder(output.folder)

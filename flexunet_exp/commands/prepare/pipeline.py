@@ -1,4 +1,4 @@
-"""From a scanned folder to the finished set: every source once, in threads, noted when done."""
+"""From a scanned folder to the finished set: every source once, in threads, recorded when done."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def through(
     try:
         with (
             closing(in_threads(maker, waiting, workers, ahead=2 * workers)) as made,
-            progress.shown(number) as show,
+            progress.displayed(number) as show,
         ):
             for source, pictures in zip(waiting, made, strict=True):
                 interrupt.check()
@@ -135,7 +135,7 @@ def refuse_leaks(pictures: Sequence[Picture]) -> None:
 
 
 def warn_of_lost(pictures: Sequence[Picture]) -> None:
-    """Says which raw pictures of a defect show none any more at the chosen size."""
+    """Warns of raw pictures of a defect that show none any more at the chosen size."""
     lost = [one.original for one in pictures if is_emptied(one) and one.variant == ORIGINAL]
     if lost:
         log.warning(

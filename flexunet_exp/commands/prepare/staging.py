@@ -71,7 +71,7 @@ class Stage:
         if header and found:  # else nothing is lost with it
             check_same(self.folder, header, made_of)
             self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
-        if not self.done:  # pictures that nothing tells of may be of other settings
+        if not self.done:  # pictures without an entry may be of other settings
             shutil.rmtree(self.set, ignore_errors=True)
         self.journal.begin(made_of, self.done.items())
         files.remove_parts(self.set)
@@ -175,7 +175,7 @@ def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
 
 
 def check_whole(output: Path) -> None:
-    """Raises InputError where a finished data set is no longer what its manifest says."""
+    """Raises InputError where a finished data set no longer matches its manifest."""
     with open(output / MANIFEST, newline="") as file:
         gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
     if gone:
@@ -193,13 +193,17 @@ def check_same(folder: Path, found: dict[str, Any], made_of: dict[str, Any]) -> 
     differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if differing:
         raise InputError(
-            f"{folder} was made with {', '.join(told(key, old.get(key)) for key in differing)}; "
-            f"this is {', '.join(told(key, new.get(key)) for key in differing)}. Choose another "
-            f"output=FOLDER, or remove it yourself: rm -r {shlex.quote(str(folder))}"
+            f"{folder} was made with {listed(old, differing)}; this is "
+            f"{listed(new, differing)}. Choose another output=FOLDER, or remove it yourself: "
+            f"rm -r {shlex.quote(str(folder))}"
         )
 
 
-def told(key: str, value: Any) -> str:
+def listed(settings: dict[str, Any], keys: Iterable[str]) -> str:
+    return ", ".join(described(key, settings.get(key)) for key in keys)
+
+
+def described(key: str, value: Any) -> str:
     words = {"data": "pictures, masks or split", "code": "version of the program"}
     text = json.dumps(value)
     short = text if len(text) < 60 else f"of digest {hashlib.sha256(text.encode()).hexdigest()[:8]}"

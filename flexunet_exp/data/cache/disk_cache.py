@@ -30,7 +30,7 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
-VERSION = 1  # of the files' form; `entry_key` tells apart what is in them
+VERSION = 1  # of the files' form; `entry_key` covers what is in them
 Content = tuple[str, str, str]
 
 
@@ -52,7 +52,7 @@ class DiskCache:
             while (arrays := self.opened()) is None:
                 self.build()
         self.images, self.masks = arrays
-        entry.note_use(self.path)
+        entry.record_use(self.path)
 
     def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, 3) and class mask (H, W), uint8, of a row of the data set's table."""

@@ -49,7 +49,7 @@ class ArrayFile:
         weakref.finalize(self, os.close, self.file)
 
     def is_whole(self) -> bool:
-        """Whether the file says it has this shape, and is as long as that takes."""
+        """Whether the file's head has this shape, and its length fits."""
         length = len(self.head) + math.prod(self.shape)
         head = os.pread(self.file, len(self.head), 0)
         return head == self.head and os.fstat(self.file).st_size == length
@@ -128,7 +128,7 @@ def lock_of(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
-def note_use(path: Path) -> None:
+def record_use(path: Path) -> None:
     with suppress(OSError):  # an entry of somebody else may be for reading only
         os.utime(path / INFO)
 
@@ -140,7 +140,7 @@ def last_use(path: Path) -> float:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """What info.json says: dataset, size, number, bytes, built; nothing where it cannot be read."""
+    """The dataset, size, number, bytes, built of info.json; nothing where it cannot be read."""
     try:
         info = json.loads((path / INFO).read_text())
     except (OSError, ValueError):
