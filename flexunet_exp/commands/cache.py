@@ -68,9 +68,9 @@ def remove(path: Path) -> None:
 
     megabytes = entry.size_on_disk(path) / 1e6
     try:
-        with locks.locked(path, wait=False):
+        with locks.temporary(entry.lock_of(path)):
             entry.discard(path)
-    except BlockingIOError:
+    except locks.Locked:
         log.info("Kept %s: it is being built.", path)
     except OSError as error:
         raise InputError(f"{path} cannot be removed ({error.strerror}).") from error

@@ -1,4 +1,4 @@
-"""The data card: what is known of a split data set, as plain numbers, and what to be warned of."""
+"""The data card: what is known of a split data set, as plain numbers, and its warnings."""
 
 from __future__ import annotations
 
@@ -13,49 +13,50 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config.compose import size_text
-from flexunet_exp.data import defects, fingerprints, image_files, leakage, masks
-from flexunet_exp.data.dataset import Dataset, folder_of, rows
+from flexunet_exp.data import defects, fingerprints, leakage, masks
+from flexunet_exp.data.dataset import Dataset, folder_of, network_view, rows
 from flexunet_exp.data.defects import Defect
-from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data.scan_record import NetworkView, ScanRecord
 from flexunet_exp.data.splits import GOOD, SPLITS
 from flexunet_exp.errors import InputError
 
 ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
 SQUEEZED = 4.0  # times: how much narrower one side may become than the other
 TINY = 32  # pixels a side
-MOST_SHAPES, MOST_PAIRS = 5, 1000  # told one by one; copies of a copy make pairs by the million
+MOST_SHAPES, MOST_PAIRS = 5, 1000  # listed one by one; copies of a copy make pairs by the million
 
 Card = dict[str, Any]
 
 
-def build(cfg: DictConfig, dataset: Dataset, notes: Notes, enough: int = ENOUGH) -> Card:
+def build(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, enough: int = ENOUGH) -> Card:
     """Counts, pixels, defects, colours off the palette and leakage of a scanned data set.
 
-    `notes` are those of its scan; a defect is lost when resizing leaves less than `enough` pixels.
+    `scan` was made with the configuration's `network_view`; a defect is lost when resizing leaves
+    less than `enough` pixels.
     """
-    root = folder_of(cfg)
-    sizes = defect_table(dataset, notes, root, enough, model_step(cfg))
-    leaks = leakage_card(dataset.table, notes, root)
-    shapes = [] if notes.patch else shape_warnings(dataset.table, notes.size, root)
+    root, view = folder_of(cfg), network_view(cfg)
+    sizes = defect_table(dataset, scan, view, root, enough, model_step(cfg))
+    leaks = leakage_card(dataset.table, scan, root)
+    shapes = [] if view.patch else shape_warnings(dataset.table, view.size, root)
     return {
         "dataset": dataset.name,
         "path": str(root),
         "digest": dataset.digest,
-        "image_size": list(notes.size),
-        "patch_size": list(notes.patch) if notes.patch else None,
+        "image_size": list(view.size),
+        "patch_size": list(view.patch) if view.patch else None,
         "enough_pixels": enough,
         "counts": counts(dataset),
         "pixel_shares": pixel_shares(dataset),
         "defects": sizes,
-        "off_palette": off_palette(dataset.table, notes, root),
-        "normalised": image_files.normalised(notes.headers.values()),
+        "off_palette": off_palette(dataset.table, scan, root),
+        "normalised": scan.normalised(),
         "leakage": leaks,
-        "warnings": [*shapes, *defect_warnings(sizes, notes, enough), *leak_warnings(leaks)],
+        "warnings": [*shapes, *defect_warnings(sizes, view, enough), *leak_warnings(leaks)],
     }
 
 
 def summary(card: Card) -> dict[str, Any]:
-    """The figures of a card that tell whether a score can be trusted, as tags of a run."""
+    """The figures of a card by which a score can be trusted or not, as tags of a run."""
     found = [entry["smallest"]["resized"] for entry in card["defects"].values()]
     return {
         "data_digest": card["digest"],
@@ -100,20 +101,20 @@ def pixel_shares(dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def defect_table(
-    dataset: Dataset, notes: Notes, root: Path, enough: int, step: int
+    dataset: Dataset, scan: ScanRecord, view: NetworkView, root: Path, enough: int, step: int
 ) -> dict[str, Card]:
     """Class → its defects: number, areas and boxes, and what resizing leaves of the smallest."""
     pictures = dataset.table.drop_duplicates("image")["image"]
-    found = [(image, one) for image in pictures for one in notes.defects.get(image, [])]
+    found = [(image, one) for image in pictures for one in scan.defects(image)]
     return {
-        name: sizes_of(of_class, notes, root, enough, step)
+        name: sizes_of(of_class, view, root, enough, step)
         for index, name in enumerate(dataset.class_names)
         if (of_class := [pair for pair in found if pair[1].class_index == index])
     }
 
 
 def sizes_of(
-    found: Sequence[tuple[str, Defect]], notes: Notes, root: Path, enough: int, step: int
+    found: Sequence[tuple[str, Defect]], view: NetworkView, root: Path, enough: int, step: int
 ) -> Card:
     areas = [one.area for _, one in found]
     image, smallest = min(found, key=lambda pair: (pair[1].resized, pair[1].area, pair[0]))
@@ -133,27 +134,29 @@ def sizes_of(
         },
         "vanished": sum(one.resized == 0 for _, one in found),
         "lost": len(lost),
-        "keeping_size": list(keeping_size(lost, notes, enough, step)),
+        "keeping_size": list(keeping_size(lost, view, enough, step)),
     }
 
 
-def keeping_size(lost: Sequence[Defect], notes: Notes, enough: int, step: int) -> tuple[int, int]:
+def keeping_size(
+    lost: Sequence[Defect], view: NetworkView, enough: int, step: int
+) -> tuple[int, int]:
     """The image_size that would lose none of the defects; in patches, the patch.size."""
-    if notes.patch:
-        return notes.size if lost else notes.patch  # patches of the network's size lose nothing
-    return defects.keeping_size(lost, notes.size, enough, step) if lost else notes.size
+    if view.patch:
+        return view.size if lost else view.patch  # patches of the network's size lose nothing
+    return defects.keeping_size(lost, view.size, enough, step) if lost else view.size
 
 
 def model_step(cfg: DictConfig) -> int:
-    """What the sides of the network's input must be a multiple of; 64 where no model says it."""
+    """What the sides of the network's input must be a multiple of; 64 without a model."""
     levels = OmegaConf.select(cfg, "model.num_layers")
     return 64 if levels is None else max(8, 2 ** (levels - 1))
 
 
-def off_palette(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+def off_palette(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
     """Pixels of the masks that have no class colour, in all and file by file."""
     masked = [row for row in rows(table.drop_duplicates("image")) if row.mask]
-    odd = [(row, notes.odd.get(row.image, 0)) for row in masked]
+    odd = [(row, scan.off_palette(row.image)) for row in masked]
     total = sum(row.width * row.height for row in masked)
     number = sum(pixels for _, pixels in odd)
     return {
@@ -171,9 +174,9 @@ def off_palette(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
     }
 
 
-def leakage_card(table: pd.DataFrame, notes: Notes, root: Path) -> Card:
+def leakage_card(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
     """Pairs of one picture's copies in different splits, and how much of the test they touch."""
-    pairs = leakage.across_splits(table, notes.prints)
+    pairs = leakage.across_splits(table, scan.fingerprints)
     tested = table.loc[table["split"] == "test", "image"].nunique()
     touched = len(leakage.concerned(pairs))
     return {
@@ -203,11 +206,11 @@ def leak_warnings(leaks: Card) -> Iterable[str]:
         )
 
 
-def defect_warnings(sizes: Card, notes: Notes, enough: int) -> Iterable[str]:
-    size = size_text(notes.size)
+def defect_warnings(sizes: Card, view: NetworkView, enough: int) -> Iterable[str]:
+    size = size_text(view.size)
     setting = f"dataset.image_size={size}"
-    if notes.patch:
-        setting = f"dataset.patch.size={size_text(notes.patch)} seen at {size}"
+    if view.patch:
+        setting = f"dataset.patch.size={size_text(view.patch)} seen at {size}"
     for name, of_class in sizes.items():
         smallest, lost = of_class["smallest"], of_class["lost"]
         if lost:
@@ -216,17 +219,17 @@ def defect_warnings(sizes: Card, notes: Notes, enough: int) -> Iterable[str]:
                 f"{lost} of {of_class['number']} defects, nothing of {of_class['vanished']}; of "
                 f"the smallest, in {smallest['file']}, {smallest['resized']} of "
                 f"{smallest['area']}. "
-                f"{keeping(of_class['keeping_size'], notes)}."
+                f"{keeping(of_class['keeping_size'], view)}."
             )
 
 
-def keeping(size: Sequence[int], notes: Notes) -> str:
+def keeping(size: Sequence[int], view: NetworkView) -> str:
     """What to set so that no defect is lost."""
-    if notes.patch:
+    if view.patch:
         return f"dataset.patch.size={size_text(size)} would keep them"
     return (
         f"dataset.image_size={size_text(size)} would keep them, and so would patches at full "
-        f"resolution: dataset.patch.size={size_text(notes.size)}"
+        f"resolution: dataset.patch.size={size_text(view.size)}"
     )
 
 

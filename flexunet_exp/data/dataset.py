@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,8 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from flexunet_exp.config import building, compose
-from flexunet_exp.data import class_pixels, image_files, masks, splits
-from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data import class_pixels, masks, splits
+from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Dataset:
     layout: Any
     recipe: dict[str, Any]  # the configuration of `layout`
     table: pd.DataFrame
-    notes: Notes | None = None  # what the scan noted of the pictures, if there was one
+    scan: ScanRecord | None = None  # of the pictures, where this process has read them all
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +65,7 @@ class Dataset:
     @cached_property
     def pixels(self) -> np.ndarray:
         """Pixels of each class in each row of the table, (N, C) int64."""
-        known = getattr(self.layout, "pixels", None)  # what its scan has counted, if it did
+        known = self.scan.pixels if self.scan else {}
         return class_pixels.class_pixels(self.table, self.layout.read_mask, self.num_classes, known)
 
     def split_pixels(self, name: str) -> np.ndarray:
@@ -101,22 +101,26 @@ def load(cfg: DictConfig) -> Dataset:
 def scanned(cfg: DictConfig) -> Dataset:
     """All the folder holds, not split yet but where its folders say so."""
     dataset = from_table(cfg, pd.DataFrame())
-    notes = Notes(compose.image_size(cfg), compose.patch_size(cfg))
-    table = dataset.layout.scan(folder_of(cfg), notes)
-    say_normalised(notes)
-    return replace(dataset, table=table, notes=notes)
+    record = accepted(dataset.layout.scan(folder_of(cfg), network_view(cfg)))
+    log_normalised(record)
+    return replace(dataset, table=record.table, scan=record)
 
 
 def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
     """The data set of a scan, its table divided as configured; InputError where it cannot be."""
-    dataset = replace(scanned, table=divided(cfg, scanned.table))
-    splits.check(dataset.table, dataset.pixels, dataset.class_names)
+    dataset = replace(scanned, table=divided(cfg, scanned.table, log.warning))
+    for warning in splits.check(dataset.table, dataset.pixels, dataset.class_names):
+        log.warning(warning)
     return dataset
 
 
-def say_normalised(notes: Notes) -> None:
-    """Says how many pictures of a scan were let in under another form."""
-    if changed := image_files.normalised(notes.headers.values()):
+def network_view(cfg: DictConfig) -> NetworkView:
+    return NetworkView(compose.image_size(cfg), compose.patch_size(cfg))
+
+
+def log_normalised(record: ScanRecord) -> None:
+    """Logs how many pictures of a scan are not 8-bit RGB on disk."""
+    if changed := record.normalised():
         log.info("Pictures: %s.", ", ".join(f"{n} {what}" for what, n in changed.items()))
 
 
@@ -124,11 +128,17 @@ def folder_of(cfg: DictConfig) -> Path:
     return Path(cfg.dataset.path).expanduser().absolute()
 
 
-def divided(cfg: DictConfig, table: pd.DataFrame) -> pd.DataFrame:
-    """The sample table with its split, as configured; copies of one picture are one source."""
+def divided(cfg: DictConfig, table: pd.DataFrame, warn: Callable[[str], None]) -> pd.DataFrame:
+    """The sample table with its split, as configured; copies of one picture are one source.
+
+    `warn` receives each warning.
+    """
     splitter = compose.plain(cfg.split)
     split = building.locate(splitter.pop("_target_"))
-    return split(splits.with_merged_copies(table), **splitter)
+    table = split(splits.with_merged_copies(table, warn), **splitter)
+    for warning in splits.leak_warnings(table):
+        warn(warning)
+    return table
 
 
 def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:

@@ -120,7 +120,7 @@ def fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 def walk(folder: Path) -> Iterator[Path]:
     """The visible pictures below a folder, each real folder once: a loop of links ends.
 
-    A folder that cannot be listed is among them; reading it as a picture will say so.
+    A folder that cannot be listed is among them; reading it as a picture raises the error.
     """
     unreadable: list[OSError] = []
     seen = set()

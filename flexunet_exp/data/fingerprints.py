@@ -1,7 +1,7 @@
 """Pictures that are alike: copies, also flipped, turned by 90 degrees, compressed or brightened.
 
 A fingerprint is the fine structure of a small grey version. Two are compared in all eight views.
-Deformed, sheared or cropped copies are not found; their names tell them (`layouts.parse_name`).
+Deformed, sheared or cropped copies are found by their names (`layouts.parse_name`), not here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The door for files from anywhere: what a picture or mask must be before its pixels are decoded.
+"""Checks of picture and mask files from anywhere, before their pixels are decoded.
 
-Everything is told from the file's kind, size and header, so that no pipe is waited for and no small
-file unpacks to a giant picture. What is let in under another form than 8-bit RGB is said.
+They read a file's kind, size and header alone, so that no pipe is waited for and no small file
+unpacks to a giant picture. `normalised` counts the pictures that are not 8-bit RGB on disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flexunet_exp.errors import InputError
 MAX_BYTES = 2**31  # of a file
 MAX_PIXELS = 200_000_000  # of a picture
 
-# Pillow refuses twice its limit. Its warnings name no file: what matters to us, we say.
+# Pillow refuses twice its limit. Its warnings name no file; ours do.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -36,7 +36,7 @@ ARRAY_HEADER = 2**16  # bytes: one of NumPy's is of some hundred, and may claim 
 
 
 class Header(NamedTuple):
-    """What a file says of itself that its decoded pixels no longer do."""
+    """Facts of a file that its decoded pixels no longer show."""
 
     kind: str = "PNG"
     deep: bool = False  # 16 bits a channel
@@ -102,7 +102,7 @@ def not_an_image(path: str | Path) -> InputError:
 
 
 def normalised(headers: Iterable[Header]) -> dict[str, int]:
-    """How many pictures were let in under another form, by what is made of it."""
+    """How many pictures are not 8-bit RGB on disk, by what reading changes."""
     found = list(headers)
     counts = {
         "of 16 bits (the high byte is kept)": sum(one.deep for one in found),
@@ -157,7 +157,7 @@ def _orientation(picture: Image.Image, data: bytes) -> int | None:
 
 
 def _bits(picture: Image.Image, data: bytes) -> int:
-    """Bits a channel; Pillow itself narrows a PNG of 16-bit colours without a word."""
+    """Bits a channel; Pillow itself narrows a PNG of 16-bit colours silently."""
     if picture.format == "PNG":
         return data[24]
     tags = getattr(picture, "tag_v2", {})

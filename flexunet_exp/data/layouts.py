@@ -1,18 +1,15 @@
-"""From a folder of pictures to the sample table, checked: one class a folder layout.
+"""From a folder of pictures to the record of its scan: one class a folder layout.
 
-A layout offers `survey(folder)`, all that was found and all that is wrong; `scan(folder)`, the
-sample table where nothing is; and `read_mask(sample)`, the index mask of one of its rows, which the
-row's mask file and label and the layout's arguments alone decide. It can keep in `pixels` what a
-survey has counted: picture → pixels of each class. Pictures and masks are paired by relative path
-and stem, never by position.
+A layout offers `scan(folder, view)`, the ScanRecord of all that was found and all that is wrong,
+and `read_mask(sample)`, the index mask of a row of its table, which the row's mask file and label
+and the layout's arguments alone decide. Pictures and masks are paired by relative path and stem,
+never by position.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +17,27 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import masks
-from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.pairing import (
     IMAGE_SUFFIXES,
     Pair,
-    Survey,
     compare_sizes,
     each,
     files_by_stem,
     folder_names,
     matched,
-    refuse,
+    read_pictures,
     require_folder,
     sample_table,
 )
-from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data.scan_record import (
+    Findings,
+    MaskFacts,
+    NetworkView,
+    ScanRecord,
+    mask_facts,
+)
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError, did_you_mean
-
-log = logging.getLogger(__name__)
 
 # Folder of the defect-free pictures -> what their sources begin with, for each dataset.good.
 GOOD_FOLDERS: dict[str, dict[str, str]] = {
@@ -51,49 +50,55 @@ GOOD_FOLDERS: dict[str, dict[str, str]] = {
 class Layout:
     """What all layouts share."""
 
-    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
-        """All pairs of `folder`, split "" where it names none; fills `notes`. Raises InputError
-        where there is no such folder.
-        """
-        raise NotImplementedError
+    def scan(self, folder: str | Path, view: NetworkView | None = None) -> ScanRecord:
+        """Reads all pairs of `folder`, split "" where it names none.
 
-    def scan(self, folder: str | Path, notes: Notes | None = None) -> pd.DataFrame:
-        """The sample table of `folder`; InputError with every problem."""
-        found = self.survey(Path(folder).absolute(), notes)
-        refuse(found.problems)
-        return found.table
+        With a `view`, fingerprints and defects are among the facts. Raises InputError where there
+        is no such folder; everything else that is wrong is in the record.
+        """
+        return self._scan(Path(folder).absolute(), view)
+
+    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+        raise NotImplementedError
 
 
 class MVTec(Layout):
     """MVTec AD as downloaded: `test/<defect>/NNN.png` with `ground_truth/<defect>/NNN_mask.png`.
 
-    `classes` are {name, color}, background first; a defect's folder is its class. `good` says which
-    defect-free pictures join: `none`, `test` (those of test/good) or `all` (train/good too).
+    `classes` are {name, color}, background first; a defect's folder is its class. `good` chooses
+    the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too).
     """
 
     def __init__(self, classes: Sequence[Mapping], good: str = "test"):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = _known_good(good)
-        self.pixels: dict[str, np.ndarray] = {}
 
-    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
-        problems: list[str] = []
+    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+        findings = Findings()
+        problems = findings.problems
         require_folder(folder, "test", "test/<defect>/NNN.png", problems)
-        pairs = [*self._defects(folder, problems), *self._defect_free(folder, problems)]
-        table = sample_table(pairs, problems, notes)
+        pairs = [*self._defects(folder, findings), *self._defect_free(folder, findings)]
+        pictures = read_pictures(pairs, problems, view)
+        table = sample_table(pairs, pictures)
         has_mask = (table["mask"] != "").to_numpy()
         defects = table[has_mask]
-        read = partial(self._shape_and_area, notes=notes)
+
+        def read(row: Mapping) -> MaskFacts:
+            return mask_facts(self.read_mask(row), len(self.names), view)
+
         truths = each(defects.to_dict("records"), read, problems)
         readable = (table["width"] > 0).to_numpy(copy=True)
-        shapes = [truth and truth[0] for truth in truths]
+        shapes = [truth and truth.shape for truth in truths]
         readable[has_mask] = compare_sizes(defects, shapes, problems)
-        empty = [m for m, t in zip(defects["mask"], truths, strict=True) if t and t[1] == 0]
+        found = list(zip(defects["image"], defects["mask"], truths, strict=True))
+        empty = [mask for _, mask, truth in found if truth and not truth.pixels[1:].any()]
         if empty:
-            log.warning(
-                "A defect's mask is all black: the network learns to miss it: %s", ", ".join(empty)
+            findings.warnings.append(
+                f"A defect's mask is all black: the network learns to miss it: {', '.join(empty)}"
             )
-        return Survey(table, readable, problems or _emptiness(table, folder))
+        facts = {image: truth for image, _, truth in found if truth}
+        problems = problems or _emptiness(table, folder)
+        return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
@@ -102,14 +107,8 @@ class MVTec(Layout):
             return np.zeros((row["height"], row["width"]), dtype=np.uint8)
         return masks.read_binary_mask(row["mask"], self.names.index(row["label"]))
 
-    def _shape_and_area(self, row: Mapping, notes: Notes | None) -> tuple[tuple[int, ...], int]:
-        mask = self.read_mask(row)
-        if notes is not None:
-            notes.mask(row["image"], mask)
-        self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
-        return mask.shape, int(pixels[1:].sum())
-
-    def _defects(self, folder: Path, problems: list[str]) -> list[Pair]:
+    def _defects(self, folder: Path, findings: Findings) -> list[Pair]:
+        problems = findings.problems
         found = folder_names(folder / "test", problems)
         found |= folder_names(folder / "ground_truth", problems)
         problems += [
@@ -118,26 +117,26 @@ class MVTec(Layout):
             "add it to dataset.classes, or choose another dataset/layout (mvtec, image_mask)."
             for name in sorted(found - {GOOD, *self.names[1:]})
         ]
-        pairs = [p for name in self.names[1:] for p in self._of_class(folder, name, problems)]
+        pairs = [p for name in self.names[1:] for p in self._of_class(folder, name, findings)]
         absent = [name for name in self.names[1:] if name not in {pair.label for pair in pairs}]
         if absent:
-            log.warning("%s: no picture of the configured %s", folder, ", ".join(absent))
+            findings.warnings.append(f"{folder}: no picture of the configured {', '.join(absent)}")
         return pairs
 
-    def _of_class(self, folder: Path, name: str, problems: list[str]) -> list[Pair]:
+    def _of_class(self, folder: Path, name: str, findings: Findings) -> list[Pair]:
         expected = folder / "ground_truth" / name
-        images = files_by_stem(folder / "test" / name, problems)
-        truths = files_by_stem(expected, problems, ending="_mask")
+        images = files_by_stem(folder / "test" / name, findings)
+        truths = files_by_stem(expected, findings, ending="_mask")
         return [
             Pair(image, mask, f"{name}/{stem}", label=name)
-            for stem, image, mask in matched(images, truths, expected, problems)
+            for stem, image, mask in matched(images, truths, expected, findings.problems)
         ]
 
-    def _defect_free(self, folder: Path, problems: list[str]) -> list[Pair]:
+    def _defect_free(self, folder: Path, findings: Findings) -> list[Pair]:
         return [
             Pair(image, None, f"{prefix}/{stem}", label=GOOD)
             for part, prefix in GOOD_FOLDERS[self.good].items()
-            for stem, image in files_by_stem(folder / part / GOOD, problems).items()
+            for stem, image in files_by_stem(folder / part / GOOD, findings).items()
         ]
 
 
@@ -161,47 +160,52 @@ class ImageMask(Layout):
         self.good = _known_good(good)
         masks.check_rule(off_palette)
         self.rule, self.limit = off_palette, off_palette_limit
-        self.pixels: dict[str, np.ndarray] = {}
 
-    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
-        problems: list[str] = []
+    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+        findings = Findings()
+        problems = findings.problems
         require_folder(folder, "train/images", "train/{images,masks}/NAME.png", problems)
         splits = ("train", "valid", "test")
-        pairs = [pair for split in splits for pair in self._pairs(folder, split, problems)]
-        table = sample_table(pairs, problems, notes)
-        found = each(table.to_dict("records"), partial(self._inspect, notes=notes), problems)
-        readable = compare_sizes(table, [facts and facts[0] for facts in found], problems)
-        table["label"] = [facts[1] if facts else "" for facts in found]
-        _report_off_palette(table, [facts[2] if facts else 0 for facts in found])
+        pairs = [pair for split in splits for pair in self._pairs(folder, split, findings)]
+        pictures = read_pictures(pairs, problems, view)
+        table = sample_table(pairs, pictures)
+
+        def read(row: Mapping) -> MaskFacts:
+            mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
+            return mask_facts(mask, len(self.names), view, odd)
+
+        truths = each(table.to_dict("records"), read, problems)
+        shapes = [truth and truth.shape for truth in truths]
+        readable = compare_sizes(table, shapes, problems)
+        table["label"] = [self._label(truth) if truth else "" for truth in truths]
+        findings.warnings += _off_palette(table, [t.off_palette if t else 0 for t in truths])
+        facts = {image: t for image, t in zip(table["image"], truths, strict=True) if t}
         if self.good == "none":
             wanted = (table["label"] != GOOD).to_numpy()
             table, readable = table[wanted].reset_index(drop=True), readable[wanted]
-        return Survey(table, readable, problems or _emptiness(table, folder))
+        problems = problems or _emptiness(table, folder)
+        return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
         path = _as_mapping(sample)["mask"]
         return masks.read_colour_mask(path, self.palette, self.rule, self.limit)[0]
 
-    def _pairs(self, folder: Path, split: str, problems: list[str]) -> list[Pair]:
+    def _pairs(self, folder: Path, split: str, findings: Findings) -> list[Pair]:
         expected = folder / split / "masks"
-        images = files_by_stem(folder / split / "images", problems)
-        truths = files_by_stem(expected, problems, suffixes=(*IMAGE_SUFFIXES, ".npz"))
+        images = files_by_stem(folder / split / "images", findings)
+        truths = files_by_stem(expected, findings, suffixes=(*IMAGE_SUFFIXES, ".npz"))
         known = [*self.names[1:], *GOOD_FOLDERS["all"].values()]
-        # A name that tells no lineage, such as 000, may be another picture in each folder.
+        # A name without a lineage, such as 000, may be another picture in each folder.
         return [
             Pair(image, mask, *parse_name(stem, known, f"{split}/{stem}"), split=split)
-            for stem, image, mask in matched(images, truths, expected, problems)
+            for stem, image, mask in matched(images, truths, expected, findings.problems)
         ]
 
-    def _inspect(self, row: Mapping, notes: Notes | None) -> tuple[tuple[int, ...], str, int]:
-        """Shape, label and number of off-palette pixels of a row's mask."""
-        mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
-        if notes is not None:
-            notes.mask(row["image"], mask, odd)
-        self.pixels[row["image"]] = pixels = count_pixels(mask, len(self.names))
-        label = self.names[1 + pixels[1:].argmax()] if pixels[1:].any() else GOOD
-        return mask.shape, label, odd
+    def _label(self, mask: MaskFacts) -> str:
+        """The most frequent defect class of a mask."""
+        defects = mask.pixels[1:]
+        return self.names[1 + defects.argmax()] if defects.any() else GOOD
 
 
 class Synthetic(MVTec):
@@ -226,7 +230,7 @@ class Synthetic(MVTec):
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
-    def survey(self, folder: Path, notes: Notes | None = None) -> Survey:
+    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         """Draws the pictures into `folder` first, unless they are there."""
         from flexunet_exp.data import synthetic
 
@@ -238,7 +242,7 @@ class Synthetic(MVTec):
             size=self.size,
             seed=self.seed,
         )
-        return super().survey(folder, notes)
+        return super()._scan(folder, view)
 
 
 def parse_name(stem: str, class_names: Iterable[str], otherwise: str) -> tuple[str, str]:
@@ -273,12 +277,12 @@ def _emptiness(table: pd.DataFrame, folder: Path) -> list[str]:
     return [f"{folder}: no pictures found: another dataset.path=FOLDER, or another dataset.good?"]
 
 
-def _report_off_palette(table: pd.DataFrame, odd: Sequence[int]) -> None:
-    if sum(odd):
-        log.warning(
-            "%s mask pixels (%.3f %%) in %d of %d masks have no class colour",
-            f"{sum(odd):,}",
-            100 * sum(odd) / (table["width"] * table["height"]).sum(),
-            np.count_nonzero(odd),
-            len(table),
-        )
+def _off_palette(table: pd.DataFrame, odd: Sequence[int]) -> list[str]:
+    """A warning of the mask pixels of no class colour, `odd` of each row; none without any."""
+    if not sum(odd):
+        return []
+    share = 100 * sum(odd) / (table["width"] * table["height"]).sum()
+    return [
+        f"{sum(odd):,} mask pixels ({share:.3f} %) in {np.count_nonzero(odd)} of {len(table)} "
+        "masks have no class colour"
+    ]

@@ -28,7 +28,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as uint8 (H, W, 3) RGB, upright.
 
     16 bits keep their high byte, alpha is dropped, the EXIF orientation is applied. Raises
-    InputError naming a file that is missing, empty, truncated, no image or not let in (`door`).
+    InputError naming a file that is missing, empty, truncated, no image or refused (`image_files`).
     """
     return decode_image(image_files.read_bytes(path), path)
 
@@ -39,7 +39,7 @@ def decode_image(data: bytes, path: str | Path) -> np.ndarray:
 
 
 def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, image_files.Header]:
-    """What `decode_image` returns, and what the file's header says of it."""
+    """What `decode_image` returns, and the facts of the file's header."""
     header = image_files.header(data, path)
     return _decode(data, path, header, "RGB"), header
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import image_files, masks
-from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data.scan_record import Findings, NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import progress
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -31,7 +25,7 @@ Result = TypeVar("Result")
 
 
 class Pair(NamedTuple):
-    """A picture, its mask (None: defect-free) and what its place in the folders says about it."""
+    """A picture, its mask (None: defect-free) and what follows from its place in the folders."""
 
     image: Path
     mask: Path | None
@@ -42,7 +36,7 @@ class Pair(NamedTuple):
 
 
 def require_folder(folder: Path, part: str, expected: str, problems: list[str]) -> None:
-    """Raise InputError where `folder` is missing; note the lack of its sub-folder `part`."""
+    """Raise InputError where `folder` is missing; a problem where its sub-folder `part` is."""
     try:
         exists, has_part = folder.is_dir(), (folder / part).is_dir()
     except OSError as error:
@@ -59,14 +53,6 @@ def require_folder(folder: Path, part: str, expected: str, problems: list[str]) 
             f"{folder}: no folder {part} in it, expected {expected}. Point elsewhere with "
             "dataset.path=FOLDER, or choose the layout: dataset/layout=mvtec or image_mask."
         )
-
-
-class Survey(NamedTuple):
-    """What a scan found: a row a pair, whether its files could be read, and all that is wrong."""
-
-    table: pd.DataFrame
-    readable: np.ndarray  # (N,) bool
-    problems: list[str]
 
 
 def entries(folder: Path, problems: list[str]) -> list[Path]:
@@ -97,25 +83,27 @@ def folder_names(parent: Path, problems: list[str]) -> set[str]:
 
 def files_by_stem(
     folder: Path,
-    problems: list[str],
+    findings: Findings,
     suffixes: Sequence[str] = IMAGE_SUFFIXES,
     ending: str = "",
 ) -> dict[str, Path]:
-    """The folder's pictures by stem (without `ending`), sorted; logs the files it ignores.
+    """The folder's pictures by stem (without `ending`), sorted; a warning names the ignored files.
 
-    By their names: reading one will tell what is a folder, a pipe or a broken link.
+    By their names: reading one shows whether it is a folder, a pipe or a broken link.
     """
     found: dict[str, Path] = {}
     strays = []
-    for path in entries(folder, problems):
+    for path in entries(folder, findings.problems):
         if path.suffix.lower() not in suffixes:
             strays += [path.name] * (path.name.lower() not in SYSTEM_FILES)
             continue
         first = found.setdefault(path.stem.removesuffix(ending), path)
         if first != path:
-            problems.append(f"{first} and {path.name} have one stem: remove or rename one of them.")
+            findings.problems.append(
+                f"{first} and {path.name} have one stem: remove or rename one of them."
+            )
     if strays:
-        log.warning("%s: ignored, no picture: %s", folder, ", ".join(strays))
+        findings.warnings.append(f"{folder}: ignored, no picture: {', '.join(strays)}")
     return found
 
 
@@ -152,7 +140,7 @@ def each(
 ) -> list[Result | None]:
     """Results of `read` for all items, in threads; None, and a problem, where it raises.
 
-    Says how far it is.
+    Displays the progress.
     """
 
     def attempt(item: Item) -> Result | InputError:
@@ -163,7 +151,7 @@ def each(
 
     todo = list(items)
     results: list[Result | InputError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.shown(len(todo)) as show:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.displayed(len(todo)) as show:
         for result in pool.map(attempt, todo):
             results.append(result)
             show(len(results))
@@ -172,13 +160,21 @@ def each(
     return [None if isinstance(result, InputError) else result for result in results]
 
 
-def sample_table(pairs: Sequence[Pair], problems: list[str], notes: Notes | None) -> pd.DataFrame:
-    """The sample table of all pairs, every picture decoded once; size 0 where that failed."""
-    facts = each([pair.image for pair in pairs], partial(_image_facts, notes=notes), problems)
+def read_pictures(
+    pairs: Sequence[Pair], problems: list[str], view: NetworkView | None
+) -> dict[str, PictureFacts]:
+    """The facts of all pictures that can be read, by path; each is decoded once."""
+    found = each([p.image for p in pairs], lambda path: picture_facts(path, view), problems)
+    return {str(p.image): facts for p, facts in zip(pairs, found, strict=True) if facts}
+
+
+def sample_table(pairs: Sequence[Pair], pictures: Mapping[str, PictureFacts]) -> pd.DataFrame:
+    """The sample table of all pairs; size 0 where a picture could not be read."""
     rows = [
         (str(pair.image), str(pair.mask or ""), pair.label, pair.source, pair.variant, pair.split)
-        + (fact or (0, 0, ""))
-        for pair, fact in zip(pairs, facts, strict=True)
+        + ((facts.width, facts.height, facts.sha256) if facts else (0, 0, ""))
+        for pair in pairs
+        for facts in [pictures.get(str(pair.image))]
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -188,7 +184,7 @@ def compare_sizes(
 ) -> np.ndarray:
     """Whether picture and mask were read and have one size, a row each (N,) bool.
 
-    `shapes` are the masks' (height, width). Notes every pair of different sizes.
+    `shapes` are the masks' (height, width). A problem names every pair of different sizes.
     """
     good = np.zeros(len(table), dtype=bool)
     for index, (row, shape) in enumerate(zip(table.to_dict("records"), shapes, strict=True)):
@@ -199,18 +195,3 @@ def compare_sizes(
                 f"{row['mask']} is {shape[1]} x {shape[0]}: both must have one size."
             )
     return good
-
-
-def refuse(problems: list[str]) -> None:
-    """Raise InputError with all problems, if there are any."""
-    if problems:
-        raise InputError(problems)
-
-
-def _image_facts(path: Path, notes: Notes | None) -> tuple[int, int, str]:
-    data = image_files.read_bytes(path)
-    image, header = masks.decode_with_header(data, path)
-    if notes is not None:
-        notes.picture(str(path), image, header)
-    height, width = image.shape[:2]
-    return width, height, hashlib.sha256(data).hexdigest()

@@ -1,29 +1,34 @@
-"""What a scan notes of every picture and mask while it holds them, so that none is read twice."""
+"""What one reading of a data set's folder found, so that no picture or mask is read twice."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from flexunet_exp.data import defects, fingerprints
+from flexunet_exp.data import defects, fingerprints, image_files, masks
+from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
+from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
-@dataclass
-class Notes:
-    """By the picture's path; a picture that cannot be read is in none of them."""
+@dataclass(frozen=True)
+class NetworkView:
+    """How large a network sees pictures: patches of `patch` (height, width), or all, at `size`."""
 
-    size: tuple[int, int]  # (height, width) of the network's input
-    patch: tuple[int, int] | None = None  # what of a picture it sees at once; None: all of it
-    headers: dict[str, Header] = field(default_factory=dict)
-    prints: dict[str, np.ndarray] = field(default_factory=dict)  # `likeness.fingerprint`
-    defects: dict[str, list[Defect]] = field(default_factory=dict)
-    odd: dict[str, int] = field(default_factory=dict)  # mask pixels of no class colour
+    size: tuple[int, int]
+    patch: tuple[int, int] | None = None
 
-    def seen(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """At which (height, width) the network sees a picture of this shape, in all its patches."""
+    def size_of(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """The (height, width) at which the network sees a picture of this shape, all patches."""
         if self.patch is None:
             return self.size
         height, width = (
@@ -32,11 +37,94 @@ class Notes:
         )
         return height, width
 
-    def picture(self, path: str, image: np.ndarray, header: Header) -> None:
-        self.headers[path] = header
-        self.prints[path] = fingerprints.fingerprint(image)
 
-    def mask(self, path: str, mask: np.ndarray, odd: int = 0) -> None:
-        """Notes the index mask (H, W) of the picture `path`."""
-        self.defects[path] = defects.find(mask, self.seen(mask.shape))
-        self.odd[path] = odd
+class PictureFacts(NamedTuple):
+    """A decoded picture; its fingerprint is None where the scan had no `NetworkView`."""
+
+    width: int
+    height: int
+    sha256: str
+    header: Header
+    fingerprint: np.ndarray | None
+
+
+class MaskFacts(NamedTuple):
+    """A decoded mask; its defects are None where the scan had no `NetworkView`."""
+
+    shape: tuple[int, ...]  # (height, width)
+    pixels: np.ndarray  # (C,) of each class
+    off_palette: int  # pixels of no class colour
+    defects: list[Defect] | None
+
+
+@dataclass
+class Findings:
+    """What is wrong with a folder: problems end a training, with warnings it goes on."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ScanRecord:
+    """The sample table of a folder, the facts of its files, and what is wrong with them.
+
+    `readable` (N,) says of each row whether picture and mask could be read and have one size.
+    `pictures` and `masks` are by the picture's path; a file that cannot be read is in neither.
+    """
+
+    table: pd.DataFrame
+    readable: np.ndarray
+    pictures: dict[str, PictureFacts]
+    masks: dict[str, MaskFacts]
+    problems: list[str]
+    warnings: list[str]
+
+    @property
+    def fingerprints(self) -> dict[str, np.ndarray]:
+        found = ((path, facts.fingerprint) for path, facts in self.pictures.items())
+        return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+    @property
+    def pixels(self) -> dict[str, np.ndarray]:
+        """Pixels of each class (C,) in each picture that has a mask."""
+        return {path: facts.pixels for path, facts in self.masks.items()}
+
+    def defects(self, image: str) -> list[Defect]:
+        """The defects of a picture; none where it has no readable mask."""
+        return (self.masks[image].defects or []) if image in self.masks else []
+
+    def off_palette(self, image: str) -> int:
+        """Pixels of no class colour in a picture's mask; 0 where it has no readable one."""
+        return self.masks[image].off_palette if image in self.masks else 0
+
+    def normalised(self) -> dict[str, int]:
+        """How many pictures are not 8-bit RGB on disk, by what reading changes."""
+        return image_files.normalised(facts.header for facts in self.pictures.values())
+
+
+def accepted(record: ScanRecord) -> ScanRecord:
+    """The record, its warnings logged; InputError with every problem where it has any."""
+    for warning in record.warnings:
+        log.warning("%s", warning)
+    if record.problems:
+        raise InputError(record.problems)
+    return record
+
+
+def picture_facts(path: Path, view: NetworkView | None) -> PictureFacts:
+    """Reads and decodes a picture; InputError naming it where that fails."""
+    data = image_files.read_bytes(path)
+    image, header = masks.decode_with_header(data, path)
+    height, width = image.shape[:2]
+    fingerprint = fingerprints.fingerprint(image) if view else None
+    return PictureFacts(width, height, hashlib.sha256(data).hexdigest(), header, fingerprint)
+
+
+def mask_facts(
+    mask: np.ndarray, num_classes: int, view: NetworkView | None, off_palette: int = 0
+) -> MaskFacts:
+    """The facts of an index mask (H, W)."""
+    pixels = count_pixels(mask, num_classes)
+    found = defects.find(mask, view.size_of(mask.shape)) if view else None
+    return MaskFacts(mask.shape, pixels, off_palette, found)

@@ -1,22 +1,19 @@
 """Honest splits: which pictures train, which choose the model, which judge it.
 
-Each function takes the sample table and returns a copy with `split` filled in. `ratios` and `folds`
-deal whole sources, so an original and its augmented copies always lie in the same split.
+A split function takes the sample table and returns a copy with `split` filled in. `ratios` and
+`folds` deal whole sources, so an original and its augmented copies always lie in the same split.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from flexunet_exp.errors import InputError
-
-log = logging.getLogger(__name__)
 
 SPLITS = ("train", "valid", "test")
 GOOD = "good"
@@ -66,11 +63,8 @@ def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
             f"{len(unnamed)} of {len(table)} pictures lie in no train, valid or test folder, such "
             f"as {unnamed['image'].iloc[0]}: choose split=ratios."
         )
-    leak = _leak(table)
-    if leak and strict:
+    if strict and (leak := _leak(table)):
         raise InputError(f"{leak} Choose split=ratios, or allow it: dataset.strict=false.")
-    if leak:
-        log.warning("%s split=ratios keeps a picture's copies together.", leak)
     return table.copy()
 
 
@@ -80,11 +74,6 @@ def memorise(table: pd.DataFrame, num_images: int = 4, repeats: int = 1) -> pd.D
     An epoch of training shows each `repeats` times.
     """
     chosen = pick_samples(table, num_images)
-    log.warning(
-        "The same %d pictures train, validate and test: this run shows that the program works, "
-        "nothing else.",
-        len(chosen),
-    )
     parts = [chosen.assign(split=split) for split in ("train",) * repeats + ("valid", "test")]
     return pd.concat(parts, ignore_index=True)
 
@@ -101,8 +90,20 @@ def pick_samples(table: pd.DataFrame, count: int) -> pd.DataFrame:
     return table.loc[chosen]
 
 
-def with_merged_copies(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with identical pictures (one sha256) made one source, said in a warning.
+def leak_warnings(table: pd.DataFrame) -> list[str]:
+    """A warning where the splits of a table share pictures, or copies of them by their sources."""
+    first, *others = (set(table.loc[table["split"] == split, "sha256"]) for split in SPLITS)
+    if first and all(first == other for other in others):
+        return [
+            f"The same {len(first)} pictures train, validate and test: this run shows that the "
+            "program works, nothing else."
+        ]
+    leak = _leak(table)
+    return [f"{leak} split=ratios keeps a picture's copies together."] if leak else []
+
+
+def with_merged_copies(table: pd.DataFrame, warn: Callable[[str], None]) -> pd.DataFrame:
+    """The table with identical pictures (one sha256) made one source, of which it warns.
 
     Under two names they would count as two pictures, and could train and test.
     """
@@ -119,12 +120,12 @@ def with_merged_copies(table: pd.DataFrame) -> pd.DataFrame:
             together[root(other)] = root(first)
     if together:
         named = ", ".join(sorted(together)[:5])
-        log.warning("%d sources hold copies of other pictures, such as %s.", len(together), named)
+        warn(f"{len(together)} sources hold copies of other pictures, such as {named}.")
     return table.assign(source=[root(source) for source in table["source"]])
 
 
 def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """Warnings, logged and returned, for classes without a pixel in a split.
+    """Warnings of classes without a pixel in a split.
 
     `pixels` (N, C) are those of each class in each row, `class_names` has the background first.
     Raises InputError when there is nothing to train or to validate with.
@@ -144,8 +145,6 @@ def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -
             warnings.append(f"The split {split} holds no picture.")
         elif absent:
             warnings.append(f"The split {split} holds no picture of {', '.join(absent)}.")
-    for warning in warnings:
-        log.warning(warning)
     return warnings
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp.config import validation
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.scoring import Part
 from flexunet_exp.prediction import networks
@@ -52,7 +53,7 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
             f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
         )
     dataset = datasets.from_table(cfg, pd.DataFrame())
-    table = dataset.layout.scan(datasets.folder_of(cfg))
+    table = accepted(dataset.layout.scan(datasets.folder_of(cfg))).table
     if cfg.only is not None:
         table = chosen(table, cfg.only)
     return datasets.from_table(cfg, table.assign(split=cfg.dataset.name))

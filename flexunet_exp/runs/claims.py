@@ -6,7 +6,6 @@ held by the process that trains it, and the state to go on from (see state.py).
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import files
+from flexunet_exp.system import files, locks
 
 FOLDER = "resume"
 MARK = "run.json"
@@ -30,7 +29,7 @@ class Busy(InputError):
 class Claim:
     """A process's hold on an unfinished run: while it lives no other one can take the run up."""
 
-    def __init__(self, run_folder: Path, lock: IO[str]):
+    def __init__(self, run_folder: Path, lock: IO[bytes]):
         self.run_folder, self.folder, self.lock = run_folder, run_folder / FOLDER, lock
 
     @property
@@ -56,9 +55,12 @@ def begin(run_folder: Path, signature: str) -> Claim:
             "changed in it; choose another folder, or continue it by the command it began with."
         )
     (run_folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    lock = locked(run_folder)
-    if lock is None:
-        raise Busy(f"{run_folder} is being trained by another process. Choose another folder.")
+    try:
+        lock = locks.exclusive(lock_of(run_folder))
+    except locks.Locked as error:
+        raise Busy(
+            f"{run_folder} is being trained by another process. Choose another folder."
+        ) from error
     write_mark(run_folder, {"signature": signature})
     return Claim(run_folder, lock)
 
@@ -71,14 +73,14 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
     if signature_in(run_folder) != signature:
         return None
     try:
-        lock = locked(run_folder)
-    except OSError:  # it has just ended, or is not ours to write in
-        return None
-    if lock is None:
+        lock = locks.exclusive(lock_of(run_folder))
+    except locks.Locked as error:
         raise Busy(
             f"This very run is being trained by another process at this moment, in {run_folder}. "
             "To train it a second time beside it: trainer.resume=never"
-        )
+        ) from error
+    except OSError:  # it has just ended, or is not ours to write in
+        return None
     if signature_in(run_folder) != signature:  # it ended while we waited for its lock
         lock.close()
         return None
@@ -134,14 +136,7 @@ def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
 
 def is_busy(run_folder: Path) -> bool:
     """Whether a process trains the unfinished run in this folder now; touches nothing."""
-    try:
-        with open(run_folder / FOLDER / "lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # it has just ended
-        return False
-    return False
+    return locks.is_held(lock_of(run_folder))
 
 
 def is_marked(run_folder: Path) -> bool:
@@ -166,12 +161,5 @@ def write_mark(run_folder: Path, mark: dict[str, Any]) -> None:
     files.replace_file(run_folder / FOLDER / MARK, json.dumps(mark).encode())
 
 
-def locked(run_folder: Path) -> IO[str] | None:
-    """The run's lock file, held until it is closed or the process dies; None if another has it."""
-    lock = (run_folder / FOLDER / "lock").open("a")  # stays open: closing it lets go
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+def lock_of(run_folder: Path) -> Path:
+    return run_folder / FOLDER / "lock"

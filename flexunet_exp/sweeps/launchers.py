@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import itertools
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError, not_installed
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system import locks, tensorflow
 
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-HELD: list[IO[str]] = []  # this process's place among those that train at once, until it ends
+HELD: list[IO[bytes]] = []  # this process's place among those that train at once, until it ends
 
 
 def check(cfg: DictConfig) -> None:
@@ -91,13 +91,8 @@ def take_place(folder: Path) -> int:
     """The first place, from 0, that no living process holds; held until this one ends."""
     folder.mkdir(parents=True, exist_ok=True)
     for place in itertools.count():
-        lock = open(folder / str(place), "w")  # noqa: SIM115  (held, not used)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            HELD.append(lock)
+        with suppress(locks.Locked):
+            HELD.append(locks.exclusive(folder / str(place)))
             return place
     raise AssertionError("itertools.count ends")
 

@@ -1,7 +1,7 @@
 """Ctrl-C that cannot get lost.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be, and in a destructor or a
-library's callback it is swallowed. The wish is kept here, so that the next step can act on it.
+Python raises KeyboardInterrupt wherever the main thread happens to be; a destructor or a library's
+callback swallows it. `requested` keeps the request, so that the next step can act on it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 def leave_terminal() -> None:
-    """Has what is printed from now on go nowhere: writing to a closed terminal is an error."""
+    """Sends further output to /dev/null: writing to a closed terminal is an error."""
     with open(os.devnull, "w") as nowhere:
         for descriptor in (1, 2):
             with suppress(OSError):  # it is closed already
@@ -44,6 +44,6 @@ def leave_terminal() -> None:
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if it was asked for and got lost."""
+    """Raises KeyboardInterrupt if one was requested and got lost."""
     if requested.is_set():
         raise KeyboardInterrupt

@@ -1,66 +1,101 @@
-"""The lock under which an entry of the disk cache is built: it ends with its process, however."""
+"""Locks between processes: each is a `flock` of a file and ends with its process, however it ends.
+
+`filelock` (read and tried: 4.3) would serve `exclusive` alone: it leaves its file behind, has no
+shared `flock`, and falls back to a marker that outlives a killed process where there is no `flock`.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 log = logging.getLogger(__name__)
 
+FOREVER = math.inf
+POLL = 0.05  # seconds between two tries
+
+
+class Locked(BlockingIOError):
+    """Another process holds the lock."""
+
+
+def exclusive(path: Path, seconds: float = 0, notice: str = "") -> IO[bytes]:
+    """The locked file at `path`, made if need be; closing it, as by `with`, ends the lock.
+
+    Waits up to so many `seconds` for another holder, logs the `notice` and the path where it has
+    to, and raises Locked at the end.
+    """
+    file = open(path, "ab")  # noqa: SIM115  (the caller closes it)
+    try:
+        acquire(file, seconds, notice)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
 
 @contextmanager
-def locked(entry: Path, wait: bool = True) -> Iterator[None]:
-    """Holds the lock of an entry, the file KEY.lock beside it, which is there only meanwhile.
-
-    Raises BlockingIOError where another process holds it and `wait` is false.
-    """
-    lock = entry.with_suffix(".lock")
-    file = acquired(lock, wait)
+def temporary(path: Path, seconds: float = 0, notice: str = "") -> Iterator[None]:
+    """Holds the lock of a file that is there only meanwhile; waits like `exclusive`."""
+    file = at_its_path(path, seconds, notice)
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
-        os.close(file)
+        path.unlink(missing_ok=True)
+        file.close()
 
 
-def is_locked(entry: Path) -> bool:
+def acquire(file: IO, seconds: float = 0, notice: str = "") -> None:
+    """Locks an open file until it is closed; waits like `exclusive`."""
+    deadline = time.monotonic() + seconds
+    while not was_free(file, fcntl.LOCK_EX):
+        if time.monotonic() >= deadline:
+            raise Locked(f"{file.name} is locked by another process.")
+        if notice:
+            log.info("%s (%s)", notice, file.name)
+            notice = ""
+        time.sleep(POLL)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file; False where it cannot be opened.
+
+    Changes nothing: the shared lock that asks for it ends at once.
+    """
     try:
-        with locked(entry, wait=False):
-            return False
+        with open(path, "rb") as file:
+            return not was_free(file, fcntl.LOCK_SH)
+    except OSError:
+        return False
+
+
+def was_free(file: IO, kind: int) -> bool:
+    """Whether an open file could be locked, as it is from now on."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return False
+    return True
 
 
-def acquired(lock: Path, wait: bool) -> int:
-    """The descriptor of the locked file."""
+def at_its_path(path: Path, seconds: float, notice: str) -> IO[bytes]:
+    """The locked file that lies at `path`: the holder that was waited for removes its own."""
     while True:
-        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            acquire(file, lock, wait)
-            if is_at(lock, file):
-                return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)  # the holder that was waited for has removed it: this locks nothing
+        file = exclusive(path, seconds, notice)
+        if lies_at(path, file):
+            return file
+        file.close()
 
 
-def acquire(file: int, lock: Path, wait: bool) -> None:
+def lies_at(path: Path, file: IO) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if not wait:
-            raise
-        log.info("Waiting for another process that builds the disk cache (%s)", lock)
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-
-def is_at(path: Path, file: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False

@@ -1,4 +1,4 @@
-"""How far it is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, a log line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SECONDS = 10  # between two lines
 
 
 @contextmanager
-def shown(total: int) -> Iterator[Callable[[int], None]]:
-    """Yields a function that is told how many of `total` pictures are through."""
+def displayed(total: int) -> Iterator[Callable[[int], None]]:
+    """Yields a function to call with the number of pictures done, of `total`."""
     from rich.console import Console
 
     console = Console()
@@ -37,7 +37,7 @@ def shown(total: int) -> Iterator[Callable[[int], None]]:
 
 
 class Lines:
-    """Logs a line when it is told something and the last one was a while ago."""
+    """Logs the number of pictures done, at most a line every SECONDS."""
 
     def __init__(self, total: int):
         self.total = total

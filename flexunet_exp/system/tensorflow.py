@@ -1,4 +1,4 @@
-"""What TensorFlow is told before a run: threads, precision, seeds, determinism."""
+"""TensorFlow's settings before a run: threads, precision, seeds, determinism."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prepare(trainer: DictConfig) -> None:
 
 
 def load() -> None:
-    """Imports TensorFlow and Keras, and keeps them from printing what they like."""
+    """Imports TensorFlow and Keras, and turns their own printing off."""
     with quiet_start():
         import keras
         import tensorflow as tf
@@ -76,7 +76,7 @@ def keep_freed_memory() -> None:
 
 def fix(tf, trainer: DictConfig) -> None:
     threads, deterministic = fixed_by(trainer)
-    # 0 is TensorFlow's own word for all cores.
+    # 0 means all cores to TensorFlow.
     if threads != (tf.config.threading.get_intra_op_parallelism_threads() or available_cores()):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.system import locks
 from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
 
 LOCK_SECONDS = 60  # that making a store may take another process
@@ -73,24 +72,16 @@ def one_process_at_a_time(uri: str) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / ".lock", "a") as lock:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not taken(lock):
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"Another process has held {lock.name} for {LOCK_SECONDS} s. End it: is there "
-                    f"a flexunet that was stopped (Ctrl-Z)? fuser {lock.name} shows its number."
-                )
-            time.sleep(0.05)
-        yield
-
-
-def taken(lock: IO[str]) -> bool:
+    lock = path.parent / ".lock"
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        held = locks.exclusive(lock, LOCK_SECONDS)
+    except locks.Locked as error:
+        raise InputError(
+            f"Another process has held {lock} for {LOCK_SECONDS} s. End it: is there a flexunet "
+            f"that was stopped (Ctrl-Z)? fuser {lock} shows its number."
+        ) from error
+    with held:
+        yield
 
 
 def quiet_mlflow() -> None:

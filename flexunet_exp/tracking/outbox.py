@@ -8,7 +8,6 @@ writes or delivers a journal holds its lock.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import uuid
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.system import locks
 from flexunet_exp.system.files import replace_file
 
 ENTRIES = "journal.jsonl"
@@ -58,8 +58,8 @@ class Journal:
         self.facts = facts if facts and not exists(folder) else read_facts(folder)
         self.file = opened(folder / ENTRIES)
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            locks.acquire(self.file)
+        except locks.Locked as error:
             self.file.close()
             raise Held(f"{folder / ENTRIES} is in use by another process.") from error
         if exists(folder):

@@ -30,7 +30,7 @@ from flexunet_exp.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
-    from flexunet_exp.data.scan_record import Notes
+    from flexunet_exp.data.scan_record import ScanRecord
     from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -69,18 +69,18 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.artifact(folder / "config.yaml", "config")
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
-    if (notes := dataset.notes) is not None:
-        tracker.tag(keep_card(cfg, dataset, notes, folder))
+    if (scan := dataset.scan) is not None:
+        tracker.tag(keep_card(cfg, dataset, scan, folder))
         tracker.artifact(folder / "card.json")
     tracker.commit()
     tracker.deliver()
 
 
-def keep_card(cfg: DictConfig, dataset: Dataset, notes: Notes, folder: Path) -> dict[str, str]:
+def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path) -> dict[str, str]:
     """Writes the data card into the run folder, says its warnings; its summary as tags."""
     from flexunet_exp.data import card as datacard
 
-    card = datacard.build(cfg, dataset, notes)
+    card = datacard.build(cfg, dataset, scan)
     replace_file(folder / "card.json", datacard.to_json(card))
     for warning in card["warnings"]:
         log.warning("%s", warning)

@@ -107,7 +107,7 @@ def test_what_is_not_of_the_cache_stays(tmp_path, prune):
 
 def test_an_entry_that_is_being_built_stays(tmp_path, capsys, caplog):
     part = make(tmp_path / f"{KEYS[0]}.part")
-    with locks.locked(tmp_path / KEYS[0]), caplog.at_level("INFO"):
+    with locks.temporary(tmp_path / f"{KEYS[0]}.lock"), caplog.at_level("INFO"):
         run(tmp_path, "all")
         assert names(part) == set(entry.FILES)
     assert "Kept" in caplog.text and "being built" in capsys.readouterr().out

@@ -18,20 +18,20 @@ from flexunet_exp.errors import InputError
 from tests.support import hostile
 
 
-def surveyed(tmp_path_factory, layout, make):
+def scanned(tmp_path_factory, layout, make):
     folder = tmp_path_factory.mktemp("hostile")
     expected = make(folder)
-    return layout(hostile.CLASSES).survey(folder), expected
+    return layout(hostile.CLASSES).scan(folder), expected
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return surveyed(tmp_path_factory, MVTec, hostile.make_raw)
+    return scanned(tmp_path_factory, MVTec, hostile.make_raw)
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory):
-    return surveyed(tmp_path_factory, ImageMask, hostile.make_ready)
+    return scanned(tmp_path_factory, ImageMask, hostile.make_ready)
 
 
 RAW = [
@@ -44,26 +44,26 @@ RAW = [
 
 @pytest.mark.parametrize("name", RAW)
 def test_a_hostile_file_gets_its_sentence(raw, name):
-    survey, expected = raw
-    said = [problem for problem in survey.problems if name in problem]
+    record, expected = raw
+    said = [problem for problem in record.problems if name in problem]
     assert any(expected[name] in problem for problem in said), said
 
 
 @pytest.mark.parametrize("name", [f"{n.replace('.', '_')}{n[-4:]}" for n in hostile.CLASS_MASKS])
 def test_a_hostile_mask_gets_its_sentence(ready, name):
-    survey, expected = ready
-    said = [problem for problem in survey.problems if f"/{name}" in problem]
-    assert len(said) == 1 and expected[name] in said[0], survey.problems
+    record, expected = ready
+    said = [problem for problem in record.problems if f"/{name}" in problem]
+    assert len(said) == 1 and expected[name] in said[0], record.problems
 
 
 def test_the_others_are_read_and_nothing_else_is_said(raw, ready):
-    survey, expected = raw
-    readable = survey.table[survey.readable]
+    record, expected = raw
+    readable = record.table[record.readable]
     assert {Path(path).name for path in readable["image"]} >= set(hostile.GOOD_NAMES)
     assert len(readable) == 12 + len(hostile.GOOD_NAMES) + 1  # one of the two called twice
-    assert len(survey.problems) == len(expected) + 1  # é's mask too is without an image
-    survey, expected = ready
-    assert survey.readable.sum() == 3 and len(survey.problems) == len(expected)
+    assert len(record.problems) == len(expected) + 1  # é's mask too is without an image
+    record, expected = ready
+    assert record.readable.sum() == 3 and len(record.problems) == len(expected)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")

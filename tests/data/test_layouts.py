@@ -9,11 +9,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.layouts import ImageMask, MVTec, Synthetic, parse_name
+from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 
 CLASSES = [
@@ -66,9 +68,13 @@ def ready(tmp_path) -> Path:
     return tmp_path
 
 
+def scanned(layout, folder: Path) -> pd.DataFrame:
+    return accepted(layout.scan(folder)).table
+
+
 def problems_of(layout, folder: Path) -> list[str]:
     with pytest.raises(InputError) as caught:
-        layout.scan(folder)
+        scanned(layout, folder)
     return caught.value.problems
 
 
@@ -80,7 +86,7 @@ def only(problems: list[str], *words: str) -> None:
 
 
 def test_raw_pictures_pair_with_their_masks(raw):
-    table = MVTec(CLASSES).scan(raw)
+    table = scanned(MVTec(CLASSES), raw)
     assert list(table) == COLUMNS
     assert table["source"].tolist() == ["bent/000", "bent/001", "cut/000", "good/000", "good/001"]
     assert table["label"].tolist() == ["bent", "bent", "cut", "good", "good"]
@@ -102,7 +108,7 @@ def test_raw_pictures_pair_with_their_masks(raw):
     ],
 )
 def test_good_pictures_join_as_asked(raw, good, sources):
-    table = MVTec(CLASSES, good).scan(raw)
+    table = scanned(MVTec(CLASSES, good), raw)
     assert table.loc[table["label"] == "good", "source"].tolist() == sources
 
 
@@ -114,7 +120,7 @@ def test_good_of_another_kind_is_refused():
 
 def test_mask_of_a_row_holds_its_class(raw):
     layout = MVTec(CLASSES)
-    table = layout.scan(raw)
+    table = scanned(layout, raw)
     expected = [defect(1), defect(1), defect(2), defect(0), defect(0)]
     for sample, row, mask in zip(table.itertuples(), table.iloc, expected, strict=True):
         np.testing.assert_array_equal(layout.read_mask(sample), mask)
@@ -123,7 +129,7 @@ def test_mask_of_a_row_holds_its_class(raw):
 
 def test_relative_folder_gives_absolute_paths(raw, monkeypatch):
     monkeypatch.chdir(raw.parent)
-    table = MVTec(CLASSES).scan(Path(raw.name))
+    table = scanned(MVTec(CLASSES), Path(raw.name))
     assert all(Path(path).is_absolute() and Path(path).is_file() for path in table["image"])
 
 
@@ -131,7 +137,7 @@ def test_suffixes_in_any_case_and_system_files(raw, caplog):
     (raw / "test/cut/000.png").rename(raw / "test/cut/000.PNG")
     for name in (".DS_Store", "Thumbs.db", ".hidden.png", "notes.txt"):
         (raw / "test/cut" / name).write_text("x")
-    assert len(MVTec(CLASSES).scan(raw)) == 5
+    assert len(scanned(MVTec(CLASSES), raw)) == 5
     assert "notes.txt" in caplog.text and "Thumbs.db" not in caplog.text
 
 
@@ -188,7 +194,7 @@ def test_all_problems_are_told_at_once(raw):
 
 def test_configured_class_without_folder_is_a_warning(raw, caplog):
     classes = [*CLASSES, {"name": "crack", "color": [255, 0, 0]}]
-    assert len(MVTec(classes).scan(raw)) == 5
+    assert len(scanned(MVTec(classes), raw)) == 5
     assert "crack" in caplog.text
 
 
@@ -213,7 +219,7 @@ def test_folder_without_pictures_is_refused(raw):
 
 def test_symlink_loops_do_not_hang(raw):
     (raw / "test/bent/loop").symlink_to(raw / "test", target_is_directory=True)
-    assert len(MVTec(CLASSES).scan(raw)) == 5
+    assert len(scanned(MVTec(CLASSES), raw)) == 5
     (raw / "test/cut/self.png").symlink_to(raw / "test/cut/self.png")
     only(problems_of(MVTec(CLASSES), raw), "test/cut/self.png", "without a mask")
 
@@ -221,12 +227,12 @@ def test_symlink_loops_do_not_hang(raw):
 def test_data_set_behind_a_symlink(raw, tmp_path_factory):
     link = tmp_path_factory.mktemp("link") / "grid"
     link.symlink_to(raw, target_is_directory=True)
-    table = MVTec(CLASSES).scan(link)
+    table = scanned(MVTec(CLASSES), link)
     assert len(table) == 5 and table["image"].str.startswith(str(link)).all()
 
 
 def test_ready_splits_sources_and_variants(ready):
-    table = ImageMask(CLASSES).scan(ready)
+    table = scanned(ImageMask(CLASSES), ready)
     assert list(table) == COLUMNS
     assert table[["source", "variant", "label", "split"]].values.tolist() == [
         ["bent_1", "original", "bent", "train"],
@@ -244,21 +250,21 @@ def test_ready_defect_free_pictures_of_train_and_test_are_no_siblings(ready):
             ("train", "v_train_good_7"),
         ):
             write(ready / split / kind / f"{name}.png", array)
-    table = ImageMask(CLASSES).scan(ready).set_index(["split", "source", "variant"])
+    table = scanned(ImageMask(CLASSES), ready).set_index(["split", "source", "variant"])
     assert ("test", "good_7", "original") in table.index
     assert ("train", "train_good_7", "original") in table.index
     assert ("train", "train_good_7", "v") in table.index
 
 
 def test_ready_defect_free_pictures_can_be_left_out(ready):
-    table = ImageMask(CLASSES, good="none").scan(ready)
+    table = scanned(ImageMask(CLASSES, good="none"), ready)
     assert table["source"].tolist() == ["bent_1", "bent_1", "cut_2"]
     assert table.index.tolist() == [0, 1, 2]
 
 
 def test_ready_mask_of_a_row(ready):
     layout = ImageMask(CLASSES)
-    table = layout.scan(ready)
+    table = scanned(layout, ready)
     np.testing.assert_array_equal(layout.read_mask(table.iloc[3]), defect(2))
     np.testing.assert_array_equal(layout.read_mask(next(table.itertuples())), defect(1))
 
@@ -266,14 +272,14 @@ def test_ready_mask_of_a_row(ready):
 def test_ready_one_hot_masks(ready):
     (ready / "test/masks/cut_2.png").unlink()
     np.savez(ready / "test/masks/cut_2.npz", mask=np.eye(3, dtype=np.uint8)[defect(2)])
-    assert ImageMask(CLASSES).scan(ready)["label"].iloc[3] == "cut"
+    assert scanned(ImageMask(CLASSES), ready)["label"].iloc[3] == "cut"
 
 
 def test_label_is_the_most_frequent_defect(ready):
     mask = defect((0, 255, 0))
     mask[0, 0:2] = (0, 0, 255)
     write(ready / "test/masks/cut_2.png", mask)
-    assert ImageMask(CLASSES).scan(ready)["label"].iloc[3] == "cut"
+    assert scanned(ImageMask(CLASSES), ready)["label"].iloc[3] == "cut"
 
 
 def test_ready_problems_are_told_at_once(ready):
@@ -298,7 +304,7 @@ def test_odd_colours_are_counted_in_one_warning(ready, caplog):
         mask[5, 0] = (0, 0, 40)
         write(ready / name, mask)
     with caplog.at_level(logging.WARNING):
-        ImageMask(CLASSES, off_palette_limit=0.03).scan(ready)
+        scanned(ImageMask(CLASSES, off_palette_limit=0.03), ready)
     assert [record.getMessage() for record in caplog.records] == [
         "2 mask pixels (1.042 %) in 2 of 4 masks have no class colour"
     ]
@@ -342,11 +348,11 @@ def test_synthetic_pictures_are_drawn_once_and_scanned(tmp_path):
     layout = Synthetic(
         classes, "all", name="grid", images_per_class=1, good_images=2, size=64, seed=3
     )
-    table = layout.scan(tmp_path / "grid")
+    table = scanned(layout, tmp_path / "grid")
     assert sorted(table["label"]) == sorted([*names, "good", "good"])
     assert set(table["width"]) == {64}
     drawn = os.stat(table["image"][0]).st_mtime_ns
-    assert layout.scan(tmp_path / "grid").equals(table)
+    assert scanned(layout, tmp_path / "grid").equals(table)
     assert os.stat(table["image"][0]).st_mtime_ns == drawn
 
 
@@ -355,7 +361,7 @@ def test_real_raw_folders(shared_data, name, pictures):
     folder = shared_data / "mvtec_anomaly_detection" / name
     names = sorted(path.name for path in (folder / "ground_truth").iterdir())
     classes = [{"name": n, "color": [i, i, i]} for i, n in enumerate(["background", *names])]
-    table = MVTec(classes).scan(folder)
+    table = scanned(MVTec(classes), folder)
     assert len(table) == pictures and set(table["label"]) == {*names, "good"}
 
 
@@ -371,7 +377,7 @@ def test_real_ready_folder(shared_data, caplog):
         "squeezed_teeth": [255, 255, 0],
     }
     classes = [{"name": name, "color": colour} for name, colour in colours.items()]
-    table = ImageMask(classes).scan(shared_data / "imagemask" / "MVTEC-ZIPPER")
+    table = scanned(ImageMask(classes), shared_data / "imagemask" / "MVTEC-ZIPPER")
     assert table["split"].value_counts().to_dict() == {"train": 22, "valid": 7, "test": 7}
     assert (table["label"] == table["source"].str.replace(r"_\d+$", "", regex=True)).all()
     assert (table["variant"] == "original").sum() == 2
@@ -385,5 +391,5 @@ def test_a_folder_that_cannot_be_looked_into_is_said_in_words(tmp_path):
 def test_a_long_scan_says_how_far_it_is(raw, caplog, monkeypatch):
     monkeypatch.setattr("flexunet_exp.system.progress.SECONDS", 0)
     with caplog.at_level(logging.INFO):
-        MVTec(CLASSES).scan(raw)
+        scanned(MVTec(CLASSES), raw)
     assert "5 of 5 pictures" in caplog.text and "3 of 3 pictures" in caplog.text

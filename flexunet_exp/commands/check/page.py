@@ -122,7 +122,7 @@ def defects_of(examined: Examined, name: str) -> list[tuple[str, Defect]]:
     return [
         (image, one)
         for image in examined.dataset.table["image"].unique()
-        for one in examined.notes.defects.get(image, [])
+        for one in examined.scan.defects(image)
         if one.class_index == index
     ]
 
@@ -132,7 +132,7 @@ def panel(examined: Examined, image: str, defect: Defect, whole: bool) -> np.nda
     dataset = examined.dataset
     sample = next(rows(dataset.table[dataset.table["image"] == image]))
     pixels, truth = dataset.read(sample)
-    size = examined.notes.seen(truth.shape)
+    size = examined.view.size_of(truth.shape)
     seen = masks.resize_mask(masks.resize_mask(truth, size), truth.shape)
     view = (slice(None), slice(None)) if whole else surroundings(defect, truth.shape)
     what = "a typical picture" if whole else "the smallest after resizing"

@@ -48,7 +48,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def load(cfg: DictConfig) -> tuple[Trained, str]:
-    """The network of `run=`, or several that predict together, and in words which."""
+    """The network of `run=`, or several that predict together, and their names."""
     with TemporaryDirectory() as scratch:
         found = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.prediction import networks

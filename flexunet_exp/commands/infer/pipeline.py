@@ -20,7 +20,7 @@ import numpy as np
 from flexunet_exp.commands.infer import records, tables
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Read, Refusal, read, stamp
-from flexunet_exp.commands.infer.records import Journal, Record
+from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.find_pictures import Found, Picture
@@ -61,9 +61,9 @@ class Predicted(NamedTuple):
 def infer(
     trained: Trained, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
-    """Predicts the pictures of `inputs.find` into a folder, but for those already done there.
+    """Predicts the pictures that `find_pictures` found into a folder, but for those done already.
 
-    `run` names in words what was trained. The tables are written even when it is interrupted.
+    `run` names the network. The tables are written even when it is interrupted.
     Raises InputError where the folder holds something else; a picture that cannot be read is
     refused and the others go on.
     """
@@ -102,14 +102,14 @@ def digest(trained: Trained) -> str:
     return hashed.hexdigest()
 
 
-def is_done(picture: Picture, done: Journal, output: Output, options: Options) -> bool:
+def is_done(picture: Picture, done: Records, output: Output, options: Options) -> bool:
     """Whether nothing is to be made of a picture: its file is as it was, and all files are there"""
     entry = done.entries.get(picture.path)
     if entry is None or options.overwrite:
         return False
     try:
         return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
-    except OSError:  # reading it will tell
+    except OSError:  # reading it gives the reason
         return False
 
 
@@ -119,7 +119,7 @@ class Inference:
 
     trained: Trained
     output: Output
-    journal: Journal
+    done: Records
     options: Options
     report: Report
 
@@ -129,7 +129,7 @@ class Inference:
         with (
             closing(in_threads(read, pictures, READERS, ahead)) as images,
             closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,
-            progress.shown(len(pictures)) as show,
+            progress.displayed(len(pictures)) as show,
         ):
             for outcome in written:
                 interrupt.check()
@@ -178,7 +178,7 @@ class Inference:
             significant(anomaly),
             [Region._make(map(significant, region)) for region in found],
         )
-        self.journal.append(record)
+        self.done.append(record)
         return record
 
     def count(self, outcome: Record | Refusal) -> None:

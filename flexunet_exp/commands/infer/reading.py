@@ -30,7 +30,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def read(picture: Picture) -> Read | Refusal:
-    """Decodes a picture, or says why not."""
+    """Decodes a picture; a Refusal gives the reason where it cannot be."""
     try:
         state = stamp(picture.path)
         data = image_files.read_bytes(picture.path)

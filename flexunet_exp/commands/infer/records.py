@@ -1,25 +1,23 @@
-"""What is done: a line a finished picture, so that whatever cuts the work off, it goes on.
+"""The finished pictures of an output folder, so that whatever cuts the work off, it goes on.
 
-The first line says of which network and settings the results are. A picture's line is appended when
-its files are in place; a later line of the same picture replaces an earlier one.
+`records.jsonl` is a journal of which network and settings the results are, with an entry a picture;
+a later one of the same picture replaces an earlier one.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.regions import Region
-from flexunet_exp.system import files
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import files, journal
+from flexunet_exp.system.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +44,9 @@ class Record(NamedTuple):
     anomaly: float  # the highest 1 - p(background)
     regions: list[Region]
 
-    def line(self) -> bytes:
-        return f"{json.dumps(self._asdict())}\n".encode()
-
     @classmethod
-    def of_line(cls, line: bytes) -> Record:
-        """Raises ValueError or TypeError where the line is no record."""
-        fields = json.loads(line)
+    def of(cls, fields: Any) -> Record:
+        """The record of a journal's entry; ValueError or TypeError where that is none."""
         record = cls(**fields)
         if Path(record.name).is_absolute() or ".." in Path(record.name).parts:
             raise ValueError("a name that leads out of the output folder")
@@ -70,31 +64,20 @@ class Entry(NamedTuple):
     offset: int
 
 
-class Journal:
+class Records:
     """The open records of an output folder; `entries` are the pictures that they hold."""
 
-    def __init__(self, path: Path, entries: dict[Path, Entry]):
-        self.entries = entries
-        self.lock = Lock()
-        self.file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+    def __init__(self, journal: Journal):
+        self.journal = journal
+        self.entries = read_entries(journal)
 
     def append(self, record: Record) -> None:
         """Keeps a record; threads may call it."""
-        line = record.line()
-        with self.lock:
-            offset = os.lseek(self.file, 0, os.SEEK_END)
-            written = os.write(self.file, line)
-            while written < len(line):  # a disk that is full takes a part, then raises
-                written += os.write(self.file, line[written:])
-            self.entries[Path(record.path)] = entry(record, offset)
+        offset = self.journal.append(record._asdict())
+        self.entries[Path(record.path)] = entry(record, offset)
 
     def record(self, entry: Entry) -> Record:
-        with open(self.file, "rb", closefd=False) as lines:
-            lines.seek(entry.offset)
-            return Record.of_line(lines.readline())
-
-    def close(self) -> None:
-        os.close(self.file)
+        return Record.of(self.journal.read(entry.offset))
 
 
 def entry(record: Record, offset: int) -> Entry:
@@ -102,30 +85,23 @@ def entry(record: Record, offset: int) -> Entry:
 
 
 @contextmanager
-def opened(output: Output, made_of: dict[str, Any], overwrite: bool) -> Iterator[Journal]:
+def opened(output: Output, made_of: dict[str, Any], overwrite: bool) -> Iterator[Records]:
     """The records of an output folder, which is made if need be, and this process's meanwhile.
 
-    `made_of` says of which run and settings its results are. Raises InputError where the folder
-    holds something else, another process works in it, or it holds results of something else and
+    `made_of` holds the run and the settings that decide its results. Raises InputError where the
+    folder holds something else, another process works in it, or it holds other results and
     `overwrite` is false; if true, these are removed.
     """
-    path = output.folder / RECORDS
     check_folder(output.folder)
     output.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(path, wait=False):
-            files.remove_parts(output.folder)
-            prepare(path, output, made_of, overwrite)
-            journal = Journal(path, read_entries(path))
-            try:
-                yield journal
-            finally:
-                journal.close()
-    except BlockingIOError as error:
-        raise InputError(
-            f"{output.folder}: another flexunet infer is writing there. Wait for it, or choose "
-            "another output=FOLDER."
-        ) from error
+    refusal = (
+        f"{output.folder}: another flexunet infer is writing there. Wait for it, or choose "
+        "another output=FOLDER."
+    )
+    with journal.held(output.folder / RECORDS, MADE_BY, refusal) as held:
+        files.remove_parts(output.folder)
+        begin(held, output, made_of, overwrite)
+        yield Records(held)
 
 
 def check_folder(folder: Path) -> None:
@@ -134,7 +110,7 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"output={folder} is a file. Choose a folder: output=FOLDER")
     links = [name for name in (RECORDS, LOCK) if (folder / name).is_symlink()]
     others = visible(folder) - {LOCK}
-    if links or (others and read_header(folder / RECORDS) is None):
+    if links or (others and journal.read_header(folder / RECORDS, MADE_BY) is None):
         shown = ", ".join(sorted(links or others)[:3])
         raise InputError(
             f"output={folder} holds what flexunet infer did not make ({shown}). Nothing was "
@@ -147,27 +123,16 @@ def visible(folder: Path) -> set[str]:
     return {name for name in names if name[0] != "."}
 
 
-def read_header(path: Path) -> dict[str, Any] | None:
-    """Of what the results are; None where there is no such line."""
-    try:
-        with open(path, "rb") as lines:
-            header = json.loads(lines.readline())
-        return header if header["made_by"] == MADE_BY and header["settings"] | {} else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def prepare(path: Path, output: Output, made_of: dict[str, Any], overwrite: bool) -> None:
-    """Has the records begin with `made_of`."""
-    header = read_header(path)
+def begin(held: Journal, output: Output, made_of: dict[str, Any], overwrite: bool) -> None:
+    """Has the records be of `made_of`."""
+    header = held.header
     if header is not None and is_same(header, made_of):
         return
     if header is not None and not overwrite:
         raise InputError(conflict(output.folder, header, made_of))
-    for old in read_entries(path).values() if header is not None else ():
+    for old in read_entries(held).values() if header is not None else ():
         output.remove(old.name)
-    line = json.dumps({"made_by": MADE_BY, **made_of}) + "\n"
-    files.replace_file(path, line.encode())
+    held.begin(made_of)
 
 
 def is_same(header: dict[str, Any], made_of: dict[str, Any]) -> bool:
@@ -191,22 +156,16 @@ def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> s
     )
 
 
-def read_entries(path: Path) -> dict[Path, Entry]:
-    """The finished pictures, each by its last line.
-
-    A last line whose writer was killed is cut off; another one that is no record is passed over.
-    """
+def read_entries(journal: Journal) -> dict[Path, Entry]:
+    """The finished pictures, each by its last entry; one that is no record is passed over."""
     entries: dict[Path, Entry] = {}
-    with open(path, "rb") as lines:
-        offset = len(lines.readline())
-        for number, line in enumerate(lines, start=2):
-            if not line.endswith(b"\n"):
-                os.truncate(path, offset)
-                break
-            try:
-                record = Record.of_line(line)
-                entries[Path(record.path)] = entry(record, offset)
-            except (ValueError, TypeError):
-                log.warning("%s: line %d is no record; its picture is done again.", path, number)
-            offset += len(line)
+    for number, (offset, fields) in enumerate(journal.entries(), start=2):
+        try:
+            record = Record.of(fields)
+        except (ValueError, TypeError):
+            log.warning(
+                "%s: line %d is no record; its picture is done again.", journal.path, number
+            )
+        else:
+            entries[Path(record.path)] = entry(record, offset)
     return entries

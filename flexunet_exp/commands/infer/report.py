@@ -1,4 +1,4 @@
-"""What a call did, in figures and in words."""
+"""What a call did, in figures and sentences."""
 
 from __future__ import annotations
 

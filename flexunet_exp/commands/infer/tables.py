@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flexunet_exp.commands.infer.records import Journal, Record
+from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.data.find_pictures import Picture
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system.files import whole_or_nothing
@@ -17,12 +17,12 @@ Row = Sequence[Any]
 
 
 def write(
-    folder: Path, journal: Journal, refused: Mapping[Picture, str], class_names: Sequence[str]
+    folder: Path, done: Records, refused: Mapping[Picture, str], class_names: Sequence[str]
 ) -> None:
     """Writes both tables anew, sorted by file; memory does not grow with the number of regions."""
-    write_csv(folder / "regions.csv", region_header(), region_rows(journal, refused))
+    write_csv(folder / "regions.csv", region_header(), region_rows(done, refused))
     header = summary_header(class_names[1:])
-    write_csv(folder / "summary.csv", header, summary_rows(journal, refused, class_names[1:]))
+    write_csv(folder / "summary.csv", header, summary_rows(done, refused, class_names[1:]))
 
 
 def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
@@ -36,20 +36,20 @@ def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
         writer.writerows(rows)
 
 
-def records(journal: Journal, refused: Mapping[Picture, str]) -> Iterator[Record]:
+def records(done: Records, refused: Mapping[Picture, str]) -> Iterator[Record]:
     """The records by file, without those of pictures whose file is not what it was."""
     without = {picture.path for picture in refused}
-    for path, entry in sorted(journal.entries.items(), key=lambda item: item[1].file):
+    for path, entry in sorted(done.entries.items(), key=lambda item: item[1].file):
         if path not in without:
-            yield journal.record(entry)
+            yield done.record(entry)
 
 
 def region_header() -> Row:
     return ("file", "class", *Region._fields[1:])
 
 
-def region_rows(journal: Journal, refused: Mapping[Picture, str]) -> Iterator[Row]:
-    for record in records(journal, refused):
+def region_rows(done: Records, refused: Mapping[Picture, str]) -> Iterator[Row]:
+    for record in records(done, refused):
         for region in record.regions:
             yield (record.file, *region)
 
@@ -61,10 +61,10 @@ def summary_header(defects: Sequence[str]) -> Row:
 
 
 def summary_rows(
-    journal: Journal, refused: Mapping[Picture, str], defects: Sequence[str]
+    done: Records, refused: Mapping[Picture, str], defects: Sequence[str]
 ) -> Iterator[Row]:
     """A row a picture; those refused have nothing but the reason, and come last."""
-    for record in records(journal, refused):
+    for record in records(done, refused):
         yield summary_row(record, defects)
     blank = [""] * (len(summary_header(defects)) - 3)
     for picture, reason in sorted(refused.items(), key=lambda item: item[0].file):

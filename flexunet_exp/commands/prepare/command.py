@@ -35,7 +35,7 @@ def task(cfg: DictConfig) -> None:
     ):
         prepare(cfg, source, stage)
     log.info("%s %s", "It was made already:" if stage.finished else "Made:", output)
-    say_what_next(cfg, output)
+    log_next_commands(cfg, output)
 
 
 def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
@@ -43,7 +43,7 @@ def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
 
     log.info("Data: %s", source)
     if stage.finished and source.is_file():
-        stage.begin(stage.finished["data"])  # the settings tell the archive
+        stage.begin(stage.finished["data"])  # the settings name the archive
         return
     raw = archive.folder_of(source, cfg.dataset.name, stage.unpacked)
     dataset = pipeline.load(cfg, raw)
@@ -57,7 +57,7 @@ def prepare(cfg: DictConfig, source: Path, stage: Stage) -> None:
         log.info(pipeline.sentence(pictures))
 
 
-def say_what_next(cfg: DictConfig, output: Path) -> None:
+def log_next_commands(cfg: DictConfig, output: Path) -> None:
     words = f"dataset={cfg.dataset.name} dataset/layout=image_mask"
     place = shlex.quote(f"dataset.path={output}")
     log.info("Check it     flexunet check %s %s", words, place)

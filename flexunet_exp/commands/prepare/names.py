@@ -40,7 +40,7 @@ def of_folder(named: dict[str, str], folder: str) -> list[str]:
 def of_variant(number: int, used: Sequence[Used], room: int = MOST) -> str:
     """Number `number` of a source's pictures and what was done to it: `03_hflip_rotation_-7.2`.
 
-    What does not fit into `room` characters is left out, and how many that are is said.
+    What does not fit into `room` characters is left out and counted: `and_2_more`.
     """
     words = [word(one) for one in used]
     for kept in range(len(words), -1, -1):

@@ -1,4 +1,4 @@
-"""From a scanned folder to the finished set: every source once, in threads, noted when done."""
+"""From a scanned folder to the finished set: every source once, in threads, recorded when done."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flexunet_exp.config import building, compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
-from flexunet_exp.data.scan_record import Notes
+from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
@@ -37,12 +37,9 @@ SHARE = 0.35  # of the bytes of its pixels that a picture's file takes, about
 def load(cfg: DictConfig, raw: Path) -> Dataset:
     """The raw folder, scanned and split by source; InputError with every problem of the data."""
     unread = datasets.from_table(cfg, pd.DataFrame())
-    notes = Notes(size_of(cfg) or (1, 1))  # asked for what was let in under another form alone
-    table = unread.layout.scan(raw, notes)
-    datasets.say_normalised(notes)
-    dataset = replace(unread, table=datasets.divided(cfg, table))
-    splits.check(dataset.table, dataset.pixels, dataset.class_names)
-    return dataset
+    record = accepted(unread.layout.scan(raw))
+    datasets.log_normalised(record)
+    return datasets.split_up(cfg, replace(unread, table=record.table, scan=record))
 
 
 def size_of(cfg: DictConfig) -> tuple[int, int] | None:
@@ -97,7 +94,7 @@ def through(
     try:
         with (
             closing(in_threads(maker, waiting, workers, ahead=2 * workers)) as made,
-            progress.shown(number) as show,
+            progress.displayed(number) as show,
         ):
             for source, pictures in zip(waiting, made, strict=True):
                 interrupt.check()
@@ -138,7 +135,7 @@ def refuse_leaks(pictures: Sequence[Picture]) -> None:
 
 
 def warn_of_lost(pictures: Sequence[Picture]) -> None:
-    """Says which raw pictures of a defect show none any more at the chosen size."""
+    """Warns of raw pictures of a defect that show none any more at the chosen size."""
     lost = [one.original for one in pictures if is_emptied(one) and one.variant == ORIGINAL]
     if lost:
         log.warning(

@@ -1,8 +1,8 @@
 """The folder in which a data set is made, beside its place: whole at the end, or not there at all.
 
 `.NAME.preparing` holds `set/`, which becomes the output, `unpacked/`, what was taken out of an
-archive, and the journal: its first line says what the set is made of, each other what was made of a
-source, appended when its files are in place. So whatever cuts the work off, it goes on.
+archive, and a journal of what the set is made of, with an entry a finished source. So whatever cuts
+the work off, it goes on.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.splits import SPLITS
 from flexunet_exp.errors import Hopeless, InputError
-from flexunet_exp.system import files
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import files, journal
+from flexunet_exp.system.journal import Journal
 
 MADE_BY = "flexunet prepare"
 RECORD = "prepared.json"  # in the output: how it was made
@@ -52,12 +52,11 @@ class Picture(NamedTuple):
 class Stage:
     """An output folder in the making. `settings` and `data`, a digest, are what it is made of."""
 
-    def __init__(self, output: Path, settings: dict[str, Any]):
-        self.output, self.settings = output, settings
+    def __init__(self, output: Path, settings: dict[str, Any], journal: Journal):
+        self.output, self.settings, self.journal = output, settings, journal
         self.folder = staging_of(output)
         self.set = self.folder / SET
         self.unpacked = self.folder / UNPACKED / (settings["archive"] or "")[:16]
-        self.journal = self.folder / JOURNAL
         self.finished = read_record(output)
         self.done: dict[str, list[Picture]] = {}
 
@@ -68,24 +67,21 @@ class Stage:
             check_same(self.output, self.finished, made_of)
             check_whole(self.output)
             return
-        header, found = read_header(self.journal), read_sources(self.journal)
+        header, found = self.journal.header, read_sources(self.journal)
         if header and found:  # else nothing is lost with it
             check_same(self.folder, header, made_of)
             self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
-        if not self.done:  # pictures that nothing tells of may be of other settings
+        if not self.done:  # pictures without an entry may be of other settings
             shutil.rmtree(self.set, ignore_errors=True)
-        first = json.dumps({"made_by": MADE_BY, **made_of})
-        lines = [first, *(source_line(name, rows) for name, rows in self.done.items())]
-        files.replace_file(self.journal, "".join(f"{line}\n" for line in lines).encode())
+        self.journal.begin(made_of, self.done.items())
         files.remove_parts(self.set)
         for split in SPLITS:
             for kind in ("images", "masks"):
                 (self.set / split / kind).mkdir(parents=True, exist_ok=True)
 
     def keep(self, name: str, pictures: list[Picture]) -> None:
-        """Notes that the files of a source are in place."""
-        with open(self.journal, "a") as journal:
-            journal.write(f"{source_line(name, pictures)}\n")
+        """Records that the files of a source are in place."""
+        self.journal.append([name, pictures])
         self.done[name] = pictures
 
     def publish(self) -> None:
@@ -109,22 +105,20 @@ def opened(output: Path, settings: dict[str, Any]) -> Iterator[Stage]:
     folder = staging_of(output)
     check_folders(output, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(folder / JOURNAL, wait=False):
-            check_folders(output, folder)  # another process may just have finished
-            stage = Stage(output, settings)
-            try:
-                yield stage
-            except Hopeless:
-                shutil.rmtree(folder)
-                raise
-            finally:
-                stage.leave()
-    except BlockingIOError as error:
-        raise InputError(
-            f"{output}: another flexunet prepare is making it. Wait for it, or choose another "
-            "output=FOLDER"
-        ) from error
+    refusal = (
+        f"{output}: another flexunet prepare is making it. Wait for it, or choose another "
+        "output=FOLDER"
+    )
+    with journal.held(folder / JOURNAL, MADE_BY, refusal) as held:
+        check_folders(output, folder)  # another process may just have finished
+        stage = Stage(output, settings, held)
+        try:
+            yield stage
+        except Hopeless:
+            shutil.rmtree(folder)
+            raise
+        finally:
+            stage.leave()
 
 
 def staging_of(output: Path) -> Path:
@@ -155,37 +149,18 @@ def check_folders(output: Path, folder: Path) -> None:
 def read_record(output: Path) -> dict[str, Any] | None:
     """How a finished data set was made; None where there is none."""
     try:
-        return checked_header(json.loads((output / RECORD).read_text()))
+        return journal.header_of(json.loads((output / RECORD).read_text()), MADE_BY)
     except (OSError, ValueError):
         return None
 
 
-def read_header(journal: Path) -> dict[str, Any] | None:
-    try:
-        with open(journal) as lines:
-            return checked_header(json.loads(lines.readline()))
-    except (OSError, ValueError):
-        return None
-
-
-def checked_header(found: Any) -> dict[str, Any] | None:
-    is_ours = isinstance(found, dict) and found.get("made_by") == MADE_BY
-    return found if is_ours and isinstance(found.get("settings"), dict) else None
-
-
-def source_line(name: str, pictures: Sequence[Picture]) -> str:
-    return json.dumps([name, pictures])
-
-
-def read_sources(journal: Path) -> list[tuple[str, list[Picture]]]:
-    """The sources in a journal; a line that its writer could not finish is none."""
+def read_sources(journal: Journal) -> list[tuple[str, list[Picture]]]:
+    """The finished sources; a line that is none is passed over."""
     found = []
-    for line in journal.read_text().splitlines()[1:] if journal.is_file() else ():
-        try:
-            name, pictures = json.loads(line)
+    for _, entry in journal.entries():
+        with suppress(ValueError, TypeError):
+            name, pictures = entry
             found.append((name, [Picture(*one) for one in pictures]))
-        except (ValueError, TypeError):
-            continue
     return found
 
 
@@ -200,7 +175,7 @@ def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
 
 
 def check_whole(output: Path) -> None:
-    """Raises InputError where a finished data set is no longer what its manifest says."""
+    """Raises InputError where a finished data set no longer matches its manifest."""
     with open(output / MANIFEST, newline="") as file:
         gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
     if gone:
@@ -218,13 +193,17 @@ def check_same(folder: Path, found: dict[str, Any], made_of: dict[str, Any]) -> 
     differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if differing:
         raise InputError(
-            f"{folder} was made with {', '.join(told(key, old.get(key)) for key in differing)}; "
-            f"this is {', '.join(told(key, new.get(key)) for key in differing)}. Choose another "
-            f"output=FOLDER, or remove it yourself: rm -r {shlex.quote(str(folder))}"
+            f"{folder} was made with {listed(old, differing)}; this is "
+            f"{listed(new, differing)}. Choose another output=FOLDER, or remove it yourself: "
+            f"rm -r {shlex.quote(str(folder))}"
         )
 
 
-def told(key: str, value: Any) -> str:
+def listed(settings: dict[str, Any], keys: Iterable[str]) -> str:
+    return ", ".join(described(key, settings.get(key)) for key in keys)
+
+
+def described(key: str, value: Any) -> str:
     words = {"data": "pictures, masks or split", "code": "version of the program"}
     text = json.dumps(value)
     short = text if len(text) < 60 else f"of digest {hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""What a prepared data set says of itself: manifest.csv, prepared.json and statistics.png."""
+"""The description of a prepared data set: manifest.csv, prepared.json and statistics.png."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 
 def command() -> str:
-    """The words it was made by, without those that only say where."""
+    """The command that made the data set, without the words that only name places."""
     words = task_overrides()
-    said = [word for word in words if word.lstrip("+").partition("=")[0] not in PLACES]
-    return " ".join(["flexunet prepare", *said])
+    decisive = [word for word in words if word.lstrip("+").partition("=")[0] not in PLACES]
+    return " ".join(["flexunet prepare", *decisive])

@@ -15,7 +15,7 @@ from flexunet_exp.data.augmentation.transform import (
     Range,
     chance,
     drawn,
-    note,
+    record,
     within,
 )
 
@@ -48,7 +48,7 @@ class QuarterTurn(Checked):
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
         square = mask.shape[0] == mask.shape[1]
         turns = int(generator.integers(1, 4)) if square else 2
-        note(generator, degrees=90 * turns)
+        record(generator, degrees=90 * turns)
         return cv2.rotate(image, TURNS[turns]), cv2.rotate(mask, TURNS[turns])
 
 
@@ -99,7 +99,7 @@ class Crop(Move):
     def positions(self, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
         share = drawn("share", self.share, generator)
         corner = (1 - share) * np.array([width, height]) * generator.random(2)
-        note(generator, left=float(corner[0] / width), top=float(corner[1] / height))
+        record(generator, left=float(corner[0] / width), top=float(corner[1] / height))
         # Pixel i is centred at i + 1/2 from the picture's edge.
         return np.column_stack([np.eye(2) * share, corner + (share - 1) / 2])
 

@@ -89,17 +89,17 @@ class Draws(np.random.Generator):
         self.values: dict[str, float] = {}
 
 
-def note(generator: np.random.Generator, **values: float) -> None:
+def record(generator: np.random.Generator, **values: float) -> None:
     """Keeps what was drawn, where somebody wants to know: `traced` does."""
     if isinstance(generator, Draws):
         generator.values |= values
 
 
 def drawn(name: str, value: Range, generator: np.random.Generator) -> float:
-    """The number itself, or one drawn uniformly from the range; noted under `name`."""
+    """The number itself, or one drawn uniformly from the range; recorded under `name`."""
     low, high = value if isinstance(value, Sequence) else (value, value)
     number = float(generator.uniform(low, high))
-    note(generator, **{name: number})
+    record(generator, **{name: number})
     return number
 
 

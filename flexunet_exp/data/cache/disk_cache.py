@@ -25,12 +25,12 @@ from flexunet_exp.data import layouts, masks
 from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import interrupt
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import interrupt, locks
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the files' form; `entry_key` tells apart what is in them
+WAITING = "Waiting for another process that builds the disk cache"
+VERSION = 1  # of the files' form; `entry_key` covers what is in them
 Content = tuple[str, str, str]
 
 
@@ -52,7 +52,7 @@ class DiskCache:
             while (arrays := self.opened()) is None:
                 self.build()
         self.images, self.masks = arrays
-        entry.note_use(self.path)
+        entry.record_use(self.path)
 
     def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
         """Image (H, W, 3) and class mask (H, W), uint8, of a row of the data set's table."""
@@ -64,7 +64,7 @@ class DiskCache:
 
     def build(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.path):
+        with locks.temporary(entry.lock_of(self.path), locks.FOREVER, WAITING):
             if self.opened() is not None:
                 return  # another process has built it meanwhile
             if self.path.exists():

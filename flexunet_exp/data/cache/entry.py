@@ -49,7 +49,7 @@ class ArrayFile:
         weakref.finalize(self, os.close, self.file)
 
     def is_whole(self) -> bool:
-        """Whether the file says it has this shape, and is as long as that takes."""
+        """Whether the file's head has this shape, and its length fits."""
         length = len(self.head) + math.prod(self.shape)
         head = os.pread(self.file, len(self.head), 0)
         return head == self.head and os.fstat(self.file).st_size == length
@@ -123,7 +123,12 @@ def discard(path: Path) -> None:
         path.rmdir()
 
 
-def note_use(path: Path) -> None:
+def lock_of(path: Path) -> Path:
+    """The file whose lock the process that builds an entry holds, and that is there meanwhile."""
+    return path.with_suffix(".lock")
+
+
+def record_use(path: Path) -> None:
     with suppress(OSError):  # an entry of somebody else may be for reading only
         os.utime(path / INFO)
 
@@ -135,7 +140,7 @@ def last_use(path: Path) -> float:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """What info.json says: dataset, size, number, bytes, built; nothing where it cannot be read."""
+    """The dataset, size, number, bytes, built of info.json; nothing where it cannot be read."""
     try:
         info = json.loads((path / INFO).read_text())
     except (OSError, ValueError):
@@ -158,7 +163,7 @@ def is_entry(path: Path) -> bool:
 def state(path: Path) -> str:
     """COMPLETE, damaged, being built, or leftover of a process that was killed."""
     if path.suffix:
-        return "being built" if locks.is_locked(path) else "leftover"
+        return "being built" if locks.is_held(lock_of(path)) else "leftover"
     info = read_info(path)
     try:
         whole = opened(path, info["number"], tuple(info["size"]))
@@ -175,4 +180,5 @@ def remove_locks(folder: Path) -> None:
     """Removes the lock files of processes that were killed."""
     for path in folder.glob("*.lock"):
         if re.fullmatch(r"[0-9a-f]{16}", path.stem):
-            locks.is_locked(path)
+            with suppress(locks.Locked), locks.temporary(path):
+                pass  # its end removes the file

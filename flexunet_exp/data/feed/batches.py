@@ -44,7 +44,7 @@ def training(
     steps = steps_per_epoch(len(sampler), batch_size)
     draws = lru_cache(2)(
         sampler.epoch
-    )  # a batch of the next epoch may be asked for before the last
+    )  # a batch of the next epoch may be requested before the last
 
     def read(epoch: int, draw: Draw) -> Pair:
         pair, key = reader(draw.row), (sampler.seed, epoch, *draw)

@@ -68,11 +68,11 @@ def sampler(
 ) -> Sampler:
     """How the pictures of a training split are drawn, `per_image` times their number an epoch.
 
-    `labels` are theirs, `shows` (N, C) tells which class each shows. `uniform` takes every picture
-    equally often, `balanced` every label. `good_share` is the share of defect-free pictures (None:
-    as they come); `foreground` the share of draws that look at a pixel of a defect, evenly over
-    the classes that are shown; both together are at most 1. Raises InputError where there is no
-    such picture.
+    `labels` are theirs, `shows` (N, C) is true where a picture shows a class. `uniform` takes every
+    picture equally often, `balanced` every label. `good_share` is the share of defect-free pictures
+    (None: as they come); `foreground` the share of draws that look at a pixel of a defect, evenly
+    over the classes that are shown; both together are at most 1. Raises InputError where there is
+    no such picture.
     """
     names = np.asarray(labels)
     rows, good = np.arange(len(names)), names == GOOD

@@ -6,7 +6,6 @@ interrupted goes on as if it had not been.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -26,6 +25,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.sweeps import options
 from flexunet_exp.sweeps.compose_cells import Composer
 from flexunet_exp.sweeps.search import space
+from flexunet_exp.system import locks
 from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
 
 if TYPE_CHECKING:
@@ -247,14 +247,14 @@ def alone(plan: Plan) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".optuna_{plan.name}.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"The study {plan.name!r} is being searched by another process at this moment. "
-                "For more trials at once, start one with hydra.sweeper.n_jobs"
-            ) from None
+    try:
+        held = locks.exclusive(path.with_name(f".optuna_{plan.name}.lock"))
+    except locks.Locked as error:
+        raise InputError(
+            f"The study {plan.name!r} is being searched by another process at this moment. "
+            "For more trials at once, start one with hydra.sweeper.n_jobs"
+        ) from error
+    with held:
         yield
 
 

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.commands.infer import pipeline
-from flexunet_exp.commands.infer import records as journal
+from flexunet_exp.commands.infer import pipeline, records
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor
@@ -320,9 +319,9 @@ def test_nothing_is_written_through_a_link(photos, tmp_path, part):
 def test_a_record_that_names_a_file_elsewhere_is_none(photos, tmp_path, name, options):
     output = tmp_path / "out"
     infer(photos / "both.png", output)
-    records, stolen = output / journal.RECORDS, tmp_path / "stolen.png"
-    renamed = records.read_text().replace('"both"', f'"{name.format(tmp_path)}"')
-    records.write_text(renamed)
+    kept, stolen = output / records.RECORDS, tmp_path / "stolen.png"
+    renamed = kept.read_text().replace('"both"', f'"{name.format(tmp_path)}"')
+    kept.write_text(renamed)
     stolen.write_text("kept")
     (output / "masks" / "both.png").unlink()
     assert infer(photos / "both.png", output, **options).done == 1
@@ -333,28 +332,28 @@ def test_the_second_of_two_in_one_folder_is_refused(photos, tmp_path):
     output = Output(tmp_path / "out", NAMES, PALETTE)
     made_of = pipeline.made_of(trained(), pipeline.Options(), "run A")
     with (
-        journal.opened(output, made_of, overwrite=False),
+        records.opened(output, made_of, overwrite=False),
         pytest.raises(InputError, match="another flexunet infer is writing there"),
     ):
         infer(photos, tmp_path / "out")
     assert infer(photos, tmp_path / "out").done == 4
-    assert not (tmp_path / "out" / journal.LOCK).exists()
+    assert not (tmp_path / "out" / records.LOCK).exists()
 
 
 @pytest.mark.parametrize("cut", [1, 2, 60, 300, 10**6])
 def test_torn_and_spoilt_records_are_done_again(photos, tmp_path, cut):
     infer(photos, tmp_path / "out")
     whole = results(tmp_path / "out")
-    records = tmp_path / "out" / journal.RECORDS
-    lines = records.read_bytes().splitlines(keepends=True)
+    kept = tmp_path / "out" / records.RECORDS
+    lines = kept.read_bytes().splitlines(keepends=True)
     lines[2] = b'{"path": "spoilt", "regions": [7]}\n'
     body = b"".join(lines[1:])
-    records.write_bytes(lines[0] + body[: max(0, len(body) - cut)])
+    kept.write_bytes(lines[0] + body[: max(0, len(body) - cut)])
     report = infer(photos, tmp_path / "out")
     assert 1 < report.done <= 4
     again = results(tmp_path / "out")
-    assert {name: again[name] for name in again if name != journal.RECORDS} == {
-        name: whole[name] for name in whole if name != journal.RECORDS
+    assert {name: again[name] for name in again if name != records.RECORDS} == {
+        name: whole[name] for name in whole if name != records.RECORDS
     }
 
 
@@ -365,7 +364,7 @@ def test_torn_and_spoilt_records_are_done_again(photos, tmp_path, cut):
         "flexunet_exp.commands.infer.outputs:Output.write_mask 3",
         "flexunet_exp.data.masks:Image.Image.putpalette 2",  # a mask half-written
         "os:replace 6",
-        "flexunet_exp.commands.infer.records:Journal.append 4",
+        "flexunet_exp.system.journal:Journal.append 4",
         "flexunet_exp.commands.infer.tables:write 1",
         "flexunet_exp.commands.infer.tables:summary_row 3",  # a table half-written
     ],
@@ -382,8 +381,8 @@ def test_after_kill_9_nothing_is_half_nothing_lost_and_nothing_done_twice(tmp_pa
     assert killed.returncode == -9, killed.stderr.decode()
     for path in (tmp_path / "out").rglob("[!.]*.png"):
         Image.open(path).load()
-    records = tmp_path / "out" / journal.RECORDS
-    done = len(records.read_bytes().splitlines()) - 1 if records.exists() else 0
+    kept = tmp_path / "out" / records.RECORDS
+    done = len(kept.read_bytes().splitlines()) - 1 if kept.exists() else 0
     report = infer(photos, tmp_path / "out")
     assert (report.already, report.done) == (max(0, done), 8 - max(0, done))
     assert results(tmp_path / "out") == results(tmp_path / "undisturbed")

@@ -25,9 +25,10 @@ from flexunet_exp.commands.prepare import variants as making
 from flexunet_exp.config import compose as config
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.layouts import ImageMask
+from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 from flexunet_exp.reporting import plots
-from flexunet_exp.system.locks import locked
+from flexunet_exp.system import locks
 from tests.support import running
 
 WORDS = (
@@ -97,7 +98,7 @@ def problem(action, *arguments) -> str:
 
 def scan(compose, folder: Path) -> pd.DataFrame:
     classes = config.plain(compose("train", "dataset=zipper").dataset.classes)
-    return ImageMask(classes).scan(folder)
+    return accepted(ImageMask(classes).scan(folder)).table
 
 
 def test_the_image_mask_layout_reads_it_as_the_manifest_says(compose, prepared):
@@ -322,7 +323,7 @@ def test_an_empty_folder_is_taken(prepared, tmp_path):
 
 def test_two_at_once_are_refused(prepared, tmp_path):
     (tmp_path / ".out.preparing").mkdir()
-    with locked(tmp_path / ".out.preparing/journal.jsonl"):
+    with locks.temporary(tmp_path / ".out.preparing/journal.lock"):
         assert "another flexunet prepare" in problem(prepared, "out")
     prepared("out")
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import namedtuple
 from dataclasses import replace
@@ -28,7 +27,6 @@ from flexunet_exp.data.cache import disk_cache, entry
 from flexunet_exp.data.cache.disk_cache import DiskCache
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import locks
 
 SIZE = (48, 32)
 
@@ -40,7 +38,7 @@ from itertools import count
 from pathlib import Path
 from omegaconf import OmegaConf
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data.disk_cache import DiskCache
+from flexunet_exp.data.cache.disk_cache import DiskCache
 
 cfg, folder, how, go = sys.argv[1:]
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
@@ -428,24 +426,6 @@ def test_of_several_processes_one_builds_and_the_others_wait(start, dataset, tmp
     check(cache, dataset)
 
 
-def test_who_waited_for_the_lock_keeps_others_out(tmp_path):
-    def hold() -> None:
-        with locks.locked(tmp_path / "entry"):
-            holds.set()
-            assert seen.wait(30)
-
-    holds, seen = threading.Event(), threading.Event()
-    waiting = threading.Thread(target=hold)
-    with locks.locked(tmp_path / "entry"):
-        waiting.start()
-        assert not holds.wait(0.3)
-    assert holds.wait(30)
-    assert locks.is_locked(tmp_path / "entry")
-    seen.set()
-    waiting.join()
-    assert not locks.is_locked(tmp_path / "entry") and not list(tmp_path.iterdir())
-
-
 def test_when_the_builder_is_killed_one_that_waits_builds(start, dataset, tmp_path):
     builder = start("wait")
     wait_for("Disk cache: ", builder)
@@ -485,7 +465,7 @@ import sys
 from pathlib import Path
 from omegaconf import OmegaConf
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data.disk_cache import DiskCache
+from flexunet_exp.data.cache.disk_cache import DiskCache
 dataset = datasets.load(OmegaConf.load(sys.argv[1]))
 for _ in range(2):  # builds and reads, opens and reads
     cache = DiskCache(dataset, (256, 256), Path(sys.argv[2]))
