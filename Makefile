@@ -1,9 +1,11 @@
+# make install:    the program in .venv, without the tools for development
 # make quickstart: install, then train and score a small FlexUNet on generated pictures (no download)
 # make test:       install with the tools for development, then run the tests
 # make test-fast:  those that start no command and train nothing, within a minute
 # make test-all:   what make test leaves out, and ten times as many generated inputs
 # make lint:       ruff, mypy, and who may import whom (import-linter)
-# make bench:      measure, and write docs/benchmarks.md
+# make docs:       draw what docs/ shows of the code
+# make bench:      measure, and write docs/measured/benchmarks.md
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +15,9 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # An exported PYTHONDONTWRITEBYTECODE would make every start import TensorFlow uncompiled (10 s, not 5 s).
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test test-fast test-all lint bench clean
+.PHONY: install quickstart test test-fast test-all lint docs bench clean
+
+install: $(VENV)/.installed
 
 quickstart: $(VENV)/.installed
 	$(BIN)/flexunet train experiment=quickstart
@@ -32,6 +36,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/draw_architecture.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/measure.py
