@@ -46,7 +46,7 @@ def fill(folder: Path, number: int) -> None:
                 parent=parent,
                 keep="everything" if place < 20 else "no predictions",
             )
-    store.client.set_terminated(parent, "FINISHED")
+    store.end_run(parent, "FINISHED")
 
 
 def command(folder: Path) -> tuple[float, float, str]:

@@ -48,7 +48,7 @@ def fill(folder: Path, seeds: int) -> None:
                 run_id = store.create_run(f"{model} {loss}", tags)
                 metrics = [(f"val/figure{number}", 0.5, 1, 0) for number in range(METRICS)]
                 store.log_metrics(run_id, [*metrics, ("val/dice", 0.5, 1, 0)])
-                store.client.set_terminated(run_id, "FINISHED")
+                store.end_run(run_id, "FINISHED")
 
 
 def seconds(folder: Path, *command: str) -> tuple[float, float, str]:

@@ -31,6 +31,7 @@ from kill import PAGE, SWEEPS, TINY  # noqa: E402
 
 from flexunet_exp.runs import claims  # noqa: E402
 from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP  # noqa: E402
+from flexunet_exp.tracking.stored_models import KERAS_MODEL, models_of  # noqa: E402
 from tests.support.running import all_runs, images_of, metrics_of, same_weights, store  # noqa: E402
 
 SEED, KILLS_A_SWEEP, EPOCHS = 20261127, 4, 3
@@ -205,9 +206,7 @@ def same_cell(ours: tuple[Path, Any], theirs: tuple[Path, Any]) -> dict[str, boo
     """Whether two runs, each with its sweep's folder, are equal; by what is compared."""
     (_, mine), (_, other) = ours, theirs
     name = mine.info.run_name
-    models = store(ours[0]).client.search_logged_models(
-        [mine.info.experiment_id], filter_string=f"source_run_id='{mine.info.run_id}'"
-    )
+    models = models_of(store(ours[0]), mine.info.run_id, KERAS_MODEL)
     return {
         f"{name}: parameters": mine.data.params == other.data.params,
         f"{name}: metrics": metrics_of(*ours) == metrics_of(*theirs),

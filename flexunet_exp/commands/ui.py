@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
-from flexunet_exp.tracking.mlflow_client import artifact_location
+from flexunet_exp.tracking.address import artifact_location
 from flexunet_exp.tracking.store import COLUMN_KINDS, Store, ui_address
 
 log = logging.getLogger(__name__)

@@ -122,13 +122,12 @@ class SweepCallback(Callback):
         """The run of this very sweep if it was started before, to be completed, or a new one."""
         tracking = self.config.tracking
         store = Store(tracking.uri, tracking.experiment_name)
-        found = store.runs(f"tags.{SWEEP} = '{signature}'", "attributes.start_time DESC")
-        self.is_new = not found or rerun == "all"
-        if not self.is_new:
-            run = found[0]
+        run = store.newest(f"tags.{SWEEP} = '{signature}'")
+        self.is_new = run is None or rerun == "all"
+        if run is not None and not self.is_new:
             self.parent_key = run.data.tags.get(KEY, self.parent_key)
             store.log_tags(run.info.run_id, {KEY: self.parent_key})
-            store.client.update_run(run.info.run_id, status="RUNNING")
+            store.reopen(run.info.run_id)
             return run.info.run_id
         command = f"flexunet train -m {' '.join(overrides)}"
         name = tracking.run_name or "sweep"
@@ -183,7 +182,7 @@ class SweepCallback(Callback):
                 return
             self.end_cells(store := parent.delivery.store)
             if self.is_new and not outcomes_in(self.folder):
-                store.client.delete_run(self.parent_run_id)
+                store.delete_run(self.parent_run_id)
 
     def end_cells(self, store: Store) -> None:
         """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
@@ -192,7 +191,7 @@ class SweepCallback(Callback):
             tags = run.data.tags
             is_here = tags.get(HOST) == socket.gethostname()
             if is_here and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):
-                store.client.set_terminated(run.info.run_id, "KILLED")
+                store.end_run(run.info.run_id, "KILLED")
 
 
 def tell(config: DictConfig, overrides: list[str]) -> None:

@@ -72,6 +72,12 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).expanduser().absolute()
 
 
+def artifact_location(uri: str) -> str | None:
+    """Artifacts lie beside the SQLite file; a server decides for itself."""
+    path = sqlite_file(uri)
+    return (path.parent / "artifacts").as_uri() if path else None
+
+
 def sqlite_uri(path: Path) -> str:
     """The address of an SQLite file; InputError where its path can be in no address."""
     if set(str(path)) & set("%?"):

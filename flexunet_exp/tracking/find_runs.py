@@ -20,7 +20,9 @@ from flexunet_exp.runs.folder import (
     load_below,
     whole_folder,
 )
+from flexunet_exp.tracking import artifacts, registry
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store
+from flexunet_exp.tracking.stored_models import fetch_network
 
 REGISTERED = "models:/"
 
@@ -68,7 +70,7 @@ def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
         raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     if name.startswith(REGISTERED):
-        return [load(whole_folder(store.download_registered(name, download_to)))]
+        return [load(whole_folder(registry.fetch_registered(store, name, download_to)))]
     stored = children_or_itself(store, find_in_store(store, name, cfg.objective))
     return [of_stored(store, run, download_to / run.info.run_id) for run in stored]
 
@@ -93,11 +95,8 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
 def find_in_store(store: Store, name: str, objective: str) -> Any:
     if name not in ("latest", "best"):
         return run_by_id(store, name)
-    finished = store.runs(
-        "attributes.status = 'FINISHED' AND tags.run_folder LIKE '%'",
-        "attributes.start_time DESC",
-        limit=1000,
-    )
+    wanted = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
+    finished = store.runs(wanted, limit=1 if name == "latest" else None)
     if not finished:
         raise InputError(
             f"No finished run in experiment {store.name!r} of {store.uri}. Train one with flexunet "
@@ -150,10 +149,10 @@ def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
 
 def fetch(store: Store, run_id: str, folder: Path) -> Path:
     """Lays a run's files out as in a run folder, from what the store keeps of it."""
-    fetched = store.download(run_id, folder / "fetched")
+    fetched = artifacts.fetch_all(store, run_id, folder / "fetched")
     if (composed := fetched / "config" / "config.yaml").is_file():
         os.replace(composed, fetched / "config.yaml")
-    if weights := store.download_model(run_id, fetched / "model"):
+    if weights := fetch_network(store, run_id, fetched / "model"):
         os.replace(weights, fetched / "best.keras")
     if missing := [name for name in FILES if not (fetched / name).is_file()]:
         where = store.client.get_run(run_id).info.artifact_uri

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import locks
 from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
 
+MOST_LISTED = 1000  # entries of a page: the most that MLflow gives of any listing
 LOCK_SECONDS = 60  # that making a store may take another process
 # MLflow's own defaults tell its makers what is done with it, and wait four minutes for a server
 # that is not there.
@@ -21,12 +25,6 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-
-
-def artifact_location(uri: str) -> str | None:
-    """Artifacts lie beside the SQLite file; a server decides for itself."""
-    path = sqlite_file(uri)
-    return (path.parent / "artifacts").as_uri() if path else None
 
 
 def client_of(uri: str) -> Any:
@@ -59,6 +57,27 @@ def make_tables(uri: str) -> None:
     unfinished.unlink(missing_ok=True)
     client_of(sqlite_uri(unfinished))
     os.replace(unfinished, path)
+
+
+def paged(
+    list_page: Callable[..., Any], *arguments: Any, limit: int | None = None, **options: Any
+) -> Iterator[Any]:
+    """All that one of the client's listings holds, however many pages it has; at most `limit`."""
+    size = MOST_LISTED if limit is None else min(limit, MOST_LISTED)
+    return islice(entries(partial(list_page, *arguments, max_results=size, **options)), limit)
+
+
+def entries(list_page: Callable[..., Any]) -> Iterator[Any]:
+    token: str | None = None
+    while token != "":
+        page = list_page(page_token=token)
+        yield from page
+        token = page.token or ""
+
+
+def milliseconds() -> int:
+    """Now, as MLflow counts time."""
+    return int(time.time() * 1000)
 
 
 @contextmanager

@@ -24,8 +24,10 @@ from flexunet_exp.config.overrides import (
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.system.files import replace_file, whole_or_nothing
+from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.sender import adding
 from flexunet_exp.tracking.store import RUN_FOLDER, Store
+from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
     weights: Path | None = folder / best.name
     with tempfile.TemporaryDirectory(dir=best.parent) as fetched:
         if not (folder / best.name).is_file():
-            weights = store.download_model(trained.info.run_id, Path(fetched))
+            weights = fetch_network(store, trained.info.run_id, Path(fetched))
         if weights is None:
             raise InputError(
                 f"Run {trained.info.run_id} trained the same, but its network is neither in "
@@ -183,4 +185,5 @@ def add_evaluation(
     with adding(f"{folder} is whole, but"):
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         for run_id in store.owners(own):
-            log.info("Added to run %s as %s", run_id, store.add_evaluation(run_id, folder, few))
+            place = artifacts.add_evaluation(store, run_id, folder, few)
+            log.info("Added to run %s as %s", run_id, place)

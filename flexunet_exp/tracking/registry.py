@@ -21,7 +21,9 @@ from typing import Any
 from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES, FinishedRun, load
+from flexunet_exp.tracking.mlflow_client import paged
 from flexunet_exp.tracking.store import Store
+from flexunet_exp.tracking.stored_models import remove_partial_models, whole_model
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,12 @@ def register(store: Store, run_id: str, folder: Path, name: str, objective: str)
     """
     import mlflow
 
-    if versions := store.client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'"):
-        return versions[0]
+    wanted = f"name = '{name}' AND run_id = '{run_id}'"
+    if version := next(paged(store.client.search_model_versions, wanted, limit=1), None):
+        return version
     mlflow.set_tracking_uri(store.uri)
-    model = store.whole_model(run_id, SERVED) or log_model(store, run_id, folder)
+    remove_partial_models(store, run_id, SERVED)
+    model = whole_model(store, run_id, SERVED) or log_model(store, run_id, folder)
     tags = version_tags(store.client.get_run(run_id), objective)
     with redirect_stderr(io.StringIO()):  # MLflow announces it too
         version = mlflow.register_model(f"models:/{model.model_id}", name, tags=tags)
@@ -138,6 +142,30 @@ def crown(store: Store, version: Any, before: Any | None, because: str) -> None:
     }
     for key, value in tags.items():
         store.client.set_model_version_tag(name, number, key, value)
+
+
+def fetch_registered(store: Store, uri: str, folder: Path) -> Path:
+    """Fetches a registered model's files into `folder`; InputError where there is no such model."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(store.uri)
+    try:
+        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
+    except MlflowException as error:
+        raise InputError(no_version(store, uri, str(error).splitlines()[0])) from error
+    return folder
+
+
+def no_version(store: Store, uri: str, because: str) -> str:
+    known = [model.name for model in paged(store.client.search_registered_models)]
+    if uri.removeprefix("models:/") in known:
+        return f"{uri} names no version. Expected {uri}@champion or a number: {uri}/1"
+    there_are = f"There are: {', '.join(known)}." if known else "There are none yet."
+    return (
+        f"{uri} is not in the registry of {store.uri} ({because}). {there_are} Register a run "
+        "with flexunet promote run=RUN name=NAME"
+    )
 
 
 def fetch_files(store: Store, version: Any, names: Iterable[str], folder: Path) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims
+from flexunet_exp.tracking import artifacts, stored_models
 from flexunet_exp.tracking.address import (
     NotThere,
     absolute_uri,
@@ -27,7 +28,8 @@ from flexunet_exp.tracking.address import (
 )
 from flexunet_exp.tracking.mlflow_client import load_mlflow
 from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Journal, exists, read_facts
-from flexunet_exp.tracking.store import NEWEST, Store
+from flexunet_exp.tracking.store import Store
+from flexunet_exp.tracking.stored_models import KERAS_MODEL
 from flexunet_exp.tracking.trouble import first_line, store_trouble
 
 log = logging.getLogger(__name__)
@@ -173,22 +175,24 @@ class Delivery:
     def run(self, entry: Mapping[str, Any], _: str) -> None:
         """Creates the run, unless an attempt did whose answer was lost."""
         key = self.journal.facts.key
-        found = [run.info.run_id for run in self.store.runs(f"tags.{KEY} = '{key}'", NEWEST)]
+        found = self.store.newest(f"tags.{KEY} = '{key}'")
         tags = {**entry["tags"], KEY: key}
         self.journal.note_run(
-            found[0] if found else self.store.create_run(entry["name"], tags, entry["time"])
+            found.info.run_id
+            if found
+            else self.store.create_run(entry["name"], tags, entry["time"])
         )
 
     def image(self, entry: Mapping[str, Any], run_id: str) -> None:
         if path := self.file(entry):
             picture = (entry["key"], path, entry["time"], entry["step"])
             if self.sent_before:
-                self.store.remove_image(run_id, *picture)
-            self.store.log_image(run_id, *picture)
+                artifacts.remove_image(self.store, run_id, *picture)
+            artifacts.log_image(self.store, run_id, *picture)
 
     def artifact(self, entry: Mapping[str, Any], run_id: str) -> None:
         if path := self.file(entry):
-            self.store.log_files(run_id, path, entry["folder"])
+            artifacts.log_files(self.store, run_id, path, entry["folder"])
 
     def inside(self, name: str) -> Path:
         """A path of the run folder; InputError for one that leads out of it, or holds one."""
@@ -213,7 +217,8 @@ class Delivery:
         self.store.log_dataset(run_id, table, entry["name"], entry["digest"], entry["source"])
 
     def model(self, entry: Mapping[str, Any], run_id: str) -> None:
-        if self.store.has_model(run_id):  # it was sent before an interruption
+        stored_models.remove_partial_models(self.store, run_id, KERAS_MODEL)
+        if stored_models.whole_model(self.store, run_id, KERAS_MODEL):  # sent before a kill
             return
         import numpy as np
 
@@ -224,7 +229,7 @@ class Delivery:
 
         network = read_network(self.inside(entry["path"]))
         example = np.load(self.inside(entry["example"]), allow_pickle=False)
-        self.store.log_model(run_id, network, example)
+        stored_models.log_network(self.store, run_id, network, example)
 
     def register(self, entry: Mapping[str, Any], run_id: str) -> None:
         from flexunet_exp.tracking import registry
@@ -233,7 +238,7 @@ class Delivery:
         registry.register(self.store, run_id, folder, entry["name"], entry["objective"])
 
     def status(self, entry: Mapping[str, Any], run_id: str) -> None:
-        self.store.client.set_terminated(run_id, entry["status"], entry["time"])
+        self.store.end_run(run_id, entry["status"], entry["time"])
 
 
 def ask(uri: str) -> None:

@@ -1,4 +1,4 @@
-"""The MLflow store: its runs, models and files. With registry and serving, what imports mlflow.
+"""The MLflow store: an experiment and its runs; their files and models have files of their own.
 
 Everything goes through a client with an explicit run id: no active run in this process or its
 environment can catch our figures.
@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import re
-import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flexunet_exp.errors import InputError, did_you_mean
-from flexunet_exp.tracking.address import NotThere, absolute_uri, require_store
-from flexunet_exp.tracking.mlflow_client import (
+from flexunet_exp.tracking.address import (
+    NotThere,
+    absolute_uri,
     artifact_location,
+    require_store,
+)
+from flexunet_exp.tracking.mlflow_client import (
     client_of,
     load_mlflow,
     make_tables,
     one_process_at_a_time,
+    paged,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +39,6 @@ ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 HOST = "host"  # the machine a run is trained on
 MOST_METRICS = 1000  # that MLflow takes at once
-MOST_RUNS = 1000  # that it gives at once
-KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
 CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
@@ -100,7 +96,7 @@ class Store:
         return found.experiment_id
 
     def no_experiment(self, name: str) -> str:
-        known = [experiment.name for experiment in self.client.search_experiments()]
+        known = [experiment.name for experiment in paged(self.client.search_experiments)]
         return (
             f"There is no experiment {name!r} in {self.uri}.{did_you_mean(name, known)} There are: "
             f"{', '.join(known)}. Choose one with tracking.experiment_name=NAME"
@@ -113,62 +109,50 @@ class Store:
         """
         from mlflow.exceptions import MlflowException
 
-        found: list[Any] = []
-        token: str | None = ""
-        while token is not None:
-            try:
-                page = self.client.search_runs(
-                    [self.experiment_id],
-                    filter_string,
-                    max_results=MOST_RUNS,
-                    order_by=[NEWEST],
-                    page_token=token or None,
-                )
-            except MlflowException as error:
-                if error.error_code != "INVALID_PARAMETER_VALUE":
-                    raise
-                raise InputError(
-                    f"filter={filter_string} is not understood: {str(error).splitlines()[0]} Try "
-                    "filter=\"params.loss = 'dice' and metrics.`val/dice` > 0.3\""
-                ) from error
-            found += page
-            token = page.token or None
-        return found
+        try:
+            return self.runs(filter_string)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+            raise InputError(
+                f"filter={filter_string} is not understood: {str(error).splitlines()[0]} Try "
+                "filter=\"params.loss = 'dice' and metrics.`val/dice` > 0.3\""
+            ) from error
 
     def runs(
-        self, filter_string: str, order_by: str, limit: int = 1, experiment_id: str | None = None
+        self,
+        filter_string: str = "",
+        order_by: str = NEWEST,
+        limit: int | None = None,
+        experiment_id: str | None = None,
     ) -> list[Any]:
+        """The runs of an experiment, by default this one, that a filter lets through."""
         within = [experiment_id or self.experiment_id]
-        return self.client.search_runs(
-            within, filter_string, max_results=limit, order_by=[order_by]
+        found = paged(
+            self.client.search_runs, within, filter_string, order_by=[order_by], limit=limit
         )
+        return list(found)
+
+    def newest(self, filter_string: str) -> Any | None:
+        """The newest run that a filter lets through."""
+        return next(iter(self.runs(filter_string, limit=1)), None)
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
         """The newest run that already did this work, as `rerun` reads it, or None."""
-        wanted = f"tags.{SIGNATURE} = '{signature}'"
-        return already_done(self.runs(wanted, NEWEST, limit=1000), scoring, rerun)
+        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'")
+        return already_done(runs, scoring, rerun)
 
     def whole_runs(self, wanted: str, status: str, experiment_id: str | None = None) -> list[Any]:
         """Runs that came to their own end, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
-        runs = self.runs(filtered, NEWEST, 1000, experiment_id)
+        runs = self.runs(filtered, experiment_id=experiment_id)
         return [run for run in runs if STOPPED not in run.data.tags]
 
     def by_signature(self) -> dict[str, list[Any]]:
         """Every run with a signature, newest first, by it: one question for a whole sweep."""
         found: dict[str, list[Any]] = {}
-        token: str | None = None
-        while token != "":
-            page = self.client.search_runs(
-                [self.experiment_id],
-                f"tags.{SIGNATURE} LIKE '%'",
-                max_results=1000,
-                order_by=[NEWEST],
-                page_token=token,
-            )
-            for run in page:
-                found.setdefault(run.data.tags[SIGNATURE], []).append(run)
-            token = page.token or ""
+        for run in self.runs(f"tags.{SIGNATURE} LIKE '%'"):
+            found.setdefault(run.data.tags[SIGNATURE], []).append(run)
         return found
 
     def cells(self, parent: Any) -> list[Any]:
@@ -193,7 +177,7 @@ class Store:
 
     def begun(self, signature: str) -> dict[str, tuple[str, str]]:
         """The runs that began this work: run folder → newest run's id and status."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'", NEWEST, 1000)
+        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'")
         return {
             run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
             for run in reversed(runs)
@@ -223,6 +207,14 @@ class Store:
             return None
         return run.data.tags if run.info.lifecycle_stage == "active" else None
 
+    def end_run(self, run_id: str, status: str, end: int | None = None) -> None:
+        """Marks a run as ended at `end` (milliseconds), by default now."""
+        self.client.set_terminated(run_id, status, end)
+
+    def delete_run(self, run_id: str) -> None:
+        """Deletes a run as the UI does, where it can be restored."""
+        self.client.delete_run(run_id)
+
     def reopen(self, run_id: str) -> None:
         """Marks a run as running again."""
         self.client.update_run(run_id, status="RUNNING")
@@ -241,29 +233,6 @@ class Store:
         for key, value in tags.items():
             self.client.set_tag(run_id, key, value)
 
-    def log_image(self, run_id: str, key: str, path: Path, timestamp: int, step: int) -> None:
-        """A PNG file for the slider `key`; the only thing written under images/."""
-        from PIL import Image
-
-        with Image.open(path) as picture:
-            self.client.log_image(run_id, picture, key=key, step=step, timestamp=timestamp)
-
-    def remove_image(self, run_id: str, key: str, path: Path, timestamp: int, step: int) -> None:
-        """Removes what the store has of this image: sending it again would double it."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        uri = self.client.get_run(run_id).info.artifact_uri
-        repository = get_artifact_repository(uri, self.uri)
-        start = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{timestamp}+"
-        for file in self.client.list_artifacts(run_id, "images"):
-            if file.path.startswith(start):
-                repository.delete_artifacts(file.path)
-
-    def log_files(self, run_id: str, path: Path, folder: str) -> None:
-        """A file, or a folder with all it holds, below the artifact folder `folder`."""
-        send = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-        send(run_id, str(path), folder or None)
-
     def owners(self, runs: Iterable[tuple[str | None, str]]) -> list[str]:
         """Who an evaluation of runs (id or None, folder) belongs to: their parent, else each."""
         found = [self.run_of(run_id, folder) for run_id, folder in runs]
@@ -277,108 +246,7 @@ class Store:
         if run_id is not None:
             return self.client.get_run(run_id)
         quote = '"' if "'" in folder else "'"  # MLflow knows no way to write both
-        return next(iter(self.runs(f"tags.{RUN_FOLDER} = {quote}{folder}{quote}", NEWEST)), None)
-
-    def add_evaluation(self, run_id: str, folder: Path, figures: Mapping[str, float]) -> str:
-        """Adds an evaluation's files and figures to a run; the name they are found below."""
-        with one_process_at_a_time(self.uri):
-            name = f"evaluation{max(1, self.last_number(run_id, 'evaluation')) + 1}"
-            self.client.log_artifacts(run_id, str(folder), name)
-        now = milliseconds()
-        defined = {key: value for key, value in figures.items() if not math.isnan(value)}
-        self.log_metrics(run_id, [(f"{name}/{key}", v, now, 0) for key, v in defined.items()])
-        return name
-
-    def add_folder(self, run_id: str, folder: Path, name: str) -> str:
-        """Adds a folder's files to a run, never over others: below `name`, or name2, name3 …"""
-        with one_process_at_a_time(self.uri):
-            number = self.last_number(run_id, name) + 1
-            place = name if number == 1 else f"{name}{number}"
-            self.client.log_artifacts(run_id, str(folder), place)
-        return place
-
-    def last_number(self, run_id: str, name: str) -> int:
-        """The number of the run's last artifact folder called so: 1 for `name`, 2 for name2 …"""
-        names = [file.path for file in self.client.list_artifacts(run_id)]
-        numbers = [re.fullmatch(rf"{name}(\d*)", found) for found in names]
-        return max((int(n[1] or 1) for n in numbers if n), default=0)
-
-    def artifact(self, artifact_uri: str, path: str, folder: Path) -> Path | None:
-        """A file of the run with this artifact address, fetched into `folder`; None if it is none.
-
-        The client's own way asks the database three times a file, which is most of its time.
-        """
-        from mlflow.exceptions import MlflowException
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        try:
-            repository = get_artifact_repository(artifact_uri, self.uri)
-            return Path(repository.download_artifacts(path, str(folder)))
-        except (MlflowException, OSError):
-            return None
-
-    def has_model(self, run_id: str) -> bool:
-        """Whether the run's Keras model is stored whole."""
-        return self.whole_model(run_id, KERAS_MODEL) is not None
-
-    def whole_model(self, run_id: str, name: str) -> Any | None:
-        """The run's stored model of this name; half a one, of a killed run, is removed."""
-        models = self.models(run_id, name)
-        whole = [model for model in models if model.status == "READY"]
-        for model in models:
-            if model not in whole:
-                self.client.delete_logged_model(model.model_id)
-        return next(iter(whole), None)
-
-    def models(self, run_id: str, name: str) -> list[Any]:
-        """The run's stored models of this name, newest first."""
-        wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
-        experiment_id = self.client.get_run(run_id).info.experiment_id
-        return self.client.search_logged_models([experiment_id], wanted)
-
-    def download(self, run_id: str, folder: Path) -> Path:
-        """The run's artifacts, below `folder`."""
-        import mlflow
-
-        mlflow.artifacts.download_artifacts(
-            run_id=run_id, artifact_path="", dst_path=str(folder), tracking_uri=self.uri
-        )
-        return folder
-
-    def download_registered(self, uri: str, folder: Path) -> Path:
-        """A registered model's files, below `folder`; InputError where there is no such model."""
-        import mlflow
-        from mlflow.exceptions import MlflowException
-
-        mlflow.set_tracking_uri(self.uri)
-        try:
-            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
-        except MlflowException as error:
-            known = [model.name for model in self.client.search_registered_models()]
-            if uri.removeprefix("models:/") in known:
-                raise InputError(
-                    f"{uri} names no version. Expected {uri}@champion or a number: {uri}/1"
-                ) from error
-            there_are = f"There are: {', '.join(known)}." if known else "There are none yet."
-            raise InputError(
-                f"{uri} is not in the registry of {self.uri} ({str(error).splitlines()[0]}). "
-                f"{there_are} Register a run with flexunet promote run=RUN name=NAME"
-            ) from error
-        return folder
-
-    def download_model(self, run_id: str, folder: Path) -> Path | None:
-        """The run's stored Keras model file, below `folder`; None when it kept none."""
-        import mlflow
-
-        mlflow.set_tracking_uri(self.uri)  # models:/ addresses are looked up there alone
-        models = self.models(run_id, KERAS_MODEL)
-        if not models:
-            return None
-        mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{models[0].model_id}",
-            dst_path=str(folder),
-        )
-        return next(folder.rglob("model.keras"), None)
+        return self.newest(f"tags.{RUN_FOLDER} = {quote}{folder}{quote}")
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Parameters the run has not got yet: what it has, MLflow would not let change."""
@@ -400,31 +268,6 @@ class Store:
             entry = DatasetInput(data._to_mlflow_entity(), tags)
         self.client.log_inputs(run_id, [entry])
 
-    def log_model(self, run_id: str, model: Any, example: np.ndarray) -> None:
-        """The Keras model with signature and input example (1, H, W, 3) uint8."""
-        import mlflow
-        import numpy as np
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        channels = model.output_shape[-1]
-        inputs = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, 3))])
-        outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
-        mlflow.set_tracking_uri(self.uri)
-        with mlflow.start_run(run_id=run_id), warnings.catch_warnings(action="ignore"):
-            mlflow.tensorflow.log_model(
-                model,
-                name=KERAS_MODEL,
-                signature=ModelSignature(inputs, outputs),
-                input_example=example,
-                pip_requirements=requirements(),
-            )
-
-
-def milliseconds() -> int:
-    """Now, as MLflow counts time."""
-    return int(time.time() * 1000)
-
 
 def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
     """The newest that did this work among runs of one signature, newest first, as `rerun` reads it.
@@ -436,13 +279,6 @@ def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
     scored = [run for run in whole if run.data.tags.get(SCORING) == scoring]
     wanted = [run for status in counts for run in scored if run.info.status == status]
     return next(iter(wanted), None)
-
-
-def requirements() -> list[str]:
-    """What the stored model needs; given, so that MLflow does not spend seconds guessing."""
-    from importlib.metadata import version
-
-    return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]
 
 
 def ui_address(store: Store, host: str, columns: Sequence[str]) -> str:

@@ -23,9 +23,10 @@ from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.runs import claims
 from flexunet_exp.tracking import sender
 from flexunet_exp.tracking.address import absolute_uri, sqlite_file
+from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Journal, exists
 from flexunet_exp.tracking.sender import Away, Delivery
-from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store, milliseconds
+from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store
 from flexunet_exp.tracking.trouble import store_trouble
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Tracker:
             self.deliver()
         except OSError:  # the run folder's disk, not the store's
             if self.run_id and status != "FINISHED":
-                self.delivery.store.client.set_terminated(self.run_id, status)
+                self.delivery.store.end_run(self.run_id, status)
             raise
 
     def fail(self, error: BaseException) -> None:

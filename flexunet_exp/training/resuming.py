@@ -17,8 +17,8 @@ from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs.claims import Claim
 from flexunet_exp.runs.outcome import RESULT, Outcome, holds_run, keep_outcome, read_outcome
 from flexunet_exp.tracking import outbox, sender
+from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.outbox import Journal
-from flexunet_exp.tracking.store import milliseconds
 from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking import address, mlflow_client
+from flexunet_exp.tracking import address, artifacts, mlflow_client
 from flexunet_exp.tracking.store import Store
 
 
@@ -20,7 +20,7 @@ def test_a_store_lies_in_a_folder_of_any_name(tmp_path, monkeypatch, name):
     store = Store("sqlite:///mlruns/mlflow.db", "flexunet")
     run_id = store.create_run("run", {})
     (folder / "figure.txt").write_text("1")
-    store.log_files(run_id, folder / "figure.txt", "figures")
+    artifacts.log_files(store, run_id, folder / "figure.txt", "figures")
     again = Store(store.uri, "flexunet")
     assert [run.info.run_id for run in again.search()] == [run_id]
     assert (folder / f"mlruns/artifacts/{run_id}/artifacts/figures/figure.txt").is_file()

@@ -24,6 +24,7 @@ from PIL import Image
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims, outcome
+from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Facts, Held, Journal, exists
 from flexunet_exp.tracking.sender import ANSWER_SECONDS, Delivery, deliver, is_away, undelivered
 from flexunet_exp.tracking.store import Store
@@ -77,14 +78,14 @@ def test_a_locked_store_is_said_once_and_told_later(uri, tmp_path, caplog):
 
 
 def test_an_image_whose_sending_was_interrupted_is_there_once(uri, tmp_path, monkeypatch):
-    whole = Store.log_image
+    whole = artifacts.log_image
 
     def interrupted(*entry):
         monkeypatch.undo()
         whole(*entry)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "log_image", interrupted)
+    monkeypatch.setattr(artifacts, "log_image", interrupted)
     tracker = tracker_of(uri, tmp_path / "run")
     with pytest.raises(KeyboardInterrupt), tracked(tracker):
         tracker.begin({})
@@ -456,10 +457,10 @@ def leave(*_):
 
 
 def test_a_file_that_may_not_be_read_holds_up_nothing_else(uri, tmp_path, monkeypatch):
-    def closed(self, run_id, path, folder):
+    def closed(store, run_id, path, folder):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Store, "log_files", closed)
+    monkeypatch.setattr(artifacts, "log_files", closed)
     with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
         (tracker.folder / "scores.csv").write_text("1")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, Store
+from flexunet_exp.tracking.stored_models import KERAS_MODEL, models_of
 from tests.support import running
 from tests.support.running import Command, flexunet
 from tests.support.serving_store import Postgres, Server
@@ -62,7 +63,9 @@ def one_run(store: Store, run) -> dict:
         "nested": PARENT in run.data.tags,
         "metrics": sorted((m.key, m.step, m.value) for h in histories for m in h),
         "files": sorted(Counter(files(client, run_id)).items()),
-        "models": [(model.name, str(model.status)) for model in store.models(run_id, "model")],
+        "models": [
+            (model.name, str(model.status)) for model in models_of(store, run_id, KERAS_MODEL)
+        ],
         "data": [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs],
         "times": run.info.start_time <= run.info.end_time if run.info.end_time else None,
     }

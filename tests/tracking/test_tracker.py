@@ -16,6 +16,12 @@ from PIL import Image
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking.sender import Delivery
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, STOPPED, Store
+from flexunet_exp.tracking.stored_models import (
+    KERAS_MODEL,
+    models_of,
+    remove_partial_models,
+    whole_model,
+)
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from tests.support import running
 
@@ -258,10 +264,14 @@ def test_half_a_model_of_a_killed_run_is_removed(cfg, tracker):
     half = client.create_logged_model(
         store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
     )
-    assert not store(cfg).has_model(tracker.run_id)
+    run = (store(cfg), tracker.run_id, KERAS_MODEL)
+    assert whole_model(*run) is None
+    assert len(models_of(*run)) == 1  # a question changes nothing
+    remove_partial_models(*run)
     assert not client.search_logged_models([store(cfg).experiment_id])
     whole = client.create_logged_model(
         store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
     )
     client.finalize_logged_model(whole.model_id, "READY")
-    assert half.model_id != whole.model_id and store(cfg).has_model(tracker.run_id)
+    remove_partial_models(*run)
+    assert whole_model(*run).model_id == whole.model_id != half.model_id

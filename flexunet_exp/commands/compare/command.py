@@ -37,6 +37,7 @@ def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     settings.check(cfg)  # before anything heavy is imported
     from flexunet_exp.commands.compare import files as outputs
     from flexunet_exp.commands.compare import terminal
+    from flexunet_exp.tracking import artifacts
 
     with TemporaryDirectory() as fetched:
         compared, selection, files = read(cfg, Path(fetched))
@@ -45,7 +46,7 @@ def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     terminal.show(compared)
     log.info("Page: %s", results / outputs.PAGE)
     if selection.parent:
-        place = files.store.add_folder(selection.parent, results, "compare")
+        place = artifacts.add_folder(files.store, selection.parent, results, "compare")
         log.info("Added to run %s as %s", selection.parent, place)
     best = compared.groups[0].group.cells[0].values(cfg.metric).mean()
     return outcome.Outcome("finished", "compare", float(best), folder=str(home.folder))

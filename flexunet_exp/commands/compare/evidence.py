@@ -20,6 +20,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions, paired
 from flexunet_exp.scores.paired import PairedDifference, Part
 from flexunet_exp.scores.record import CONFUSIONS
+from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.store import Store
 
 TEST = "evaluation/test"
@@ -54,7 +55,7 @@ class Files:
 
     def find(self, trial: Trial, name: str) -> Path | None:
         (own := self.folder / trial.run_id).mkdir(exist_ok=True)
-        return self.store.artifact(trial.artifact_uri, name, own)
+        return artifacts.fetch_file(self.store, trial.artifact_uri, name, own)
 
     def require(self, trial: Trial, name: str) -> Path:
         if (path := self.find(trial, name)) is None:

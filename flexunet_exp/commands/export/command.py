@@ -66,6 +66,7 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     """Adds the proof to the run's artifacts, with log=true the whole export."""
     if not cfg.tracking.uri:
         return
+    from flexunet_exp.tracking import artifacts
     from flexunet_exp.tracking.sender import adding
     from flexunet_exp.tracking.store import Store
 
@@ -75,7 +76,6 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
         if stored is None:
             log.info("The run is not in %s, so nothing was added to it.", store.uri)
             return
-        send = store.client.log_artifacts if cfg.log else store.client.log_artifact
         sent = output if cfg.log else output / folders.PARITY
-        send(stored.info.run_id, str(sent), f"exports/{cfg.format}")
+        artifacts.log_files(store, stored.info.run_id, sent, f"exports/{cfg.format}")
         log.info("Added to run %s as exports/%s", stored.info.run_id, cfg.format)

@@ -21,7 +21,7 @@ from flexunet_exp.data.masks import read_image
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import load
 from flexunet_exp.system import tensorflow
-from flexunet_exp.tracking import find_runs
+from flexunet_exp.tracking import artifacts, find_runs
 from tests.support.running import all_runs, flexunet, store
 
 FILES = {"classes.json", "parity.csv", "parity.json"}
@@ -81,7 +81,7 @@ def test_the_proof_is_of_these_bytes_and_in_the_store(exported, workspace, tmp_p
     (row,) = proof["networks"]
     assert row["agreement"] == 1 and row["max_logit_difference"] < 1e-3
     run_id = all_runs(workspace)[0].info.run_id
-    kept = store(workspace).download(run_id, tmp_path) / "exports" / "onnx"
+    kept = artifacts.fetch_all(store(workspace), run_id, tmp_path) / "exports" / "onnx"
     assert {path.name for path in kept.iterdir()} == {*FILES, "model.onnx"}
     assert (kept / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
 

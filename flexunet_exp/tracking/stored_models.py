@@ -1,0 +1,77 @@
+"""The models that the store keeps of a run: the Keras network, and what the registry serves."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flexunet_exp.tracking.mlflow_client import paged
+from flexunet_exp.tracking.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
+WHOLE = "READY"  # the status of a model whose files are all there
+
+
+def whole_model(store: Store, run_id: str, name: str) -> Any | None:
+    """The run's newest whole model of this name."""
+    return next((m for m in models_of(store, run_id, name) if m.status == WHOLE), None)
+
+
+def remove_partial_models(store: Store, run_id: str, name: str) -> None:
+    """Removes the models of this name of which a killed process sent a part."""
+    for model in models_of(store, run_id, name):
+        if model.status != WHOLE:
+            store.client.delete_logged_model(model.model_id)
+
+
+def models_of(store: Store, run_id: str, name: str) -> list[Any]:
+    """The run's models of this name, newest first; whole or not."""
+    wanted = f"source_run_id = '{run_id}' AND name = '{name}'"
+    experiment_id = store.client.get_run(run_id).info.experiment_id
+    return list(paged(store.client.search_logged_models, [experiment_id], wanted))
+
+
+def fetch_network(store: Store, run_id: str, folder: Path) -> Path | None:
+    """Fetches the file of the run's Keras network into `folder`; None where the store has none."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)  # models:/ addresses are looked up there alone
+    model = whole_model(store, run_id, KERAS_MODEL)
+    if model is None:
+        return None
+    mlflow.artifacts.download_artifacts(
+        artifact_uri=f"models:/{model.model_id}", dst_path=str(folder)
+    )
+    return next(folder.rglob("model.keras"), None)
+
+
+def log_network(store: Store, run_id: str, model: Any, example: np.ndarray) -> None:
+    """Sends the Keras network with signature and input example (1, H, W, 3) uint8."""
+    import mlflow
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    channels = model.output_shape[-1]
+    inputs = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, 3))])
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
+    mlflow.set_tracking_uri(store.uri)
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings(action="ignore"):
+        mlflow.tensorflow.log_model(
+            model,
+            name=KERAS_MODEL,
+            signature=ModelSignature(inputs, outputs),
+            input_example=example,
+            pip_requirements=requirements(),
+        )
+
+
+def requirements() -> list[str]:
+    """What the stored model needs; given, so that MLflow does not spend seconds guessing."""
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]
