@@ -52,17 +52,17 @@ def measure(scratch: Path, server: Server) -> None:
     say("the epochs after it", seconds(lambda: epoch(tracker, 7), lambda: epoch(tracker, 8)))
     server.signal(signal.SIGCONT)
     tracker.next_attempt = 0.0
-    tracker.deliver()
+    tracker.upload()
 
     server.kill()
     tracker = begin(scratch / "long", server)
     say(
         f"writing {EPOCHS} epochs", seconds(*[lambda n=n: epoch(tracker, n) for n in range(EPOCHS)])
     )
-    number = tracker.journal.num_left() if tracker.journal else 0
+    number = tracker.outbox.num_left() if tracker.outbox else 0
     server.start()
     tracker.next_attempt = 0.0
-    say(f"delivering them, {number} entries", seconds(tracker.deliver))
+    say(f"uploading them, {number} entries", seconds(tracker.upload))
 
 
 def begin(folder: Path, server: Server) -> Tracker:
@@ -72,7 +72,7 @@ def begin(folder: Path, server: Server) -> Tracker:
     tracking = {"uri": server.uri, "experiment_name": "away", "parent_run_id": None}
     tracker = Tracker(OmegaConf.create({"tracking": tracking}), folder.name, folder)
     tracker.begin({})
-    tracker.deliver()
+    tracker.upload()
     return tracker
 
 
@@ -81,7 +81,7 @@ def epoch(tracker: Tracker, step: int) -> None:
     for number in range(PANELS):
         tracker.image(f"panel-{number}", tracker.folder / "panel.png", step)
     tracker.commit()
-    tracker.deliver()
+    tracker.upload()
 
 
 def seconds(*calls: Callable[[], object]) -> list[float]:

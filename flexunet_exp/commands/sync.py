@@ -1,4 +1,4 @@
-"""flexunet sync: tells the store what runs kept for it while it was away."""
+"""flexunet sync: uploads what runs kept for the store while it was away."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def main() -> int:
 
 
 def task(cfg: DictConfig) -> int:
-    """Delivers the journals; the number of entries that are left."""
-    from flexunet_exp.tracking import sender
+    """Uploads the outboxes; the number of entries that are left."""
+    from flexunet_exp.tracking import uploads
 
-    folders = chosen(cfg.run) if cfg.run else list(sender.undelivered(Path.cwd()))
+    folders = chosen(cfg.run) if cfg.run else list(uploads.unsent_folders(Path.cwd()))
     if not folders:
         where = cfg.run or Path("outputs").absolute()
-        log.info("Nothing to deliver: no run in %s kept anything for a store.", where)
+        log.info("Nothing to upload: no run in %s kept anything for a store.", where)
         return 0
     sent = {}
     for folder in folders:
-        log.info("Delivering what %s kept …", folder)
-        sent[folder] = sender.deliver(folder, cfg.tracking.uri)
+        log.info("Uploading what %s kept …", folder)
+        sent[folder] = uploads.upload(folder, cfg.tracking.uri)
     show(sent)
     return sum(one.left for one in sent.values())
 
@@ -48,19 +48,19 @@ def chosen(run: str) -> list[Path]:
     if claims.is_marked(folder):
         raise InputError(
             f"The run in {folder} is unfinished. Give the command again that began it: it goes on, "
-            "and delivers what the store has not got."
+            "and uploads what the store has not got."
         )
     return [folder] if outbox.exists(folder) else []
 
 
 def show(sent: dict) -> None:
-    """A row a run: what was delivered, what is left and why."""
+    """A row a run: what was uploaded, what is left and why."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Delivered", title_justify="left")
+    table = Table(title="Uploaded", title_justify="left")
     table.add_column("run", overflow="fold")
-    table.add_column("delivered", justify="right")
+    table.add_column("uploaded", justify="right")
     table.add_column("left", justify="right")
     table.add_column("because", overflow="fold")
     for folder, one in sent.items():

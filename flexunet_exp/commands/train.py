@@ -19,7 +19,7 @@ from flexunet_exp.runs.claims import Claim
 from flexunet_exp.runs.outcome import Outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.system import tensorflow
-from flexunet_exp.tracking import address, record, sender
+from flexunet_exp.tracking import address, record, uploads
 from flexunet_exp.tracking.record import BEST_DICE
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
 from flexunet_exp.tracking.tracker import Tracker, tracked
@@ -60,7 +60,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         resuming.ended_if_hopeless() as claims,
         tracked(tracker),
     ):
-        sender.deliver_near(cfg.tracking.uri)
+        uploads.upload_near(cfg.tracking.uri)
         validation.check_settings(cfg)
         validation.check_targets(cfg, ("dataset", "split", "augmentation"))
         dataset = datasets.load(cfg)

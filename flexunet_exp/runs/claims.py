@@ -93,8 +93,8 @@ def epochs_done(run_folder: Path) -> int:
     return number_in_state(run_folder, "epochs")
 
 
-def journal_kept(run_folder: Path) -> int:
-    """The bytes of its journal that the unfinished run in a folder will not write again."""
+def outbox_kept(run_folder: Path) -> int:
+    """The bytes of its outbox that the unfinished run in a folder will not write again."""
     return number_in_state(run_folder, "journal")
 
 

@@ -30,7 +30,7 @@ from flexunet_exp.system import interrupt
 from flexunet_exp.system.files import write_table
 from flexunet_exp.tracking.sender import KEY
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
-from flexunet_exp.tracking.tracker import Tracker, said
+from flexunet_exp.tracking.tracker import Tracker, log_trouble
 
 log = logging.getLogger(__name__)
 
@@ -141,18 +141,18 @@ class SweepCallback(Callback):
 
     @cached_property
     def parent_key(self) -> str:
-        """By which the parent run and its journal know each other."""
+        """By which the parent run and its outbox know each other."""
         return uuid.uuid4().hex
 
     @cached_property
     def parent(self) -> Tracker:
-        """What tells the store of the parent run, as a job's tells of its own."""
+        """Reports on the parent run, as a job's tracker does on its own."""
         tracker = Tracker(self.config, "sweep", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tracker.open(self.folder)
-        if tracker.journal and self.parent_run_id:
-            tracker.journal.facts.key = self.parent_key
-            tracker.journal.note_run(self.parent_run_id)
+        if tracker.outbox and self.parent_run_id:
+            tracker.outbox.facts.key = self.parent_key
+            tracker.outbox.note_run(self.parent_run_id)
         return tracker
 
     def keep_cells(self, outcomes: list[Outcome]) -> None:
@@ -175,12 +175,12 @@ class SweepCallback(Callback):
             try:
                 parent.finish(status)
             except KeyboardInterrupt:
-                with said():
+                with log_trouble():
                     parent.finish(status)
                 raise
             if parent.is_away:
                 return
-            self.end_cells(store := parent.delivery.store)
+            self.end_cells(store := parent.sender.store)
             if self.is_new and not outcomes_in(self.folder):
                 store.delete_run(self.parent_run_id)
 
@@ -235,7 +235,7 @@ def abandon(status: str) -> None:
     """Ends the parent run of a multirun that did not come to its end."""
     if current := SweepCallback.current:
         SweepCallback.current = None
-        with said():
+        with log_trouble():
             current.end(status)
 
 

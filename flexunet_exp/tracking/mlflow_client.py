@@ -39,7 +39,7 @@ def load_mlflow(uri: str) -> None:
     """Imports what the store needs, which takes seconds, with our settings."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    # The journal takes for delivered what a call has returned from.
+    # The outbox takes for sent what a call has returned from.
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
     import mlflow
 

@@ -1,8 +1,9 @@
-"""What the store is to be told of a run, in the run's folder until the store has all of it.
+"""The outbox of a run: what the store is to be sent, in the run's folder until it has all of it.
 
 `journal.jsonl` has an entry a line, and is cut back only for a run that goes on from before them;
 `journal.json` says which store they are for and how many bytes of them it has. The process that
-writes or delivers a journal holds its lock.
+writes or uploads an outbox holds its lock. Names and contents of both files are a promise: run
+folders of earlier versions hold them.
 """
 
 from __future__ import annotations
@@ -11,28 +12,40 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, TypeVar
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import locks
 from flexunet_exp.system.files import replace_file
+from flexunet_exp.tracking.entries import Entry, from_line, to_line
 
 ENTRIES = "journal.jsonl"
 FACTS = "journal.json"
 EXAMPLE = "journal_example.npy"  # the picture that the stored model carries
 
 
+E = TypeVar("E", bound=Entry)
+
+
 class Held(InputError):
-    """Another process writes or delivers this journal at this moment."""
+    """Another process writes or uploads this outbox at this moment."""
+
+
+class Placed(NamedTuple):
+    """An entry, and where its line lies in the file, in bytes."""
+
+    start: int
+    end: int
+    entry: Entry
 
 
 @dataclass
 class Facts:
-    """The store and experiment a journal is for, and how far it was delivered.
+    """The store and experiment an outbox is for, and how far it was sent.
 
     `key` finds the run in the store if the answer to its creation was lost; `refused` are the
     positions of the entries that the store would not take.
@@ -42,14 +55,14 @@ class Facts:
     experiment: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     run_id: str | None = None
-    delivered: int = 0
+    delivered: int = 0  # bytes
     refused: list[int] = field(default_factory=list)
 
 
-class Journal:
-    """The journal of one run folder, held until `close`; begun with `facts` if there is none.
+class Outbox:
+    """The outbox of one run folder, held until `close`; begun with `facts` if there is none.
 
-    A line that a kill cut off is removed. Raises Held where another process holds the journal and
+    A line that a kill cut off is removed. Raises Held where another process holds the outbox and
     InputError where a file of it is damaged, or is a link: a run folder may come from anyone.
     """
 
@@ -71,9 +84,9 @@ class Journal:
         """In bytes, of whole entries."""
         return os.fstat(self.file.fileno()).st_size
 
-    def append(self, entries: Iterable[Mapping[str, Any]]) -> None:
+    def append(self, entries: Iterable[Entry]) -> None:
         """Adds entries, on the disk when this returns; none of them where that fails."""
-        lines = memoryview("".join(json.dumps(entry) + "\n" for entry in entries).encode())
+        lines = memoryview("".join(map(to_line, entries)).encode())
         before = self.length
         try:
             while lines:
@@ -84,49 +97,47 @@ class Journal:
             raise
 
     def rewind(self, length: int) -> None:
-        """Forgets what was added after the journal had this length."""
+        """Removes what was added after the outbox had this length."""
         length = min(length, self.length)  # never filled up with zeros
         self.file.truncate(length)  # first: it needs no space on the disk
         self.facts.delivered = min(self.facts.delivered, length)
         self.facts.refused = [start for start in self.facts.refused if start < length]
         self.keep_facts()
 
-    def left(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """Start, end and content of each entry that was not tried yet."""
+    def left(self) -> Iterator[Placed]:
+        """The entries that were not tried yet."""
         yield from self.entries(self.facts.delivered)
 
-    def refused(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """Start, end and content of each entry that the store would not take."""
+    def refused(self) -> Iterator[Placed]:
+        """The entries that the store would not take."""
         for start in list(self.facts.refused):
             yield from islice(self.entries(start), 1)
 
-    def last(self, what: str) -> dict[str, Any] | None:
+    def last(self, kind: type[E]) -> E | None:
         """The last entry of a kind."""
-        found = [entry for _, _, entry in self.entries(0) if entry["what"] == what]
+        found = [placed.entry for placed in self.entries(0) if isinstance(placed.entry, kind)]
         return found[-1] if found else None
 
-    def entries(self, start: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    def entries(self, start: int) -> Iterator[Placed]:
         with open(self.folder / ENTRIES, "rb") as file:
             file.seek(start)
             for line in file:
-                yield start, start + len(line), self.entry(line, start)
+                yield Placed(start, start + len(line), self.entry(line, start))
                 start += len(line)
 
-    def entry(self, line: bytes, start: int) -> dict[str, Any]:
+    def entry(self, line: bytes, start: int) -> Entry:
         try:
-            content = json.loads(line)
-            if isinstance(content["what"], str):
-                return content
-        except (ValueError, TypeError, KeyError):
-            pass
-        raise InputError(damaged(self.folder / ENTRIES, f"at byte {start}"))
+            return from_line(line)
+        except ValueError as error:
+            where = f"at byte {start}: {error}"
+            raise InputError(damaged(self.folder / ENTRIES, where)) from error
 
     def num_left(self) -> int:
         """Entries that the store has not got."""
         return len(self.facts.refused) + sum(1 for _ in self.left())
 
     def note(self, start: int, end: int, is_refused: bool) -> None:
-        """Keeps how the delivery of an entry went."""
+        """Keeps whether the store took an entry that was sent."""
         others = [position for position in self.facts.refused if position != start]
         self.facts.refused = others + [start] * is_refused
         self.facts.delivered = max(self.facts.delivered, end)
@@ -143,8 +154,8 @@ class Journal:
         self.file.close()
 
     def remove(self) -> None:
-        """Ends a journal that nobody needs any more."""
-        (self.folder / FACTS).unlink(missing_ok=True)  # first: without it there is no journal
+        """Removes an outbox that nobody needs any more."""
+        (self.folder / FACTS).unlink(missing_ok=True)  # first: without it there is no outbox
         for name in (ENTRIES, EXAMPLE):
             (self.folder / name).unlink(missing_ok=True)
         self.close()
@@ -155,7 +166,7 @@ def exists(folder: Path) -> bool:
 
 
 def run_id_in(folder: Path) -> str | None:
-    """The run in the store whose journal lies in a folder; None where the store has none yet."""
+    """The run in the store whose outbox lies in a folder; None where the store has none yet."""
     return read_facts(folder).run_id if exists(folder) else None
 
 
@@ -177,8 +188,8 @@ def is_position(value: Any) -> bool:
 
 def damaged(path: Path, how: str) -> str:
     return (
-        f"{path} is damaged ({how}), so what the journal holds cannot be delivered. The run folder "
-        f"itself is whole: every command takes run=FOLDER. To give the journal up, remove {path}"
+        f"{path} is damaged ({how}), so what the outbox holds cannot be uploaded. The run folder "
+        f"itself is whole: every command takes run=FOLDER. To give the outbox up, remove {path}"
     )
 
 

@@ -25,7 +25,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.system.files import replace_file, whole_or_nothing
 from flexunet_exp.tracking import artifacts
-from flexunet_exp.tracking.sender import adding
+from flexunet_exp.tracking.reachable import optional_store
 from flexunet_exp.tracking.store import RUN_FOLDER, Store
 from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
@@ -75,7 +75,7 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
         tracker.tag(keep_card(cfg, dataset, scan, folder))
         tracker.artifact(folder / "card.json")
     tracker.commit()
-    tracker.deliver()
+    tracker.upload()
 
 
 def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path) -> dict[str, str]:
@@ -182,7 +182,7 @@ def add_evaluation(
         return
     few = {key: value for key, value in figures.items() if key.count("/") == 1}
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
-    with adding(f"{folder} is whole, but"):
+    with optional_store(f"{folder} is whole, but"):
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         for run_id in store.owners(own):
             place = artifacts.add_evaluation(store, run_id, folder, few)

@@ -221,7 +221,7 @@ class Store:
         if ERROR in self.client.get_run(run_id).data.tags:
             self.client.delete_tag(run_id, ERROR)
 
-    def log_metrics(self, run_id: str, metrics: list[Any]) -> None:
+    def log_metrics(self, run_id: str, metrics: Sequence[Any]) -> None:
         """Metrics (key, value, milliseconds, step); one that is there already is not doubled."""
         from mlflow.entities import Metric
 

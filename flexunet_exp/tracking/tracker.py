@@ -21,11 +21,26 @@ from omegaconf import DictConfig
 from flexunet_exp.config.compose import PACKAGE
 from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.runs import claims
-from flexunet_exp.tracking import sender
 from flexunet_exp.tracking.address import absolute_uri, sqlite_file
+from flexunet_exp.tracking.entries import (
+    ArtifactEntry,
+    DatasetEntry,
+    Entry,
+    ImageEntry,
+    Metric,
+    MetricsEntry,
+    ModelEntry,
+    ParamsEntry,
+    RegisterEntry,
+    ReopenEntry,
+    RunEntry,
+    StatusEntry,
+    TagsEntry,
+)
 from flexunet_exp.tracking.mlflow_client import milliseconds
-from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Journal, exists
-from flexunet_exp.tracking.sender import Away, Delivery
+from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Outbox, exists
+from flexunet_exp.tracking.reachable import is_away, require_server
+from flexunet_exp.tracking.sender import Away, Sender
 from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store
 from flexunet_exp.tracking.trouble import store_trouble
 
@@ -40,23 +55,23 @@ SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 class Tracker:
     """Where a training run reports; before `begin`, and without a store, it goes nowhere.
 
-    What it is told waits until `commit` has it in the run's journal, from where `deliver` sends it.
+    What is reported waits until `commit` writes it into the run's outbox, which `upload` sends.
     While the store is away it stays there, and the training goes on.
     """
 
     def __init__(self, cfg: DictConfig, name: str, folder: Path):
         self.cfg, self.name, self.folder = cfg.tracking, name, folder
-        self.journal: Journal | None = None
-        self.waiting: list[dict[str, Any]] = []
+        self.outbox: Outbox | None = None
+        self.waiting: list[Entry] = []
         self._store: Store | None = None
         self.is_away = False
         self.next_attempt = 0.0
-        self.settled = 0  # bytes of the journal that the store may have
+        self.settled = 0  # bytes of the outbox that the store may have
 
     @property
     def run_id(self) -> str | None:
         """In the store; None before it has the run."""
-        return self.journal.facts.run_id if self.journal else None
+        return self.outbox.facts.run_id if self.outbox else None
 
     @property
     def store(self) -> Store | None:
@@ -66,15 +81,15 @@ class Tracker:
         """
         if self._store is None and self.cfg.uri and not self.is_away:
             try:
-                sender.ask(self.cfg.uri)
+                require_server(self.cfg.uri)
                 self._store = Store(self.cfg.uri, self.cfg.experiment_name)
             except Exception as error:
-                if not (self.cfg.parent_run_id and sender.is_away(error)):
+                if not (self.cfg.parent_run_id and is_away(error)):
                     raise
                 self.is_away = True
                 log.warning(
                     "The store %s is not reachable: %s. Whether this work was done before cannot "
-                    "be known now; it is done, and the store told of it when it is back.",
+                    "be known now; it is done, and uploaded when the store is back.",
                     self.cfg.uri,
                     store_trouble(error),
                 )
@@ -83,171 +98,171 @@ class Tracker:
     @property
     def is_begun(self) -> bool:
         """Whether the store has the run, or is to have it."""
-        return self.journal is not None and bool(self.run_id or self.journal.length)
+        return self.outbox is not None and bool(self.run_id or self.outbox.length)
 
     def open(self, folder: Path) -> None:
-        """Reports from now on of the run in `folder`, which may have a journal."""
+        """Reports from now on of the run in `folder`, which may have an outbox."""
         self.folder = folder
         if self.cfg.uri:
             facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
-            self.journal = Journal(folder, facts)
+            self.outbox = Outbox(folder, facts)
             if not (self.is_away and self.run_id):  # else nobody knows that the run is there
-                self.journal.facts.uri = facts.uri  # the project may have been moved, or the server
-            self.delivery = Delivery(self.journal)
+                self.outbox.facts.uri = facts.uri  # the project may have been moved, or the server
+            self.sender = Sender(self.outbox)
 
     def begin(self, tags: Mapping[str, str]) -> None:
         """Creates the run, below its multirun's parent if there is one, or reopens it."""
-        if self.journal is None:
+        if self.outbox is None:
             self.open(self.folder)
-        if self.journal is None:
+        if self.outbox is None:
             return
         parent = self.cfg.parent_run_id
         nesting = {PARENT: parent} if parent else {}
         tags = {**SOURCE, HOST: socket.gethostname(), **git_tags(), **nesting, **tags}
         if self.is_begun:
-            self.tell("reopen")
+            self.add(ReopenEntry())
             self.tag(tags)
         else:
-            self.tell("run", name=self.name, tags=tags)
+            self.add(RunEntry(self.name, texts(tags)))
         self.settled = self.commit()
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         if not self.is_begun:
             return
         self.tag(tags or {})
-        self.tell("status", status=status)
+        self.add(StatusEntry(status))
         try:
             self.commit()
             self.next_attempt = 0.0
-            self.deliver()
+            self.upload()
         except OSError:  # the run folder's disk, not the store's
             if self.run_id and status != "FINISHED":
-                self.delivery.store.end_run(self.run_id, status)
+                self.sender.store.end_run(self.run_id, status)
             raise
 
     def fail(self, error: BaseException) -> None:
         """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
-        if self.journal is None and self.cfg.parent_run_id and not exists(self.folder):
+        if self.outbox is None and self.cfg.parent_run_id and not exists(self.folder):
             self.begin({})
         self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
 
     def tag(self, tags: Mapping[str, str]) -> None:
         if tags:
-            self.tell("tags", tags=dict(tags))
+            self.add(TagsEntry(texts(tags)))
 
     def params(self, params: Mapping[str, Any]) -> None:
-        self.tell("params", params={key: str(value) for key, value in params.items()})
+        self.add(ParamsEntry(texts(params)))
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
         now = milliseconds()
         defined = {key: float(v) for key, v in metrics.items() if not math.isnan(v)}
-        self.tell("metrics", metrics=[(key, value, now, step) for key, value in defined.items()])
+        figures = (Metric(key, value, now, int(step)) for key, value in defined.items())
+        self.add(MetricsEntry(tuple(figures)))
 
     def image(self, key: str, path: Path, step: int) -> None:
         """A PNG file of the run folder for the slider `key`."""
-        self.tell("image", key=key, path=self.relative(path), step=step)
+        self.add(ImageEntry(key, self.relative(path), int(step)))
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file or folder of the run folder, below the artifact folder `folder`."""
-        self.tell("artifact", path=self.relative(path), folder=folder)
+        self.add(ArtifactEntry(self.relative(path), folder))
 
     def dataset(self, table: Path, name: str, digest: str, source: str) -> None:
         """The sample table's file as the run's dataset input."""
-        path = self.relative(table)
-        self.tell("dataset", path=path, name=name, digest=digest, source=source)
+        self.add(DatasetEntry(self.relative(table), name, digest, source))
 
     def model(self, path: Path, example: np.ndarray) -> None:
         """A Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
         import numpy as np
 
-        if self.journal and self.cfg.log_model:
+        if self.outbox and self.cfg.log_model:
             np.save(self.folder / EXAMPLE, example, allow_pickle=False)
-            self.tell("model", path=self.relative(path), example=EXAMPLE)
+            self.add(ModelEntry(self.relative(path), EXAMPLE))
 
     def register(self, name: str, objective: str) -> None:
         """The run's best model as a version of the registered model `name`."""
-        self.tell("register", name=name, objective=objective)
+        self.add(RegisterEntry(name, objective))
 
     def relative(self, path: Path) -> str:
-        """As the journal has paths: the run folder may be moved."""
+        """As the outbox has paths: the run folder may be moved."""
         return path.relative_to(self.folder).as_posix()
 
-    def tell(self, what: str, **content: Any) -> None:
-        if self.journal:
-            self.waiting.append({"what": what, "time": milliseconds(), **content})
+    def add(self, entry: Entry) -> None:
+        if self.outbox:
+            self.waiting.append(entry)
 
     def forget(self) -> None:
-        """Drops what a resumed run will tell again.
+        """Drops what a resumed run will report again.
 
         That is what waits, and what was committed for a state that was then not written.
         """
         self.waiting.clear()
-        if self.journal:
-            self.journal.rewind(max(self.settled, claims.journal_kept(self.folder)))
+        if self.outbox:
+            self.outbox.rewind(max(self.settled, claims.outbox_kept(self.folder)))
 
     def commit(self) -> int:
-        """Writes what waits into the journal; the journal's length in bytes."""
-        if self.journal is None:
+        """Writes what waits into the outbox; the outbox's length in bytes."""
+        if self.outbox is None:
             return 0
-        self.journal.append(self.waiting)
+        self.outbox.append(self.waiting)
         self.waiting.clear()
-        return self.journal.length
+        return self.outbox.length
 
     def rewind(self, length: int) -> None:
-        """Goes on from where the journal had this length."""
-        if self.journal:
-            self.journal.rewind(length)
+        """Goes on from where the outbox had this length."""
+        if self.outbox:
+            self.outbox.rewind(length)
 
-    def deliver(self) -> None:
-        """Sends what the journal holds, if the store is there.
+    def upload(self) -> None:
+        """Sends what the outbox holds, if the store is there.
 
-        Only to be called when a resumed run would not tell its figures anew. After a failure the
+        Only to be called when a resumed run would not report its figures anew. After a failure the
         store is left alone for ten times as long as that took: a store that hangs costs a training
         a tenth of its time at most.
         """
-        if self.journal is None:
+        if self.outbox is None:
             return
-        self.settled = self.journal.length
+        self.settled = self.outbox.length
         if time.monotonic() < self.next_attempt:
             return
         started = time.monotonic()
         try:
-            taken = self.delivery.send()
+            taken = self.sender.send()
         except Away as away:
             self.next_attempt = time.monotonic() + 10 * (time.monotonic() - started)
             if not self.is_away:
-                self.say_away(away)
+                self.warn_away(away)
             self.is_away = True
             return
         if self.is_away:
-            log.info("The store is back: %d entries of the journal delivered.", taken)
+            log.info("The store is back: %d entries of the outbox uploaded.", taken)
         self.is_away = False
 
-    def say_away(self, away: Away) -> None:
+    def warn_away(self, away: Away) -> None:
         log.warning(
-            "The store %s is not reachable: %s. Figures are kept in %s and delivered when it is "
+            "The store %s is not reachable: %s. Figures are kept in %s and uploaded when it is "
             "back.",
-            self.delivery.uri,
+            self.sender.uri,
             store_trouble(away.__cause__),
             self.folder / ENTRIES,
         )
 
     def close(self) -> None:
-        """Lets go of the journal; one that is delivered, of a run that has ended, is removed."""
-        if self.journal is None:
+        """Lets go of the outbox; one that is wholly sent, of a run that has ended, is removed."""
+        if self.outbox is None:
             return
         is_unfinished = claims.is_marked(self.folder)
-        if left := self.journal.num_left():
+        if left := self.outbox.num_left():
             again = "the same command" if is_unfinished else self.sync_command()
             log.warning("%d entries are not in the store yet. When it is back: %s", left, again)
         if left or is_unfinished:
-            self.journal.close()
+            self.outbox.close()
         else:
-            self.journal.remove()
+            self.outbox.remove()
 
     def sync_command(self) -> str:
-        uri = self.delivery.uri
+        uri = self.sender.uri
         where = [f"tracking.uri={uri}"] if sqlite_file(uri) is None else []
         return shlex.join(["flexunet", "sync", f"run={self.folder}", *where])
 
@@ -262,31 +277,35 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
         yield tracker
         tracker.finish("FINISHED")
     except KeyboardInterrupt:
-        with said():
+        with log_trouble():
             tracker.forget()
-        with said():
+        with log_trouble():
             tracker.finish("KILLED")
         raise
     except Pruned as pruned:
-        with said():
+        with log_trouble():
             tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
     except (Exception, SystemExit) as error:
-        if not isinstance(error, Hopeless):  # it goes on, and tells all of it again
-            with said():
+        if not isinstance(error, Hopeless):  # it goes on, and reports all of it again
+            with log_trouble():
                 tracker.forget()
-        with said():
+        with log_trouble():
             tracker.fail(error)
         raise
 
 
 @contextmanager
-def said() -> Iterator[None]:
-    """Has trouble with the journal not hide the run's own."""
+def log_trouble() -> Iterator[None]:
+    """Logs trouble with the outbox, which must not hide the run's own."""
     try:
         yield
     except Exception as error:
-        log.error("The store could not be told: %s", error)
+        log.error("The store got no report: %s", error)
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}
 
 
 def git_tags() -> dict[str, str]:

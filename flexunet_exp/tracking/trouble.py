@@ -65,7 +65,7 @@ SILENCES = (
 
 
 def store_trouble(error: BaseException | None) -> str:
-    """Why a store cannot be told anything at this moment, in a few words."""
+    """Why a store cannot be sent anything at this moment, in a few words."""
     known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
     if known:
         return known[0]

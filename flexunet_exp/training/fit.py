@@ -176,7 +176,7 @@ def all_callbacks(
     }
     trainer = cfg.trainer
     keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
-    return {**named, "(state)": keep_state, "(tracking)": state.Deliver(run.tracker, keep_state)}
+    return {**named, "(state)": keep_state, "(tracking)": state.Upload(run.tracker, keep_state)}
 
 
 def build_callbacks(cfg: DictConfig, run: configured.Run) -> dict[str, keras.callbacks.Callback]:

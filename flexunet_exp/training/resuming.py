@@ -16,9 +16,9 @@ from flexunet_exp.jobs import job, processes
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs.claims import Claim
 from flexunet_exp.runs.outcome import RESULT, Outcome, holds_run, keep_outcome, read_outcome
-from flexunet_exp.tracking import outbox, sender
-from flexunet_exp.tracking.mlflow_client import milliseconds
-from flexunet_exp.tracking.outbox import Journal
+from flexunet_exp.tracking import outbox, uploads
+from flexunet_exp.tracking.entries import StatusEntry
+from flexunet_exp.tracking.outbox import Outbox
 from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker)
 def forget(outcome: Outcome, signature: str) -> None:
     """Makes a whole one of a finished run that was cut off in its last moments.
 
-    Its state goes, result.json says finished, and nothing is left to be told of its interruption.
+    Its state goes, result.json says finished, and nothing is left to be sent of its interruption.
     """
     folder = Path(outcome.folder)
     with suppress(unfinished.Busy, outbox.Held):
         if taken := unfinished.take_up(folder, signature):
             if outbox.exists(folder):
-                with closing(Journal(folder)) as kept:
+                with closing(Outbox(folder)) as kept:
                     kept.rewind(kept.facts.delivered)
             taken.end()
         if (kept_one := read_outcome(folder)).status == "killed":
@@ -118,11 +118,11 @@ def abandon(cfg: DictConfig, taken: Claim) -> None:
     folder = taken.run_folder
     log.info("Left as it is, its state removed: the unfinished run in %s", folder)
     if outbox.exists(folder):
-        with closing(Journal(folder)) as kept:
+        with closing(Outbox(folder)) as kept:
             if kept.facts.run_id or kept.length:
-                kept.append([{"what": "status", "status": "KILLED", "time": milliseconds()}])
+                kept.append([StatusEntry("KILLED")])
     taken.end()
-    sent = sender.deliver_own(folder, cfg.tracking.uri)
+    sent = uploads.upload_own(folder, cfg.tracking.uri)
     if sent.left:
         log.warning("%s: %d entries are not in the store yet: %s", folder, sent.left, sent.because)
 

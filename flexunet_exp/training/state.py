@@ -42,7 +42,7 @@ class Progress:
     figures: dict[str, float] | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: dict[str, Any] = field(default_factory=dict)
-    journal: int = 0  # the length of the journal of what the store is told, in bytes
+    journal: int = 0  # the length of the outbox, in bytes
     arrays: int = 0  # that follow in the file
 
 
@@ -80,9 +80,9 @@ class Keeper:
         return self.folder / f"best_{progress.epochs}.keras"
 
     def write(self, progress: Progress, variables: Sequence[Any] = ()) -> None:
-        """Replaces the state in one step; the journal of what the store is told goes with it.
+        """Replaces the state in one step; the outbox goes with it.
 
-        Deliver that only now: nothing must be sent that a resumed run would send anew.
+        Upload that only now: nothing must be sent that a resumed run would send anew.
         """
         progress.journal, progress.arrays = self.tracker.commit(), len(variables)
         name_twice(self.best, self.kept_best(progress))
@@ -156,7 +156,7 @@ class KeepState(keras.callbacks.Callback):
         return {key: value for key, value in attributes.items() if fresh.get(key, ...) != value}
 
 
-class Deliver(keras.callbacks.Callback):
+class Upload(keras.callbacks.Callback):
     """Sends to the store what the state just written will not have a resumed run send anew."""
 
     def __init__(self, tracker: Tracker, keep_state: KeepState):
@@ -165,7 +165,7 @@ class Deliver(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.keep_state.kept:
-            self.tracker.deliver()
+            self.tracker.upload()
 
 
 def variables_of(model: keras.Model) -> list[Any]:

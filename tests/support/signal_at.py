@@ -1,4 +1,4 @@
-"""Runs a flexunet command that stops itself (SIGSTOP) before its first epoch's delivery.
+"""Runs a flexunet command that stops itself (SIGSTOP) before its first epoch's upload.
 
 What a test does to the store meanwhile, it does to a training in its middle.
 """
@@ -14,7 +14,7 @@ from flexunet_exp.training import state
 
 
 def main() -> int:
-    whole = state.Deliver.on_epoch_end
+    whole = state.Upload.on_epoch_end
 
     def stopping(self, epoch, logs=None):
         if epoch == 0:
@@ -22,7 +22,7 @@ def main() -> int:
             os.kill(os.getpid(), signal.SIGSTOP)
         whole(self, epoch, logs)
 
-    state.Deliver.on_epoch_end = stopping
+    state.Upload.on_epoch_end = stopping
     return cli.main(sys.argv[1:])
 
 

@@ -16,8 +16,8 @@ import pytest
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs import outcome
 from flexunet_exp.sweeps import multirun
-from flexunet_exp.tracking.sender import deliver
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER
+from flexunet_exp.tracking.uploads import upload
 from flexunet_exp.training import resuming
 from tests.support import running
 from tests.support.running import (
@@ -99,7 +99,7 @@ def test_ctrl_c_while_the_table_is_made_leaves_no_sweep_running(tmp_path):
 
 def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
     words = ("-m", "dataset.path=/nowhere", "trainer.seed=1,2")
-    at = ("SIGINT", "flexunet_exp.tracking.sender:Delivery.status", 3)
+    at = ("SIGINT", "flexunet_exp.tracking.sender:Sender.end_run", 3)
     done = signalled(tmp_path, *at, "train", *words)
     assert done.returncode == 130 and "Traceback" not in done.stdout
     assert [run.info.status for run in all_runs(tmp_path)] == ["FAILED", "FAILED", "FAILED"]
@@ -118,7 +118,7 @@ def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compos
         sweeping.end("FINISHED")
     (parent,) = all_runs(tmp_path)
     assert parent.info.status == "RUNNING"
-    assert deliver(sweeping.folder).left == 0
+    assert upload(sweeping.folder).left == 0
     (parent,) = all_runs(tmp_path)
     assert parent.info.status == "FINISHED"
     assert store(tmp_path).client.list_artifacts(parent.info.run_id)[0].path == "cells.csv"

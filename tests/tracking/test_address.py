@@ -107,7 +107,7 @@ def test_a_stopped_process_that_holds_the_store_is_named(tmp_path, monkeypatch):
             Store(f"sqlite:///{tmp_path}/mlflow.db", "flexunet")
 
 
-def test_what_is_delivered_is_stored_when_the_call_returns(tmp_path, monkeypatch):
+def test_what_is_sent_is_stored_when_the_call_returns(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
     store = Store(f"sqlite:///{tmp_path}/mlflow.db", "flexunet")
     run_id = store.create_run("run", {})

@@ -1,4 +1,4 @@
-"""What the store is to be told, while it is locked, full, away, or refuses a part of it."""
+"""The outbox and its upload to a store that is locked, full, away, or refuses a part of it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ from PIL import Image
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims, outcome
 from flexunet_exp.tracking import artifacts
-from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Facts, Held, Journal, exists
-from flexunet_exp.tracking.sender import ANSWER_SECONDS, Delivery, deliver, is_away, undelivered
+from flexunet_exp.tracking.entries import ArtifactEntry, StatusEntry, TagsEntry
+from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Facts, Held, Outbox, exists
+from flexunet_exp.tracking.reachable import ANSWER_SECONDS, is_away
+from flexunet_exp.tracking.sender import Sender
 from flexunet_exp.tracking.store import Store
 from flexunet_exp.tracking.tracker import Tracker, tracked
+from flexunet_exp.tracking.uploads import unsent_folders, upload
 from flexunet_exp.training import resuming
 from tests.support.serving_store import free_port
 
@@ -55,10 +58,10 @@ def epoch(tracker: Tracker, step: int) -> None:
     tracker.metrics({"dice": 0.5}, step)
     tracker.commit()
     tracker.next_attempt = 0.0  # as if that long had passed
-    tracker.deliver()
+    tracker.upload()
 
 
-def test_a_locked_store_is_said_once_and_told_later(uri, tmp_path, caplog):
+def test_a_locked_store_is_logged_once_and_sent_later(uri, tmp_path, caplog):
     with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
         epoch(tracker, 1)
@@ -100,7 +103,7 @@ def test_an_image_whose_sending_was_interrupted_is_there_once(uri, tmp_path, mon
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_store_on_a_full_disk_is_told_when_there_is_space(tmp_path, caplog):
+def test_a_store_on_a_full_disk_is_sent_it_when_there_is_space(tmp_path, caplog):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
@@ -123,7 +126,7 @@ def test_a_store_on_a_full_disk_is_told_when_there_is_space(tmp_path, caplog):
         assert caplog.text.count("its disk is full") == 1
         assert "flexunet sync run=" in caplog.text
         (disk / "filler").unlink()
-        sent = deliver(tmp_path / "run")
+        sent = upload(tmp_path / "run")
         assert sent.left == 0 and sent.taken > 0
         assert steps(uri) == [list(range(1, 40))]
     finally:
@@ -139,7 +142,7 @@ def test_what_the_store_refuses_holds_up_nothing_else(uri, tmp_path, caplog):
     tracker.close()
     assert caplog.text.count("The store refused an entry") == 1 and "no@name" in caplog.text
     assert steps(uri) == [[1, 2]]
-    sent = deliver(tmp_path / "run")
+    sent = upload(tmp_path / "run")
     assert (sent.taken, sent.left, sent.because) == (0, 1, "the store refuses it")
 
 
@@ -156,27 +159,27 @@ def test_what_was_refused_is_tried_again_and_the_run_stays_ended(uri, tmp_path, 
             if number == 0:
                 monkeypatch.setattr(Store, "reopen", refused)
                 raise ValueError("disk")
-        tracker.journal.close()
-    assert deliver(tmp_path / "run").left == 0
+        tracker.outbox.close()
+    assert upload(tmp_path / "run").left == 0
     (run,) = Store(uri, "flexunet").search()
     assert run.info.status == "FINISHED" and "error" not in run.data.tags
 
 
-def test_a_run_that_is_deleted_while_it_trains_is_said_once(uri, tmp_path, caplog):
+def test_a_run_that_is_deleted_while_it_trains_is_logged_once(uri, tmp_path, caplog):
     with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
         epoch(tracker, 1)
         Store(uri, "flexunet").client.delete_run(tracker.run_id)
         for step in (2, 3, 4):
             epoch(tracker, step)
-    held = deliver(tmp_path / "run")
+    held = upload(tmp_path / "run")
     assert held.left and "in use by another process" in held.because
     tracker.close()
     assert caplog.text.count("The store refused an entry") == 2  # of figures, and the status
-    sent = deliver(tmp_path / "run")
+    sent = upload(tmp_path / "run")
     assert sent.left and "or it was deleted. Restore it there" in sent.because
     Path(sent.because.rpartition("remove ")[2]).unlink()
-    assert not exists(tmp_path / "run") and list(undelivered(tmp_path)) == []
+    assert not exists(tmp_path / "run") and list(unsent_folders(tmp_path)) == []
 
 
 def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tmp_path, caplog):
@@ -190,53 +193,53 @@ def test_a_job_of_a_sweep_goes_on_without_the_store_and_a_single_run_does_not(tm
         epoch(tracker, 1)
     tracker.close()
     assert tracker.run_id is None
-    assert list(undelivered(tmp_path)) == [tracker.folder]
-    sent = deliver(tracker.folder)
+    assert list(unsent_folders(tmp_path)) == [tracker.folder]
+    sent = upload(tracker.folder)
     assert sent.is_away and sent.left == 3 and "it does not answer (127.0.0.1:" in sent.because
 
 
 def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
-    journal = Journal(tmp_path, Facts("sqlite:///x", "e"))
-    journal.append([{"what": "tags", "n": 1}])
-    whole = journal.length
-    journal.append([{"what": "tags", "n": 2}])
-    journal.close()
+    outbox = Outbox(tmp_path, Facts("sqlite:///x", "e"))
+    outbox.append([TagsEntry({}, time=1)])
+    whole = outbox.length
+    outbox.append([TagsEntry({}, time=2)])
+    outbox.close()
     with (tmp_path / ENTRIES).open("ab") as file:
         file.write(b'{"what": "ta')
 
-    again = Journal(tmp_path)
-    assert [entry["n"] for _, _, entry in again.left()] == [1, 2]
+    again = Outbox(tmp_path)
+    assert [entry.time for _, _, entry in again.left()] == [1, 2]
     with pytest.raises(Held):
-        Journal(tmp_path)
+        Outbox(tmp_path)
     for start, end, _ in list(again.left()):
         again.note(start, end, is_refused=True)
     again.rewind(whole)  # the second is told anew by a run that goes on
-    again.append([{"what": "tags", "n": 3}])
-    assert [entry["n"] for _, _, entry in again.left()] == [3]
-    assert [entry["n"] for _, _, entry in again.refused()] == [1]
+    again.append([TagsEntry({}, time=3)])
+    assert [entry.time for _, _, entry in again.left()] == [3]
+    assert [entry.time for _, _, entry in again.refused()] == [1]
     again.remove()
     assert not any(tmp_path.iterdir())
 
 
-def test_a_journal_that_was_killed_while_it_was_rewound_loses_nothing(tmp_path, monkeypatch):
-    journal = Journal(tmp_path, Facts("sqlite:///x", "e"))
-    journal.append([{"what": "tags", "n": 1}])
-    length = journal.length
-    journal.append([{"what": "tags", "n": 2}])
-    for start, end, _ in list(journal.left()):
-        journal.note(start, end, is_refused=False)
+def test_an_outbox_that_was_killed_while_it_was_rewound_loses_nothing(tmp_path, monkeypatch):
+    outbox = Outbox(tmp_path, Facts("sqlite:///x", "e"))
+    outbox.append([TagsEntry({}, time=1)])
+    length = outbox.length
+    outbox.append([TagsEntry({}, time=2)])
+    for start, end, _ in list(outbox.left()):
+        outbox.note(start, end, is_refused=False)
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("flexunet_exp.tracking.outbox.replace_file", killed)
     with suppress(KeyboardInterrupt):
-        journal.rewind(length)
-    journal.close()
+        outbox.rewind(length)
+    outbox.close()
     monkeypatch.undo()
-    again = Journal(tmp_path)
-    again.append([{"what": "status", "n": 3}])  # by who ends the run instead of going on with it
-    assert [entry["n"] for _, _, entry in again.left()] == [3]
+    again = Outbox(tmp_path)
+    again.append([StatusEntry("KILLED", time=3)])  # by who ends the run instead of going on with it
+    assert [entry.time for _, _, entry in again.left()] == [3]
     again.close()
 
 
@@ -250,7 +253,7 @@ def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
     (tmp_path / "run" / "folder" / "secret.txt").symlink_to(tmp_path / "secret.txt")
     with tracked(tracker):
         tracker.begin({})
-        tracker.tell("artifact", path=name, folder="")
+        tracker.add(ArtifactEntry(name, folder=""))
     store = Store(uri, "flexunet")
     assert store.client.list_artifacts(tracker.run_id) == []
     assert "is no file of the run folder" in caplog.text
@@ -271,10 +274,10 @@ def test_a_server_that_hangs_costs_seconds_once_and_is_left_alone_then(tmp_path,
         for step in range(1, 60):
             tracker.metrics({"dice": 0.5}, step)
             tracker.commit()
-            tracker.deliver()
+            tracker.upload()
         assert time.monotonic() - started < 2 * ANSWER_SECONDS
         assert len(caplog.records) == 1 and "does not answer" in caplog.text
-    assert tracker.journal.num_left() == 60
+    assert tracker.outbox.num_left() == 60
     tracker.close()
 
 
@@ -295,7 +298,7 @@ def test_a_proxy_that_refuses_a_file_is_not_away(status, is_about_the_store):
     assert is_away(requests.HTTPError(response=response)) == is_about_the_store
 
 
-def test_a_project_that_was_moved_is_told_where_it_is_now(tmp_path):
+def test_a_project_that_was_moved_reports_where_it_is_now(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     tracker = tracker_of(f"sqlite:///{old}/mlruns/mlflow.db", old / "run")
     tracker.begin({})
@@ -329,15 +332,19 @@ def foreign(folder: Path, facts: dict, lines: bytes) -> Path:
     return folder
 
 
-TAGS = b'{"what": "tags", "tags": {"a": "2"}}\n'
+TAGS = b'{"what": "tags", "time": 1, "tags": {"a": "2"}}\n'
 
 
 @pytest.mark.parametrize(
-    "lines", [b"garbage\n", b"{}\n", b"[]\n", b'{"what": 1}\n', TAGS + b'{"what": "t\n', b"\xff\n"]
+    "lines",
+    [
+        *(b"garbage\n", b"{}\n", b"[]\n", b'{"what": 1}\n', b"\xff\n", TAGS + b'{"what": "t\n'),
+        *(b'{"what": "remove", "time": 1}\n', TAGS.replace(b'"2"', b"2")),
+    ],
 )
 def test_damaged_lines_are_one_sentence(uri, tmp_path, lines):
     Store(uri, "flexunet")
-    sent = deliver(foreign(tmp_path / "run", {"uri": uri}, lines))
+    sent = upload(foreign(tmp_path / "run", {"uri": uri}, lines))
     assert sent.left and "journal.jsonl is damaged (at byte" in sent.because
 
 
@@ -346,40 +353,40 @@ def test_damaged_lines_are_one_sentence(uri, tmp_path, lines):
     [{"delivered": "x"}, {"delivered": -3}, {"refused": 3}, {"refused": ["a"]}, {"uri": 5}],
 )
 def test_damaged_facts_are_one_sentence(uri, tmp_path, facts):
-    sent = deliver(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
+    sent = upload(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
     assert sent.left and "journal.json is damaged" in sent.because
 
 
 @pytest.mark.parametrize("facts", [{"refused": [99]}, {"delivered": 3}])
 def test_positions_that_are_none_are_one_sentence(uri, tmp_path, facts):
     Store(uri, "flexunet")
-    sent = deliver(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
+    sent = upload(foreign(tmp_path / "run", {"uri": uri, **facts}, TAGS))
     assert sent.left and sent.because
 
 
-def test_a_journal_that_is_a_link_changes_nothing(uri, tmp_path):
+def test_an_outbox_that_is_a_link_changes_nothing(uri, tmp_path):
     victim = tmp_path / "thesis.bin"
     victim.write_bytes(b"no newline at all")
     folder = foreign(tmp_path / "run", {"uri": uri}, b"")
     (folder / ENTRIES).unlink()
     (folder / ENTRIES).symlink_to(victim)
-    assert "a link" in deliver(folder).because
+    assert "a link" in upload(folder).because
     assert victim.read_bytes() == b"no newline at all"
 
 
 def test_a_run_folder_from_elsewhere_cannot_change_another_run(uri, tmp_path):
     store = Store(uri, "flexunet")
     other = store.create_run("precious", {"a": "1"})
-    sent = deliver(foreign(tmp_path / "run", {"uri": uri, "run_id": other}, TAGS))
-    assert "not the one that this journal began" in sent.because
+    sent = upload(foreign(tmp_path / "run", {"uri": uri, "run_id": other}, TAGS))
+    assert "not the one that this outbox began" in sent.because
     assert store.client.get_run(other).data.tags["a"] == "1"
 
 
 def test_a_store_that_a_run_folder_alone_names_is_neither_made_nor_given_a_password(tmp_path):
     nowhere = f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
-    sent = deliver(foreign(tmp_path / "one", {"uri": nowhere}, TAGS))
+    sent = upload(foreign(tmp_path / "one", {"uri": nowhere}, TAGS))
     assert "There is no store" in sent.because and not (tmp_path / "elsewhere").exists()
-    sent = deliver(foreign(tmp_path / "two", {"uri": "https://example.org"}, TAGS))
+    sent = upload(foreign(tmp_path / "two", {"uri": "https://example.org"}, TAGS))
     assert "add tracking.uri=https://example.org" in sent.because
 
 
@@ -404,13 +411,13 @@ def fill(disk: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_entry(disk):
-    journal = Journal(disk, Facts("sqlite:///x", "e"))
-    journal.append([{"what": "tags", "n": 1}])
+    outbox = Outbox(disk, Facts("sqlite:///x", "e"))
+    outbox.append([TagsEntry({}, time=1)])
     with pytest.raises(OSError, match="No space left"):
-        journal.append([{"what": "tags", "text": "x" * 200_000}])
-    journal.append([{"what": "tags", "n": 2}])
-    assert [entry["n"] for _, _, entry in journal.left()] == [1, 2]
-    journal.close()
+        outbox.append([TagsEntry({"text": "x" * 200_000})])
+    outbox.append([TagsEntry({}, time=2)])
+    assert [entry.time for _, _, entry in outbox.left()] == [1, 2]
+    outbox.close()
 
 
 @pytest.mark.parametrize("moment", ["in training", "at the end"])
@@ -418,7 +425,7 @@ def test_a_full_disk_under_the_run_folder_does_not_leave_it_running(uri, disk, m
     """Nor finished without its files: the store's own disk has space."""
     with pytest.raises(OSError, match="No space left"), tracked(tracker_of(uri, disk / "run")) as t:
         t.begin({})
-        t.deliver()
+        t.upload()
         (t.folder / "scores.csv").write_text("1")
         fill(disk)
         for _ in range(200):
@@ -429,21 +436,21 @@ def test_a_full_disk_under_the_run_folder_does_not_leave_it_running(uri, disk, m
     assert run.info.status == "FAILED"
 
 
-def test_a_store_that_goes_away_before_the_status_is_said_again_is_told_later(
+def test_a_store_that_goes_away_before_the_status_is_sent_again_is_sent_it_later(
     uri, tmp_path, monkeypatch
 ):
     with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
-        tracker.deliver()
+        tracker.upload()
         with pytest.MonkeyPatch.context() as once:
             once.setattr(Store, "reopen", refuse)
             tracker.begin({})
-            tracker.deliver()
-    tracker.journal.close()
+            tracker.upload()
+    tracker.outbox.close()
     with monkeypatch.context() as once:
-        once.setattr(Delivery, "status", leave)
-        assert deliver(tmp_path / "run").left == 1
-    assert deliver(tmp_path / "run").left == 0
+        once.setattr(Sender, "end_run", leave)
+        assert upload(tmp_path / "run").left == 1
+    assert upload(tmp_path / "run").left == 0
     (run,) = Store(uri, "flexunet").search()
     assert run.info.status == "FINISHED"
 
@@ -472,14 +479,14 @@ def test_a_file_that_may_not_be_read_holds_up_nothing_else(uri, tmp_path, monkey
 def test_no_answer_about_a_run_is_not_taken_for_its_absence(uri, tmp_path, monkeypatch):
     with tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
-        tracker.tell("artifact", path="../x", folder="")  # which stays in the journal
+        tracker.add(ArtifactEntry("../x", folder=""))  # which stays in the outbox
     tracker.close()
 
     def forbidden(*_):
         raise MlflowException("no", PERMISSION_DENIED)
 
     monkeypatch.setattr(MlflowClient, "get_run", forbidden)
-    sent = deliver(tmp_path / "run")
+    sent = upload(tmp_path / "run")
     assert sent.is_away and "deleted" not in sent.because
 
 
@@ -490,17 +497,17 @@ def test_another_program_s_database_is_left_as_it_is(tmp_path):
         other.execute("CREATE TABLE mine (a)")
     before = database.read_bytes()
     run = b'{"what": "run", "name": "x", "tags": {}, "time": 1}\n'
-    sent = deliver(foreign(tmp_path / "run", {"uri": f"sqlite:///{database}"}, run))
+    sent = upload(foreign(tmp_path / "run", {"uri": f"sqlite:///{database}"}, run))
     assert "is no MLflow store" in sent.because and database.read_bytes() == before
 
 
 def test_a_line_too_deep_and_a_folder_for_a_file_are_said(uri, tmp_path):
     Store(uri, "flexunet")
-    assert deliver(foreign(tmp_path / "deep", {"uri": uri}, b"[" * 200_000 + b"\n")).left
+    assert upload(foreign(tmp_path / "deep", {"uri": uri}, b"[" * 200_000 + b"\n")).left
     folder = foreign(tmp_path / "run", {"uri": uri}, TAGS)
     (folder / ENTRIES).unlink()
     (folder / ENTRIES).mkdir()
-    assert "Is a directory" in deliver(folder).because
+    assert "Is a directory" in upload(folder).because
 
 
 def unfinished_run(uri: str, folder: Path, parent: str | None = None) -> claims.Claim:
@@ -525,11 +532,11 @@ def test_a_run_keeps_its_store_while_the_one_that_is_named_is_away(uri, tmp_path
     away = tracker_of(f"http://127.0.0.1:{free_port()}", tmp_path / "cell", parent="0" * 32)
     assert away.store is None
     assert resuming.may_go_on(compose("train"), claim, away, {})
-    assert away.journal.facts.uri == uri
+    assert away.outbox.facts.uri == uri
     away.close()
 
 
-def test_a_journal_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path, compose):
+def test_an_outbox_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path, compose):
     tracker = tracker_of(uri, tmp_path / "run")
     claim = claims.begin(tracker.folder, "abc")
     tracker.open(tracker.folder)
@@ -538,16 +545,16 @@ def test_a_journal_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path,
     assert not exists(tracker.folder)
 
 
-def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_tell(uri, tmp_path, monkeypatch):
-    """Ctrl-C came after the store had heard FINISHED, and was then not told."""
-    whole, claim = Delivery.status, claims.begin(tmp_path / "run", "abc")
+def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_send(uri, tmp_path, monkeypatch):
+    """Ctrl-C came after the store had got FINISHED, and nothing noted that."""
+    whole, claim = Sender.end_run, claims.begin(tmp_path / "run", "abc")
 
     def interrupted(*arguments):
         whole(*arguments)
-        monkeypatch.setattr(Delivery, "status", leave)
+        monkeypatch.setattr(Sender, "end_run", leave)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Delivery, "status", interrupted)
+    monkeypatch.setattr(Sender, "end_run", interrupted)
     with pytest.raises(KeyboardInterrupt), tracked(tracker_of(uri, tmp_path / "run")) as tracker:
         tracker.begin({})
     tracker.close()
@@ -559,6 +566,6 @@ def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_tell(uri, tmp
     assert outcome.read_outcome(tracker.folder) == replace(
         cut_off, status="finished", objective=0.5
     )
-    assert deliver(tracker.folder).left == 0
+    assert upload(tracker.folder).left == 0
     (run,) = Store(uri, "flexunet").search()
     assert run.info.status == "FINISHED"

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking.sender import Delivery
+from flexunet_exp.tracking.entries import ImageEntry
+from flexunet_exp.tracking.sender import Sender
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, STOPPED, Store
 from flexunet_exp.tracking.stored_models import (
     KERAS_MODEL,
@@ -108,7 +109,7 @@ def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(cfg, t
             tracker.begin({})
             tracker.metrics({"dice": 0.5}, 1)
             tracker.commit()
-            if not tracker.journal.facts.run_id:
+            if not tracker.outbox.facts.run_id:
                 raise KeyboardInterrupt
         time.sleep(0.002)  # another millisecond, else the store itself would see it is the same
     (metric,) = store(cfg).client.get_metric_history(tracker.run_id, "dice")
@@ -127,12 +128,12 @@ def test_a_run_is_found_by_its_folder(cfg, folder):
     assert store(cfg).run_of(None, folder).info.run_id == run_id
 
 
-def test_ctrl_c_in_the_last_delivery_leaves_no_run_running(cfg, tracker, monkeypatch):
+def test_ctrl_c_in_the_last_upload_leaves_no_run_running(cfg, tracker, monkeypatch):
     def interrupted(*_):
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Delivery, "status", interrupted)
+    monkeypatch.setattr(Sender, "end_run", interrupted)
     with pytest.raises(KeyboardInterrupt), tracked(tracker):
         tracker.begin({})
     assert status(cfg, tracker.run_id) == "KILLED"  # the same command makes it FINISHED
@@ -213,23 +214,23 @@ def png(path, value: int) -> Path:
 
 
 def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracker, tmp_path):
-    """The same figures and pictures, delivered again by another process, after half of them was."""
+    """The same figures and pictures, sent again by another process, after half of them was."""
     tracker.begin({})
     for step in (1, 2):
         tracker.metrics({"epoch/val/dice": 0.5, "epoch/val/iou": step / 10}, step)
         tracker.image("epochs/bent-001", png(tmp_path / f"{step}.png", step), step)
     tracker.tag({"stopped": "yes"})
     tracker.commit()
-    for _, end, entry in list(tracker.journal.left())[:3]:
-        assert tracker.delivery.send_one(entry) is None
-        if entry["what"] != "image":  # of which nobody learns that it arrived
-            tracker.journal.note(end, end, is_refused=False)
+    for _, end, entry in list(tracker.outbox.left())[:3]:
+        assert tracker.sender.send_one(entry) is None
+        if not isinstance(entry, ImageEntry):  # of which nobody learns that it arrived
+            tracker.outbox.note(end, end, is_refused=False)
     tracker.close()
 
     again = Tracker(cfg, "run", tmp_path)
     again.open(tmp_path)
-    again.deliver()
-    again.deliver()
+    again.upload()
+    again.upload()
     assert len(store(cfg).runs("", "attributes.start_time", limit=9)) == 1
     client, run_id = store(cfg).client, again.run_id
     for key, values in {"epoch/val/dice": [0.5, 0.5], "epoch/val/iou": [0.1, 0.2]}.items():
@@ -245,7 +246,7 @@ def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg, tracker, tmp_path):
     tracker.begin({})
     tracker.params({"save_every": 5})
     tracker.finish("KILLED")
-    tracker.journal.close()
+    tracker.outbox.close()
     again = Tracker(cfg, "run", tmp_path)
     again.open(tmp_path)
     again.begin({})
@@ -259,7 +260,7 @@ def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg, tracker, tmp_path):
 def test_half_a_model_of_a_killed_run_is_removed(cfg, tracker):
     tracker.begin({})
     tracker.commit()
-    tracker.deliver()
+    tracker.upload()
     client = store(cfg).client
     half = client.create_logged_model(
         store(cfg).experiment_id, name="model", source_run_id=tracker.run_id

@@ -67,10 +67,10 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
     if not cfg.tracking.uri:
         return
     from flexunet_exp.tracking import artifacts
-    from flexunet_exp.tracking.sender import adding
+    from flexunet_exp.tracking.reachable import optional_store
     from flexunet_exp.tracking.store import Store
 
-    with adding("The proof"):
+    with optional_store("The proof"):
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         stored = store.run_of(run.run_id, str(run.folder))
         if stored is None:
