@@ -13,12 +13,24 @@ __version__ = "0.1.0"
 # Imported when it is asked for: name → the module that defines it.
 PUBLIC = {"compare": "flexunet_exp.api.comparison", "load_run": "flexunet_exp.api.run"}
 
+# Models that were registered before the package had folders carry code of their own, which does
+# `from flexunet_exp import predict, regions, runs, trained`, and then uses predict.collect,
+# regions.find, regions.Region, runs.load (see flexunet_exp.runs), trained.load and
+# trained.prepare_process. All of these names are a promise to such models.
+EARLIER_MODULES = {
+    "predict": "flexunet_exp.prediction.predictor",
+    "regions": "flexunet_exp.prediction.regions",
+    "trained": "flexunet_exp.prediction.networks",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name not in PUBLIC:
+    if name not in PUBLIC and name not in EARLIER_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in EARLIER_MODULES:
+        return import_module(EARLIER_MODULES[name])
     return getattr(import_module(PUBLIC[name]), name)
 
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 CHAMPION = "champion"
 SERVED = "served"  # the name of what is registered, among the models of its run
 RUN = Path("artifacts", "run")  # the run's files in it
+CARRIED = Path(__file__).with_name("served_model.py")  # the code that a version carries
 EVALUATION = (".csv", ".json", ".npz")
 
 
@@ -84,7 +85,7 @@ def log_model(store: Store, run_id: str, folder: Path) -> Any:
     import mlflow
     from mlflow.models import Model
 
-    from flexunet_exp.tracking import served_model
+    from flexunet_exp.tracking import serving
 
     experiment = store.client.get_run(run_id).info.experiment_id
     model = store.client.create_logged_model(experiment, SERVED, source_run_id=run_id)
@@ -94,9 +95,9 @@ def log_model(store: Store, run_id: str, folder: Path) -> Any:
             mlflow.pyfunc,
             run_id=run_id,
             model_id=model.model_id,
-            python_model=served_model.__file__,
+            python_model=str(CARRIED),
             artifacts={RUN.name: str(gather(folder, Path(staging) / RUN.name))},
-            signature=served_model.signature(),
+            signature=serving.signature(),
             pip_requirements=requirements(),
         )
     return model

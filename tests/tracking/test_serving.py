@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import json
@@ -28,10 +29,12 @@ from PIL import Image
 from flexunet_exp.runs.folder import load
 from flexunet_exp.tracking import find_runs, registry
 from tests.support import running
-from tests.support.running import flexunet
+from tests.support.running import Command, flexunet
 
 Answer = tuple[int, str]
 REGION = {"label", "area", "share", "left", "top", "width", "height", "centre_x", "centre_y"}
+# As the release before the package had folders registered it.
+BEFORE_HOUSE = Path(__file__).with_name("before_house_served_model.py.txt")
 RANDOM = np.random.default_rng(0)
 
 
@@ -289,3 +292,29 @@ def test_a_run_is_still_fetched_from_the_store_though_it_has_a_second_model(work
     (run,) = running.all_runs(workspace)
     fetched = load(find_runs.fetch(running.store(workspace), run.info.run_id, tmp_path))
     assert zipfile.is_zipfile(fetched.network)
+
+
+def test_a_model_registered_before_the_package_had_folders_answers_the_same(workspace, tmp_path):
+    """Its version carries other code, which imports modules that have other names now."""
+    store = running.store(workspace)
+    now, before = (
+        registry.fetch_registered(store, "models:/tiny@champion", tmp_path / name)
+        for name in ("now", "before")
+    )
+    (carried,) = before.glob("*.py")
+    assert carried.name == registry.CARRIED.name
+    carried.write_text(BEFORE_HOUSE.read_text())
+    program = str(running.SUPPORT / "served_answers.py")
+    done = running.ended(Command(tmp_path, program, str(now), str(before)))
+    assert done.returncode == 0, done.stdout
+    ours, theirs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert ours == theirs and [answer["width"] for answer in ours] == [130, 33]
+
+
+def test_the_code_that_a_version_carries_imports_one_module_of_the_package():
+    nodes = ast.walk(ast.parse(registry.CARRIED.read_text()))
+    imported = [node for node in nodes if isinstance(node, ast.ImportFrom | ast.Import)]
+    assert [ast.unparse(node) for node in imported] == [
+        "from mlflow.models import set_model",
+        "from flexunet_exp.tracking.serving import Segmenter",
+    ]

@@ -1,0 +1,179 @@
+"""A registered model as a server runs it: pictures in, class masks and defect regions out.
+
+The name of this module and of `Segmenter`, and what an instance does with the artifact `run`, are a
+promise: every registered version carries a copy of `served_model.py`, which imports them from the
+package that is installed where the version is loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_type_hints
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, Object, Property
+from omegaconf import OmegaConf
+from PIL import Image
+
+from flexunet_exp.data import masks
+from flexunet_exp.errors import InputError
+from flexunet_exp.prediction import predictor, regions
+from flexunet_exp.runs.folder import load
+
+MAX_PIXELS = 100_000_000  # of a picture: some bytes of PNG can unpack to any amount of memory
+EXPECTED = (
+    "Expected in the column `image` the content of a picture's file (PNG, JPEG, TIFF, BMP, …), in "
+    'JSON as base64: {"dataframe_records": [{"image": "iVBORw0K…"}]}'
+)
+KINDS = {str: DataType.string, int: DataType.long, float: DataType.double}
+
+
+class Refused(MlflowException):
+    """A request that cannot be answered, in a sentence: HTTP status 400."""
+
+    def __init__(self, sentence: str):
+        super().__init__(sentence, error_code=INVALID_PARAMETER_VALUE)
+        self.sentence = sentence
+
+    def serialize_as_json(self) -> str:
+        """The answer's body. MLflow puts all that was sent in front of `message`, not here."""
+        return json.dumps({"error_code": self.error_code, "message": self.sentence})
+
+
+class Segmenter(PythonModel):
+    """The best network of the run that lies in the artifact `run`, predicting as it was scored."""
+
+    def load_context(self, context: Any) -> None:
+        """Loads the network and predicts once, so that no request has to wait for tracing."""
+        from flexunet_exp.prediction import networks  # imports Keras
+
+        run = load(Path(context.artifacts["run"]))
+        networks.prepare_process(run)
+        self.trained = networks.load([run], OmegaConf.create())
+        self.turn = threading.Lock()
+        self.answer(np.zeros((64, 64, 3), np.uint8), *regions_wanted({}))
+
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """An answer for each row of `model_input`, whose column is `image`.
+
+        Raises Refused naming the first picture that cannot be read.
+        """
+        wanted = regions_wanted(params or {})
+        rows = model_input["image"].tolist()
+        if not rows:
+            raise Refused(f"There is no picture in the request. {EXPECTED}")
+        answers = []
+        for number, row in enumerate(rows, start=1):
+            # One picture after the other, of all clients: one keeps all cores busy, and many at
+            # once would only need memory for all of them.
+            with self.turn:
+                image = picture(row, f"Picture {number} of {len(rows)}")
+                answers.append(self.answer(image, *wanted))
+        return answers
+
+    def answer(self, image: np.ndarray, min_area: int, min_probability: float) -> dict[str, Any]:
+        """The mask of an image (H, W, 3) and its regions, of those large and sure enough."""
+        height, width = image.shape[:2]
+        names, palette = self.trained.class_names, self.trained.palette
+        bands = next(self.trained.predictor([image]))
+        prediction = predictor.collect(bands, (height, width))
+        mask, found = regions.find(
+            prediction.mask, prediction.certainty, names, min_area, min_probability
+        )
+        return {
+            "mask": base64.b64encode(palette_png(mask, palette)).decode("ascii"),
+            "width": width,
+            "height": height,
+            "class_names": list(names),
+            "colors": palette.tolist(),
+            "regions": [region._asdict() for region in found],
+        }
+
+
+def signature() -> ModelSignature:
+    """What `Segmenter` takes and gives."""
+    fields = get_type_hints(regions.Region)
+    region = Object([Property(name, KINDS[kind]) for name, kind in fields.items()])
+    answer: dict[str, Any] = {
+        "mask": DataType.string,
+        "width": DataType.long,
+        "height": DataType.long,
+        "class_names": Array(DataType.string),
+        "colors": Array(Array(DataType.long)),
+        "regions": Array(region),
+    }
+    smallest = ParamSpec("min_area", DataType.long, 1)
+    least_sure = ParamSpec("min_probability", DataType.double, 0.0)
+    return ModelSignature(
+        Schema([ColSpec(DataType.binary, "image")]),
+        Schema([ColSpec(kind, name) for name, kind in answer.items()]),
+        ParamSchema([smallest, least_sure]),
+    )
+
+
+def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
+    min_area, min_probability = params.get("min_area", 1), params.get("min_probability", 0.0)
+    if not min_area >= 0:
+        raise Refused(f"min_area={min_area}: expected a number of pixels, 0 or more.")
+    if not 0 <= min_probability <= 1:
+        raise Refused(f"min_probability={min_probability}: expected a number from 0 to 1.")
+    return min_area, min_probability
+
+
+def picture(value: Any, name: str) -> np.ndarray:
+    """The image (H, W, 3) in a row of the request; Refused where it holds none."""
+    try:
+        data = file_content(value)
+        check_size(data)
+        return masks.decode_image(data, name)
+    except (InputError, ValueError) as error:
+        reason = str(error).removeprefix(f"{name}: ")
+        raise Refused(f"{name}: {reason} {EXPECTED}") from error
+
+
+def file_content(value: Any) -> bytes:
+    """The picture's file. MLflow decodes base64 in `dataframe_…`, but leaves it in `inputs`."""
+    data = value.encode() if isinstance(value, str) else value
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError(f"found {value!r:.40}.")
+    if not data:
+        raise ValueError("it is empty.")
+    try:
+        return base64.b64decode(data.translate(None, b"\r\n"), validate=True)
+    except binascii.Error:  # as is any picture's content
+        return bytes(data)
+
+
+def check_size(data: bytes) -> None:
+    """Raises ValueError for a picture too large to unpack, from its first bytes alone."""
+    limit = f"a picture may have at most {MAX_PIXELS:,} pixels."
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"too large, {limit}") from error
+    except Exception as error:  # the readers of so many formats raise kinds of their own
+        raise ValueError("no readable image.") from error
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"too large, {width} x {height}; {limit}")
+
+
+def palette_png(mask: np.ndarray, palette: np.ndarray) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mask.png"
+        masks.write_palette_mask(path, mask, palette)
+        return path.read_bytes()
