@@ -1,4 +1,4 @@
-"""Pages, and messages that name pages, point to what there is; the picture shows today's imports."""
+"""Pages, and messages that name pages, point to what there is; the picture shows the imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What notebooks and scripts use; docs/reference/api.md lists it. It calls the code of the commands."""
+"""What notebooks and scripts use (docs/reference/api.md). It calls the code of the commands."""
 
 from flexunet_exp.api.comparison import Comparison, compare
 from flexunet_exp.api.run import Prediction, Run, Scores, load_run
