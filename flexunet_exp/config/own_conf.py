@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flexunet_exp.config.compose import PACKAGE, conf_dir
 from flexunet_exp.errors import InputError
+from flexunet_exp.system.files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,12 @@ def write_new(name: str | Path, text: str, instead: str = "another name") -> Pat
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
+        path.touch(exist_ok=False)  # the name is ours from here on
+        try:
+            replace_file(path, text.encode())
+        except BaseException:
+            path.unlink()
+            raise
     except FileExistsError as error:
         raise InputError(
             f"{path} exists already, and is left as it is. Try {instead}, or remove it first."
