@@ -20,11 +20,15 @@ HEAD = """# Options
 Written by `python docs/make_options.py` from `flexunet_exp/config/options.py` and `conf/`.
 
 `flexunet train KEY=VALUE` overrides an option, `flexunet train GROUP=CHOICE` chooses a file of
-`conf/GROUP`. The column *changes* says what another value can change. *weights*: what is trained,
-so it is another run. *weights, by rounding alone*: another run of the same recipe. *scores*: how the
-same weights are scored; a finished run is scored again, not trained again. *data*: where pictures
-are read from; their digest, not the folder, makes another run. *neither*: a finished run stays the
-one that is asked for. A row `model.*` stands for all arguments of the chosen file of `conf/model`.
+`conf/GROUP`. The column *changes* says what another value can change:
+
+- *weights*: what is trained, so it is another run
+- *weights, by rounding alone*: another run of the same recipe
+- *scores*: how the same weights are scored; a finished run is scored again, not trained again
+- *data*: where pictures are read from; their digest, not the folder, makes another run
+- *neither*: a finished run stays the one that is asked for
+
+A row such as `model.*` stands for all arguments of the chosen file of `conf/model`.
 """
 SHARED = "| option | default | meaning | changes | example |\n|---|---|---|---|---|"
 OWN = "| option | default | meaning | example |\n|---|---|---|---|"
