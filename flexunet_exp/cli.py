@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from flexunet_exp.config.overrides import quote_path
+from flexunet_exp.config.overrides import Word, quote_path
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.system import interrupt
 from flexunet_exp.tracking.address import require_valid
@@ -79,9 +79,9 @@ def module_of(command: str) -> str:
 
 def require_addresses(overrides: list[str]) -> None:
     """Raises InputError for a `tracking.uri=` that is none, or has a password in it."""
-    for key, _, value in (word.lstrip("+").partition("=") for word in overrides):
-        address = value.strip("'\"")
-        if key == "tracking.uri" and address not in ("", "null") and "${" not in address:
+    for word in map(Word.parse, overrides):
+        address = word.as_typed().value
+        if word.key == "tracking.uri" and address not in (None, "", "null") and "${" not in address:
             require_valid(address)
 
 

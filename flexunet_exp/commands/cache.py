@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from flexunet_exp.config import compose
-from flexunet_exp.config.validation.rules import is_text
+from flexunet_exp.config.rules import is_text
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
 

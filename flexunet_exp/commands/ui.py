@@ -14,6 +14,7 @@ import webbrowser
 
 from omegaconf import DictConfig, OmegaConf
 
+from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
 from flexunet_exp.tracking.address import artifact_location
@@ -63,11 +64,7 @@ def check(cfg: DictConfig) -> None:
         problems.append(
             "tracking=none has no store to show. Use tracking=local or tracking=server."
         )
-    if cfg.port is not None and not (type(cfg.port) is int and 1024 <= cfg.port <= 65535):
-        problems.append(
-            f"port={cfg.port} is no port: expected a whole number from 1024 to 65535, or null for "
-            f"the first free one from {PORTS[0]} on."
-        )
+    problems += validation.own_problems(cfg, "ui")
     if not OmegaConf.is_list(cfg.columns):
         problems.append(
             f"columns={cfg.columns} is no list. Try columns=[params.loss] or columns=[]"

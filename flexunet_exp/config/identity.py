@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,14 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
+from flexunet_exp.config.options import (
+    OPTIONS,
+    ROUNDING,
+    SCORES,
+    WEIGHTS,
+    can_change,
+    takes_minutes,
+)
 from flexunet_exp.errors import InputError
 
 SCHEME = 2  # of what a signature is made of; the first had no number
@@ -27,35 +35,28 @@ SAME_WEIGHTS = {
     "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
 }
 
-# Values that cannot change the trained weights; the paths of data and store among them.
-WITHOUT_EFFECT = (
-    *("tracking", "hydra", "rerun", "dry", "objective", "data_root", "cache_dir", "require"),
-    *("predict", "score", "launcher"),
-)
-WITHOUT_EFFECT_IN = {  # values of a section
-    "dataset": ("path", "cache", "strict"),
-    "callbacks": ("epoch_images", "curves", "stop_file"),
-    "trainer": ("resume", "save_every", "profile"),
-}
-# What of these sections does not decide how long a run takes.
-WITHOUT_EFFORT = {
-    "dataset": WITHOUT_EFFECT_IN["dataset"],
-    "split": ("seed", "fold"),
-    "trainer": ("seed", *WITHOUT_EFFECT_IN["trainer"]),
-}
+# Sections whose options decide how long a run takes, in the order that the hash has always had.
+EFFORT = ("model", "predict", "dataset", "split", "trainer")
 
 
 def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     """The resolved settings that can change the trained weights: no tracking, drawing or paths."""
     settings = plain(config)
-    for name in WITHOUT_EFFECT:
-        settings.pop(name, None)
     if not (settings["dataset"].get("patch") or {}).get("size"):
         settings["dataset"].pop("patch", None)  # how many, and of what, when there are none
-    for section, names in WITHOUT_EFFECT_IN.items():
-        for name in names:
-            settings[section].pop(name, None)
-    return settings
+    return kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
+
+
+def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:
+    """A section without the options that are not kept."""
+    if not isinstance(node, dict):
+        return node
+    keys = {name: f"{section}.{name}".lstrip(".") for name in node}
+    return {
+        name: kept(child, is_kept, keys[name])
+        for name, child in node.items()
+        if is_kept(keys[name])
+    }
 
 
 def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> str:
@@ -88,16 +89,13 @@ def hashed(parts: Any) -> str:
 def effort(config: DictConfig | dict) -> str:
     """Hash of what decides how long a run takes: runs of one effort tell each other's minutes."""
     settings = plain(config)
-    parts = [settings["model"], settings["predict"]]
-    for name, left_out in WITHOUT_EFFORT.items():
-        parts.append({k: v for k, v in settings[name].items() if k not in left_out})
-    return hashed(parts)
+    return hashed([kept(settings[name], takes_minutes, name) for name in EFFORT])
 
 
 def scoring_signature(config: DictConfig | dict) -> str:
     """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
-    parts = {name: plain(config[name]) for name in ("predict", "score")}
-    return hashed(parts)
+    sections = sorted({row.section for row in OPTIONS if row.changes is SCORES})
+    return hashed({name: plain(config[name]) for name in sections})
 
 
 @cache

@@ -1,33 +1,113 @@
-"""The words of a command line: a key, its sign and its value, and how they are shown."""
+"""The words of a command line: taken apart, quoted for Hydra and for a shell, shown in short."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-PATH_KEYS = {
-    *("data_root", "cache_dir", "dataset.path", "run", "tracking.uri", "tracking.run_name"),
-    *("tracking.experiment_name", "input", "output", "runs", "filter"),
-}
-PATTERN_KEYS = {"hydra.run.dir", "hydra.sweep.dir"}  # paths too, with ${now:…} in them
+from flexunet_exp.config.options import LITERAL, PATTERN
 
-HYPERPARAMETERS = (
-    *("model.", "loss.", "optimizer.", "trainer.", "split.", "dataset.image_size"),
-    *("dataset.patch.", "dataset.sampling", "dataset.good_share"),
-)
-OWNERS = {
-    "seed": "trainer.seed",
-    "fold": "split.fold",
-    "learning_rate": "optimizer.learning_rate",
-    "image_size": "dataset.image_size",
-}
+if TYPE_CHECKING:
+    from omegaconf import ListConfig
+
+# A word of a line of them: blanks in quotes are part of it.
+WORD = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"])+""", re.DOTALL)
 
 
-def task_overrides() -> list[str]:
-    """The words of the job that runs; none outside of a Hydra app."""
+@dataclass(frozen=True)
+class Word:
+    """One override: `+a.b=1` has the sign `+` (or `++`, `~`, none), the key `a.b`, the value `1`.
+
+    `value` is None where there is no `=`, as in `~callbacks.curves`. `str` gives the word again.
+    """
+
+    key: str
+    value: str | None
+    sign: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Word:
+        key, equals, value = text.partition("=")
+        bare = key.lstrip("+~")
+        return cls(bare, value if equals else None, key[: len(key) - len(bare)])
+
+    def __str__(self) -> str:
+        return f"{self.sign}{self.key}" + ("" if self.value is None else f"={self.value}")
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether the value is a path, or other text that Hydra shall not read as its grammar."""
+        return self.key in LITERAL or self.key in PATTERN
+
+    def quoted(self) -> Word:
+        """The word as Hydra's grammar takes any path as it is.
+
+        Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
+        """
+        value = self.value
+        if not self.is_literal or self.sign == "~" or not value or value == "null":
+            return self
+        listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
+        if is_quoted(value) or listed:
+            return self
+        escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+        if escaped.endswith("\\"):
+            escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
+        if self.key in LITERAL:
+            escaped = escaped.replace("${", r"\${")
+        return Word(self.key, f"'{escaped}'", self.sign)
+
+    def as_typed(self) -> Word:
+        """The word without the quotes that `quoted` gave it."""
+        if not self.is_literal or not self.value or not is_quoted(self.value):
+            return self
+        bare = re.sub(r"(\\+)('|$)", halved, self.value[1:-1])
+        return Word(self.key, bare.replace(r"\${", "${"), self.sign)
+
+
+def is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+
+
+def halved(backslashes: re.Match[str]) -> str:
+    """Backslashes before a quote or the end as they were before `quoted` doubled them."""
+    return backslashes[1][: len(backslashes[1]) // 2] + backslashes[2]
+
+
+def quote_path(argument: str) -> str:
+    """A word of the command line for Hydra, which would stumble over many a path."""
+    return str(Word.parse(argument).quoted())
+
+
+def words_in(line: str) -> list[Word]:
+    """The words of a line that a run was started with, as they were typed."""
+    is_whole = not WORD.sub("", line).strip()
+    found = WORD.findall(line) if is_whole else line.split()  # cut off within quotes
+    return [Word.parse(text).as_typed() for text in found]
+
+
+def shell(words: Iterable[str | Word]) -> str:
+    """A command as one types it into a shell."""
+    return shlex.join(map(str, words))
+
+
+def unresolved(words: ListConfig) -> list[str]:
+    """Overrides as Hydra was given them: a `${…}` in them can have no value yet."""
+    from omegaconf import OmegaConf
+
+    return cast(list[str], OmegaConf.to_container(words, resolve=False))
+
+
+def task_overrides() -> list[Word]:
+    """The words of the job that runs, quoted for Hydra; none outside of a Hydra app."""
     from hydra.core.hydra_config import HydraConfig
 
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [Word.parse(text) for text in given]
 
 
 def choices() -> dict[str, str | None]:
@@ -35,11 +115,6 @@ def choices() -> dict[str, str | None]:
     from hydra.core.hydra_config import HydraConfig
 
     return dict(HydraConfig.get().runtime.choices)
-
-
-def split_override(override: str) -> tuple[str, str, str]:
-    key, equals, value = override.lstrip("+~").partition("=")
-    return key, equals, value
 
 
 def short(key: str, value: str) -> str:
@@ -51,24 +126,3 @@ def short(key: str, value: str) -> str:
     if is_number and len(value) >= 8:  # one that a search drew
         value = f"{float(value):.3g}"
     return f"{initials}={value}"
-
-
-def quote_path(argument: str) -> str:
-    """Quotes the value of `KEY=PATH` so that Hydra's grammar takes any file name as it is.
-
-    Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
-    """
-    match = re.fullmatch(r"(\+{0,2}[\w.]+)=(.*)", argument, flags=re.DOTALL)
-    if not match or match[1].lstrip("+") not in PATH_KEYS | PATTERN_KEYS or not match[2]:
-        return argument
-    key, value = match.groups()
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
-    if quoted or listed or value == "null":
-        return argument
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    if escaped.endswith("\\"):
-        escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
-    if key.lstrip("+") in PATH_KEYS:
-        escaped = escaped.replace("${", r"\${")
-    return f"{key}='{escaped}'"

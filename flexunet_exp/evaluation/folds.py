@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from flexunet_exp.config import compose
+from flexunet_exp.config.options import says_what
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 
-WITHOUT_MEANING = ("tracking", "score", "rerun", "callbacks")  # for what a recipe is
+FOLDS_OWN = ("split.fold", "trainer.seed")
 
 
 def table_of(run: FinishedRun) -> pd.DataFrame:
@@ -128,15 +128,14 @@ def warn_of_differences(runs: Sequence[FinishedRun]) -> None:
 
 def recipe(run: FinishedRun) -> dict[str, Any]:
     """A run's settings that should be alike among folds, flattened: `optimizer.learning_rate` …"""
-    settings = compose.plain(OmegaConf.masked_copy(run.cfg, recipe_sections(run)))
-    flat = pd.json_normalize(settings).iloc[0].to_dict()
-    for own in ("split.fold", "trainer.seed", "trainer.resume", "trainer.save_every"):
-        flat.pop(own, None)
-    return {str(key): value for key, value in flat.items()}
+    flat = pd.json_normalize(compose.plain(run.cfg)).iloc[0].to_dict()
+    return {str(key): value for key, value in flat.items() if is_alike(str(key))}
 
 
-def recipe_sections(run: FinishedRun) -> list[str]:
-    return [str(name) for name in run.cfg if name not in WITHOUT_MEANING]
+def is_alike(key: str) -> bool:
+    """Whether folds of one recipe have this option alike; how runs are scored says `score.*` of
+    the command."""
+    return says_what(key) and key not in FOLDS_OWN and not key.startswith("score.")
 
 
 def label(run: FinishedRun) -> str:

@@ -33,13 +33,6 @@ def explain(error: BaseException, command: str = "train") -> str:
     return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
 
 
-SPLIT_OPTIONS = {
-    "split.fold": " It goes with split=folds.",
-    "split.n": " It goes with split=folds.",
-    "split.ratios": " It goes with split=ratios.",
-}
-
-
 FULL = (
     "Free some space and give the same command again, which goes on with what it began; or write "
     "elsewhere with trainer.resume=never hydra.run.dir=FOLDER."
@@ -95,8 +88,20 @@ def unknown_option(option: str, command: str) -> str:
             f"{group}= that have it; flexunet {command} {group}=NAME --cfg job -p {group} shows it"
         )
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
-    hint = SPLIT_OPTIONS.get(option) or did_you_mean(option, siblings)
+    hint = goes_with(option) or did_you_mean(option, siblings)
     return f"Unknown option {option!r}.{hint}{there_are}"
+
+
+def goes_with(option: str) -> str:
+    """Which choices of its group have an option that the one made has not; empty if none has."""
+    import yaml
+
+    from flexunet_exp.config.compose import conf_dir
+
+    group, _, name = option.rpartition(".")
+    files = sorted((conf_dir() / group).glob("*.yaml")) if group else []
+    having = [path.stem for path in files if name in (yaml.safe_load(path.read_bytes()) or {})]
+    return f" It goes with {' or '.join(f'{group}={one}' for one in having)}." if having else ""
 
 
 def known_keys(command: str, section: str) -> list[str]:

@@ -1,20 +1,30 @@
-"""What the losses' arguments must be; each check gives a sentence that says how to mend it."""
+"""Checks of a loss's arguments by its rules, and its class weights as a tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keras import ops
 
-from flexunet_exp.config.validation.rules import is_number
+from flexunet_exp.config.rules import Rule, is_number
 from flexunet_exp.errors import InputError
+from flexunet_exp.losses.rules import RULES, costs_nothing
 
 
-def require(*problems: str | None) -> None:
-    """Raises InputError with those problems that are there."""
-    if found := [problem for problem in problems if problem]:
-        raise InputError(found)
+def check_arguments(loss: str, given: dict[str, Any]) -> None:
+    """Raises InputError with every argument (name → value) of this loss that breaks its rule."""
+    if problems := list(argument_problems(given, RULES[loss].rules)):
+        raise InputError(problems)
+
+
+def argument_problems(given: dict[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
+    for name, value in given.items():
+        if name == "class_weights" and (problem := weights_problem(value)):
+            yield problem
+        if (rule := rules.get(name)) and not rule.holds(value):
+            yield f"loss.{name}={value!r} must be {rule.expected}. Try loss.{name}={rule.example}"
+    yield from costs_nothing("loss", given)
 
 
 def weights_problem(class_weights: Any) -> str | None:
@@ -40,31 +50,3 @@ def weight_vector(class_weights: Sequence[float] | None, num_classes: int) -> An
             "class, the background first. Try loss.class_weights=none"
         )
     return ops.convert_to_tensor(class_weights, dtype="float32")
-
-
-def negative_problem(name: str, value: Any, example: float = 1) -> str | None:
-    fits = is_number(value) and value >= 0
-    return None if fits else problem(name, value, "a number of at least 0", example)
-
-
-def positive_problem(name: str, value: Any, example: float = 1) -> str | None:
-    fits = is_number(value) and value > 0
-    return None if fits else problem(name, value, "a number above 0", example)
-
-
-def smoothing_problem(value: Any) -> str | None:
-    fits = is_number(value) and 0 <= value < 1
-    return (
-        None
-        if fits
-        else problem("label_smoothing", value, "a number of at least 0 and below 1", 0.1)
-    )
-
-
-def background_problem(value: Any) -> str | None:
-    fits = isinstance(value, bool)
-    return None if fits else problem("include_background", value, "true or false", "false")
-
-
-def problem(name: str, value: Any, expected: str, example: float | str) -> str:
-    return f"loss.{name}={value!r} must be {expected}. Try loss.{name}={example}"

@@ -7,13 +7,7 @@ from typing import Any
 
 import keras
 
-from flexunet_exp.losses.arguments import (
-    background_problem,
-    negative_problem,
-    require,
-    smoothing_problem,
-    weights_problem,
-)
+from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import MaskLoss
 from flexunet_exp.losses.cross_entropy import CrossEntropy
 from flexunet_exp.losses.overlap import Dice
@@ -36,14 +30,7 @@ class CrossEntropyDice(MaskLoss):
         include_background: bool = False,
         label_smoothing: float = 0.0,
     ):
-        require(
-            negative_problem("cross_entropy_weight", cross_entropy_weight),
-            negative_problem("dice_weight", dice_weight),
-            weights_problem(class_weights),
-            negative_problem("smooth", smooth),
-            background_problem(include_background),
-            smoothing_problem(label_smoothing),
-        )
+        check_arguments("CrossEntropyDice", locals())
         super().__init__("cross_entropy_dice", class_weights)
         self.cross_entropy_weight = cross_entropy_weight
         self.dice_weight = dice_weight

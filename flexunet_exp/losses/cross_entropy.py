@@ -8,12 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from flexunet_exp.losses.arguments import (
-    negative_problem,
-    require,
-    smoothing_problem,
-    weights_problem,
-)
+from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import MaskLoss, class_totals, valid_pixels
 
 # Powers below 1 have no finite slope at 0: nearer to it than this they are taken as constant.
@@ -33,7 +28,7 @@ class CrossEntropy(MaskLoss):
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0):
-        require(weights_problem(class_weights), smoothing_problem(label_smoothing))
+        check_arguments("CrossEntropy", locals())
         super().__init__("cross_entropy", class_weights)
         self.label_smoothing = label_smoothing
 
@@ -77,11 +72,7 @@ class Focal(CrossEntropy):
         gamma: float = 2.0,
         label_smoothing: float = 0.0,
     ):
-        require(
-            weights_problem(class_weights),
-            negative_problem("gamma", gamma, example=2),
-            smoothing_problem(label_smoothing),
-        )
+        check_arguments("Focal", locals())
         super().__init__(class_weights, label_smoothing)
         self.name = "focal"
         self.gamma = gamma

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from flexunet_exp.losses.arguments import background_problem, require, weights_problem
+from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import ClassMeanLoss, class_totals
 
 # Errors are ranked in steps of 2^-16. The extension has slopes that sum to at most 1, so this moves
@@ -34,7 +34,7 @@ class LovaszSoftmax(ClassMeanLoss):
         class_weights: Sequence[float] | None = None,
         include_background: bool = False,
     ):
-        require(weights_problem(class_weights), background_problem(include_background))
+        check_arguments("LovaszSoftmax", locals())
         super().__init__("lovasz_softmax", class_weights, include_background)
 
     def terms(self, truth: Any, chances: Any) -> Any:

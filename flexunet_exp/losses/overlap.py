@@ -8,13 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from flexunet_exp.losses.arguments import (
-    background_problem,
-    negative_problem,
-    positive_problem,
-    require,
-    weights_problem,
-)
+from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import ClassMeanLoss, class_totals
 
 # Below this a focal term is a straight line to 0: the slope of a root at 0 is infinite.
@@ -64,11 +58,7 @@ class Dice(OverlapLoss):
         smooth: float = 0.0,
         include_background: bool = False,
     ):
-        require(
-            weights_problem(class_weights),
-            negative_problem("smooth", smooth),
-            background_problem(include_background),
-        )
+        check_arguments("Dice", locals())
         super().__init__("dice", class_weights, smooth, include_background)
 
     def term(self, hits: Any, true: Any, predicted: Any) -> Any:
@@ -94,7 +84,7 @@ class Tversky(OverlapLoss):
         smooth: float = 0.0,
         include_background: bool = False,
     ):
-        require(*tversky_problems(class_weights, alpha, beta, smooth, include_background))
+        check_arguments("Tversky", locals())
         super().__init__("tversky", class_weights, smooth, include_background)
         self.alpha = alpha
         self.beta = beta
@@ -127,10 +117,7 @@ class FocalTversky(Tversky):
         smooth: float = 0.0,
         include_background: bool = False,
     ):
-        require(
-            *tversky_problems(class_weights, alpha, beta, smooth, include_background),
-            positive_problem("gamma", gamma, example=1.33),
-        )
+        check_arguments("FocalTversky", locals())
         super().__init__(class_weights, alpha, beta, smooth, include_background)
         self.name = "focal_tversky"
         self.gamma = gamma
@@ -141,18 +128,3 @@ class FocalTversky(Tversky):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gamma": self.gamma}
-
-
-def tversky_problems(
-    class_weights: Any, alpha: Any, beta: Any, smooth: Any, include_background: Any
-) -> list[str | None]:
-    problems = [
-        weights_problem(class_weights),
-        negative_problem("alpha", alpha, example=0.3),
-        negative_problem("beta", beta, example=0.7),
-        negative_problem("smooth", smooth),
-        background_problem(include_background),
-    ]
-    if alpha == beta == 0:
-        problems.append("loss.alpha and loss.beta are both 0: no error costs. Try loss.beta=0.7")
-    return problems

@@ -1,106 +1,120 @@
-"""What the arguments of an architecture must be, and a sentence for each that is not."""
+"""What the arguments of a U-Net must be, and a sentence for each that is not: without Keras."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import keras
-
+from flexunet_exp.config.compose import sides, size_text
+from flexunet_exp.config.rules import Arguments, Rule, count, flag, is_int, one_of, share, text
 from flexunet_exp.errors import InputError
-from flexunet_exp.models.blocks import INPUT_SCALINGS
+
+# Scale and offset that turn raw pixels, 0..255, into the network's input.
+INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
 
 
-class Rule(NamedTuple):
-    """What must hold of an argument, the same in words, and what to type instead."""
-
-    holds: Callable[[Any], bool]
-    expected: str
-    example: str
-
-
-def check_arguments(arguments: dict[str, Any], rules: dict[str, Rule]) -> None:
-    """Raises InputError with every argument of a U-Net (name → value) that breaks its rule.
+def of_unet(**rules: Rule) -> Arguments:
+    """The arguments that every U-Net takes, with those of an architecture of its own or stricter.
 
     For encoders that halve the picture num_layers - 1 times and drop dropout_rate * i at level i.
     """
-    if problems := list(argument_problems(arguments, rules)):
+    return Arguments(UNET_RULES | rules, fits_picture)
+
+
+def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+    """Each level below the first halves the picture: both sides must divide by 2^(levels - 1)."""
+    if "num_layers" not in arguments:
+        return
+    levels, size = arguments["num_layers"], settings["dataset"]["image_size"]
+    if fitting := next_that_divides(sides(size), levels):
+        yield (
+            f"dataset.image_size={size} must be divisible by {2 ** (levels - 1)} for "
+            f"{key}.num_layers={levels}. Try dataset.image_size={size_text(fitting)}, or fewer "
+            "layers"
+        )
+    yield from dropout_problems(arguments.get("dropout_rate", 0), levels, key)
+
+
+def next_that_divides(size: Sequence[int], levels: int) -> tuple[int, ...] | None:
+    """The next larger sides that divide by 2^(levels - 1); None where these do."""
+    step = 2 ** (levels - 1)
+    fitting = tuple(math.ceil(side / step) * step for side in size)
+    return fitting if fitting != tuple(size) else None
+
+
+def dropout_problems(dropout_rate: float, levels: int, key: str = "model") -> Iterator[str]:
+    poolings = levels - 1
+    if dropout_rate * poolings >= 1:
+        yield (
+            f"{key}.dropout_rate times (num_layers - 1) must stay below 1. "
+            f"Received: {dropout_rate} * {poolings}. Try {key}.dropout_rate={0.5 / poolings:.2g}"
+        )
+
+
+def check_arguments(given: dict[str, Any], arguments: Arguments) -> None:
+    """Raises InputError with every argument of a U-Net (name → value) that breaks its rule."""
+    if problems := list(argument_problems(given, {**FROM_PROGRAM, **arguments.rules})):
         raise InputError(problems)
 
 
-def argument_problems(arguments: dict[str, Any], rules: dict[str, Rule]) -> Iterator[str]:
-    broken = {name for name, rule in rules.items() if not rule.holds(arguments[name])}
-    for name, rule in rules.items():
+def argument_problems(given: dict[str, Any], rules: dict[str, Rule]) -> Iterator[str]:
+    broken = {name for name, rule in rules.items() if not rule.holds(given[name])}
+    if "activation" not in broken and not is_activation(given["activation"]):
+        broken.add("activation")
+    for name in rules:
         if name in broken:
-            found = arguments[name]
+            rule = rules[name]
+            instead = INSTEAD.get(name, f"model.{name}={rule.example}")
             yield (
-                f"Argument `{name}` must be {rule.expected}. Received: {found!r}. "
-                f"Try {rule.example}"
+                f"Argument `{name}` must be {rule.expected}. Received: {given[name]!r}. "
+                f"Try {instead}"
             )
     if not broken & {"input_shape", "num_layers"}:
-        yield from size_problems(arguments["input_shape"], arguments["num_layers"])
+        yield from size_problems(given["input_shape"], given["num_layers"])
     if not broken & {"dropout_rate", "num_layers"}:
-        yield from dropout_problems(arguments["dropout_rate"], arguments["num_layers"])
+        yield from dropout_problems(given["dropout_rate"], given["num_layers"])
 
 
-def size_problems(input_shape: Sequence[int], num_layers: int) -> Iterator[str]:
-    size, step = tuple(input_shape[:2]), 2 ** (num_layers - 1)
-    if any(side % step for side in size):
-        height, width = (math.ceil(side / step) * step for side in size)
+def size_problems(input_shape: Sequence[int], levels: int) -> Iterator[str]:
+    size = tuple(input_shape[:2])
+    if fitting := next_that_divides(size, levels):
+        height, width = fitting
         yield (
-            f"Argument `image_size` must be divisible by {step} for num_layers={num_layers}. "
-            f"Received: {size}. Try dataset.image_size=[{height},{width}]"
+            f"Argument `image_size` must be divisible by {2 ** (levels - 1)} for "
+            f"num_layers={levels}. Received: {size}. Try dataset.image_size=[{height},{width}]"
         )
-
-
-def dropout_problems(dropout_rate: float, num_layers: int) -> Iterator[str]:
-    poolings = num_layers - 1
-    if dropout_rate * poolings >= 1:
-        yield (
-            "Argument `dropout_rate` times (num_layers - 1) must stay below 1. "
-            f"Received: {dropout_rate} * {poolings}. Try model.dropout_rate={0.5 / poolings:.2g}"
-        )
-
-
-def at_least(smallest: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and value >= smallest
 
 
 def is_shape(value: Any) -> bool:
-    return isinstance(value, Sequence) and len(value) == 3 and all(map(at_least(1), value))
+    fits = isinstance(value, Sequence) and len(value) == 3
+    return fits and all(is_int(side) and side >= 1 for side in value)
 
 
-def is_rate(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1
+def is_activation(name: str) -> bool:
+    """Whether Keras knows an activation of this name, which needs Keras."""
+    import keras
 
-
-def is_flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def is_activation(name: Any) -> bool:
     try:
-        return isinstance(name, str) and callable(keras.activations.get(name))
+        return callable(keras.activations.get(name))
     except ValueError:
         return False
 
 
-def is_input_scaling(name: Any) -> bool:
-    return isinstance(name, str) and name in INPUT_SCALINGS
-
-
-COUNT = "a whole number of at least 1"
-# The arguments that every U-Net takes; an architecture adds its own and tightens these.
 UNET_RULES = {
-    "input_shape": Rule(is_shape, "(height, width, channels)", "dataset.image_size=256"),
-    "num_classes": Rule(at_least(1), COUNT, "a dataset with classes, such as dataset=zipper"),
-    "base_filters": Rule(at_least(1), COUNT, "model.base_filters=16"),
-    "num_layers": Rule(at_least(1), COUNT, "model.num_layers=5"),
-    "dropout_rate": Rule(is_rate, "a number from 0 to below 1", "model.dropout_rate=0.04"),
-    "batch_norm": Rule(is_flag, "true or false", "model.batch_norm=false"),
-    "activation": Rule(is_activation, "a name of keras.activations", "model.activation=relu"),
-    "input_scaling": Rule(
-        is_input_scaling, f"one of {', '.join(INPUT_SCALINGS)}", "model.input_scaling=unit"
-    ),
+    "base_filters": count(16),
+    "num_layers": count(5),
+    "dropout_rate": share(0.04),
+    "batch_norm": flag(example=False),
+    "activation": text("a name of keras.activations", "relu"),
+    "input_scaling": one_of(*INPUT_SCALINGS, example="unit"),
+}
+# What the program gives, and what to type to have it give something else.
+FROM_PROGRAM = {
+    "input_shape": Rule(is_shape, "(height, width, channels)", ""),
+    "num_classes": count(),
+}
+INSTEAD = {
+    "input_shape": "dataset.image_size=256",
+    "num_classes": "a dataset with classes, such as dataset=zipper",
 }

@@ -11,16 +11,9 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from flexunet_exp.models.arguments import UNET_RULES, Rule, at_least, check_arguments
+from flexunet_exp.models.arguments import check_arguments
+from flexunet_exp.models.attention_unet_rules import RULES
 from flexunet_exp.models.blocks import double_conv, encoder, scaled_image
-
-RULES = UNET_RULES | {
-    "num_layers": Rule(
-        at_least(3),
-        "a whole number of at least 3 (with fewer there is no skip to gate)",
-        "model.num_layers=5",
-    ),
-}
 
 # Before the sigmoid. As in the paper, gates begin open everywhere; at 0.95, because closer to 1 the
 # sigmoid is flat and hardly learns.
@@ -45,7 +38,7 @@ def attention_unet(
     section 2). Of `input_shape` (H, W, channels) only the channels are fixed: any H and W divisible
     by 2^(num_layers - 1) will do later. Raises InputError with every argument that does not fit.
     """
-    check_arguments(locals(), RULES)
+    check_arguments(locals(), RULES["attention_unet"])
 
     def stage(x: keras.KerasTensor, name: str, level: int) -> keras.KerasTensor:
         return double_conv(

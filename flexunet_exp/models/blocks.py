@@ -7,8 +7,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-# Scale and offset that turn raw pixels, 0..255, into the network's input.
-INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
+from flexunet_exp.models.arguments import INPUT_SCALINGS
 
 # Epochs of a small data set have few steps: with Keras's 0.99 the running statistics would lag a
 # hundred steps behind the weights, and validation would judge another network than the trained one.

@@ -6,23 +6,13 @@ The encoder-decoder with skips is that of Ronneberger et al., "U-Net" (2015), ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
-from flexunet_exp.models.arguments import COUNT, UNET_RULES, Rule, at_least, check_arguments
+from flexunet_exp.models.arguments import check_arguments
 from flexunet_exp.models.blocks import double_conv, encoder, scaled_image
-
-
-def is_odd_kernel(value: Any) -> bool:
-    return at_least(3)(value) and value % 2 == 1
-
-
-RULES = UNET_RULES | {
-    "base_kernel": Rule(is_odd_kernel, "odd and at least 3", "model.base_kernel=9"),
-    "dilation": Rule(at_least(1), COUNT, "model.dilation=1"),
-}
+from flexunet_exp.models.flexunet_rules import RULES
 
 
 def flexunet(
@@ -44,7 +34,7 @@ def flexunet(
     `input_shape` (H, W, channels) only the channels are fixed: any H and W divisible by
     2^(num_layers - 1) will do later. Raises InputError with every argument that does not fit.
     """
-    check_arguments(locals(), RULES)
+    check_arguments(locals(), RULES["flexunet"])
 
     def stage(x: keras.KerasTensor, name: str, level: int) -> keras.KerasTensor:
         return double_conv(

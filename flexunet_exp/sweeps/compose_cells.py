@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.sweeps import presets
 
 Place = tuple[str, ...]  # the keys that lead to a setting
@@ -46,7 +47,7 @@ class Composer:
 
     def __init__(self, cfg: DictConfig, loader: Any, all_words: Sequence[Sequence[str]]):
         self.loader = loader
-        self.always = presets.typed(cfg.hydra.overrides.hydra)
+        self.always = unresolved(cfg.hydra.overrides.hydra)
         self.name = cfg.hydra.job.config_name
         self.groups = set(cfg.hydra.runtime.choices)  # what a choice of which names a file
         self.wide = self.wide_axes(all_words)

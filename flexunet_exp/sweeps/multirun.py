@@ -20,6 +20,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp.config.identity import own_source
+from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.runs import claims
@@ -53,7 +54,7 @@ class SweepCallback(Callback):
             with handed_on():
                 self.refuse_preset(config)
                 if config.dry:
-                    self.show_dry(config, [presets.typed(config.hydra.overrides.task)])
+                    self.show_dry(config, [unresolved(config.hydra.overrides.task)])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.job.name != "train":
@@ -61,7 +62,7 @@ class SweepCallback(Callback):
         with handed_on():
             launchers.check(config)
             presets.check(config, loader())
-            words = presets.typed(config.hydra.overrides.task)
+            words = unresolved(config.hydra.overrides.task)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             axes = [*varying_keys(config, words), *(search.space if search else ())]
             threads = launchers.told(config, axes)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose
+from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import InputError
 from flexunet_exp.sweeps import options
 
@@ -20,18 +21,13 @@ def params(cfg: DictConfig) -> dict[str, Any]:
     return compose.plain(cfg.hydra.sweeper.get("params") or OmegaConf.create())
 
 
-def typed(words: ListConfig) -> list[str]:
-    """Overrides as they were typed: a `${…}` in them can have no value yet."""
-    return cast(list[str], OmegaConf.to_container(words, resolve=False))
-
-
 def check(cfg: DictConfig, loader: Any) -> None:
     """Raises InputError where two of the chosen files set the same axis, or lists and a search.
 
     Hydra lets the last one win, in silence, and the sweep lacks cells. So does an axis without a
     value, with which there is none.
     """
-    words = [*typed(cfg.hydra.overrides.hydra), *typed(cfg.hydra.overrides.task)]
+    words = [*unresolved(cfg.hydra.overrides.hydra), *unresolved(cfg.hydra.overrides.task)]
     name = cfg.hydra.job.config_name
     defaults = loader.compute_defaults_list(name, words, RunMode.MULTIRUN)
     _, files = loader._parse_overrides_and_create_caching_repo(name, words)  # hydra.searchpath too
@@ -66,7 +62,7 @@ def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
     Hydra says one at a time, when the parent run is in the store already.
     """
     given = [f"{axis}={values}" for axis, values in params(cfg).items()]
-    words = [*given, *typed(cfg.hydra.overrides.task)]
+    words = [*given, *unresolved(cfg.hydra.overrides.task)]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
     axes = [(axis, list(axis.sweep_string_iterator())) for axis in parsed if is_list(axis)]
     yield from (
@@ -78,7 +74,7 @@ def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
     there = {key: set(loader.get_group_options(key)).intersection(chosen[key]) for key in chosen}
     first = [f"{key}={min(known)}" for key, known in there.items() if known]
     fixed = [axis.input_line for axis in parsed if not axis.is_sweep_override()]
-    hydra_words = typed(cfg.hydra.overrides.hydra)
+    hydra_words = unresolved(cfg.hydra.overrides.hydra)
     whole = loader.load_configuration(
         cfg.hydra.job.config_name, [*hydra_words, *fixed, *first], RunMode.RUN
     )

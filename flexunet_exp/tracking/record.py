@@ -7,20 +7,13 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.config.overrides import (
-    HYPERPARAMETERS,
-    OWNERS,
-    choices,
-    short,
-    split_override,
-    task_overrides,
-)
+from flexunet_exp.config.options import param_name
+from flexunet_exp.config.overrides import choices, short, task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.system.files import replace_file, whole_or_nothing
@@ -47,7 +40,7 @@ def run_name(cfg: DictConfig) -> str:
     """
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
-    chosen = {key: value for key, _, value in map(split_override, task_overrides())}
+    chosen = {word.key: word.value or "" for word in task_overrides()}
     varying = [short(key, chosen[key]) for key in cfg.tracking.vary if key in chosen]
     model = str(OmegaConf.select(cfg, "model._target_", default="model")).rsplit(".", 1)[-1]
     return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
@@ -56,7 +49,8 @@ def run_name(cfg: DictConfig) -> str:
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
     """Opens the run in the store with its parameters, tags, data set and data card."""
     # What trains this run alone: without its sweep, which needs -m.
-    overrides = [word for word in task_overrides() if not word.startswith(("tracking.", "sweep="))]
+    words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
+    overrides = [str(word) for word in words if word.key != "sweep"]
     tracker.begin(
         {
             **tags,
@@ -103,21 +97,12 @@ def params(cfg: DictConfig) -> dict[str, Any]:
         "seed": cfg.trainer.seed,
         "fold": cfg.split.get("fold"),
     }
-    for key in map(itemgetter(0), map(split_override, task_overrides())):
-        if key.startswith(HYPERPARAMETERS):
-            settings[param_name(key)] = OmegaConf.select(cfg, key)
+    for key in (word.key for word in task_overrides()):
+        if name := param_name(key):
+            settings[name] = OmegaConf.select(cfg, key)
         elif key in chosen and "@" not in key and key not in ("sweep", "launcher"):
             settings[key] = chosen[key]
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def param_name(key: str) -> str:
-    """The last word of an option, or what tells it apart: trainer.seed is not split.seed."""
-    last = key.removeprefix("dataset.patch.")
-    if last != key:
-        return f"patch_{last}"
-    last = key.rsplit(".", 1)[-1]
-    return last if OWNERS.get(last, key) == key else key
 
 
 def mirror(tracker: Tracker, folder: Path) -> None:

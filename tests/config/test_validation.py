@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
 from flexunet_exp.config import building, validation
+from flexunet_exp.config.validation import arguments
 from flexunet_exp.errors import InputError
 
 
@@ -39,6 +44,13 @@ def problems(check, *arguments) -> str:
         ("callbacks.reduce_lr.factor=2", "a number between 0 and 1"),
         ("rerun=yes", "failed, all or none"),
         ("+trainer.epoch=3", "Did you mean 'trainer.epochs'?"),
+        ("model.dropout_rate=1", "model.dropout_rate=1 is not a number from 0 to below 1"),
+        ("model.base_kernel=4", "is not an odd number of at least 3. Try model.base_kernel=9"),
+        ("model.input_scaling=half", "none, unit or symmetric"),
+        ("loss.smooth=-1", "loss.smooth=-1 is not a number of at least 0"),
+        ("callbacks.epoch_images.every=0", "callbacks.epoch_images.every=0 is not a whole number"),
+        ("callbacks.early_stopping.patience=0", "Try callbacks.early_stopping.patience=20"),
+        ("split.seed=-1", "split.seed=-1 is not a whole number of at least 0"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_mend(compose, override, said):
@@ -107,3 +119,62 @@ def test_a_package_of_ones_own_is_trusted_by_name(monkeypatch):
     monkeypatch.setenv("FLEXUNET_TRUSTED", "mine,yours")
     assert building.is_trusted("mine.models.net")
     assert not building.is_trusted("minelayer.net")
+
+
+def test_the_light_step_imports_neither_tensorflow_nor_keras():
+    code = (
+        "import sys\n"
+        "from hydra import compose, initialize_config_dir\n"
+        "from flexunet_exp.config import compose as conf, resolvers, validation\n"
+        "resolvers.register_resolvers()\n"
+        "with initialize_config_dir(str(conf.conf_dir()), version_base='1.3'):\n"
+        "    validation.check_settings(compose('train'))\n"
+        "print({'tensorflow', 'keras', 'pandas'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+OWN_RULES = """
+from flexunet_exp.config.rules import Arguments, count
+
+def is_deeper(key, arguments, settings):
+    if arguments["depth"] > settings["trainer"]["epochs"]:
+        yield f"{key}.depth is more than there are epochs"
+
+RULES = {"wide": Arguments({"depth": count(4)}, is_deeper)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "rules"),
+    [
+        ("mynets.nets.wide.wide", "mynets/nets/wide_rules.py"),
+        ("mynets.nets.wide", "mynets/nets/rules.py"),
+        ("mynets.wide", "mynets_rules.py"),
+    ],
+)
+def test_rules_of_ones_own_lie_beside_what_they_are_of(
+    compose, tmp_path, monkeypatch, target, rules
+):
+    parts = Path(*target.split(".")[:-1])
+    module = tmp_path / (parts / "__init__.py" if "/rules" in rules else f"{parts}.py")
+    module.parent.mkdir(parents=True, exist_ok=True)
+    for folder in module.relative_to(tmp_path).parents[:-1]:
+        (tmp_path / folder / "__init__.py").write_text("raise SystemExit('imported')")
+    module.write_text("raise SystemExit('imported')")
+    cfg = compose("train", f"model._target_={target}", "+model.depth=0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("FLEXUNET_TRUSTED", "mynets")
+    arguments.rules_file.cache_clear()
+    validation.check_settings(cfg)  # without rules anything goes
+    (tmp_path / rules).write_text(OWN_RULES)
+    arguments.rules_file.cache_clear()
+    assert "model.depth=0 is not a whole number of at least 1. Try model.depth=4" in problems(
+        validation.check_settings, cfg
+    )
+    cfg.model.depth = 100
+    assert problems(validation.check_settings, cfg) == "model.depth is more than there are epochs"
+    monkeypatch.delenv("FLEXUNET_TRUSTED")
+    validation.check_settings(cfg)  # nothing of a package that is not trusted is run
+    arguments.rules_file.cache_clear()

@@ -423,7 +423,7 @@ def test_all_wrong_arguments_are_named_at_once():
     assert "found -2, inf" in class_weights
     assert "smooth='much'" in smooth
     assert "include_background='no' must be true or false" in background
-    assert "label_smoothing=1 must be a number of at least 0 and below 1" in smoothing
+    assert "label_smoothing=1 must be a number from 0 to below 1" in smoothing
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose as config
 from flexunet_exp.config import resolvers
-from flexunet_exp.config.overrides import split_override
+from flexunet_exp.config.overrides import Word
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset
@@ -87,7 +87,7 @@ def stored_run(
 
     `keep` of its files: everything, or no predictions, or nothing.
     """
-    settings = {key.rsplit(".", 1)[-1]: value for key, _, value in map(split_override, words)}
+    settings = {word.key.rsplit(".", 1)[-1]: word.value for word in map(Word.parse, words)}
     params = {"model": "flexunet", "loss": "ce_dice", "seed": "0", "fold": "0", **settings}
     cfg, dataset = fold_of(root, params["fold"])
     signature = hashlib.sha256("\n".join(sorted(words)).encode()).hexdigest()[:16]

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.config import compose, validation
-from flexunet_exp.config.validation.rules import COUNT, Rule, at_least, broken_rules, is_flag
+from flexunet_exp.config import validation
+from flexunet_exp.config.options import of_command
 from flexunet_exp.errors import InputError
-
-RULES = (
-    Rule("strict", is_flag, "true or false", "strict=true"),
-    Rule("small_defect", at_least(1), COUNT, "small_defect=16"),
-)
 
 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the command's own settings and of training's."""
-    own = [rule.key for rule in RULES]
-    problems = list(broken_rules(compose.plain(OmegaConf.masked_copy(cfg, own)), RULES))
+    own = [row.key for row in of_command("check")]
+    problems = validation.own_problems(cfg, "check")
     shared = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in own])
     try:
         validation.check_settings(shared)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from flexunet_exp.commands.compare.selection import Trial
-from flexunet_exp.config.overrides import split_override
+from flexunet_exp.config.options import REPEATED
+from flexunet_exp.config.overrides import shell
 
 DATASET = "dataset"
-REPEATED_KEYS = ("trainer.seed", "split.fold", "split.seed")  # as REPEATED, as one types them
 UNSET = "default"
 CHOICES = (
     *("dataset", "model", "loss", "augmentation", "optimizer", "schedule", "experiment"),
@@ -60,21 +59,17 @@ class Cell:
 
     def command(self, where: Sequence[str] = ()) -> str:
         """What to type to train all its runs again, in the store that `where` chooses."""
-        words = [
-            word
-            for word in self.trials[0].overrides
-            if split_override(word)[0] not in REPEATED_KEYS
-        ]
+        words = [str(word) for word in self.trials[0].overrides if word.key not in REPEATED]
         repeats = zip(*(trial.repeat for trial in self.trials), strict=True)
         lists = [sorted(set(values), key=by_number) for values in repeats]
-        typed = {split_override(word)[0] for trial in self.trials for word in trial.overrides}
+        typed = {word.key for trial in self.trials for word in trial.overrides}
         words += [
             f"{key}={','.join(values)}"
-            for key, values in zip(REPEATED_KEYS, lists, strict=True)
+            for key, values in zip(REPEATED, lists, strict=True)
             if len(values) > 1 or key in typed
         ]
         many = ["-m"] if any(len(values) > 1 for values in lists) else []
-        return shlex.join(["flexunet", "train", *many, *words, *where])
+        return shell(["flexunet", "train", *many, *words, *where])
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flexunet_exp.config import identity
-from flexunet_exp.config.overrides import HYPERPARAMETERS, split_override
+from flexunet_exp.config import options
+from flexunet_exp.config.overrides import Word, words_in
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking.store import (
     CELL,
@@ -23,16 +22,7 @@ from flexunet_exp.tracking.store import (
     SWEEP,
 )
 
-WITHOUT_MEANING = (  # sections, and keys of a section, that say nothing of what a recipe is
-    *(name for name in identity.WITHOUT_EFFECT if name not in ("data_root", "predict", "score")),
-    *(
-        f"{section}.{name}"
-        for section, names in identity.WITHOUT_EFFECT_IN.items()
-        for name in names
-        if name != "path"
-    ),
-)
-REPEATED = ("seed", "fold", "split.seed")  # parameters in which runs of one cell may differ
+REPEATED = tuple(map(options.param_name, options.REPEATED))  # in these, runs of a cell differ
 SHORTEST = 4  # digits of a run's id that are taken for its beginning
 
 
@@ -47,7 +37,7 @@ class Trial:
     minutes: float  # from its beginning to its end, pauses included; NaN while it runs
     settings: dict[str, str]
     repeat: tuple[str, str, str]  # seed, fold, split.seed
-    overrides: tuple[str, ...]
+    overrides: tuple[Word, ...]
     metrics: dict[str, float]
     test_digest: str
     error: str
@@ -166,7 +156,7 @@ def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
 
 def trial(run: Any) -> Trial:
     tags, info = run.data.tags, run.info
-    overrides = words_of(tags.get("overrides", ""))
+    overrides = tuple(words_in(tags.get("overrides", "")))
     settings = settings_of(run.data.params, overrides)
     ended = info.end_time or float("nan")
     signature = (tags[SIGNATURE], tags.get(SCORING, "")) if SIGNATURE in tags else None
@@ -197,27 +187,18 @@ def status_of(run: Any) -> str:
     return run.info.status
 
 
-def words_of(overrides: str) -> tuple[str, ...]:
-    """The overrides a run was started with, without the quotes of Hydra's grammar."""
-    try:
-        return tuple(shlex.split(overrides))
-    except ValueError:  # cut off within quotes
-        return tuple(overrides.split())
-
-
-def settings_of(params: dict[str, str], overrides: Iterable[str]) -> dict[str, str]:
+def settings_of(params: dict[str, str], overrides: Iterable[Word]) -> dict[str, str]:
     """The run's parameters, and what was overridden beyond them and can change its scores."""
     beyond = {
-        key: value
-        for key, _, value in map(split_override, overrides)
-        if key not in params and not key.startswith((*HYPERPARAMETERS, *WITHOUT_MEANING))
+        word.key: word.value or ""
+        for word in overrides
+        if word.key not in params and not options.param_name(word.key)
     }
-    kept = {key: value for key, value in params.items() if is_meaningful(key)}
-    return kept | beyond
-
-
-def is_meaningful(param: str) -> bool:
-    return f"trainer.{param}" not in WITHOUT_MEANING and param != "threads"
+    return {
+        key: value
+        for key, value in {**params, **beyond}.items()
+        if options.says_what(options.key_of_param(key))
+    }
 
 
 def newest(trials: Sequence[Trial]) -> list[Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +15,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flexunet_exp.config import compose, identity, validation
-from flexunet_exp.config.validation.rules import (
-    COUNT,
-    Rule,
-    at_least,
-    broken_rules,
-    is_size,
-    is_text,
-    or_null,
-)
-from flexunet_exp.config.validation.settings import RULES as OF_TRAINING
-from flexunet_exp.config.validation.settings import class_problems
+from flexunet_exp.config.options import of_command, option
+from flexunet_exp.config.validation.settings import broken_options, class_problems, section_problems
 from flexunet_exp.data.dataset import file_hash
-from flexunet_exp.data.splits import SPLITS
 from flexunet_exp.errors import InputError
 
 SHARED = ("data_root", "dataset.name", "dataset.path", "dataset.good")
-
-
-def are_splits(value: Any) -> bool:
-    return isinstance(value, list) and set(map(str, value)) <= {*SPLITS}
-
-
-RULES = (
-    *(rule for rule in OF_TRAINING if rule.key in SHARED or rule.key.startswith("split.")),
-    Rule("input", or_null(is_text), "a folder or an archive", "input=data/zipper.tar.xz"),
-    Rule("output", is_text, "a folder", "output=data/imagemask/MVTEC-ZIPPER"),
-    Rule("variants", at_least(1), COUNT, "variants=17"),
-    Rule("augment_splits", are_splits, "a list of train, valid, test", "augment_splits=[train]"),
-    Rule("seed", at_least(0), "a whole number of at least 0", "seed=0"),
-    Rule("workers", or_null(at_least(1)), f"null or {COUNT}", "workers=2"),
-    Rule(
-        "dataset.image_size",
-        or_null(is_size),
-        "null, a whole number or [height, width], each at least 8",
-        "dataset.image_size=512",
-    ),
-)
 
 
 def check(cfg: DictConfig) -> None:
@@ -61,7 +31,7 @@ def check(cfg: DictConfig) -> None:
         settings = compose.plain(cfg)
     except OmegaConfBaseException as error:
         raise InputError(f"The configuration does not resolve: {error}") from error
-    problems = [*broken_rules(settings, RULES), *class_problems(settings)]
+    problems = [*option_problems(settings), *class_problems(settings)]
     if not problems and settings["variants"] > 1 and not settings["augmentation"]["transforms"]:
         problems = [
             f"variants={cfg.variants} of a list without transforms would be equal pictures. "
@@ -70,6 +40,13 @@ def check(cfg: DictConfig) -> None:
     if problems:
         raise InputError(problems)
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
+
+
+def option_problems(settings: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the options that are its own, and those it shares with training."""
+    shared = [row for key in SHARED if (row := option(key))]
+    yield from broken_options(settings, [*shared, *of_command("prepare")])
+    yield from section_problems(settings, ("split",))
 
 
 def unusable_choices(cfg: DictConfig) -> list[str]:

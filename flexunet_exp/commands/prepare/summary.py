@@ -9,13 +9,12 @@ import pandas as pd
 
 import flexunet_exp
 from flexunet_exp.commands.prepare.staging import MADE_BY, MANIFEST, RECORD, Picture, Stage
-from flexunet_exp.config.overrides import task_overrides
+from flexunet_exp.config.options import NOTHING, option
+from flexunet_exp.config.overrides import Word, task_overrides
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.splits import GOOD, SPLITS
 from flexunet_exp.reporting import plots
 from flexunet_exp.system.files import replace_file
-
-PLACES = ("input", "output", "data_root", "dataset.path", "workers")  # decide no byte
 
 
 def write(stage: Stage, pictures: Sequence[Picture], dataset: Dataset) -> None:
@@ -54,6 +53,11 @@ def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 def command() -> str:
     """The command that made the data set, without the words that only name places."""
-    words = task_overrides()
-    decisive = [word for word in words if word.lstrip("+").partition("=")[0] not in PLACES]
-    return " ".join(["flexunet prepare", *decisive])
+    words = [str(word) for word in task_overrides() if decides_bytes(word)]
+    return " ".join(["flexunet prepare", *words])
+
+
+def decides_bytes(word: Word) -> bool:
+    """Whether another value would make other pictures: not one that only says where."""
+    row = option(word.key, "prepare")
+    return row is None or not (row.literal or row.changes is NOTHING)

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
-from flexunet_exp.config.validation.rules import is_flag, is_model_name
+from flexunet_exp.config.rules import is_model_name
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
 
@@ -64,8 +64,7 @@ def check_settings(cfg: DictConfig) -> None:
             f"run={cfg.run} is a registered model already; expected a run. Its id is the version's "
             "tag run_id in the UI"
         )
-    if not is_flag(cfg.force):
-        problems.append(f"force={cfg.force} is not true or false. Try force=true")
+    problems += validation.own_problems(cfg, "promote")
     if not cfg.tracking.uri:
         problems.append(
             "tracking=none has no store, and the registry is a part of it. Use tracking=local or "

@@ -1,6 +1,11 @@
 """Checks a composed configuration before any work: every problem at once, each with its mend."""
 
-from flexunet_exp.config.validation.settings import check_objective, check_sections, check_settings
+from flexunet_exp.config.validation.settings import (
+    check_objective,
+    check_sections,
+    check_settings,
+    own_problems,
+)
 from flexunet_exp.config.validation.targets import check_targets
 
-__all__ = ["check_objective", "check_sections", "check_settings", "check_targets"]
+__all__ = ["check_objective", "check_sections", "check_settings", "check_targets", "own_problems"]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flexunet_exp.config.validation.rules import is_number
+from flexunet_exp.config.rules import is_number
 from flexunet_exp.errors import InputError
 
 Pair = tuple[np.ndarray, np.ndarray]

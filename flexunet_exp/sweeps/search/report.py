@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from flexunet_exp.config.overrides import PATH_KEYS
+from flexunet_exp.config.overrides import Word, shell
 from flexunet_exp.sweeps.search import space
 from flexunet_exp.sweeps.search.study import PRUNED, Plan, if_there
 from flexunet_exp.system.files import replace_file
@@ -77,15 +75,14 @@ def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
 
 def command(trial: FrozenTrial, plan: Plan) -> str:
     """What trains a trial's settings alone."""
-    left_out = ("tracking.vary=", "tracking.parent_run_id=", "sweep=", "launcher", "hydra")
-    constants = [as_typed(word) for word in plan.constants if not word.startswith(left_out)]
-    return shlex.join(["flexunet", "train", *constants, *space.words(trial.params)])
+    constants = [word.as_typed() for word in map(Word.parse, plan.constants) if is_of_run(word)]
+    return shell(["flexunet", "train", *constants, *space.words(trial.params)])
 
 
-def as_typed(word: str) -> str:
-    """An override without the quotes that the command line gives to paths."""
-    match = re.fullmatch(r"([\w.]+)='([^'\\]*)'", word)
-    return f"{match[1]}={match[2]}" if match and match[1] in PATH_KEYS else word
+def is_of_run(word: Word) -> bool:
+    """Whether a word is also one of a run without its study."""
+    of_study = ("sweep", "tracking.vary", "tracking.parent_run_id")
+    return word.key not in of_study and not word.key.startswith(("launcher", "hydra"))
 
 
 def show_dry(plan: Plan) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flexunet_exp.config.validation.rules import is_int, is_number
+from flexunet_exp.config.rules import is_int, is_number
 from flexunet_exp.errors import did_you_mean
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose, validation
 from flexunet_exp.config.identity import with_effect
-from flexunet_exp.config.validation.rules import Rule, at_least, broken_rules, lookup, one_of
+from flexunet_exp.config.rules import at_least, broken_rules, count, lookup, one_of
 from flexunet_exp.errors import InputError
 from flexunet_exp.sweeps import options
 from flexunet_exp.sweeps.compose_cells import Composer
@@ -34,22 +34,16 @@ if TYPE_CHECKING:
 MEANING = "meaning"  # the study's attribute that says what it searches for
 PRUNED = "pruned"  # a trial's attribute: the epoch after which it was ended
 PREFIX = "hydra.sweeper."
-COUNT = "a whole number of at least"
-RULES = (
-    Rule("direction", one_of("maximize", "minimize"), "maximize or minimize", "direction=maximize"),
-    Rule("n_trials", at_least(1), f"{COUNT} 1", "n_trials=20"),
-    Rule("n_jobs", at_least(1), f"{COUNT} 1", "n_jobs=1"),
-    Rule("sampler", one_of("tpe", "random"), "tpe or random", "sampler=tpe"),
-    Rule("seed", at_least(0), f"{COUNT} 0", "seed=0"),
-    Rule("n_startup_trials", at_least(0), f"{COUNT} 0", "n_startup_trials=10"),
-    Rule(
-        "pruner",
-        one_of("none", "median", "hyperband"),
-        "none, median or hyperband",
-        "pruner=median",
-    ),
-    Rule("warmup_epochs", at_least(0), f"{COUNT} 0", "warmup_epochs=10"),
-)
+RULES = {
+    "direction": one_of("maximize", "minimize"),
+    "n_trials": count(20),
+    "n_jobs": count(1),
+    "sampler": one_of("tpe", "random"),
+    "seed": at_least(0, example=0),
+    "n_startup_trials": at_least(0, example=10),
+    "pruner": one_of("none", "median", "hyperband", example="median"),
+    "warmup_epochs": at_least(0, example=10),
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def plan(cfg: DictConfig, loader: Any, words: Sequence[str]) -> Plan:
     entries = {key: entry for key, entry in compose.plain(conf.space).items() if key not in given}
     entries |= {str(override.get_key_element()): space.entry_of(override) for override in sweeps}
     constants = tuple(str(override.input_line) for override in fixed)
-    problems = [f"{PREFIX}{text}" for text in broken_rules(compose.plain(conf), RULES)]
+    problems = list(broken_rules(compose.plain(conf), RULES, PREFIX))
     name = conf.study_name or default_name(cfg)
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name, re.ASCII):
         problems.append(f"{PREFIX}study_name={name}: letters, digits, _ - and dots are expected.")

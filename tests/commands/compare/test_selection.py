@@ -11,6 +11,7 @@ from flexunet_exp.commands.compare import selection
 from flexunet_exp.commands.compare.cells import cells_of, groups_of, label
 from flexunet_exp.commands.compare.comparison import Judged, can_rank, check_metric, notes_on
 from flexunet_exp.commands.compare.selection import Trial
+from flexunet_exp.config.overrides import words_in
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking.store import CELL, PARENT, SWEEP
 
@@ -84,7 +85,7 @@ def test_every_word_that_names_no_run_is_said_with_the_nearest():
 
 def test_what_a_run_was_started_with_tells_cells_apart_and_what_changes_no_score_does_not():
     params = {"loss": "dice", "seed": "1", "resume": "never"}
-    words = selection.words_of(
+    words = words_in(
         "loss=dice trainer.seed=1 trainer.resume=never callbacks.early_stopping.patience=3 "
         "callbacks.epoch_images.every=2 data_root='/my data' rerun=all predict.tta=flips"
     )
@@ -106,7 +107,7 @@ def trial(loss: str = "dice", seed: str = "0", fold: str = "0", **changes) -> Tr
         minutes=1.0,
         settings={"dataset": "grid", "loss": loss},
         repeat=(seed, fold, "0"),
-        overrides=(f"loss={loss}", f"trainer.seed={seed}", f"split.fold={fold}"),
+        overrides=tuple(words_in(f"loss={loss} trainer.seed={seed} split.fold={fold}")),
         metrics={"val/dice": 0.5, "test/dice": 0.4, "test/dice/bent": 0.4},
         test_digest=DIGESTS[fold],
         error="",
@@ -135,7 +136,9 @@ def test_the_command_of_a_cell_trains_its_runs_and_no_others():
     cells, _ = cells_of(GRID)
     expected = "flexunet train -m loss=dice trainer.seed=0,1 split.fold=0,1,2"
     assert cells[0].command() == expected
-    (alone,), _ = cells_of([trial(seed="3", overrides=("dataset.path=/a b", "trainer.seed=3"))])
+    (alone,), _ = cells_of(
+        [trial(seed="3", overrides=tuple(words_in("dataset.path='/a b' trainer.seed=3")))]
+    )
     assert alone.command() == "flexunet train 'dataset.path=/a b' trainer.seed=3"
 
 

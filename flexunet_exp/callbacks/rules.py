@@ -1,0 +1,11 @@
+"""What the arguments of callbacks must be, by their classes: ours, and those of Keras."""
+
+from __future__ import annotations
+
+from flexunet_exp.config.rules import Arguments, count, fraction
+
+RULES = {
+    "EpochImages": Arguments({"num_images": count(6), "every": count(1)}),
+    "EarlyStopping": Arguments({"patience": count(20)}),
+    "ReduceLROnPlateau": Arguments({"patience": count(8), "factor": fraction(0.5)}),
+}

@@ -1,0 +1,87 @@
+"""The arguments of what `_target_`s name, checked by rules that lie beside it.
+
+Rules are a file of their own, because a model's or a loss's imports Keras and the light step does
+not: of a module `nets/wide.py` they are `nets/wide_rules.py`, of a package `nets/` they are
+`nets/rules.py`, with `RULES = {"wide": Arguments(…)}` by the name of the function or class. The
+file is found and run without importing what it lies beside. It may be missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from flexunet_exp.config.building import is_trusted
+from flexunet_exp.config.rules import Arguments, broken_rules
+from flexunet_exp.config.validation.targets import target_nodes
+
+OURS, KERAS = "flexunet_exp.", "keras."
+
+
+class Node(NamedTuple):
+    """A mapping with a `_target_`, where it stands, and the rules of its arguments."""
+
+    key: str
+    arguments: dict
+    rules: Arguments
+
+
+def ruled_nodes(settings: dict, sections: Iterable[str]) -> Iterator[Node]:
+    """The nodes of these sections that have rules."""
+    for section in sections:
+        for key, node in target_nodes(settings.get(section), section):
+            if rules := rules_of(str(node["_target_"])):
+                yield Node(key, node, rules)
+
+
+def broken_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str]:
+    """What is wrong with single arguments."""
+    for node in ruled_nodes(settings, sections):
+        yield from broken_rules(node.arguments, node.rules.rules, f"{node.key}.")
+
+
+def unfitting_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str]:
+    """What does not fit together, or to other settings, where no single argument is wrong."""
+    for node in ruled_nodes(settings, sections):
+        if node.rules.together:
+            yield from node.rules.together(node.key, node.arguments, settings)
+
+
+def rules_of(target: str) -> Arguments | None:
+    """The rules of a `_target_`; None where it has none, or may not be imported."""
+    if target.startswith(KERAS):  # what we know of Keras's own lies beside ours of that kind
+        target = OURS + target.removeprefix(KERAS)
+    module, _, name = target.rpartition(".")
+    path = rules_file(module) if is_trusted(target) else None
+    return getattr(run(path), "RULES", {}).get(name) if path else None
+
+
+@cache
+def rules_file(module: str) -> Path | None:
+    """Where the rules of a module lie, whether they are there or not; None: no such module."""
+    top, *names = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a script that runs has none
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    place = Path(spec.origin).parent.joinpath(*names)
+    if not spec.submodule_search_locations:  # a module without a package
+        place = Path(spec.origin).with_suffix("")
+    path = place / "rules.py" if place.is_dir() else place.with_name(f"{place.name}_rules.py")
+    return path if path.is_file() else None
+
+
+@cache
+def run(path: Path) -> ModuleType:
+    """The module in a file, without the packages around it."""
+    spec = importlib.util.spec_from_file_location(f"_rules_of_{path.parent.name}_{path.stem}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,12 @@
+"""What the arguments of the splits must be, by their functions: without pandas."""
+
+from __future__ import annotations
+
+from flexunet_exp.config.rules import Arguments, at_least, count
+
+SEED = at_least(0, example=0)
+RULES = {
+    "ratios": Arguments({"seed": SEED}),
+    "folds": Arguments({"n": at_least(3, example=5), "fold": at_least(0, example=0), "seed": SEED}),
+    "memorise": Arguments({"num_images": count(4), "repeats": count(1)}),
+}
