@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from flexunet_exp.config.rules import (
     Rule,
@@ -752,6 +753,7 @@ LITERAL = {row.key for row in OPTIONS if row.literal}
 PATTERN = {row.key for row in OPTIONS if row.pattern}
 
 
+@cache
 def option(key: str, command: str = TRAIN) -> Option | None:
     """The row of a key in a command's configuration, maybe one of a group; None where none is.
 
@@ -763,12 +765,13 @@ def option(key: str, command: str = TRAIN) -> Option | None:
     return next((row for row in found if row), None)
 
 
-def rows(key: str) -> list[Option]:
+@cache
+def rows(key: str) -> tuple[Option, ...]:
     """All rows of a key: its own, or those of the options below it; none of an unknown key."""
     key = key.replace("/", ".")
     below = [row for row in OPTIONS if not row.commands and row.key.startswith(f"{key}.")]
     own = option(key)
-    return below if own is None else [own, *(row for row in below if row is not own)]
+    return tuple(below if own is None else [own, *(row for row in below if row is not own)])
 
 
 def of_command(command: str) -> list[Option]:
