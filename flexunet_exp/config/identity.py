@@ -7,8 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,26 +58,47 @@ def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:
     }
 
 
-def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> str:
+class Signature(str):
+    """A signature, and in `earlier` those that released code gave to runs of the same weights."""
+
+    earlier: tuple[str, ...] = ()
+
+
+def every(signature: str) -> tuple[str, ...]:
+    """All names of the work that has this signature, the current one first."""
+    return (str(signature), *getattr(signature, "earlier", ()))
+
+
+def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Signature:
     """Hash of all that can change the trained weights (16 hex digits).
 
     The settings with an effect; the sample table's digest; the code of this package that a training
     with these settings reaches, and that of own packages it builds from; the versions of TensorFlow
     and Keras; the number of threads.
     """
-    return signatures(config, sample_digest, threads)[0]
-
-
-def signatures(config: DictConfig | dict, sample_digest: str, threads: int) -> tuple[str, ...]:
-    """The signature, and those that releases gave to runs which trained the same weights."""
     settings = with_effect(config)
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     others = own_code_digests(settings)
     code = weights_code.digest(PACKAGE, sorted(set(targets_in(settings))))
-    parts = [SCHEME, settings, sample_digest, code, others, versions]
-    of_releases = [[settings, sample_digest, each, others, versions] for each in SAME_WEIGHTS]
-    return tuple(map(hashed, [parts, *of_releases]))
+    named = Signature(hashed([SCHEME, settings, sample_digest, code, others, versions]))
+    named.earlier = tuple(
+        hashed([settings, sample_digest, release, others, versions]) for release in SAME_WEIGHTS
+    )
+    return named
+
+
+def sweep_signature(words: Sequence[str]) -> Signature:
+    """Hash of a multirun: its words, and the code that any training reaches (16 hex digits)."""
+    code = weights_code.digest(PACKAGE, ())
+    named = Signature(words_hashed([*words, str(SCHEME), code]))
+    named.earlier = tuple(words_hashed([*words, release]) for release in SAME_WEIGHTS)
+    return named
+
+
+def words_hashed(words: Sequence[str]) -> str:
+    """16 hex digits over words in any order."""
+    return hashlib.sha256("\n".join(sorted(words)).encode()).hexdigest()[:16]
 
 
 def hashed(parts: Any) -> str:
@@ -96,12 +116,6 @@ def scoring_signature(config: DictConfig | dict) -> str:
     """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
     sections = sorted({row.section for row in OPTIONS if row.changes is SCORES})
     return hashed({name: plain(config[name]) for name in sections})
-
-
-@cache
-def own_source() -> str:
-    """Hash of this package's source; read once a process, which goes on with what it has loaded."""
-    return source_digest(PACKAGE)
 
 
 def source_digest(root: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from flexunet_exp.config.identity import every
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import files, locks
 
@@ -49,7 +50,7 @@ class Claim:
 
 def begin(run_folder: Path, signature: str) -> Claim:
     """Marks a run's folder as unfinished; InputError where it holds another unfinished run."""
-    if signature_in(run_folder) not in (None, signature):
+    if signature_in(run_folder) not in (None, *every(signature)):
         raise InputError(
             f"{run_folder} holds an unfinished run of other settings, data or code. Nothing was "
             "changed in it; choose another folder, or continue it by the command it began with."
@@ -70,7 +71,7 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
 
     Raises Busy when another process is training it at this moment.
     """
-    if signature_in(run_folder) != signature:
+    if signature_in(run_folder) not in every(signature):
         return None
     try:
         lock = locks.exclusive(lock_of(run_folder))
@@ -81,7 +82,7 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
         ) from error
     except OSError:  # it has just ended, or is not ours to write in
         return None
-    if signature_in(run_folder) != signature:  # it ended while we waited for its lock
+    if signature_in(run_folder) not in every(signature):  # it ended while we waited for its lock
         lock.close()
         return None
     files.remove_parts(run_folder)
@@ -118,7 +119,8 @@ def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
 
     `known` are run folders that the store names; `here` is this job's own folder.
     """
-    return [path for path in places([here], known) if signature_in(path) == signature]
+    names = every(signature)
+    return [path for path in places([here], known) if signature_in(path) in names]
 
 
 def all_marked(known: Iterable[str]) -> dict[str, Path]:

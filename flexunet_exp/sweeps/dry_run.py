@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +58,15 @@ class Past:
             if run.info.status == "FINISHED" and MINUTES in run.data.tags:
                 tags = run.data.tags
                 self.took.setdefault(tags.get(EFFORT, ""), []).append(float(tags[MINUTES]))
+
+    def runs_of(self, signature: str) -> list[Any]:
+        """The store's runs of this work, newest first."""
+        return [run for name in identity.every(signature) for run in self.runs.get(name, [])]
+
+    def unfinished_of(self, signature: str) -> Path | None:
+        """The folder of the unfinished run that does this work."""
+        known = map(self.unfinished.get, identity.every(signature))
+        return next(filter(None, known), None)
 
     def minutes(self, settings: dict) -> float:
         took = self.took.get(identity.effort(settings))
@@ -117,12 +127,12 @@ class Surveyor:
     def standing(self, settings: dict, signature: str, scoring: str) -> tuple[str, float, float]:
         """State, objective and minutes left of work that no other cell does."""
         rerun, needed = settings["rerun"], self.past.minutes(settings)
-        if folder := self.past.unfinished.get(signature):
+        if folder := self.past.unfinished_of(signature):
             done = claims.epochs_done(folder)
             how = "being trained, epoch" if claims.is_busy(folder) else "cut off at epoch"
             left = 1 - done / settings["trainer"]["epochs"]
             return f"{how} {done}", math.nan, needed * left
-        runs = self.past.runs.get(signature, [])
+        runs = self.past.runs_of(signature)
         if ended := already_done(runs, scoring, "none"):
             objective = ended.data.metrics.get(settings["objective"], math.nan)
             is_left = already_done(runs, scoring, rerun) is None

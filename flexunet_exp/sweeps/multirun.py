@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import socket
@@ -19,7 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp.config.identity import own_source
+from flexunet_exp.config.identity import every, sweep_signature, words_hashed
 from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
@@ -108,11 +107,9 @@ class SweepCallback(Callback):
                 f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
                 "finished or begun there is found and not trained again."
             )
-        identity = search.identity if search else [*overrides, own_source()]
+        signature = words_hashed(search.identity) if search else sweep_signature(overrides)
         self.parent_run_id = (
-            self.open_parent(overrides, signature_of(identity), config.rerun)
-            if config.tracking.uri
-            else None
+            self.open_parent(overrides, signature, config.rerun) if config.tracking.uri else None
         )
         tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
         if self.parent_run_id:
@@ -123,7 +120,8 @@ class SweepCallback(Callback):
         """The run of this very sweep if it was started before, to be completed, or a new one."""
         tracking = self.config.tracking
         store = Store(tracking.uri, tracking.experiment_name)
-        run = store.newest(f"tags.{SWEEP} = '{signature}'")
+        found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
+        run = next(filter(None, found), None)
         self.is_new = run is None or rerun == "all"
         if run is not None and not self.is_new:
             self.parent_key = run.data.tags.get(KEY, self.parent_key)
@@ -252,11 +250,6 @@ def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     params = list(presets.params(cfg))
     parsed = OverridesParser.create().parse_overrides(overrides)
     return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
-
-
-def signature_of(identity: list[str]) -> str:
-    """Hash of what makes a sweep the same one, whatever day it is started."""
-    return hashlib.sha256("\n".join(sorted(identity)).encode()).hexdigest()[:16]
 
 
 def print_cells(outcomes: list[Outcome]) -> None:

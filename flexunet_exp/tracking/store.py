@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from flexunet_exp.config.identity import every
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.tracking.address import (
     NotThere,
@@ -139,8 +140,16 @@ class Store:
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
         """The newest run that already did this work, as `rerun` reads it, or None."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'")
-        return already_done(runs, scoring, rerun)
+        return already_done(self.signed(signature), scoring, rerun)
+
+    def signed(self, signature: str) -> list[Any]:
+        """The runs of this signature, or of one that earlier code gave to the same work.
+
+        The current signature's come first, and of each the newest.
+        """
+        return [
+            run for name in every(signature) for run in self.runs(f"tags.{SIGNATURE} = '{name}'")
+        ]
 
     def whole_runs(self, wanted: str, status: str, experiment_id: str | None = None) -> list[Any]:
         """Runs that came to their own end, newest first."""
@@ -169,7 +178,8 @@ class Store:
 
     def same_weights(self, signature: str) -> Any | None:
         """The newest finished run that trained what this signature would, however scored."""
-        return next(iter(self.whole_runs(f"tags.{SIGNATURE} = '{signature}'", "FINISHED")), None)
+        finished = (run for run in self.signed(signature) if run.info.status == "FINISHED")
+        return next((run for run in finished if STOPPED not in run.data.tags), None)
 
     def create_run(self, name: str, tags: Mapping[str, str], start: int | None = None) -> str:
         """Creates a run that began at `start` (milliseconds), by default now; its id."""
@@ -177,10 +187,9 @@ class Store:
 
     def begun(self, signature: str) -> dict[str, tuple[str, str]]:
         """The runs that began this work: run folder → newest run's id and status."""
-        runs = self.runs(f"tags.{SIGNATURE} = '{signature}'")
         return {
             run.data.tags.get(RUN_FOLDER, ""): (run.info.run_id, run.info.status)
-            for run in reversed(runs)
+            for run in reversed(self.signed(signature))
         }
 
     def share_columns(self, columns: Sequence[str]) -> None:

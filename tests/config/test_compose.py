@@ -76,3 +76,11 @@ def test_build_gives_a_target_what_it_asks_for_and_no_more(compose):
     shape = {"input_shape": (256, 256, 3), "num_classes": 3}
     model = building.build(compose("train", "model.base_filters=1").model, **shape)
     assert model.output_shape == (None, None, None, 3)
+
+
+def test_runs_of_a_release_that_trained_the_same_weights_keep_their_signature(compose):
+    """Computed by the release of tag before-house, for the same words and data."""
+    found = signature(compose("train", "tracking=none", "data_root=nowhere"))
+    assert found.earlier == ("e3d216daaf2a962a",)
+    assert identity.every(found) == (found, *found.earlier)
+    assert identity.every("plain") == ("plain",)
