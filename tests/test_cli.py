@@ -146,7 +146,7 @@ def test_output_folder_not_writable_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(("ignored", "ended_by"), [(False, "KeyboardInterrupt"), (True, "nothing")])
 def test_a_closed_terminal_interrupts_but_not_under_nohup(tmp_path, ignored, ended_by):
     code = (
-        "import os, signal, sys; from flexunet_exp import interrupt\n"
+        "import os, signal, sys; from flexunet_exp.system import interrupt\n"
         "if sys.argv[1] == 'True': signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "interrupt.listen()\n"
         "try:\n os.kill(os.getpid(), signal.SIGHUP); print('nothing')\n"

@@ -13,7 +13,7 @@ from flexunet_exp.runs import claims
 DIES_WITH_A_CLAIM = """
 import os, signal, sys
 from pathlib import Path
-from flexunet_exp import unfinished
+from flexunet_exp.runs import claims as unfinished
 claim = unfinished.begin(Path(sys.argv[1]), "abc")
 os.kill(os.getpid(), signal.SIGKILL)
 """
