@@ -154,13 +154,13 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
     claims["trained"].release()
 
 
-def test_a_run_whose_process_is_ending_is_waited_for(compose, tmp_path, monkeypatch):
+def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     claim = unfinished.begin(tmp_path / "run", "abc")
     home = SimpleNamespace(folder=tmp_path / "run")
     untracked = SimpleNamespace(store=None)
-    resuming.await_end(compose("train", "trainer.resume=never"), "abc", home, untracked)
+    resuming.await_end("never", "abc", home, untracked)
     assert unfinished.is_busy(home.folder)
     Timer(0.5, claim.release).start()
-    resuming.await_end(compose("train"), "abc", home, untracked)
+    resuming.await_end("auto", "abc", home, untracked)
     assert not unfinished.is_busy(home.folder)
