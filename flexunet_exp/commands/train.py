@@ -33,15 +33,9 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """The command: one job, or with -m one for every cell of a sweep; 1 if any failed."""
-    try:
+    with multirun.command() as command:
         app.run_app("train", task)
-        return multirun.finish()
-    except KeyboardInterrupt:
-        multirun.abandon("KILLED")
-        raise
-    except Exception:
-        multirun.abandon("FAILED")
-        raise
+        return command.finish()
 
 
 def task(cfg: DictConfig) -> float:
