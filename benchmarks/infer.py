@@ -34,6 +34,7 @@ from flexunet_exp.data import (
     masks,  # noqa: E402
 )
 from flexunet_exp.prediction.predictor import Predictor  # noqa: E402
+from flexunet_exp.prediction.settings import PredictSettings  # noqa: E402
 from flexunet_exp.system import tensorflow  # noqa: E402
 
 BATCH = 4
@@ -52,7 +53,7 @@ def main() -> None:
         predictor=Predictor(model, (size, size), BATCH),
         class_names=("background", "bent", "broken", "glue", "metal", "thread"),
         palette=PALETTE.astype(np.uint8),
-        settings={"batch_size": BATCH},
+        settings=PredictSettings((size, size), "none", 0.25, "none", BATCH, "as_trained"),
     )
     with tempfile.TemporaryDirectory() as folder:
         photos, output = Path(folder, "photos"), Path(folder, "out")

@@ -8,7 +8,7 @@ import shlex
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -113,7 +113,6 @@ def fit_and_score(
     cfg: DictConfig, dataset: Dataset, identity: Identity, claim: Claim, tracker: Tracker
 ) -> dict[str, float]:
     """Trains, scores and stores the run, from wherever it stands; its figures."""
-    from flexunet_exp.evaluation import scoring
     from flexunet_exp.sweeps.search import pruning
     from flexunet_exp.training import fit, state
 
@@ -131,8 +130,7 @@ def fit_and_score(
         progress.fitted, is_whole = True, False
     fit.fit(model, cfg, dataset, keeper, progress, pruning.callbacks(cfg))
     if progress.figures is None:
-        title = f"{dataset.name}: {record.run_name(cfg)}"
-        progress.figures = scoring.score_fitted(model, cfg, dataset, folder / "evaluation", title)
+        progress.figures = evaluate(cfg, dataset, model, folder / "evaluation")
         tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
         keeper.write(progress)
     record.mirror(tracker, folder)
@@ -143,6 +141,21 @@ def fit_and_score(
     if name := cfg.tracking.get("register"):
         tracker.register(name, cfg.objective)
     return progress.figures
+
+
+def evaluate(cfg: DictConfig, dataset: Dataset, model: Any, folder: Path) -> dict[str, float]:
+    """The figures of the trained network, as `predict.*` and `score.*` say."""
+    from flexunet_exp.evaluation import scoring
+    from flexunet_exp.evaluation.settings import ScoreSettings, report_facts
+    from flexunet_exp.prediction import networks
+    from flexunet_exp.prediction.settings import PredictSettings
+
+    predict, score = PredictSettings.from_config(cfg), ScoreSettings.from_config(cfg)
+    made = networks.Blueprint.from_config(cfg)
+    network = networks.in_precision(model, made, predict.precision)
+    part = scoring.Part(networks.predictor(network, predict), dataset)
+    title = f"{dataset.name}: {record.run_name(cfg)}"
+    return scoring.score([part], folder, score, title, report_facts(predict, score))
 
 
 def tags_of(identity: Identity) -> dict[str, str]:

@@ -7,28 +7,22 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from rich.progress import track
 
-from flexunet_exp.config import compose
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.evaluation import page, results, terminal
-from flexunet_exp.prediction import networks
+from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
-from flexunet_exp.prediction.settings import predict_settings, report_facts, settings_of
 from flexunet_exp.reporting import panels
 from flexunet_exp.scores import boundary, confusions, curves, objects
 from flexunet_exp.scores import record as records
 from flexunet_exp.scores.record import Record
-
-if TYPE_CHECKING:
-    import keras
 
 log = logging.getLogger(__name__)
 
@@ -58,29 +52,17 @@ class Look(NamedTuple):
     seed_dice: float  # `confusions.dice_coef_multiclass`
 
 
-def score_fitted(
-    model: keras.Model, cfg: DictConfig, dataset: Dataset, folder: Path, title: str
-) -> dict[str, float]:
-    """Scores a network that was just trained, as `predict.*` and `score.*` of its run say."""
-    settings = predict_settings(cfg)
-    network = networks.in_precision(model, cfg, settings["precision"])
-    part = Part(networks.predictor(network, cfg, settings), dataset)
-    how = OmegaConf.create(settings_of("score", cfg))
-    facts = report_facts(settings, compose.image_size(cfg), how)
-    return score([part], folder, how, title, facts)
-
-
 def score(
     parts: Iterable[Part],
     folder: Path,
-    settings: DictConfig,
+    settings: ScoreSettings,
     title: str,
     facts: Mapping[str, str],
     splits: Mapping[str, str] = SCORED,
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
-    `settings` are `score.*`; `splits` map a split to the prefix of its figures; `title` and
+    `splits` map a split to the prefix of its figures; `title` and
     `facts` head the report. Returns the figures by their tracked names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}

@@ -20,7 +20,8 @@ from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
-from flexunet_exp.prediction import networks, settings
+from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.settings import PredictSettings, describe_patches
 from flexunet_exp.system import tensorflow
 from flexunet_exp.training import class_weights, profile, state
 
@@ -128,11 +129,11 @@ def train(
     trainer = cfg.trainer
     say_what_is_undefined(dataset)
     if patch := compose.patch_size(cfg):
-        log.info("%s", settings.describe_patches(patch, compose.image_size(cfg)))
+        log.info("%s", describe_patches(patch, compose.image_size(cfg)))
     replicas = model.distribute_strategy.num_replicas_in_sync
     feed = feeding.feed(cfg, dataset, progress.epochs, replicas)
     batches = feed.training
-    predictor = partial(networks.predictor, cfg=cfg, settings=settings.predict_settings(cfg))
+    predictor = partial(networks.predictor, settings=PredictSettings.from_config(cfg))
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
     listed = all_callbacks(cfg, run, keeper, progress, added)
     watched = list(listed.values())

@@ -20,7 +20,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
 from flexunet_exp.prediction import networks as trained_networks
 from flexunet_exp.prediction import predictor
-from flexunet_exp.prediction.settings import predict_settings
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import class_weights, fit, state
@@ -176,7 +176,7 @@ def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
 
 
 def predictor_for(cfg):
-    return partial(trained_networks.predictor, cfg=cfg, settings=predict_settings(cfg))
+    return partial(trained_networks.predictor, settings=PredictSettings.from_config(cfg))
 
 
 def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):

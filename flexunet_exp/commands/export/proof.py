@@ -63,7 +63,7 @@ def load(run: FinishedRun) -> list[Network]:
     network = trained.load_network(run)
     networks = [Network(f"as trained ({precision})", precision, network)]
     if precision != EXACT:
-        rebuilt = trained.in_precision(network, run.cfg, EXACT)
+        rebuilt = trained.in_precision(network, trained.Blueprint.from_config(run.cfg), EXACT)
         networks.append(Network(f"in {EXACT}", EXACT, rebuilt))
     if found := {layer.compute_dtype for layer in networks[-1].model.layers} - {EXACT}:
         raise InputError(
