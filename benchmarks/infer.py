@@ -36,6 +36,7 @@ from flexunet_exp.data import (
 from flexunet_exp.prediction.predictor import Predictor  # noqa: E402
 from flexunet_exp.prediction.settings import PredictSettings  # noqa: E402
 from flexunet_exp.system import tensorflow  # noqa: E402
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 BATCH = 4
 PALETTE = np.array([(0, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 0), (0, 255, 255)])
@@ -46,7 +47,7 @@ AT = 50  # the picture at which memory is read first
 def main() -> None:
     source, number, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     cfg = compose(*sys.argv[4:])
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     model = building.build(cfg.model, input_shape=(size, size, 3), num_classes=len(PALETTE))
     keep_defects_rare(model, source, size)
     trained = SimpleNamespace(

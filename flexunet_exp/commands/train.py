@@ -19,11 +19,13 @@ from flexunet_exp.runs.claims import Claim
 from flexunet_exp.runs.outcome import Outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import address, record, uploads
 from flexunet_exp.tracking.record import BEST_DICE
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from flexunet_exp.training import finished, precision, resuming
+from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -39,7 +41,8 @@ def main() -> int:
 
 
 def task(cfg: DictConfig) -> float:
-    if tensorflow.needs_own_process(cfg.trainer):
+    # Settings are not checked yet: the first run of a process reads none of them here.
+    if tensorflow.FIXED and tensorflow.needs_own_process(ProcessSettings.from_config(cfg)):
         return processes.in_own_process(task, cfg)
     return job.supervised(cfg, record.run_name(cfg), experiment, goes_on=True)
 
@@ -74,15 +77,16 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     ):
         uploads.upload_near(cfg.tracking.uri)
         dataset = checked_data(cfg)
-        precision.resolve(cfg, dataset)
-        identity = Identity.of(cfg, dataset.digest, tensorflow.num_threads(cfg.trainer))
+        cfg.trainer.precision = precision.resolve(TrainingSettings.from_config(cfg), dataset)
+        settings = TrainingSettings.from_config(cfg)
+        identity = Identity.of(cfg, dataset.digest, settings.process.num_threads)
         resuming.await_end(cfg.trainer.resume, identity.signature, home, tracker)
         if outcome := finished.skip(cfg, identity, tracker):
             return outcome
         claim = resuming.claim(cfg.trainer.resume, identity.signature, home, tracker)
         claims.append(claim)
         prepare(cfg, dataset, home.folder)
-        figures = fit_and_score(cfg, dataset, identity, claim, tracker)
+        figures = fit_and_score(cfg, settings, dataset, identity, claim, tracker)
         say_where(home.folder, tracker)
     objective = figures.get(cfg.objective, math.nan)
     return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
@@ -103,22 +107,27 @@ def prepare(cfg: DictConfig, dataset: Dataset, folder: Path) -> None:
     """Sets the process up for the run, and writes down what it is made from."""
     from flexunet_exp.data import dataset as datasets
 
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule", "callbacks"))
     OmegaConf.save(OmegaConf.create(compose.plain(cfg)), folder / "config.yaml")
     datasets.write_table(dataset.table, folder / "samples.csv")
 
 
 def fit_and_score(
-    cfg: DictConfig, dataset: Dataset, identity: Identity, claim: Claim, tracker: Tracker
+    cfg: DictConfig,
+    settings: TrainingSettings,
+    dataset: Dataset,
+    identity: Identity,
+    claim: Claim,
+    tracker: Tracker,
 ) -> dict[str, float]:
     """Trains, scores and stores the run, from wherever it stands; its figures."""
     from flexunet_exp.sweeps.search import pruning
     from flexunet_exp.training import fit, state
 
     folder, started = claim.run_folder, time.time()
-    model = fit.compiled_model(cfg, dataset)
-    (folder / "model.txt").write_text(fit.describe(model, cfg))
+    model = fit.compiled_model(settings, dataset)
+    (folder / "model.txt").write_text(fit.describe(model, settings.feed.size))
     store = tracker.store if cfg.rerun != "all" else None
     same = store.same_weights(identity.signature) if store else None
     keeper = state.Keeper(claim.folder, tracker)
@@ -128,13 +137,13 @@ def fit_and_score(
     if store and same and is_whole:
         progress.best_dice = record.take_weights(store, same, keeper.best)
         progress.fitted, is_whole = True, False
-    fit.fit(model, cfg, dataset, keeper, progress, pruning.callbacks(cfg))
+    fit.fit(model, settings, dataset, keeper, progress, pruning.callbacks(cfg))
     if progress.figures is None:
         progress.figures = evaluate(cfg, dataset, model, folder / "evaluation")
         tracker.metrics({BEST_DICE: progress.best_dice, **progress.figures})
         keeper.write(progress)
     record.mirror(tracker, folder)
-    tracker.model(keeper.best, fit.input_example(dataset, cfg))
+    tracker.model(keeper.best, fit.input_example(dataset, settings.feed.size))
     if is_whole:
         tracker.tag({MINUTES: f"{(time.time() - started) / 60:.2f}"})
     finished.require(cfg.require, progress.best_dice)

@@ -17,6 +17,7 @@ from flexunet_exp.prediction.predictor import Ensemble, Predictor
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 if TYPE_CHECKING:
     import keras
@@ -168,9 +169,10 @@ def check_tiles(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> No
 
 def prepare_process(run: FinishedRun) -> None:
     """Sets TensorFlow up as the run was; InputError where this process is set up otherwise."""
-    if tensorflow.needs_own_process(run.cfg.trainer):
+    process = ProcessSettings.from_config(run.cfg)
+    if tensorflow.needs_own_process(process):
         raise InputError(
             "This run has other threads or determinism than the one before it in this process, "
             "which TensorFlow cannot change. Give the command for one run at a time."
         )
-    tensorflow.prepare(run.cfg.trainer)
+    tensorflow.prepare(process)

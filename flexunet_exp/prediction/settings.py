@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import compose
 from flexunet_exp.data.tiles import Size
-from flexunet_exp.prediction.predictor import VIEWS
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class PredictSettings:
 
     def describe(self) -> str:
         """A sentence for a report: how pictures become predictions."""
+        from flexunet_exp.prediction.predictor import VIEWS  # imports SciPy
+
         how = self.parts
         if self.tile_size:
             how += f" that overlap by {self.overlap:.0%}"

@@ -174,7 +174,7 @@ REVIEWED = {
     ("data.scan_record", "data.defects.find"): "is for the data card",
     ("data.scan_record", "data.fingerprints.fingerprint"): "is for the search for leakage",
     ("training.fit", "prediction.networks.predictor"): "predicts the pictures that are drawn",
-    ("training.fit", "prediction.settings.PredictSettings"): "is for those pictures",
+    ("training.settings", "prediction.settings.PredictSettings"): "is for those pictures",
     ("training.state", "runs.claims.STATE"): "names the state's folder",
     ("training.state", "runs.claims.read_json"): "reads what the state's own writer wrote",
 }
