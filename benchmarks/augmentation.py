@@ -21,7 +21,10 @@ from flexunet_exp.config import building
 from flexunet_exp.config import compose as config
 from flexunet_exp.data import augmentation, synthetic
 from flexunet_exp.data.augmentation import Transform
+from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
+from flexunet_exp.training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (128, 256, 512)
@@ -81,16 +84,19 @@ def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
 def step() -> Iterator[str]:
     """The same network under each list in turn, round after round, its data cached in memory."""
     cfg = compose("experiment=quickstart")
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.data.feed import feed
     from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fit.compiled_model(cfg, dataset)
+    model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
     size, batch = config.image_size(cfg), cfg.trainer.batch_size
     names = ("none", "light", "standard", "strong")
-    batches = {name: iter(feed.feed(under(name), dataset).training) for name in names}
+    batches = {
+        name: iter(feed.feed(FeedSettings.from_config(under(name)), dataset).training)
+        for name in names
+    }
     took: dict[str, list] = {name: [] for name in names}
     for turn in range(ROUNDS + 1):
         first = turn % len(names)  # each list comes first in turn: the machine's speed drifts

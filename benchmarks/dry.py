@@ -14,7 +14,7 @@ from composing import compose
 
 from flexunet_exp.config import identity
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, Store
 
 LOSSES = ("ce_dice", "cross_entropy", "dice", "focal", "focal_tversky", "lovasz_softmax", "tversky")
@@ -42,7 +42,9 @@ def fill(folder: Path, seeds: int) -> None:
             cfg = compose(*words(folder), f"model={model}", f"loss={loss}")
             for seed in range(0, seeds, 2):
                 cfg.trainer.seed = seed
-                signature = identity.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
+                signature = identity.signature(
+                    cfg, digest, ProcessSettings.from_config(cfg).num_threads
+                )
                 scoring, effort = identity.scoring_signature(cfg), identity.effort(cfg)
                 tags = {SIGNATURE: signature, SCORING: scoring, EFFORT: effort, MINUTES: "3.5"}
                 run_id = store.create_run(f"{model} {loss}", tags)

@@ -34,7 +34,9 @@ from flexunet_exp.data import (
     masks,  # noqa: E402
 )
 from flexunet_exp.prediction.predictor import Predictor  # noqa: E402
+from flexunet_exp.prediction.settings import PredictSettings  # noqa: E402
 from flexunet_exp.system import tensorflow  # noqa: E402
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 BATCH = 4
 PALETTE = np.array([(0, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 0), (0, 255, 255)])
@@ -45,14 +47,14 @@ AT = 50  # the picture at which memory is read first
 def main() -> None:
     source, number, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     cfg = compose(*sys.argv[4:])
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     model = building.build(cfg.model, input_shape=(size, size, 3), num_classes=len(PALETTE))
     keep_defects_rare(model, source, size)
     trained = SimpleNamespace(
         predictor=Predictor(model, (size, size), BATCH),
         class_names=("background", "bent", "broken", "glue", "metal", "thread"),
         palette=PALETTE.astype(np.uint8),
-        settings={"batch_size": BATCH},
+        settings=PredictSettings((size, size), "none", 0.25, "none", BATCH, "as_trained"),
     )
     with tempfile.TemporaryDirectory() as folder:
         photos, output = Path(folder, "photos"), Path(folder, "out")

@@ -69,7 +69,7 @@ def network(words: list[str]):
         networks.prepare_process(run)
         return networks.load_network(run)
     cfg = compose("model=flexunet_small", "dataset=grid")
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(tensorflow.ProcessSettings.from_config(cfg))
     return building.build(cfg.model, input_shape=(256, 256, 3), num_classes=6)
 
 

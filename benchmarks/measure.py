@@ -24,9 +24,12 @@ from composing import compose
 
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks, synthetic
+from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.reporting import panels, plots
 from flexunet_exp.scores import confusions
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
+from flexunet_exp.training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 Row = tuple[str, str, str, str]
@@ -83,16 +86,16 @@ def drawing() -> list[Row]:
 def training() -> list[Row]:
     """A step of quickstart through the whole pipeline against the bare step of the same model."""
     cfg = compose("experiment=quickstart")
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     from flexunet_exp.data.feed import feed as feeding
     from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fit.compiled_model(cfg, dataset)
+    model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
     rows = []
     for cache in ("none", "memory"):
         cfg.dataset.cache = cache
-        feed = feeding.feed(cfg, dataset)
+        feed = feeding.feed(FeedSettings.from_config(cfg), dataset)
         iterator, steps = iter(feed.training), feed.steps
         images, class_masks = next(iterator)
         bare = seconds(lambda x=images, y=class_masks: model.train_on_batch(x, y), 20)

@@ -23,6 +23,7 @@ from composing import compose  # noqa: E402
 from flexunet_exp.config import building
 from flexunet_exp.config import compose as config
 from flexunet_exp.system import tensorflow  # noqa: E402
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 STEPS, BATCH, SIZE, CLASSES = 6, 2, 512, 8
 
@@ -34,7 +35,7 @@ def main() -> None:
     cfg = compose("experiment=seed_zipper", f"trainer.precision={precision}")
     if optimizer == "keras":
         cfg.optimizer._target_ = "keras.optimizers.Adam"
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     print(json.dumps(measure(cfg)))
 
 

@@ -14,21 +14,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from composing import compose  # noqa: E402
 
 from flexunet_exp.data import dataset as datasets  # noqa: E402
+from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.system import tensorflow  # noqa: E402
+from flexunet_exp.system.tensorflow import ProcessSettings
+from flexunet_exp.training.settings import TrainingSettings
 
 ROUNDS, STEPS = 3, 5
 
 
 def main() -> None:
     cfg = compose(*sys.argv[1:])
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     from flexunet_exp.data.feed import feed
     from flexunet_exp.training import fit
 
     dataset = datasets.load(cfg)
-    model = fit.compiled_model(cfg, dataset)
+    model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
     cfg.trainer.epochs = 100
-    batches = feed.feed(cfg, dataset).training
+    batches = feed.feed(FeedSettings.from_config(cfg), dataset).training
     images, masks = next(iter(batches))
 
     def bare() -> None:

@@ -18,6 +18,7 @@ from composing import compose
 
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 Row = tuple[str, str, str, str]
@@ -142,7 +143,7 @@ def reading() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         words = ["dataset=screw", "dataset/layout=synthetic", "dataset.layout.size=1024"]
         cfg = compose(*words, "dataset.layout.images_per_class=8", f"data_root={name}")
-        tensorflow.prepare(cfg.trainer)
+        tensorflow.prepare(ProcessSettings.from_config(cfg))
         dataset = datasets.load(cfg)
         rows = []
         for size in (256, 512):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
 from flexunet_exp.jobs import app, job
@@ -16,6 +16,7 @@ from flexunet_exp.tracking import find_runs, record
 
 if TYPE_CHECKING:
     from flexunet_exp.evaluation.scoring import Part
+    from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -39,13 +40,13 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         log.info("Run: %s", run.folder)
     validation.check_objective(cfg.objective, found[0].cfg)
     from flexunet_exp.prediction import networks
-    from flexunet_exp.prediction.settings import settings_of
 
     networks.check_classes(found)
     networks.prepare_process(found[0])
     from flexunet_exp.evaluation import folds, other_data, scoring
+    from flexunet_exp.evaluation.settings import ScoreSettings
 
-    score = OmegaConf.create(settings_of("score", found[0].cfg, cfg.score))
+    score = ScoreSettings.from_config(found[0].cfg, cfg.score)
     facts = describe(cfg, found, score)
     if other_data.is_given(cfg):
         groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
@@ -95,12 +96,11 @@ def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
     return f"{run.cfg.dataset.name}: {what}"
 
 
-def describe(cfg: DictConfig, found: list[FinishedRun], score: DictConfig) -> dict[str, str]:
+def describe(cfg: DictConfig, found: list[FinishedRun], score: ScoreSettings) -> dict[str, str]:
     """What the report says below its title."""
-    from flexunet_exp.config import compose
-    from flexunet_exp.prediction.settings import predict_settings, report_facts
+    from flexunet_exp.evaluation.settings import report_facts
+    from flexunet_exp.prediction.settings import PredictSettings
 
-    first = found[0].cfg
-    settings = predict_settings(first, cfg.predict)
+    settings = PredictSettings.from_config(found[0].cfg, cfg.predict)
     runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
-    return runs_named | report_facts(settings, compose.image_size(first), score)
+    return runs_named | report_facts(settings, score)

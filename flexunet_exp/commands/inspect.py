@@ -16,7 +16,7 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     validation.check_settings(cfg)
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(tensorflow.ProcessSettings.from_config(cfg))
     validation.check_targets(cfg, ("model",))
     from flexunet_exp.models.summary import describe
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,20 @@ def plain(config: Any) -> Any:
     if not OmegaConf.is_config(config):
         return copy.deepcopy(config)
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def section_or_default(
+    name: str, cfg: DictConfig, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A section of a run, and what replaces it: whatever is not null in `overrides`.
+
+    What the run lacks, because it is older than the option, is as in the section's default.yaml.
+    """
+    settings = plain(OmegaConf.load(conf_dir() / name / "default.yaml"))
+    for part in (cfg.get(name), overrides):
+        given = {} if part is None else plain(part)
+        settings |= {name: value for name, value in given.items() if value is not None}
+    return settings
 
 
 def image_size(cfg: DictConfig) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,20 @@ SAME_WEIGHTS = {
 
 # Sections whose options decide how long a run takes, in the order that the hash has always had.
 EFFORT = ("model", "predict", "dataset", "split", "trainer")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """By what a run is known again: three hashes of 16 hex digits."""
+
+    signature: str  # of all that can change the trained weights
+    scoring: str  # of what can change the scores of the same weights
+    effort: str  # of what decides how long it takes
+
+    @classmethod
+    def of(cls, config: DictConfig | dict, sample_digest: str, threads: int) -> Identity:
+        trained = signature(config, sample_digest, threads)
+        return cls(trained, scoring_signature(config), effort(config))
 
 
 def with_effect(config: DictConfig | dict) -> dict[str, Any]:

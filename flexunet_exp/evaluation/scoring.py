@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
 from PIL import Image
 from rich.progress import track
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.evaluation import page, results, terminal
+from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
 from flexunet_exp.reporting import panels
 from flexunet_exp.scores import boundary, confusions, curves, objects
@@ -55,14 +55,14 @@ class Look(NamedTuple):
 def score(
     parts: Iterable[Part],
     folder: Path,
-    settings: DictConfig,
+    settings: ScoreSettings,
     title: str,
     facts: Mapping[str, str],
     splits: Mapping[str, str] = SCORED,
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
-    `settings` are `score.*`; `splits` map a split to the prefix of its figures; `title` and
+    `splits` map a split to the prefix of its figures; `title` and
     `facts` head the report. Returns the figures by their tracked names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import building, compose, validation
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.files import read_network
 from flexunet_exp.prediction.predictor import Ensemble, Predictor
-from flexunet_exp.prediction.settings import predict_settings, tile_size, told
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 if TYPE_CHECKING:
     import keras
@@ -28,38 +30,54 @@ class Trained:
     predictor: Predictor | Ensemble
     class_names: tuple[str, ...]  # background first
     palette: np.ndarray  # (C, 3) uint8 RGB
-    settings: dict[str, Any]  # the predict.* in force
+    settings: PredictSettings  # in force
 
 
-def load(runs: Sequence[FinishedRun], overrides: DictConfig) -> Trained:
+@dataclass(frozen=True)
+class Blueprint:
+    """What a network was made from, to be made again in another precision."""
+
+    model: dict[str, Any] | None  # its section; None where only its file is known
+    size: Size
+    precision: str  # it was trained in
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> Blueprint:
+        model = compose.plain(cfg.model) if "model" in cfg else None
+        return cls(model, compose.image_size(cfg), cfg.trainer.precision)
+
+
+def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> Trained:
     """The networks of `runs`, predicting as the first was scored but for what `overrides` says.
 
     Raises InputError where the runs have other classes or tiles, or a network cannot be read.
     """
     check_classes(runs)
     check_tiles(runs, overrides)
-    settings = predict_settings(runs[0].cfg, overrides)
+    settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
+    precision = settings[0].precision
     predictors = [
-        predictor(load_network(run, settings["precision"]), run.cfg, settings) for run in runs
+        predictor(load_network(run, precision), replace(settings[0], size=own.size))
+        for run, own in zip(runs, settings, strict=True)
     ]
     classes = compose.plain(runs[0].cfg.dataset.classes)
     return Trained(
         predictors[0] if len(predictors) == 1 else Ensemble(predictors),
         tuple(entry["name"] for entry in classes),
         np.array([entry["color"] for entry in classes], np.uint8),
-        settings,
+        settings[0],
     )
 
 
-def predictor(model: keras.Model, cfg: DictConfig, settings: Mapping[str, Any]) -> Predictor:
-    """How a network of the run configured by `cfg` predicts with these `predict.*`."""
+def predictor(model: keras.Model, settings: PredictSettings) -> Predictor:
+    """How a network predicts with these settings."""
     return Predictor(
         model,
-        compose.image_size(cfg),
-        settings["batch_size"],
-        tile_size(settings["tile"]),
-        settings["overlap"],
-        settings["tta"],
+        settings.size,
+        settings.batch_size,
+        settings.tile_size,
+        settings.overlap,
+        settings.tta,
     )
 
 
@@ -70,7 +88,7 @@ def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model
     """
     network = read_network(run.network)
     check_network(network, run)
-    return in_precision(network, run.cfg, precision)
+    return in_precision(network, Blueprint.from_config(run.cfg), precision)
 
 
 def check_network(network: keras.Model, run: FinishedRun) -> None:
@@ -99,23 +117,23 @@ def output_shape(network: keras.Model, size: tuple[int, int]) -> tuple[int, ...]
     return tuple(np.ravel(shape).tolist())[1:]
 
 
-def in_precision(model: keras.Model, cfg: DictConfig, precision: str) -> keras.Model:
-    """The network that `cfg` describes, computing in `precision`; the same if it does already."""
-    if precision in ("as_trained", cfg.trainer.precision):
+def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.Model:
+    """The network, computing in `precision`; the same if it does already."""
+    if precision in ("as_trained", made.precision):
         return model
-    if "model" not in cfg:
+    if made.model is None:
         raise InputError(
             f"predict.precision={precision} needs the configuration of the network's run: name the "
             "run, or a .keras file in its folder."
         )
     import keras
 
-    validation.check_targets(cfg, ("model",))
-    shape = (*compose.image_size(cfg), 3)
+    validation.check_targets(OmegaConf.create({"model": made.model}), ("model",))
+    classes = model.output_shape[-1]
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        rebuilt = building.build(cfg.model, input_shape=shape, num_classes=model.output_shape[-1])
+        rebuilt = building.build(made.model, input_shape=(*made.size, 3), num_classes=classes)
     finally:
         keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())
@@ -135,24 +153,26 @@ def check_classes(runs: Sequence[FinishedRun]) -> None:
         raise InputError(problems)
 
 
-def check_tiles(runs: Sequence[FinishedRun], overrides: DictConfig) -> None:
+def check_tiles(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> None:
     """Raises InputError unless all runs are to see equally large parts of a picture."""
-    tiles = [predict_settings(run.cfg, overrides)["tile"] for run in runs]
+    all_settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
+    first = all_settings[0]
     if problems := [
-        f"{run.folder} predicts {told(tile)}; {runs[0].folder} {told(tiles[0])}. What is right for "
+        f"{run.folder} predicts {own.parts}; {runs[0].folder} {first.parts}. What is right for "
         "one is another scale for the other: score them one by one, or give all of them one "
         "predict.tile=SIZE or none."
-        for run, tile in zip(runs, tiles, strict=True)
-        if tile_size(tile) != tile_size(tiles[0])
+        for run, own in zip(runs, all_settings, strict=True)
+        if own.tile_size != first.tile_size
     ]:
         raise InputError(problems)
 
 
 def prepare_process(run: FinishedRun) -> None:
     """Sets TensorFlow up as the run was; InputError where this process is set up otherwise."""
-    if tensorflow.needs_own_process(run.cfg.trainer):
+    process = ProcessSettings.from_config(run.cfg)
+    if tensorflow.needs_own_process(process):
         raise InputError(
             "This run has other threads or determinism than the one before it in this process, "
             "which TensorFlow cannot change. Give the command for one run at a time."
         )
-    tensorflow.prepare(run.cfg.trainer)
+    tensorflow.prepare(process)

@@ -1,58 +1,61 @@
-"""`predict.*` and `score.*` of a run, and sentences about them."""
+"""`predict.*` of a run as one object, and sentences about how pictures become predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from flexunet_exp.config import compose
-from flexunet_exp.prediction.predictor import VIEWS
+from flexunet_exp.data.tiles import Size
 
 
-def predict_settings(cfg: DictConfig, overrides: DictConfig | None = None) -> dict[str, Any]:
-    """`predict.*` of a run, and what replaces it."""
-    settings = settings_of("predict", cfg, overrides)
-    settings["batch_size"] = settings["batch_size"] or cfg.trainer.batch_size
-    if settings["tile"] == "auto":
-        patch = compose.patch_size(cfg)
-        settings["tile"] = list(patch) if patch else "none"
-    return settings
+@dataclass(frozen=True)
+class PredictSettings:
+    """How the pictures of a run become predictions."""
 
+    size: Size  # (height, width) of what the network takes
+    tile: Any  # as it is typed: "none", a number or (height, width); never "auto"
+    overlap: float
+    tta: str
+    batch_size: int  # pictures or tiles at once
+    precision: str
 
-def settings_of(
-    section: str, cfg: DictConfig, overrides: DictConfig | None = None
-) -> dict[str, Any]:
-    """`predict.*` or `score.*` of a run (of before there were any: the defaults), and what replaces
-    it: whatever is not null in `overrides`."""
-    defaults = OmegaConf.load(compose.conf_dir() / section / "default.yaml")
-    settings = compose.plain(defaults)
-    for part in (cfg.get(section), overrides):
-        given = {} if part is None else compose.plain(part)
-        settings |= {name: value for name, value in given.items() if value is not None}
-    return settings
+    @classmethod
+    def from_config(
+        cls, cfg: DictConfig, overrides: Mapping[str, Any] | None = None
+    ) -> PredictSettings:
+        """`predict.*` of the run configured by `cfg`, and what replaces it."""
+        given = compose.section_or_default("predict", cfg, overrides)
+        if given["tile"] == "auto":
+            patch = compose.patch_size(cfg)
+            given["tile"] = list(patch) if patch else "none"
+        given["batch_size"] = given["batch_size"] or cfg.trainer.batch_size
+        return cls(compose.image_size(cfg), **given)
 
+    @property
+    def tile_size(self) -> Size | None:
+        """(height, width) in a picture's own pixels; None where it is predicted as a whole."""
+        return None if self.tile == "none" else compose.sides(self.tile)
 
-def report_facts(
-    settings: Mapping[str, Any], size: tuple[int, int], score: DictConfig
-) -> dict[str, str]:
-    """What a report says of how pictures became predictions, and predictions scores."""
-    return {
-        "prediction": describe(settings, size),
-        "found": f"{score.object_overlap:.0%} of a defect predicted as its class",
-        "outline": f"matches within {score.boundary_tolerance} px",
-    }
+    @property
+    def parts(self) -> str:
+        """In words, what of a picture is predicted at once."""
+        size = self.tile_size
+        return f"tiles of {size[0]} × {size[1]} px" if size else "whole pictures"
 
+    def describe(self) -> str:
+        """A sentence for a report: how pictures become predictions."""
+        from flexunet_exp.prediction.predictor import VIEWS  # imports SciPy
 
-def describe(settings: Mapping[str, Any], size: tuple[int, int]) -> str:
-    """A sentence for a report: how pictures become predictions."""
-    how = told(settings["tile"])
-    if tile_size(settings["tile"]):
-        how += f" that overlap by {settings['overlap']:.0%}"
-    how += f", seen at {size[0]} × {size[1]} px"
-    views = len(VIEWS[settings["tta"]])
-    return how + (f", the mean of {views} views" if views > 1 else "")
+        how = self.parts
+        if self.tile_size:
+            how += f" that overlap by {self.overlap:.0%}"
+        how += f", seen at {self.size[0]} × {self.size[1]} px"
+        views = len(VIEWS[self.tta])
+        return how + (f", the mean of {views} views" if views > 1 else "")
 
 
 def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
@@ -62,13 +65,3 @@ def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
     if patch == size:
         return f"{what}: full resolution."
     return f"{what}. Full resolution would be dataset.patch.size={compose.size_text(size)}"
-
-
-def tile_size(tile: Any) -> tuple[int, int] | None:
-    """(height, width) of `predict.tile`; None where a picture is predicted as a whole."""
-    return None if tile == "none" else compose.sides(tile)
-
-
-def told(tile: Any) -> str:
-    size = tile_size(tile)
-    return f"tiles of {size[0]} × {size[1]} px" if size else "whole pictures"

@@ -19,9 +19,10 @@ from flexunet_exp.config import compose, identity, validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, RUN_FOLDER, SCORING, Store, already_done
 from flexunet_exp.training import precision
+from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -98,9 +99,12 @@ class Surveyor:
     def signature(self, cfg: DictConfig, settings: dict) -> str:
         dataset = self.dataset(cfg, settings)
         if settings["trainer"]["precision"] == "auto":
-            measured = precision.remembered(precision.memory(cfg, dataset))
+            measured = precision.remembered(
+                precision.memory(TrainingSettings.from_config(cfg), dataset)
+            )
             settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"
-        return identity.signature(settings, dataset.digest, tensorflow.num_threads(cfg.trainer))
+        threads = ProcessSettings.from_config(cfg).num_threads
+        return identity.signature(settings, dataset.digest, threads)
 
     def dataset(self, cfg: DictConfig, settings: dict) -> Dataset:
         """The cell's data, split; InputError with every problem of them."""

@@ -1,40 +1,34 @@
-"""A multirun as a whole: its parent run in the store, and the table of its cells at the end."""
+"""How a multirun starts: the callback that Hydra makes, and the command it belongs to."""
 
 from __future__ import annotations
 
 import logging
-import math
-import socket
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
+from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
-from flexunet_exp.config.identity import every, sweep_signature, words_hashed
+from flexunet_exp.config.identity import sweep_signature, words_hashed
 from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
-from flexunet_exp.runs import claims
-from flexunet_exp.runs.outcome import RESULT, Outcome, read_outcome
 from flexunet_exp.sweeps import compose_cells, launchers, presets
+from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
 from flexunet_exp.sweeps.search import report, study
 from flexunet_exp.system import interrupt
-from flexunet_exp.system.files import write_table
-from flexunet_exp.tracking.sender import KEY
-from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
-from flexunet_exp.tracking.tracker import Tracker, log_trouble
 
 log = logging.getLogger(__name__)
 
-CELLS = "cells.csv"
+# What the running command learns of the multirun that Hydra starts for it. Hydra makes the callback
+# by its name alone and keeps it to itself, so that the two can only meet here.
+COMMAND: ContextVar[Command | None] = ContextVar("COMMAND", default=None)
 
 
 class SweepCallback(Callback):
@@ -45,8 +39,7 @@ class SweepCallback(Callback):
     it says what there is to do, and ends the command.
     """
 
-    current: SweepCallback | None = None
-    conclude: Callable[[], None] | None = None  # says what a study found, in place of the table
+    multirun: Multirun | None = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         if config.hydra.job.name == "train":
@@ -100,97 +93,59 @@ class SweepCallback(Callback):
     def start(
         self, config: DictConfig, overrides: list[str], axes: list[str], search: study.Plan | None
     ) -> None:
-        self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.config = config
-        if outcomes_in(self.folder):
+        started = Multirun(config, Path(config.hydra.sweep.dir).absolute())
+        if outcomes_in(started.folder):
             raise InputError(
-                f"{self.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
+                f"{started.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
                 "finished or begun there is found and not trained again."
             )
-        signature = words_hashed(search.identity) if search else sweep_signature(overrides)
-        self.parent_run_id = (
-            self.open_parent(overrides, signature, config.rerun) if config.tracking.uri else None
-        )
+        if config.tracking.uri:
+            signature = words_hashed(search.identity) if search else sweep_signature(overrides)
+            started.open_parent(overrides, signature, config.rerun)
         tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
-        if self.parent_run_id:
-            tell(config, [f"tracking.parent_run_id={self.parent_run_id}"])
-        SweepCallback.current = self
+        if started.parent_run_id:
+            tell(config, [f"tracking.parent_run_id={started.parent_run_id}"])
+        self.multirun = started
+        if command := COMMAND.get():
+            command.multirun = started
 
-    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> str:
-        """The run of this very sweep if it was started before, to be completed, or a new one."""
-        tracking = self.config.tracking
-        store = Store(tracking.uri, tracking.experiment_name)
-        found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
-        run = next(filter(None, found), None)
-        self.is_new = run is None or rerun == "all"
-        if run is not None and not self.is_new:
-            self.parent_key = run.data.tags.get(KEY, self.parent_key)
-            store.log_tags(run.info.run_id, {KEY: self.parent_key})
-            store.reopen(run.info.run_id)
-            return run.info.run_id
-        command = f"flexunet train -m {' '.join(overrides)}"
-        name = tracking.run_name or "sweep"
-        tags = {
-            KEY: self.parent_key,
-            SWEEP: signature,
-            "overrides": command[:4000],
-            "mlflow.note.content": f"`{command}`",
-        }
-        return store.create_run(name, tags)
 
-    @cached_property
-    def parent_key(self) -> str:
-        """By which the parent run and its outbox know each other."""
-        return uuid.uuid4().hex
+class Command:
+    """A command that may sweep."""
 
-    @cached_property
-    def parent(self) -> Tracker:
-        """Reports on the parent run, as a job's tracker does on its own."""
-        tracker = Tracker(self.config, "sweep", self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tracker.open(self.folder)
-        if tracker.outbox and self.parent_run_id:
-            tracker.outbox.facts.key = self.parent_key
-            tracker.outbox.note_run(self.parent_run_id)
-        return tracker
+    multirun: Multirun | None = None  # once Hydra has started it
 
-    def keep_cells(self, outcomes: list[Outcome]) -> None:
-        """How the cells ended, as a table in the multirun's folder and on its parent run."""
-        if not outcomes:
-            return
-        import pandas as pd
+    def finish(self) -> int:
+        """Ends what the command started; 1 if anything failed."""
+        return self.multirun.finish() if self.multirun else job.exit_status()
 
-        columns = ["number", "name", "status", "objective", "minutes", "run_id", "folder", "error"]
-        table = pd.DataFrame(map(asdict, outcomes))[columns].rename(columns={"number": "cell"})
-        write_table(self.folder / CELLS, table)
-        if self.parent_run_id:
-            self.parent.artifact(self.folder / CELLS)
+    def abandon(self, status: str) -> None:
+        if self.multirun:
+            self.multirun.abandon(status)
 
-    def end(self, status: str) -> None:
-        """Ends the parent run; one that never got a job leaves no trace in the store."""
-        if not self.parent_run_id:
-            return
-        with closing(self.parent) as parent:
-            try:
-                parent.finish(status)
-            except KeyboardInterrupt:
-                with log_trouble():
-                    parent.finish(status)
-                raise
-            if parent.is_away:
-                return
-            self.end_cells(store := parent.sender.store)
-            if self.is_new and not outcomes_in(self.folder):
-                store.delete_run(self.parent_run_id)
 
-    def end_cells(self, store: Store) -> None:
-        """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
-        cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
-        for run in store.search(cells):
-            tags = run.data.tags
-            is_here = tags.get(HOST) == socket.gethostname()
-            if is_here and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):
-                store.end_run(run.info.run_id, "KILLED")
+@contextmanager
+def command() -> Iterator[Command]:
+    """The command within, whose multirun is ended in the store if it is left by an error."""
+    token = COMMAND.set(running := Command())
+    try:
+        yield running
+    except KeyboardInterrupt:
+        running.abandon("KILLED")
+        raise
+    except Exception:
+        running.abandon("FAILED")
+        raise
+    finally:
+        COMMAND.reset(token)
+
+
+def of(context: HydraContext) -> Multirun:
+    """The multirun that a sweeper was made for; InputError where its command starts none."""
+    for callback in context.callbacks.callbacks:
+        if isinstance(callback, SweepCallback) and callback.multirun:
+            return callback.multirun
+    raise InputError("hydra/sweeper=flexunet_optuna serves flexunet train alone.")
 
 
 def tell(config: DictConfig, overrides: list[str]) -> None:
@@ -213,60 +168,8 @@ def loader() -> Any:
     return GlobalHydra.instance().config_loader()
 
 
-def finish() -> int:
-    """Ends the command: of a multirun the table of its cells; 1 if anything failed."""
-    current = SweepCallback.current
-    if current is None:
-        return job.exit_status()
-    outcomes = outcomes_in(current.folder)
-    if current.conclude:
-        current.conclude()
-    else:
-        print_cells(outcomes)
-        current.keep_cells(outcomes)
-    failed = any(outcome.status == "failed" for outcome in outcomes)
-    SweepCallback.current = None  # it ends now, whatever comes between
-    current.end("FAILED" if failed else "FINISHED")
-    return int(failed)
-
-
-def abandon(status: str) -> None:
-    """Ends the parent run of a multirun that did not come to its end."""
-    if current := SweepCallback.current:
-        SweepCallback.current = None
-        with log_trouble():
-            current.end(status)
-
-
-def outcomes_in(folder: Path) -> list[Outcome]:
-    """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir calls theirs."""
-    folders = {path.parent for name in (".hydra", RESULT) for path in folder.rglob(name)}
-    outcomes = [read_outcome(path) for path in folders]
-    return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
-
-
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
     params = list(presets.params(cfg))
     parsed = OverridesParser.create().parse_overrides(overrides)
     return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
-
-
-def print_cells(outcomes: list[Outcome]) -> None:
-    """A row a cell: what it was, how it ended, its objective and minutes; errors below."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Sweep", title_justify="left")
-    for column in ("cell", "name", "ended", "objective", "minutes"):
-        table.add_column(column, justify="left" if column in ("name", "ended") else "right")
-    for outcome in outcomes:
-        score = "–" if math.isnan(outcome.objective) else f"{outcome.objective:.4f}"
-        minutes = f"{outcome.minutes:.1f}"
-        table.add_row(str(outcome.number), outcome.name, outcome.status, score, minutes)
-    console = Console()
-    console.print(table)
-    for outcome in outcomes:
-        if outcome.error:
-            line = f"cell {outcome.number} failed: {outcome.error}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)

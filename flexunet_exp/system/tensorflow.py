@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
@@ -16,25 +17,42 @@ from omegaconf import DictConfig
 FIXED: list[tuple[int, bool]] = []
 
 
-def num_threads(trainer: DictConfig) -> int:
-    """The threads this run computes with: as configured, else all this process may use."""
-    return trainer.threads or available_cores()
+@dataclass(frozen=True)
+class ProcessSettings:
+    """How a process computes a run."""
+
+    threads: int | None  # None: all that the process may use
+    deterministic: bool
+    precision: str
+    seed: int
+    strategy: str  # auto or mirrored
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> ProcessSettings:
+        trainer = cfg.trainer
+        fixed = trainer.threads, bool(trainer.deterministic)
+        return cls(*fixed, trainer.precision, trainer.seed, trainer.strategy)
+
+    @property
+    def num_threads(self) -> int:
+        return self.threads or available_cores()
+
+    @property
+    def fixed(self) -> tuple[int, bool]:
+        """What a process cannot change after its first run."""
+        return self.num_threads, self.deterministic
 
 
 def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def needs_own_process(trainer: DictConfig) -> bool:
+def needs_own_process(settings: ProcessSettings) -> bool:
     """Whether a run of this process has fixed what this one wants otherwise."""
-    return bool(FIXED) and FIXED[0] != fixed_by(trainer)
+    return bool(FIXED) and FIXED[0] != settings.fixed
 
 
-def fixed_by(trainer: DictConfig) -> tuple[int, bool]:
-    return num_threads(trainer), bool(trainer.deterministic)
-
-
-def prepare(trainer: DictConfig) -> None:
+def prepare(settings: ProcessSettings) -> None:
     """Sets the process up for one run, leaving nothing of an earlier run in it."""
     keep_freed_memory()
     load()
@@ -42,11 +60,11 @@ def prepare(trainer: DictConfig) -> None:
     import tensorflow as tf
 
     if not FIXED:
-        fix(tf, trainer)
-    assert not needs_own_process(trainer), "train.task starts a process for such a run"
+        fix(tf, settings)
+    assert not needs_own_process(settings), "train.task starts a process for such a run"
     keras.backend.clear_session()
-    keras.config.set_dtype_policy(trainer.precision)
-    keras.utils.set_random_seed(trainer.seed)
+    keras.config.set_dtype_policy(settings.precision)
+    keras.utils.set_random_seed(settings.seed)
 
 
 def load() -> None:
@@ -74,8 +92,8 @@ def keep_freed_memory() -> None:
             libc.mallopt(option, value)
 
 
-def fix(tf, trainer: DictConfig) -> None:
-    threads, deterministic = fixed_by(trainer)
+def fix(tf, settings: ProcessSettings) -> None:
+    threads, deterministic = settings.fixed
     # 0 means all cores to TensorFlow.
     if threads != (tf.config.threading.get_intra_op_parallelism_threads() or available_cores()):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -85,7 +103,7 @@ def fix(tf, trainer: DictConfig) -> None:
     FIXED.append((threads, deterministic))
 
 
-def strategy(trainer: DictConfig) -> AbstractContextManager:
+def strategy(settings: ProcessSettings) -> AbstractContextManager:
     """The scope in which a network is made: over all devices if mirrored, else nothing special.
 
     `auto` mirrors over the GPUs when there are several. Mirrored without a GPU takes the logical
@@ -94,7 +112,7 @@ def strategy(trainer: DictConfig) -> AbstractContextManager:
     import tensorflow as tf
 
     gpus = tf.config.list_logical_devices("GPU")
-    if trainer.strategy == "auto" and len(gpus) < 2:
+    if settings.strategy == "auto" and len(gpus) < 2:
         return nullcontext()
     devices = gpus or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()

@@ -1,4 +1,4 @@
-"""From a configuration to a fitted model holding its best weights."""
+"""From settings to a fitted model holding its best weights."""
 
 from __future__ import annotations
 
@@ -9,50 +9,52 @@ from typing import Any
 
 import keras
 import numpy as np
-from omegaconf import DictConfig
 
 from flexunet_exp.callbacks import always, configured
-from flexunet_exp.config import building, compose
+from flexunet_exp.config import building
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.splits import pick_samples
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
-from flexunet_exp.prediction import networks, settings
+from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import tensorflow
 from flexunet_exp.training import class_weights, profile, state
+from flexunet_exp.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
 
-def compiled_model(cfg: DictConfig, dataset: Dataset) -> keras.Model:
+def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
-    shape = (*compose.image_size(cfg), 3)
-    with tensorflow.strategy(cfg.trainer):
-        model = building.build(cfg.model, input_shape=shape, num_classes=dataset.num_classes)
+    shape = (*settings.feed.size, 3)
+    with tensorflow.strategy(settings.process):
+        model = building.build(settings.model, input_shape=shape, num_classes=dataset.num_classes)
         check_output(model, shape, dataset)
         scores = SegmentationScores(list(dataset.class_names))
-        loss = build_loss(cfg, dataset)
-        model.compile(build_optimizer(cfg, dataset), loss, metrics=[scores])
+        loss = build_loss(settings.loss, dataset)
+        model.compile(build_optimizer(settings, dataset), loss, metrics=[scores])
         model.optimizer.build(model.trainable_variables)
     return model
 
 
-def build_optimizer(cfg: DictConfig, dataset: Dataset) -> keras.optimizers.Optimizer:
+def build_optimizer(settings: TrainingSettings, dataset: Dataset) -> keras.optimizers.Optimizer:
     """The optimizer, its learning rate following the schedule."""
-    rate = build_schedule(cfg, dataset)
-    return building.build({**compose.plain(cfg.optimizer), "learning_rate": rate})
+    rate = build_schedule(settings, dataset)
+    return building.build({**settings.optimizer, "learning_rate": rate})
 
 
-def build_schedule(cfg: DictConfig, dataset: Dataset) -> Any:
+def build_schedule(settings: TrainingSettings, dataset: Dataset) -> Any:
     """The learning rate over the steps of the training; a number if it is constant."""
     return building.build(
-        cfg.schedule,
-        learning_rate=cfg.optimizer.learning_rate,
-        steps_per_epoch=feeding.steps_per_epoch(cfg, dataset),
-        epochs=cfg.trainer.epochs,
+        settings.schedule,
+        learning_rate=settings.optimizer["learning_rate"],
+        steps_per_epoch=feeding.steps_per_epoch(settings.feed, dataset),
+        epochs=settings.feed.epochs,
     )
 
 
@@ -68,9 +70,9 @@ def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Datas
         )
 
 
-def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
+def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
     """The loss, `class_weights` being `none`, a rule over the training split's pixels or a list."""
-    node = dict(compose.plain(cfg.loss))
+    node = dict(loss)
     rule = node.get("class_weights")
     if rule == "none":
         node["class_weights"] = None
@@ -85,10 +87,10 @@ def build_loss(cfg: DictConfig, dataset: Dataset) -> keras.losses.Loss:
     return building.build(node)
 
 
-def describe(model: keras.Model, cfg: DictConfig) -> str:
+def describe(model: keras.Model, size: Size) -> str:
     """What model.txt says of the model; where no summary can be made, why: no run ends by it."""
     try:
-        return summary.describe(model, (*compose.image_size(cfg), 3))
+        return summary.describe(model, (*size, 3))
     except Exception as error:  # of a layer of any package
         log.warning("The layers of the model cannot be listed. %s", error)
         return summary.undescribed(model, error)
@@ -96,7 +98,7 @@ def describe(model: keras.Model, cfg: DictConfig) -> str:
 
 def fit(
     model: keras.Model,
-    cfg: DictConfig,
+    settings: TrainingSettings,
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
@@ -109,7 +111,7 @@ def fit(
     """
     if not progress.fitted:
         try:
-            train(model, cfg, dataset, keeper, progress, added or {})
+            train(model, settings, dataset, keeper, progress, added or {})
         except KeyboardInterrupt:
             if not keeper.best.exists():
                 files.save_model(model, keeper.best)
@@ -119,33 +121,32 @@ def fit(
 
 def train(
     model: keras.Model,
-    cfg: DictConfig,
+    settings: TrainingSettings,
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
     added: Mapping[str, keras.callbacks.Callback],
 ) -> None:
-    trainer = cfg.trainer
     say_what_is_undefined(dataset)
-    if patch := compose.patch_size(cfg):
-        log.info("%s", settings.describe_patches(patch, compose.image_size(cfg)))
+    if patch := settings.feed.patch:
+        log.info("%s", describe_patches(patch, settings.feed.size))
     replicas = model.distribute_strategy.num_replicas_in_sync
-    feed = feeding.feed(cfg, dataset, progress.epochs, replicas)
+    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas)
     batches = feed.training
-    predictor = partial(networks.predictor, cfg=cfg, settings=settings.predict_settings(cfg))
+    predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(cfg, run, keeper, progress, added)
+    listed = all_callbacks(settings, run, keeper, progress, added)
     watched = list(listed.values())
-    if trainer.profile:
+    if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
         batches, watched = watch.noting_batches(batches), watch.watching(listed)
-    line = always.EpochLine(trainer.epochs, feed.drawn, trainer.batch_size)
+    line = always.EpochLine(settings.feed.epochs, feed.drawn, settings.feed.batch_size)
     try:
         model.fit(
             batches,
             steps_per_epoch=feed.steps,
             initial_epoch=progress.epochs,
-            epochs=trainer.epochs,
+            epochs=settings.feed.epochs,
             validation_data=feed.validation,
             callbacks=[*watched, line],
             shuffle=False,
@@ -156,7 +157,7 @@ def train(
 
 
 def all_callbacks(
-    cfg: DictConfig,
+    settings: TrainingSettings,
     run: configured.Run,
     keeper: state.Keeper,
     progress: state.Progress,
@@ -166,24 +167,25 @@ def all_callbacks(
 
     The latters' names are in brackets, as no configured one's can be.
     """
-    averaging = cfg.optimizer.get("use_ema", False)
+    averaging = settings.optimizer.get("use_ema", False)
     named = {
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         "(learning rate)": always.LearningRate(),
-        **build_callbacks(cfg, run),
+        **build_callbacks(settings, run),
         "(epoch metrics)": always.EpochMetrics(run.tracker),
         **added,
     }
-    trainer = cfg.trainer
-    keep_state = state.KeepState(keeper, progress, named, trainer.save_every, trainer.epochs)
+    often = settings.save_every, settings.feed.epochs
+    keep_state = state.KeepState(keeper, progress, named, *often)
     return {**named, "(state)": keep_state, "(tracking)": state.Upload(run.tracker, keep_state)}
 
 
-def build_callbacks(cfg: DictConfig, run: configured.Run) -> dict[str, keras.callbacks.Callback]:
+def build_callbacks(
+    settings: TrainingSettings, run: configured.Run
+) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks by name, in their order."""
-    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
-    built = {str(name): building.build(node, run=run) for name, node in nodes.items()}
-    if not isinstance(build_schedule(cfg, run.dataset), float):
+    built = {name: building.build(node, run=run) for name, node in settings.callbacks.items()}
+    if not isinstance(build_schedule(settings, run.dataset), float):
         for name, callback in list(built.items()):
             if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
                 log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
@@ -201,8 +203,8 @@ def say_what_is_undefined(dataset: Dataset) -> None:
         )
 
 
-def input_example(dataset: Dataset, cfg: DictConfig) -> np.ndarray:
+def input_example(dataset: Dataset, size: Size) -> np.ndarray:
     """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
-    return masks.resize_image(image, compose.image_size(cfg))[None]
+    return masks.resize_image(image, size)[None]

@@ -14,13 +14,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose, validation
+from flexunet_exp.config import validation
 from flexunet_exp.system import files, tensorflow
+from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -32,23 +33,30 @@ WORTH_IT = 0.95  # of the float32 step's time: less of a gain is within what suc
 STEPS = 5
 
 
-def resolve(cfg: DictConfig, dataset: Dataset) -> None:
-    """Puts the measured precision in the place of `auto`."""
-    if cfg.trainer.precision != "auto":
-        return
-    path = memory(cfg, dataset)
+def resolve(settings: TrainingSettings, dataset: Dataset) -> str:
+    """The precision of a training, measured where it is `auto`."""
+    if settings.process.precision != "auto":
+        return settings.process.precision
+    path = memory(settings, dataset)
     seconds = remembered(path)
     if seconds is None:
-        trial = cfg.copy()
-        trial.trainer.precision = CANDIDATES[0]
-        tensorflow.prepare(trial.trainer)  # before anything imports Keras
-        validation.check_targets(cfg, ("model", "loss", "optimizer", "schedule"))
+        # Before anything imports Keras.
+        tensorflow.prepare(settings.in_precision(CANDIDATES[0]).process)
+        check_targets(settings)
         log.info("trainer.precision=auto: timing %s, once …", " and ".join(CANDIDATES))
-        seconds = {name: seconds_a_step(cfg, dataset, name) for name in CANDIDATES}
+        seconds = {name: seconds_a_step(settings, dataset, name) for name in CANDIDATES}
         remember(path, seconds)
-    cfg.trainer.precision = faster(seconds)
+    precision = faster(seconds)
     shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
-    log.info("Precision: %s (a training step: %s)", cfg.trainer.precision, shown)
+    log.info("Precision: %s (a training step: %s)", precision, shown)
+    return precision
+
+
+def check_targets(settings: TrainingSettings) -> None:
+    """Raises InputError with every problem of what a training step is made of."""
+    sections = ("model", "loss", "optimizer", "schedule")
+    nodes = {section: getattr(settings, section) for section in sections}
+    validation.check_targets(OmegaConf.create(nodes), sections)
 
 
 def faster(seconds: dict[str, float]) -> str:
@@ -79,16 +87,17 @@ def remember(path: Path, seconds: dict[str, float]) -> None:
         )
 
 
-def memory(cfg: DictConfig, dataset: Dataset) -> Path:
+def memory(settings: TrainingSettings, dataset: Dataset) -> Path:
     """The file that remembers what was measured for this network, step and machine."""
+    feed, process = settings.feed, settings.process
     parts = [
-        *(compose.plain(cfg[name]) for name in ("model", "loss", "optimizer")),
-        *(compose.image_size(cfg), cfg.trainer.batch_size, dataset.num_classes),
-        *(tensorflow.num_threads(cfg.trainer), cfg.trainer.deterministic, cfg.trainer.strategy),
+        *(settings.model, settings.loss, settings.optimizer),
+        *(feed.size, feed.batch_size, dataset.num_classes),
+        *(process.num_threads, process.deterministic, process.strategy),
         *(processor(), version("tensorflow"), version("keras")),
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-    return compose.cache_dir(cfg) / f"precision_{key}.json"
+    return feed.cache_dir / f"precision_{key}.json"
 
 
 def processor() -> str:
@@ -101,16 +110,15 @@ def processor() -> str:
     return "\n".join(sorted(kept))
 
 
-def seconds_a_step(cfg: DictConfig, dataset: Dataset, precision: str) -> float:
+def seconds_a_step(settings: TrainingSettings, dataset: Dataset, precision: str) -> float:
     """Median time of a training step of the run's network on random pictures."""
     from flexunet_exp.training import fit
 
-    trial: Any = cfg.copy()
-    trial.trainer.precision = precision
-    tensorflow.prepare(trial.trainer)
+    trial = settings.in_precision(precision)
+    tensorflow.prepare(trial.process)
     model = fit.compiled_model(trial, dataset)
     draw = np.random.default_rng(0)
-    shape = (cfg.trainer.batch_size, *compose.image_size(cfg))
+    shape = (settings.feed.batch_size, *settings.feed.size)
     images = draw.integers(0, 256, (*shape, 3), dtype=np.uint8)
     masks = draw.integers(0, dataset.num_classes, shape, dtype=np.uint8)
     model.train_on_batch(images, masks)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
-
-from omegaconf import DictConfig
+from contextlib import closing, contextmanager
 
 from flexunet_exp.errors import Hopeless, InputError
 from flexunet_exp.jobs import job, processes
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs.claims import Claim
-from flexunet_exp.runs.outcome import RESULT, Outcome, holds_run, keep_outcome, read_outcome
+from flexunet_exp.runs.outcome import RESULT, holds_run
 from flexunet_exp.tracking import outbox, uploads
 from flexunet_exp.tracking.entries import StatusEntry
 from flexunet_exp.tracking.outbox import Outbox
@@ -23,14 +19,13 @@ from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
-PATIENCE = (
-    processes.SECONDS_TO_END + 5
-)  # seconds until a run's other process has ended, if it is to
+# Seconds until a run's other process has ended, if it is to.
+PATIENCE = processes.SECONDS_TO_END + 5
 
 
-def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> None:
+def await_end(resume: str, signature: str, home: job.Home, tracker: Tracker) -> None:
     """Waits for a process that trains this very run and may be ending: a killed sweep's worker."""
-    if cfg.trainer.resume == "never":
+    if resume == "never":
         return
     stored = tracker.store.begun(signature) if tracker.store else {}
     folders = unfinished.search(signature, stored, home.folder)
@@ -39,28 +34,11 @@ def await_end(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker)
         time.sleep(0.2)
 
 
-def forget(outcome: Outcome, signature: str) -> None:
-    """Makes a whole one of a finished run that was cut off in its last moments.
-
-    Its state goes, result.json says finished, and nothing is left to be sent of its interruption.
-    """
-    folder = Path(outcome.folder)
-    with suppress(unfinished.Busy, outbox.Held):
-        if taken := unfinished.take_up(folder, signature):
-            if outbox.exists(folder):
-                with closing(Outbox(folder)) as kept:
-                    kept.rewind(kept.facts.delivered)
-            taken.end()
-        if (kept_one := read_outcome(folder)).status == "killed":
-            whole = replace(kept_one, status="finished", objective=outcome.objective)
-            keep_outcome(folder, whole)
-
-
-def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> Claim:
+def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Claim:
     """The claim on the run this command is for.
 
     Going on with a run moves the job into its folder, and the tracker to its run in the store.
-    With `trainer.resume=never` it is ended as KILLED and stands as it is. Raises InputError when
+    With `resume` "never" it is ended as KILLED and stands as it is. Raises InputError when
     another process is training it.
     """
     stored = tracker.store.begun(signature) if tracker.store else {}
@@ -71,37 +49,37 @@ def claim(cfg: DictConfig, signature: str, home: job.Home, tracker: Tracker) -> 
         except unfinished.Busy as error:
             busy = error
             continue
-        if taken and cfg.trainer.resume == "never" and folder == home.folder:
+        if taken and resume == "never" and folder == home.folder:
             taken.release()
             home.is_ours = False
             raise InputError(
                 f"{folder} holds this very run, unfinished. Choose another hydra.run.dir, or leave "
                 "out trainer.resume=never to go on with it."
             )
-        if taken and may_go_on(cfg, taken, tracker, stored):
+        if taken and may_go_on(resume, taken, tracker, stored):
             home.move_to(folder)
             (folder / RESULT).unlink(missing_ok=True)  # of an interruption, which is over now
             log.info("Going on with the unfinished run in %s", folder)
             return taken
-    if busy and cfg.trainer.resume != "never":
+    if busy and resume != "never":
         home.is_ours = not unfinished.is_marked(home.folder)
         raise busy
     return begin(home, signature)
 
 
 def may_go_on(
-    cfg: DictConfig, taken: Claim, tracker: Tracker, stored: dict[str, tuple[str, str]]
+    resume: str, taken: Claim, tracker: Tracker, stored: dict[str, tuple[str, str]]
 ) -> bool:
     """Whether to go on with a run that was taken up; its run in the store is then the tracker's."""
     run_id, status = stored.get(str(taken.run_folder), (outbox.run_id_in(taken.run_folder), ""))
     if status == "FINISHED":  # it was killed in its very last moment
         taken.end()
         return False
-    if cfg.trainer.resume == "never":
-        abandon(cfg, taken)
+    if resume == "never":
+        abandon(taken, tracker.cfg.uri)
         return False
     is_there = tracker.is_away or (run_id and tracker.store and tracker.store.has_run(run_id))
-    is_told_nowhere = outbox.exists(taken.run_folder) and not cfg.tracking.uri
+    is_told_nowhere = outbox.exists(taken.run_folder) and not tracker.cfg.uri
     if is_told_nowhere or (run_id and not is_there):
         taken.release()
         which = f"run {run_id}" if run_id else "a run"
@@ -113,8 +91,8 @@ def may_go_on(
     return True
 
 
-def abandon(cfg: DictConfig, taken: Claim) -> None:
-    """Ends a run that nothing trains any more, as it stands."""
+def abandon(taken: Claim, uri: str | None) -> None:
+    """Ends a run that nothing trains any more, as it stands; the store at `uri` is told."""
     folder = taken.run_folder
     log.info("Left as it is, its state removed: the unfinished run in %s", folder)
     if outbox.exists(folder):
@@ -122,7 +100,7 @@ def abandon(cfg: DictConfig, taken: Claim) -> None:
             if kept.facts.run_id or kept.length:
                 kept.append([StatusEntry("KILLED")])
     taken.end()
-    sent = uploads.upload_own(folder, cfg.tracking.uri)
+    sent = uploads.upload_own(folder, uri)
     if sent.left:
         log.warning("%s: %d entries are not in the store yet: %s", folder, sent.left, sent.because)
 

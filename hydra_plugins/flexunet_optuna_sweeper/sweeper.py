@@ -41,6 +41,7 @@ class StudySweeper(Sweeper):
     """Hands Hydra's launcher to the search of flexunet_exp.sweeps."""
 
     config: DictConfig
+    hydra_context: HydraContext
     launcher: Launcher
 
     def __init__(self, **settings: Any) -> None:
@@ -57,6 +58,8 @@ class StudySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
+        from flexunet_exp.sweeps import multirun
         from flexunet_exp.sweeps.search import loop
 
-        return loop.run(self.config, self.launcher.launch, arguments)
+        started = multirun.of(self.hydra_context)
+        return loop.run(self.config, self.launcher.launch, arguments, started)

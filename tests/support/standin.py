@@ -7,6 +7,7 @@ itself when the function is called for the NTH time.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from flexunet_exp.commands.infer import pipeline
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
 from flexunet_exp.prediction.predictor import Predictor
+from flexunet_exp.prediction.settings import PredictSettings
 
 NAMES = ("background", "scratch", "dent")
 PALETTE = np.array([(0, 0, 0), (255, 0, 0), (0, 0, 255)], np.uint8)
@@ -39,12 +41,12 @@ class Brightness:
 def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
     """As `trained.load` gives it, for pictures of 32 × 32 px."""
     predictor = Predictor(Brightness(), (SIDE, SIDE), batch_size)
-    as_run = {"tile": "none", "overlap": 0.25, "tta": "none", "precision": "as_trained"}
+    as_run = PredictSettings((SIDE, SIDE), "none", 0.25, "none", batch_size, "as_trained")
     return SimpleNamespace(
         predictor=predictor,
         class_names=NAMES,
         palette=PALETTE,
-        settings={**as_run, "batch_size": batch_size, **settings},
+        settings=replace(as_run, **settings),
     )
 
 

@@ -16,7 +16,7 @@ from flexunet_exp.config import compose, identity, resolvers
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells, dry_run
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, STOPPED, Store
 from tests.support import running
 
@@ -84,7 +84,7 @@ def past(tmp_path, tiny, multirun):
         multi, loader, found = multirun(*tiny, *words)
         cfg = compose_cells.Composer(multi, loader, found).cell(found[0])
         digest = datasets.load(cfg).digest
-        signature = identity.signature(cfg, digest, tensorflow.num_threads(cfg.trainer))
+        signature = identity.signature(cfg, digest, ProcessSettings.from_config(cfg).num_threads)
         scoring = identity.scoring_signature(cfg)
         own = {SIGNATURE: signature, SCORING: scoring, EFFORT: identity.effort(cfg)}
         run_id = kept.create_run("run", {**own, **tags})

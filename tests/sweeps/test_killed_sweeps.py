@@ -15,7 +15,7 @@ import pytest
 
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs import outcome
-from flexunet_exp.sweeps import multirun
+from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER
 from flexunet_exp.tracking.uploads import upload
 from flexunet_exp.training import resuming
@@ -91,7 +91,7 @@ def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
 def test_ctrl_c_while_the_table_is_made_leaves_no_sweep_running(tmp_path):
     words = ("-m", "dataset.path=/nowhere", "trainer.seed=1,2")
     done = signalled(
-        tmp_path, "SIGINT", "flexunet_exp.sweeps.multirun:print_cells", 1, "train", *words
+        tmp_path, "SIGINT", "flexunet_exp.sweeps.parent_run:print_cells", 1, "train", *words
     )
     assert done.returncode == 130 and "Traceback" not in done.stdout
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED", "FAILED", "FAILED"]
@@ -106,13 +106,12 @@ def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
 
 
 def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compose):
-    sweeping = multirun.SweepCallback()
-    sweeping.config = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
-    sweeping.folder = tmp_path / "sweep"
-    sweeping.parent_run_id = sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
+    cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
+    sweeping = Multirun(cfg, tmp_path / "sweep")
+    sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
     (sweeping.folder / "0").mkdir(parents=True)
     outcome.keep_outcome(sweeping.folder / "0", outcome.Outcome("finished", "s=1"))
-    sweeping.keep_cells(multirun.outcomes_in(sweeping.folder))
+    sweeping.keep_cells(outcomes_in(sweeping.folder))
     with closing(sqlite3.connect(tmp_path / "mlruns/mlflow.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         sweeping.end("FINISHED")
@@ -127,11 +126,11 @@ def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compos
 @pytest.fixture
 def ending(tmp_path, compose):
     """A sweep in a store of its own that is about to end."""
-    callback = multirun.SweepCallback()
-    callback.config = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
-    callback.folder, callback.is_new = tmp_path / "sweep", False
-    callback.parent_run_id = store(tmp_path).create_run("sweep", {"sweep": "abc"})
-    return callback
+    cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
+    multirun = Multirun(cfg, tmp_path / "sweep")
+    multirun.is_new = False
+    multirun.parent_run_id = store(tmp_path).create_run("sweep", {"sweep": "abc"})
+    return multirun
 
 
 def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp_path):
@@ -154,13 +153,13 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
     claims["trained"].release()
 
 
-def test_a_run_whose_process_is_ending_is_waited_for(compose, tmp_path, monkeypatch):
+def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     claim = unfinished.begin(tmp_path / "run", "abc")
     home = SimpleNamespace(folder=tmp_path / "run")
     untracked = SimpleNamespace(store=None)
-    resuming.await_end(compose("train", "trainer.resume=never"), "abc", home, untracked)
+    resuming.await_end("never", "abc", home, untracked)
     assert unfinished.is_busy(home.folder)
     Timer(0.5, claim.release).start()
-    resuming.await_end(compose("train"), "abc", home, untracked)
+    resuming.await_end("auto", "abc", home, untracked)
     assert not unfinished.is_busy(home.folder)

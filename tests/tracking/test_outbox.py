@@ -32,7 +32,7 @@ from flexunet_exp.tracking.sender import Sender
 from flexunet_exp.tracking.store import Store
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from flexunet_exp.tracking.uploads import unsent_folders, upload
-from flexunet_exp.training import resuming
+from flexunet_exp.training import finished, resuming
 from tests.support.serving_store import free_port
 
 
@@ -313,13 +313,13 @@ def test_a_project_that_was_moved_reports_where_it_is_now(tmp_path):
     assert steps(there) == [[1, 2]] and not old.exists()
 
 
-def test_a_run_that_is_left_as_it_is_is_ended_in_its_own_store(uri, tmp_path, compose):
+def test_a_run_that_is_left_as_it_is_is_ended_in_its_own_store(uri, tmp_path):
     tracker = tracker_of(uri, tmp_path / "run")
     tracker.begin({})
     epoch(tracker, 1)
     claim = claims.begin(tracker.folder, "abc")
     tracker.close()
-    resuming.abandon(compose("train", "tracking=none"), claim)
+    resuming.abandon(claim, None)
     (run,) = Store(uri, "flexunet").search()
     assert run.info.status == "KILLED" and not exists(tracker.folder)
 
@@ -524,24 +524,24 @@ def test_a_run_that_its_store_is_owed_does_not_go_on_without_one(tmp_path, compo
     claim = unfinished_run(f"http://127.0.0.1:{free_port()}", tmp_path / "run", parent="0" * 32)
     cfg = compose("train", "tracking=none")
     with pytest.raises(InputError, match="a run of another store"):
-        resuming.may_go_on(cfg, claim, Tracker(cfg, "run", tmp_path), {})
+        resuming.may_go_on("auto", claim, Tracker(cfg, "run", tmp_path), {})
 
 
-def test_a_run_keeps_its_store_while_the_one_that_is_named_is_away(uri, tmp_path, compose):
+def test_a_run_keeps_its_store_while_the_one_that_is_named_is_away(uri, tmp_path):
     claim = unfinished_run(uri, tmp_path / "run")
     away = tracker_of(f"http://127.0.0.1:{free_port()}", tmp_path / "cell", parent="0" * 32)
     assert away.store is None
-    assert resuming.may_go_on(compose("train"), claim, away, {})
+    assert resuming.may_go_on("auto", claim, away, {})
     assert away.outbox.facts.uri == uri
     away.close()
 
 
-def test_an_outbox_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path, compose):
+def test_an_outbox_in_which_nothing_was_written_is_nothing_to_end(uri, tmp_path):
     tracker = tracker_of(uri, tmp_path / "run")
     claim = claims.begin(tracker.folder, "abc")
     tracker.open(tracker.folder)
     tracker.close()
-    resuming.abandon(compose("train", f"tracking.uri={uri}"), claim)
+    resuming.abandon(claim, uri)
     assert not exists(tracker.folder)
 
 
@@ -562,7 +562,7 @@ def test_a_finished_run_is_not_ended_as_killed_by_what_was_left_to_send(uri, tmp
     monkeypatch.undo()
     cut_off = outcome.Outcome("killed", "cell", folder=str(tracker.folder), minutes=7.5, number=3)
     outcome.keep_outcome(tracker.folder, cut_off)
-    resuming.forget(outcome.Outcome("skipped", objective=0.5, folder=str(tracker.folder)), "abc")
+    finished.complete(outcome.Outcome("skipped", objective=0.5, folder=str(tracker.folder)), "abc")
     assert outcome.read_outcome(tracker.folder) == replace(
         cut_off, status="finished", objective=0.5
     )

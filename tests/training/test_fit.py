@@ -16,14 +16,17 @@ from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.feed import batches
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.feed.reader import SampleReader
+from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
 from flexunet_exp.prediction import networks as trained_networks
 from flexunet_exp.prediction import predictor
-from flexunet_exp.prediction.settings import predict_settings
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import class_weights, fit, state
+from flexunet_exp.training.settings import TrainingSettings
 
 
 @pytest.fixture
@@ -32,12 +35,12 @@ def trained(tiny_dataset, tmp_path):
 
     def run(*overrides: str):
         cfg = tiny_dataset("tracking=none", "~callbacks.epoch_images", *overrides)
-        tensorflow.prepare(cfg.trainer)
+        tensorflow.prepare(ProcessSettings.from_config(cfg))
         dataset = datasets.load(cfg)
-        model = fit.compiled_model(cfg, dataset)
+        model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
         (tmp_path / "resume").mkdir(exist_ok=True)
         keeper = state.Keeper(tmp_path / "resume", Tracker(cfg, "test", tmp_path))
-        fit.fit(model, cfg, dataset, keeper, keeper.read())
+        fit.fit(model, TrainingSettings.from_config(cfg), dataset, keeper, keeper.read())
         tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]
         return model, dataset, tables[0].merge(tables[1], on="epoch")
 
@@ -120,7 +123,7 @@ def test_names_in_the_store(name, expected):
 def test_class_weights_come_from_the_training_split(tiny_dataset, rule, weigh):
     cfg = tiny_dataset("loss=cross_entropy", f"loss.class_weights={rule}")
     dataset = datasets.load(cfg)
-    loss = fit.build_loss(cfg, dataset)
+    loss = fit.build_loss(TrainingSettings.from_config(cfg).loss, dataset)
     masks = [dataset.layout.read_mask(sample) for sample in dataset.split("train").itertuples()]
     pixels = np.bincount(np.concatenate([mask.ravel() for mask in masks]), minlength=6)
     assert loss.class_weights == pytest.approx(weigh(pixels))
@@ -171,19 +174,22 @@ def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
     run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
-    names = {type(callback).__name__ for callback in fit.build_callbacks(cfg, run).values()}
+    names = {
+        type(callback).__name__
+        for callback in fit.build_callbacks(TrainingSettings.from_config(cfg), run).values()
+    }
     assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
 
 
 def predictor_for(cfg):
-    return partial(trained_networks.predictor, cfg=cfg, settings=predict_settings(cfg))
+    return partial(trained_networks.predictor, settings=PredictSettings.from_config(cfg))
 
 
 def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "predict.tile=32", "predict.overlap=0.5")
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     dataset = datasets.load(cfg)
-    network = fit.compiled_model(cfg, dataset)
+    network = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
     run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
     pictures = configured.EpochImages(num_images=3, every=1, run=run)
     pictures.set_model(network)
@@ -219,9 +225,9 @@ def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path)
     cfg = tiny_dataset(
         "tracking=none", "optimizer.use_ema=true", "optimizer.ema_momentum=0.5", "callbacks=none"
     )
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     dataset = datasets.load(cfg)
-    model = fit.compiled_model(cfg, dataset)
+    model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
     weight = model.trainable_variables[0]
     after_step: list[np.ndarray] = []
     validated: list[np.ndarray] = []
@@ -234,7 +240,7 @@ def test_averaged_weights_are_what_is_validated_and_kept(tiny_dataset, tmp_path)
             validated.append(keras.ops.convert_to_numpy(weight))
 
     average = always.AveragedWeights()
-    feed = feeding.feed(cfg, dataset)
+    feed = feeding.feed(FeedSettings.from_config(cfg), dataset)
     model.fit(
         feed.training, steps_per_epoch=feed.steps, epochs=2, verbose=0, shuffle=False,
         validation_data=feed.validation, callbacks=[average, Watch()],
@@ -284,7 +290,7 @@ class Shapeless(keras.layers.Layer):
 def test_a_model_that_cannot_be_described_is_warned_of_and_trained(tiny_dataset, caplog):
     image = keras.Input((None, None, 3))
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(Shapeless(name="odd")(image)))
-    text = fit.describe(model, tiny_dataset())
+    text = fit.describe(model, (64, 64))
     assert "no layer table" in text and "'odd'" in text and "8 trainable" in text
     (warning,) = caplog.messages
     assert "cannot be listed" in warning and "'odd'" in warning

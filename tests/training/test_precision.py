@@ -8,12 +8,13 @@ import pytest
 
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.training import precision
+from flexunet_exp.training.settings import TrainingSettings
 
 
 @pytest.fixture
 def auto(tiny_dataset, tmp_path):
     cfg = tiny_dataset("trainer.precision=auto", f"cache_dir={tmp_path}/cache")
-    return cfg, datasets.load(cfg)
+    return TrainingSettings.from_config(cfg), datasets.load(cfg)
 
 
 @pytest.mark.parametrize(
@@ -25,45 +26,42 @@ def test_bfloat16_must_be_worth_it(float32, bfloat16, chosen):
 
 
 def test_what_was_measured_is_remembered_and_decides(auto, monkeypatch):
-    cfg, dataset = auto
-    precision.resolve(cfg, dataset)
-    (written,) = precision.memory(cfg, dataset).parent.iterdir()
+    settings, dataset = auto
+    chosen = precision.resolve(settings, dataset)
+    (written,) = precision.memory(settings, dataset).parent.iterdir()
     seconds = json.loads(written.read_text())["seconds_a_step"]
     assert all(value > 0 for value in seconds.values())
-    assert cfg.trainer.precision == precision.faster(seconds)
+    assert chosen == precision.faster(seconds)
 
     other = {"float32": 2.0, "mixed_bfloat16": 1.0}
     written.write_text(json.dumps({"seconds_a_step": other}))
     monkeypatch.setattr(precision, "seconds_a_step", lambda *_: pytest.fail("timed again"))
-    cfg.trainer.precision = "auto"
-    precision.resolve(cfg, dataset)
-    assert cfg.trainer.precision == "mixed_bfloat16"
+    assert precision.resolve(settings, dataset) == "mixed_bfloat16"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"seconds_a_step": {"float32": 1}}', "nonsense"])
 def test_a_damaged_memory_is_measured_anew(auto, monkeypatch, content):
-    cfg, dataset = auto
-    path = precision.memory(cfg, dataset)
+    settings, dataset = auto
+    path = precision.memory(settings, dataset)
     path.parent.mkdir()
     path.write_text(content)
     monkeypatch.setattr(precision, "seconds_a_step", lambda *arguments: len(arguments[-1]))
-    precision.resolve(cfg, dataset)
-    assert cfg.trainer.precision == "float32"  # its name is the shorter one
+    assert precision.resolve(settings, dataset) == "float32"  # its name is the shorter one
     assert json.loads(path.read_text())["seconds_a_step"]["mixed_bfloat16"] == 14
 
 
 def test_another_network_or_size_is_measured_for_itself(auto, tiny_dataset):
-    cfg, dataset = auto
-    files = {precision.memory(cfg, dataset)}
+    settings, dataset = auto
+    files = {precision.memory(settings, dataset)}
     for override in ("model.base_filters=4", "dataset.image_size=32", "trainer.threads=1"):
-        other = tiny_dataset("trainer.precision=auto", override, f"cache_dir={cfg.cache_dir}")
-        files.add(precision.memory(other, dataset))
+        other = tiny_dataset(
+            "trainer.precision=auto", override, f"cache_dir={settings.feed.cache_dir}"
+        )
+        files.add(precision.memory(TrainingSettings.from_config(other), dataset))
     assert len(files) == 4
 
 
 def test_a_chosen_precision_is_left_alone(auto, monkeypatch):
-    cfg, dataset = auto
+    settings, dataset = auto
     monkeypatch.setattr(precision, "seconds_a_step", lambda *_: pytest.fail("timed"))
-    cfg.trainer.precision = "mixed_float16"
-    precision.resolve(cfg, dataset)
-    assert cfg.trainer.precision == "mixed_float16"
+    assert precision.resolve(settings.in_precision("mixed_float16"), dataset) == "mixed_float16"

@@ -13,7 +13,7 @@ from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import networks as trained
 from flexunet_exp.runs.folder import FinishedRun
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def export(
         if bound_to:
             log.info("Exported, this network takes pictures of %d × %d px alone.", *bound_to)
         _, example = next(pictures.read(paths, size))
-        exported = formats.opened(file, name, tensorflow.num_threads(run.cfg.trainer), example)
+        threads = ProcessSettings.from_config(run.cfg).num_threads
+        exported = formats.opened(file, name, threads, example)
         log.info("Comparing %s with the network …", file.name)
         for network in networks:  # warmed up, as the file is
             network.model.predict_on_batch(example)
@@ -63,7 +64,7 @@ def load(run: FinishedRun) -> list[Network]:
     network = trained.load_network(run)
     networks = [Network(f"as trained ({precision})", precision, network)]
     if precision != EXACT:
-        rebuilt = trained.in_precision(network, run.cfg, EXACT)
+        rebuilt = trained.in_precision(network, trained.Blueprint.from_config(run.cfg), EXACT)
         networks.append(Network(f"in {EXACT}", EXACT, rebuilt))
     if found := {layer.compute_dtype for layer in networks[-1].model.layers} - {EXACT}:
         raise InputError(

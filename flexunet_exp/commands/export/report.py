@@ -14,7 +14,7 @@ from flexunet_exp.commands.export import formats, parity
 from flexunet_exp.config import compose
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.tiles import Size
-from flexunet_exp.prediction.settings import describe, predict_settings, tile_size
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 
 
@@ -23,11 +23,10 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
 
     `bound_to` is the only size (height, width) it takes, None if it takes others.
     """
-    height, width = compose.image_size(run.cfg)
+    settings = PredictSettings.from_config(run.cfg)
+    (height, width), tile = settings.size, settings.tile_size
     sides = bound_to or ("height", "width")
     levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
-    settings = predict_settings(run.cfg)
-    tile = tile_size(settings["tile"])
     classes = compose.plain(run.cfg.dataset.classes)
     return {
         "file": formats.FORMATS[name].file,
@@ -51,9 +50,9 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
         },
         # Parts of a picture, in its own pixels, that are resized to image_size one by one.
         "tile": None if tile is None else {"height": tile[0], "width": tile[1]},
-        "overlap": settings["overlap"] if tile else None,
-        "views": settings["tta"],
-        "scored_with": describe(settings, (height, width)),
+        "overlap": settings.overlap if tile else None,
+        "views": settings.tta,
+        "scored_with": settings.describe(),
     }
 
 

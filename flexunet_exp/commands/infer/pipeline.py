@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flexunet_exp.prediction.networks import Trained
 
 READERS = WRITERS = 2  # threads
+DECISIVE = ("tile", "overlap", "tta", "precision")  # of predict.*: they change results
 NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -81,7 +82,7 @@ def infer(
 
 def made_of(trained: Trained, options: Options, run: str) -> dict[str, Any]:
     """What decides the results: only what was made of the same may stand beside them."""
-    settings = {key: value for key, value in trained.settings.items() if key != "batch_size"}
+    settings = {name: getattr(trained.settings, name) for name in DECISIVE}
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
     return {
         "run": run,
@@ -125,7 +126,7 @@ class Inference:
 
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
-        ahead = self.trained.settings["batch_size"]
+        ahead = self.trained.settings.batch_size
         with (
             closing(in_threads(read, pictures, READERS, ahead)) as images,
             closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from flexunet_exp.errors import InputError
 from flexunet_exp.runs.outcome import Outcome, read_outcome
-from flexunet_exp.sweeps import multirun
+from flexunet_exp.sweeps.parent_run import Multirun
 from flexunet_exp.sweeps.search import report, space, study
 from flexunet_exp.sweeps.search.study import PRUNED, Plan
 
@@ -25,11 +25,9 @@ log = logging.getLogger(__name__)
 Launch = Callable[..., Sequence[Any]]  # Hydra's launcher
 
 
-def run(cfg: DictConfig, launch: Launch, words: Sequence[str]) -> float:
-    """Searches until the study has its trials; the best objective."""
-    current = multirun.SweepCallback.current
-    if current is None:
-        raise InputError("hydra/sweeper=flexunet_optuna serves flexunet train alone.")
+def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multirun) -> float:
+    """Searches until the study has its trials, whose report then concludes the multirun; the best
+    objective."""
     plan = study.plan(cfg, GlobalHydra.instance().config_loader(), words)
     with study.alone(plan):
         known = study.opened(plan)
@@ -41,7 +39,7 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str]) -> float:
             for trial, back in zip(trials, returned, strict=True):
                 tell(known, trial, read_outcome(output_folder(back)))
             number += len(trials)
-        current.conclude = lambda: report.conclude(known, plan, current)
+        multirun.conclude = partial(report.conclude, known, plan)
     return report.best_value(known)
 
 

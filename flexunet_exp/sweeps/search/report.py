@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from flexunet_exp.sweeps.multirun import SweepCallback
+    from flexunet_exp.sweeps.parent_run import Multirun
 
 log = logging.getLogger(__name__)
 
 BEST, PAGE, TABLE = "best.yaml", "study.html", "trials.csv"
 
 
-def conclude(known: optuna.Study, plan: Plan, current: SweepCallback) -> None:
+def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     """Prints what was found, and leaves it in the multirun's folder and on its parent run."""
     trials = known.trials
     print_trials(trials, plan, known)
@@ -38,15 +38,15 @@ def conclude(known: optuna.Study, plan: Plan, current: SweepCallback) -> None:
         print("No trial was finished: there is no best one.")
         return
     found = summary(best, plan)
-    current.folder.mkdir(parents=True, exist_ok=True)
-    replace_file(current.folder / BEST, yaml.safe_dump(found, sort_keys=False).encode())
-    table_of(trials, plan).to_csv(current.folder / TABLE, index=False)
-    write_page(current.folder / PAGE, known, plan, found)
-    if current.parent_run_id:
-        to_store(current, found)
+    multirun.folder.mkdir(parents=True, exist_ok=True)
+    replace_file(multirun.folder / BEST, yaml.safe_dump(found, sort_keys=False).encode())
+    table_of(trials, plan).to_csv(multirun.folder / TABLE, index=False)
+    write_page(multirun.folder / PAGE, known, plan, found)
+    if multirun.parent_run_id:
+        to_store(multirun, found)
     print(f"Best: trial {best.number}, {plan.meaning['objective']} {best.value:.4f}")
     print(f"Its run again     {found['command']}")
-    print(f"All of the study  {current.folder / PAGE}")
+    print(f"All of the study  {multirun.folder / PAGE}")
 
 
 def best_trial(known: optuna.Study) -> FrozenTrial | None:
@@ -100,13 +100,13 @@ def show_dry(plan: Plan) -> None:
         print(f"  {key}: {space.describe(entry)}")
 
 
-def to_store(current: SweepCallback, found: dict[str, Any]) -> None:
+def to_store(multirun: Multirun, found: dict[str, Any]) -> None:
     facts = {key: value for key, value in found.items() if not isinstance(value, dict)}
     for key, value in {**facts, **found["params"]}.items():
-        current.parent.tag({f"best.{key}".replace("/", "."): str(value)[:4000]})
-    current.parent.artifact(current.folder / BEST)
+        multirun.parent.tag({f"best.{key}".replace("/", "."): str(value)[:4000]})
+    multirun.parent.artifact(multirun.folder / BEST)
     for name in (PAGE, TABLE):
-        current.parent.artifact(current.folder / name, "figures")
+        multirun.parent.artifact(multirun.folder / name, "figures")
 
 
 def ended_as(trial: FrozenTrial) -> str:

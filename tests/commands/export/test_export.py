@@ -21,6 +21,7 @@ from flexunet_exp.data.masks import read_image
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import load
 from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import artifacts, find_runs
 from tests.support.running import all_runs, flexunet, store
 
@@ -142,7 +143,7 @@ def test_every_model_in_every_format(name, form, compose, tmp_path):
     levels = 3 if name == "attention_unet" else 2
     cfg = compose("train", "dataset=grid", f"model={name}", f"model.num_layers={levels}",
                   "model.base_filters=2", "model.batch_norm=true")  # fmt: skip
-    tensorflow.prepare(cfg.trainer)
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
     network = building.build(cfg.model, input_shape=(64, 64, 3), num_classes=4)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 64, 3), np.uint8)
     file, bound_to = formats.write(network, form, tmp_path, (64, 64))

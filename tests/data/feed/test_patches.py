@@ -18,6 +18,7 @@ from flexunet_exp.config import compose as config
 from flexunet_exp.config import identity
 from flexunet_exp.data.dataset import load
 from flexunet_exp.data.feed import feed, patches, reader
+from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import networks
@@ -108,16 +109,16 @@ def test_an_epoch_of_patches_is_the_same_again_and_holds_the_shares(tiny_dataset
     words = ("dataset.patch.size=32", "dataset.image_size=32", "dataset.patch.foreground=0.5")
     cfg = tiny_dataset(*words, "dataset.patch.per_image=3")
     dataset = load(cfg)
-    fed = feed.feed(cfg, dataset)
+    fed = feed.feed(FeedSettings.from_config(cfg), dataset)
     assert fed.drawn == 3 * len(dataset.split("train"))
     first = list(fed.training)
     assert len(first) == fed.steps * cfg.trainer.epochs
     for (images, truths), (again, truths_again) in zip(
-        first, feed.feed(cfg, dataset).training, strict=True
+        first, feed.feed(FeedSettings.from_config(cfg), dataset).training, strict=True
     ):
         np.testing.assert_array_equal(images, again)
         np.testing.assert_array_equal(truths, truths_again)
-    resumed = list(feed.feed(cfg, dataset, first_epoch=1).training)
+    resumed = list(feed.feed(FeedSettings.from_config(cfg), dataset, first_epoch=1).training)
     np.testing.assert_array_equal(resumed[0][0], first[fed.steps][0])
     truths = np.concatenate([truths for _, truths in first])
     assert truths.shape[1:] == (32, 32)
@@ -128,7 +129,9 @@ def test_an_epoch_of_patches_is_the_same_again_and_holds_the_shares(tiny_dataset
 def test_validation_counts_the_pixels_of_the_whole_pictures(tiny_dataset):
     cfg = tiny_dataset("dataset.patch.size=40", "dataset.image_size=40", "model.num_layers=1")
     dataset = load(cfg)
-    truths = np.concatenate([truths for _, truths in feed.feed(cfg, dataset).validation])
+    truths = np.concatenate(
+        [truths for _, truths in feed.feed(FeedSettings.from_config(cfg), dataset).validation]
+    )
     counts = np.bincount(truths.ravel(), minlength=256)[: dataset.num_classes]
     np.testing.assert_array_equal(counts, dataset.split_pixels("valid"))
 
@@ -137,8 +140,8 @@ def test_the_disk_cache_keeps_whole_pictures_of_one_size(tiny_dataset, tmp_path)
     words = ("dataset.patch.size=32", "dataset.image_size=32", "dataset.cache=disk")
     cfg = tiny_dataset(*words, f"cache_dir={tmp_path}")
     dataset = load(cfg)
-    cached = list(feed.feed(cfg, dataset).training)
-    plain = list(feed.feed(tiny_dataset(*words[:2]), dataset).training)
+    cached = list(feed.feed(FeedSettings.from_config(cfg), dataset).training)
+    plain = list(feed.feed(FeedSettings.from_config(tiny_dataset(*words[:2])), dataset).training)
     for one, other in zip(cached, plain, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
 

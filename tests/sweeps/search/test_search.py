@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError, Pruned
 from flexunet_exp.runs.outcome import RESULT, Outcome
-from flexunet_exp.sweeps import multirun
+from flexunet_exp.sweeps.parent_run import Multirun
 from flexunet_exp.sweeps.search import loop, pruning, space, study
 from flexunet_exp.tracking.store import STOPPED
 from tests.support import running
@@ -89,12 +89,9 @@ class Trained:
 
 
 @pytest.fixture
-def searched(tmp_path, monkeypatch):
+def searched(tmp_path):
     """Searches in a folder: searched("a", "hydra.sweeper.seed=1", stop_after=20)."""
     resolvers.register_resolvers()
-    callback = multirun.SweepCallback()
-    callback.folder, callback.parent_run_id = tmp_path / "sweep", None
-    monkeypatch.setattr(multirun.SweepCallback, "current", callback)
 
     def run(name: str, *words: str, stop_after: int | None = None):
         words = (*SEARCH, *EAGER, *words, f"hydra.sweeper.storage=sqlite:///{tmp_path}/{name}.db")
@@ -102,7 +99,8 @@ def searched(tmp_path, monkeypatch):
             loader = GlobalHydra.instance().config_loader()
             cfg = loader.load_configuration("train", list(words), RunMode.MULTIRUN)
             trained = Trained(tmp_path / name, cfg.hydra.sweeper, stop_after)
-            loop.run(cfg, trained.launch, list(cfg.hydra.overrides.task))
+            sweeping = Multirun(cfg, tmp_path / "sweep")
+            loop.run(cfg, trained.launch, list(cfg.hydra.overrides.task), sweeping)
         known = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/{name}.db")
         return known, trained.launched
 

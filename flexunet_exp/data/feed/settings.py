@@ -1,0 +1,48 @@
+"""What decides the batches of a training, as one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose
+from flexunet_exp.data.tiles import Size
+
+
+@dataclass(frozen=True)
+class FeedSettings:
+    """How pictures are read, drawn, changed and put together."""
+
+    size: Size  # (height, width) of what the network takes
+    patch: Size | None  # of the pictures' own pixels; None where whole pictures are trained on
+    foreground: float  # share of patches that look at a defect
+    per_image: int  # patches an epoch, for each picture
+    sampling: str
+    good_share: float | None
+    transforms: tuple[dict[str, Any], ...]  # of the augmentation, as `building.build` takes them
+    cache: str
+    cache_dir: Path
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> FeedSettings:
+        dataset, trainer = cfg.dataset, cfg.trainer
+        return cls(
+            size=compose.image_size(cfg),
+            patch=compose.patch_size(cfg),
+            foreground=dataset.patch.foreground,
+            per_image=dataset.patch.per_image,
+            sampling=dataset.sampling,
+            good_share=dataset.good_share,
+            transforms=tuple(compose.plain(cfg.augmentation.transforms)),
+            cache=dataset.cache,
+            cache_dir=compose.cache_dir(cfg),
+            batch_size=trainer.batch_size,
+            epochs=trainer.epochs,
+            seed=trainer.seed,
+        )

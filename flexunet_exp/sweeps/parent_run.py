@@ -1,0 +1,167 @@
+"""A multirun as one thing: its parent run in the store, the table of its cells, its end."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config.identity import every
+from flexunet_exp.runs import claims
+from flexunet_exp.runs.outcome import RESULT, Outcome, read_outcome
+from flexunet_exp.system.files import write_table
+from flexunet_exp.tracking.sender import KEY
+from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
+from flexunet_exp.tracking.tracker import Tracker, log_trouble
+
+log = logging.getLogger(__name__)
+
+CELLS = "cells.csv"
+
+
+class Multirun:
+    """A multirun in `folder`, and its parent run in the store where there is one.
+
+    `conclude` prints and keeps what came of it once all jobs have ended: the table of its cells,
+    unless a search puts its report in the place. Launchers send a multirun to their workers.
+    """
+
+    def __init__(self, config: DictConfig, folder: Path):
+        self.config, self.folder = config, folder
+        self.parent_run_id: str | None = None
+        self.is_new = True  # not begun by an earlier command and completed by this one
+        self.is_ended = False
+        self.conclude: Callable[[Multirun], None] = show_cells
+
+    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
+        """Opens the run of this very sweep if it was started before, or a new one."""
+        tracking = self.config.tracking
+        store = Store(tracking.uri, tracking.experiment_name)
+        found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
+        run = next(filter(None, found), None)
+        self.is_new = run is None or rerun == "all"
+        if run is not None and not self.is_new:
+            self.parent_key = run.data.tags.get(KEY, self.parent_key)
+            store.log_tags(run.info.run_id, {KEY: self.parent_key})
+            store.reopen(run.info.run_id)
+            self.parent_run_id = run.info.run_id
+            return
+        command = f"flexunet train -m {' '.join(overrides)}"
+        name = tracking.run_name or "sweep"
+        tags = {
+            KEY: self.parent_key,
+            SWEEP: signature,
+            "overrides": command[:4000],
+            "mlflow.note.content": f"`{command}`",
+        }
+        self.parent_run_id = store.create_run(name, tags)
+
+    @cached_property
+    def parent_key(self) -> str:
+        """By which the parent run and its outbox know each other."""
+        return uuid.uuid4().hex
+
+    @cached_property
+    def parent(self) -> Tracker:
+        """Reports on the parent run, as a job's tracker does on its own."""
+        tracker = Tracker(self.config, "sweep", self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tracker.open(self.folder)
+        if tracker.outbox and self.parent_run_id:
+            tracker.outbox.facts.key = self.parent_key
+            tracker.outbox.note_run(self.parent_run_id)
+        return tracker
+
+    def keep_cells(self, outcomes: list[Outcome]) -> None:
+        """How the cells ended, as a table in the multirun's folder and on its parent run."""
+        if not outcomes:
+            return
+        import pandas as pd
+
+        columns = ["number", "name", "status", "objective", "minutes", "run_id", "folder", "error"]
+        table = pd.DataFrame(map(asdict, outcomes))[columns].rename(columns={"number": "cell"})
+        write_table(self.folder / CELLS, table)
+        if self.parent_run_id:
+            self.parent.artifact(self.folder / CELLS)
+
+    def finish(self) -> int:
+        """Concludes the multirun and ends its parent run; 1 if a cell failed."""
+        failed = any(outcome.status == "failed" for outcome in outcomes_in(self.folder))
+        self.conclude(self)
+        self.end("FAILED" if failed else "FINISHED")
+        return int(failed)
+
+    def abandon(self, status: str) -> None:
+        """Ends the parent run of a multirun that did not come to its end."""
+        if not self.is_ended:
+            with log_trouble():
+                self.end(status)
+
+    def end(self, status: str) -> None:
+        """Ends the parent run; one that never got a job leaves no trace in the store."""
+        self.is_ended = True  # whatever interrupts what follows
+        if not self.parent_run_id:
+            return
+        with closing(self.parent) as parent:
+            try:
+                parent.finish(status)
+            except KeyboardInterrupt:
+                with log_trouble():
+                    parent.finish(status)
+                raise
+            if parent.is_away:
+                return
+            self.end_cells(store := parent.sender.store)
+            if self.is_new and not outcomes_in(self.folder):
+                store.delete_run(self.parent_run_id)
+
+    def end_cells(self, store: Store) -> None:
+        """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
+        cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
+        for run in store.search(cells):
+            tags = run.data.tags
+            is_here = tags.get(HOST) == socket.gethostname()
+            if is_here and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):
+                store.end_run(run.info.run_id, "KILLED")
+
+
+def outcomes_in(folder: Path) -> list[Outcome]:
+    """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir calls theirs."""
+    folders = {path.parent for name in (".hydra", RESULT) for path in folder.rglob(name)}
+    outcomes = [read_outcome(path) for path in folders]
+    return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
+
+
+def show_cells(multirun: Multirun) -> None:
+    """Prints the table of a multirun's cells, and keeps it."""
+    outcomes = outcomes_in(multirun.folder)
+    print_cells(outcomes)
+    multirun.keep_cells(outcomes)
+
+
+def print_cells(outcomes: list[Outcome]) -> None:
+    """A row a cell: what it was, how it ended, its objective and minutes; errors below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Sweep", title_justify="left")
+    for column in ("cell", "name", "ended", "objective", "minutes"):
+        table.add_column(column, justify="left" if column in ("name", "ended") else "right")
+    for outcome in outcomes:
+        score = "–" if math.isnan(outcome.objective) else f"{outcome.objective:.4f}"
+        minutes = f"{outcome.minutes:.1f}"
+        table.add_row(str(outcome.number), outcome.name, outcome.status, score, minutes)
+    console = Console()
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.error:
+            line = f"cell {outcome.number} failed: {outcome.error}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)

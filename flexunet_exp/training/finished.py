@@ -1,0 +1,70 @@
+"""Work that a run of the store has done already: it is skipped, not trained again."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config.identity import Identity
+from flexunet_exp.errors import Hopeless
+from flexunet_exp.runs import claims
+from flexunet_exp.runs.outcome import Outcome, keep_outcome, read_outcome
+from flexunet_exp.tracking import outbox, record
+from flexunet_exp.tracking.outbox import Outbox
+from flexunet_exp.tracking.record import BEST_DICE
+from flexunet_exp.tracking.tracker import Tracker
+
+
+def skip(cfg: DictConfig, identity: Identity, tracker: Tracker) -> Outcome | None:
+    """The outcome of a run that did this very work, as `rerun` reads it; None where there is none.
+
+    Its multirun learns of it, and a model that is to be registered is. Raises Hopeless where the
+    run did not reach what is required.
+    """
+    store = tracker.store
+    if store is None:
+        return None
+    ended = store.ended(identity.signature, identity.scoring, cfg.rerun)
+    if ended is None:
+        return None
+    outcome = record.skip(cfg, ended)
+    if parent := cfg.tracking.parent_run_id:
+        store.note_skipped(parent, ended.info.run_id)
+    require(cfg.require, ended.data.metrics.get(BEST_DICE, math.nan))
+    if outcome.status == "skipped":
+        complete(outcome, identity.signature)
+        if name := cfg.tracking.get("register"):
+            from flexunet_exp.tracking import registry
+
+            registry.register(store, ended.info.run_id, Path(outcome.folder), name, cfg.objective)
+    return outcome
+
+
+def require(least: float | None, reached: float) -> None:
+    """Raises Hopeless unless a run's best val_dice, at training size, exceeds `least`."""
+    if least is not None and not reached > least:
+        raise Hopeless(
+            f"val_dice reached {reached:.4f} and must exceed {least}: if the network "
+            "cannot even memorise these pictures, look at model, loss, learning rate and masks."
+        )
+
+
+def complete(outcome: Outcome, signature: str) -> None:
+    """Makes a whole one of a finished run that was cut off in its last moments.
+
+    Its state goes, result.json says finished, and nothing is left to be sent of its interruption.
+    """
+    folder = Path(outcome.folder)
+    with suppress(claims.Busy, outbox.Held):
+        if taken := claims.take_up(folder, signature):
+            if outbox.exists(folder):
+                with closing(Outbox(folder)) as kept:
+                    kept.rewind(kept.facts.delivered)
+            taken.end()
+        if (kept_one := read_outcome(folder)).status == "killed":
+            whole = replace(kept_one, status="finished", objective=outcome.objective)
+            keep_outcome(folder, whole)

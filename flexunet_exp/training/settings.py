@@ -1,0 +1,49 @@
+"""What a training is made from, as one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import compose
+from flexunet_exp.data.feed.settings import FeedSettings
+from flexunet_exp.prediction.settings import PredictSettings
+from flexunet_exp.system.tensorflow import ProcessSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Sections that name a `_target_` are mappings, as `building.build` takes them."""
+
+    model: dict[str, Any]
+    loss: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    callbacks: dict[str, dict[str, Any]]  # by name, in their order
+    process: ProcessSettings
+    feed: FeedSettings
+    predict: PredictSettings  # of the pictures that are drawn every few epochs
+    save_every: int  # epochs between two states to go on from
+    profile: bool
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> TrainingSettings:
+        callbacks = compose.plain(cfg.callbacks)
+        return cls(
+            model=compose.plain(cfg.model),
+            loss=compose.plain(cfg.loss),
+            optimizer=compose.plain(cfg.optimizer),
+            schedule=compose.plain(cfg.schedule),
+            callbacks={name: node for name, node in callbacks.items() if node is not None},
+            process=ProcessSettings.from_config(cfg),
+            feed=FeedSettings.from_config(cfg),
+            predict=PredictSettings.from_config(cfg),
+            save_every=cfg.trainer.save_every,
+            profile=cfg.trainer.profile,
+        )
+
+    def in_precision(self, precision: str) -> TrainingSettings:
+        """The same training, computing in another precision."""
+        return replace(self, process=replace(self.process, precision=precision))
