@@ -39,6 +39,7 @@ lint: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/draw_architecture.py
+	$(BIN)/python docs/make_options.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/measure.py

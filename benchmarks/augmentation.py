@@ -1,6 +1,6 @@
 """python benchmarks/augmentation.py [transforms] [lists] [step]: what augmentation costs.
 
-Prints the tables of docs/augmentation.md: processor time a picture of every transform and list of
+Prints the tables of docs/measured/costs.md: processor time a picture of every transform and list of
 transforms at three sizes, and a training step of the quickstart under each list.
 """
 

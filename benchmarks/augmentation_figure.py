@@ -1,4 +1,4 @@
-"""python benchmarks/augmentation_figure.py: draws docs/augmentation.png from a generated picture.
+"""python benchmarks/augmentation_figure.py: draws docs/guides/augmentation.png.
 
 Every transform at the strongest of a few draws from its range in `augmentation=strong`, and six
 pictures of the whole list; the defect's mask is tinted.
@@ -17,7 +17,7 @@ from flexunet_exp.data import synthetic
 from flexunet_exp.data.augmentation import Pair, Transform, augment
 from flexunet_exp.reporting import panels
 
-FIGURE = Path(__file__).resolve().parents[1] / "docs" / "augmentation.png"
+FIGURE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "augmentation.png"
 SIDE, LINE, GAP, COLUMNS, DRAWS = 176, 20, 6, 6, 12
 PALETTE = np.array([(0, 0, 0), (255, 60, 60)], np.uint8)
 

@@ -2,8 +2,8 @@
 
 Every run is started again by the same command until it ends, and then compared with one that was
 never killed: weights, curves, scores, predictions and what the store holds must be equal, nothing
-missing or doubled, no run left RUNNING. Writes the first part of docs/kill.md; exits 1 if a run
-differs.
+missing or doubled, no run left RUNNING. Writes the first part of docs/measured/kill.md; exits 1 if
+a run differs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from flexunet_exp.tracking.store import RUN_FOLDER  # noqa: E402
 from tests.support.running import all_runs, same_weights  # noqa: E402
 from tests.training.test_resuming import SETTINGS, contents, images, metrics, the_run_folder  # noqa: E402
 
-PAGE = ROOT / "docs" / "kill.md"
+PAGE = ROOT / "docs" / "measured" / "kill.md"
 SWEEPS = "\n## Sweeps\n"  # the page's second part begins here, which kill_sweeps.py writes
 KILLS, KILLS_A_RUN, SEED = 20, 2, 20261122
 # Half of the kills come at any moment, the others while a run is at what is short and delicate.

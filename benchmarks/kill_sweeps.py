@@ -3,7 +3,7 @@
 Every sweep is started again by the same command, killed again, and at last left to end. Then it is
 compared, from the store alone, with one that was never killed: one parent, every cell once and
 finished, equal parameters, metrics and pictures, nothing doubled or left behind. Writes the second
-part of docs/kill.md when all kinds were tried; exits 1 if anything differs.
+part of docs/measured/kill.md when all kinds were tried; exits 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def table(tried: dict[str, list[Killed]]) -> str:
 
 
 def write_page(tried: dict[str, list[Killed]], seconds: float) -> None:
-    """The second part of docs/kill.md."""
+    """The second part of docs/measured/kill.md."""
     before, _, _ = PAGE.read_text().partition(SWEEPS)
     kills = sum(len(sweep.moments) for sweeps in tried.values() for sweep in sweeps)
     text = (

@@ -1,7 +1,7 @@
 """make bench: times what a person waits for, each beside something measured in the same run.
 
-Writes docs/benchmarks.md. Figures are medians; the ratio is the figure to quote, since machines and
-their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named and writes
+Writes docs/measured/benchmarks.md. Figures are medians; the ratio is the figure to quote, since
+machines and their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named and writes
 nothing.
 """
 
@@ -163,7 +163,7 @@ def main() -> None:
         print(part, flush=True)
         text += part
         if not wanted:
-            (ROOT / "docs" / "benchmarks.md").write_text(text)
+            (ROOT / "docs" / "measured" / "benchmarks.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes docs/options.md from the table of options and conf/: python docs/make_options.py"""
+"""python docs/make_options.py: writes docs/reference/options.md from the options and conf/."""
 
 from __future__ import annotations
 
@@ -108,4 +108,4 @@ def code(text: Any) -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("options.md").write_text(page())
+    (Path(__file__).parent / "reference" / "options.md").write_text(page())

@@ -13,7 +13,8 @@ class FusedAdam(keras.optimizers.Adam):
     """keras.optimizers.Adam, the same formula and epsilon, each weight read and written once.
 
     Keras updates moments and weights by a dozen operations, each of them a pass over arrays as
-    large as the network: a sixth of the step of a network of 125 million weights (docs/speed.md).
+    large as the network: a sixth of the step of a network of 125 million weights
+    (docs/measured/speed.md).
     With `weight_decay` it is AdamW. With amsgrad, and for sparse gradients, Keras's own update
     runs. Source: Kingma and Ba, "Adam" (2015), arXiv:1412.6980, its last formula of section 2.
     """

@@ -59,7 +59,17 @@ def test_files_that_code_pages_and_configuration_name_exist():
 
 def is_example(name: str) -> bool:
     """Whether a file is one that the reader is to write."""
-    return Path(name).stem in ("bolt", "net", "hinge", "beep", "mine", "lion", "parts", "NAME")
+    return Path(name).stem in (
+        "bolt",
+        "net",
+        "hinge",
+        "beep",
+        "mine",
+        "lion",
+        "narrow",
+        "parts",
+        "NAME",
+    )
 
 
 def test_the_modules_that_the_changelog_moves_code_to_exist():

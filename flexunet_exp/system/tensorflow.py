@@ -83,7 +83,7 @@ def keep_freed_memory() -> None:
     """Has the C library keep memory that TensorFlow frees, instead of giving it back each step.
 
     Activations are freed and wanted again at every step; as new pages they cost a sixth of it
-    (docs/speed.md). Does nothing where the library is not glibc.
+    (docs/measured/speed.md). Does nothing where the library is not glibc.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")

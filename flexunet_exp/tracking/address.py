@@ -29,7 +29,7 @@ def require_valid(uri: str) -> None:
     if separator and scheme.partition("+")[0] in ("postgresql", "mysql", "mssql"):
         raise InputError(
             f"tracking.uri names a {scheme} database. It is reached through an MLflow server: "
-            "docs/store.md says how to start one; then tracking.uri=http://127.0.0.1:5000"
+            "docs/guides/store.md says how to start one; then tracking.uri=http://127.0.0.1:5000"
         )
     if "@" in rest.partition("/")[0]:
         raise InputError(

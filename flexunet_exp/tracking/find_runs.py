@@ -159,6 +159,6 @@ def fetch(store: Store, run_id: str, folder: Path) -> Path:
         raise InputError(
             f"The store knows run {run_id}, but its folder is gone, and its files in {where} lack "
             f"{', '.join(missing)}. Was the folder moved? Then take run=FOLDER, or mend the store "
-            'as docs/store.md says ("Moving a store").'
+            'as docs/guides/store.md says ("Moving a store").'
         )
     return fetched

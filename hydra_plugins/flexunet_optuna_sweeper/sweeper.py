@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class StudyConf:
-    """The options `hydra.sweeper.*`; docs/sweeps.md says what they do."""
+    """The options `hydra.sweeper.*`; docs/guides/sweeps.md says what they do."""
 
     _target_: str = "hydra_plugins.flexunet_optuna_sweeper.sweeper.StudySweeper"
     study_name: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)

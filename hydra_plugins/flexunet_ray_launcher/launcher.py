@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class RayConf:
-    """The options `hydra.launcher.*`; docs/sweeps.md says what they do."""
+    """The options `hydra.launcher.*`; docs/guides/sweeps.md says what they do."""
 
     _target_: str = "hydra_plugins.flexunet_ray_launcher.launcher.RayLauncher"
     address: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)

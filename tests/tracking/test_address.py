@@ -67,7 +67,7 @@ def test_a_password_is_not_taken_in_an_address():
     with pytest.raises(InputError, match="MLFLOW_TRACKING_PASSWORD") as refused:
         address.require_valid("htp://anna:geheim@example.org")
     assert "geheim" not in str(refused.value)
-    with pytest.raises(InputError, match=r"docs/store\.md") as refused:
+    with pytest.raises(InputError, match=r"docs/guides/store\.md") as refused:
         address.require_valid("postgresql+psycopg2://anna:geheim@host/db")
     assert "geheim" not in str(refused.value)
 
