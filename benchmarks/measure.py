@@ -1,8 +1,8 @@
 """make bench: times what a person waits for, each beside something measured in the same run.
 
 Writes docs/measured/benchmarks.md. Figures are medians; the ratio is the figure to quote, since
-machines and their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named and writes
-nothing.
+machines and their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named
+and writes nothing.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ PACKAGE = "flexunet_exp"
 
 CAPTIONS = {
     "cli": "the console script",
+    "api": "runs in Python",
     "commands": "what a person types",
     "sweeps": "many runs, a search",
     "training": "one fit",
