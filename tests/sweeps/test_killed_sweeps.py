@@ -105,7 +105,7 @@ def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
     assert [run.info.status for run in all_runs(tmp_path)] == ["FAILED", "FAILED", "FAILED"]
 
 
-def test_a_parent_whose_store_was_away_at_the_end_is_told_later(tmp_path, compose):
+def test_a_parent_whose_store_was_away_at_the_end_is_sent_later(tmp_path, compose):
     cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
     sweeping = Multirun(cfg, tmp_path / "sweep")
     sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
