@@ -1,4 +1,4 @@
-"""Writes docs/options.md from the table of options and conf/: python docs/make_options.py"""
+"""Writes docs/reference/options.md: python docs/make_options.py"""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ HEAD = """# Options
 
 Written by `python docs/make_options.py` from `flexunet_exp/config/options.py` and `conf/`.
 
+`flexunet COMMAND --cfg job` prints every option of a command with its value.
 `flexunet train KEY=VALUE` overrides an option, `flexunet train GROUP=CHOICE` chooses a file of
 `conf/GROUP`. The column *changes* says what another value can change:
 
@@ -108,4 +109,4 @@ def code(text: Any) -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("options.md").write_text(page())
+    (Path(__file__).parent / "reference" / "options.md").write_text(page())
