@@ -1,4 +1,4 @@
-"""python docs/make_options.py: writes docs/reference/options.md from the options and conf/."""
+"""Writes docs/reference/options.md: python docs/make_options.py"""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ HEAD = """# Options
 
 Written by `python docs/make_options.py` from `flexunet_exp/config/options.py` and `conf/`.
 
+`flexunet COMMAND --cfg job` prints every option of a command with its value.
 `flexunet train KEY=VALUE` overrides an option, `flexunet train GROUP=CHOICE` chooses a file of
 `conf/GROUP`. The column *changes* says what another value can change:
 

@@ -2,9 +2,8 @@
 
 A new option is a row here, a line in a yaml, and the code that reads it. Validation, a run's
 identity, what `compare` calls a cell, the quotes around paths, the parameters in the store and
-docs/reference/options.md follow from the rows. An option that is an argument of a `_target_` (of a
-model, a loss, a callback …) needs no row: a row `model.*` stands for all below `model` that have
-none.
+docs/reference/options.md follow from the rows. An argument of a `_target_` (of a model, a loss, a
+callback …) needs no row: a row `model.*` stands for all below `model` that have none.
 """
 
 from __future__ import annotations

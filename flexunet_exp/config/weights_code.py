@@ -48,6 +48,7 @@ EXCLUDED = {
     "callbacks.rules": "accepts or refuses arguments",
     "data.splits_rules": "accepts or refuses arguments",
     "losses.rules": "accepts or refuses arguments",
+    "models.arguments": "accepts or refuses arguments",
     "models.attention_unet_rules": "accepts or refuses arguments",
     "models.flexunet_rules": "accepts or refuses arguments",
     "config.own_conf": "is seen in the composed configuration",

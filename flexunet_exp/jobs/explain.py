@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import re
 import sys
+from collections.abc import Iterator, Sequence
 
+from flexunet_exp.config.overrides import Word
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.tracking.trouble import STORE_ADVICE, first_line, silent
 
@@ -104,6 +106,13 @@ def goes_with(option: str) -> str:
     return f" It goes with {' or '.join(f'{group}={one}' for one in having)}." if having else ""
 
 
+def choices(words: Sequence[str]) -> Iterator[str]:
+    """The words that choose a file of a group; of a sweep over several files, the first."""
+    for word in map(Word.parse, words):
+        if re.fullmatch(r"[\w/]+", word.key) and re.fullmatch(r"[\w,]+", word.value or ""):
+            yield str(Word(word.key, (word.value or "").split(",")[0]))
+
+
 def known_keys(command: str, section: str) -> list[str]:
     """The keys of a section of the command's configuration, with the choices that were made."""
     from hydra.errors import HydraException
@@ -111,9 +120,8 @@ def known_keys(command: str, section: str) -> list[str]:
 
     from flexunet_exp.config.compose import composed
 
-    made = [word for word in sys.argv[1:] if re.fullmatch(r"[\w/]+=[\w,]+", word)]
     try:
-        config = composed(command, [word.split(",")[0] for word in made])
+        config = composed(command, list(choices(sys.argv[1:])))
     except HydraException:  # one of the choices is wrong too
         config = composed(command, [])
     node = OmegaConf.select(config, section) if section else config

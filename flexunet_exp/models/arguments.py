@@ -9,9 +9,7 @@ from typing import Any
 from flexunet_exp.config.compose import sides, size_text
 from flexunet_exp.config.rules import Arguments, Rule, count, flag, is_int, one_of, share, text
 from flexunet_exp.errors import InputError
-
-# Scale and offset that turn raw pixels, 0..255, into the network's input.
-INPUT_SCALINGS = {"none": (1.0, 0.0), "unit": (1 / 255, 0.0), "symmetric": (1 / 127.5, -1.0)}
+from flexunet_exp.models.input_scaling import INPUT_SCALINGS
 
 
 def of_unet(**rules: Rule) -> Arguments:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from flexunet_exp.models.arguments import INPUT_SCALINGS
+from flexunet_exp.models.input_scaling import INPUT_SCALINGS
 
 # Epochs of a small data set have few steps: with Keras's 0.99 the running statistics would lag a
 # hundred steps behind the weights, and validation would judge another network than the trained one.
