@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from flexunet_exp import cli
 from flexunet_exp.config import overrides
+from flexunet_exp.jobs import explain
 from tests.support import running
 
 
@@ -121,6 +122,19 @@ def test_a_broken_yaml_is_named(tmp_path):
     )
     assert done.returncode == 1
     assert "no valid YAML" in done.stderr and "mine.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("split.fold", " It goes with split=folds."),
+        ("loss.alpha", " It goes with loss=focal_tversky or loss=tversky."),
+        ("loss.delta", ""),
+        ("epochs", ""),
+    ],
+)
+def test_an_option_of_another_choice_names_that_choice(option, said):
+    assert explain.goes_with(option) == said
 
 
 def test_fold_is_refused_with_split_folders(tmp_path):
