@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from flexunet_exp.tracking.settings import TrackingSettings  # noqa: E402
 from flexunet_exp.tracking.tracker import Tracker  # noqa: E402
 from tests.support.serving_store import Postgres, Server  # noqa: E402
 
@@ -69,8 +69,7 @@ def begin(folder: Path, server: Server) -> Tracker:
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "panel.png")
-    tracking = {"uri": server.uri, "experiment_name": "away", "parent_run_id": None}
-    tracker = Tracker(OmegaConf.create({"tracking": tracking}), folder.name, folder)
+    tracker = Tracker(TrackingSettings(server.uri, "away"), folder.name, folder)
     tracker.begin({})
     tracker.upload()
     return tracker

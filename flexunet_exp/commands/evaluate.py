@@ -13,6 +13,7 @@ from flexunet_exp.config import validation
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import find_runs, record
+from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.evaluation.scoring import Part
@@ -65,7 +66,8 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     if len(found) == 1 and not other_data.is_given(cfg):
         scoring.compare_with_stored(found[0].folder / "evaluation", figures)
     log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
-    record.add_evaluation(cfg, found, home.folder / "evaluation", figures)
+    tracking = TrackingSettings.from_config(cfg)
+    record.add_evaluation(tracking, found, home.folder / "evaluation", figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
 

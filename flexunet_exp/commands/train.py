@@ -19,9 +19,10 @@ from flexunet_exp.sweeps import multirun
 from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import record, uploads
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from flexunet_exp.training import finished, precision, resuming
-from flexunet_exp.training.settings import TrainingSettings
+from flexunet_exp.training.settings import Request, TrainingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
@@ -64,22 +65,22 @@ def task(cfg: DictConfig) -> float:
 #     can be looked at; its model is registered last, and not at all if it fails.
 def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
-    name = record.run_name(cfg)
+    name, tracking = record.run_name(cfg), TrackingSettings.from_config(cfg)
     with (
-        closing(Tracker(cfg, name, home.folder)) as tracker,
+        closing(Tracker(tracking, name, home.folder)) as tracker,
         resuming.ended_if_hopeless() as claims,
         tracked(tracker),
     ):
-        uploads.upload_near(cfg.tracking.uri)
+        uploads.upload_near(tracking.uri)
         check(cfg)
         dataset = load(cfg)
         cfg.trainer.precision = precision.resolve(TrainingSettings.from_config(cfg), dataset)
-        settings = TrainingSettings.from_config(cfg)
+        settings, request = TrainingSettings.from_config(cfg), Request.from_config(cfg)
         identity = Identity.of(cfg, dataset.digest, settings.process.num_threads)
-        resuming.await_end(cfg.trainer.resume, identity.signature, home, tracker)
-        if outcome := finished.skip(cfg, identity, tracker):
+        resuming.await_end(request.resume, identity.signature, home, tracker)
+        if outcome := finished.skip(request, identity, tracker):
             return outcome
-        claim = resuming.claim(cfg.trainer.resume, identity.signature, home, tracker)
+        claim = resuming.claim(request.resume, identity.signature, home, tracker)
         claims.append(claim)
         prepare(cfg, settings, dataset, home.folder)
         from flexunet_exp.sweeps.search import pruning  # both import Keras
@@ -90,11 +91,11 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         attempt.fit(pruning.callbacks(cfg))
         figures = attempt.evaluate(ScoreSettings.from_config(cfg), f"{dataset.name}: {name}")
         attempt.record()
-        finished.require(cfg.require, attempt.progress.best_dice)
-        if model_name := cfg.tracking.get("register"):
-            tracker.register(model_name, cfg.objective)
+        finished.require(request.require, attempt.progress.best_dice)
+        if tracking.register:
+            tracker.register(tracking.register, request.objective)
         attempt.say_where()
-    objective = figures.get(cfg.objective, math.nan)
+    objective = figures.get(request.objective, math.nan)
     return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
 
 

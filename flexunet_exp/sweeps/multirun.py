@@ -23,6 +23,7 @@ from flexunet_exp.sweeps import compose_cells, launchers, presets
 from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
 from flexunet_exp.sweeps.search import report, study
 from flexunet_exp.system import interrupt
+from flexunet_exp.tracking.settings import TrackingSettings
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +94,14 @@ class SweepCallback(Callback):
     def start(
         self, config: DictConfig, overrides: list[str], axes: list[str], search: study.Plan | None
     ) -> None:
-        started = Multirun(config, Path(config.hydra.sweep.dir).absolute())
+        tracking = TrackingSettings.from_config(config)
+        started = Multirun(tracking, Path(config.hydra.sweep.dir).absolute())
         if outcomes_in(started.folder):
             raise InputError(
                 f"{started.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
                 "finished or begun there is found and not trained again."
             )
-        if config.tracking.uri:
+        if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
             started.open_parent(overrides, signature, config.rerun)
         tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])

@@ -12,13 +12,12 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from flexunet_exp.config.identity import every
 from flexunet_exp.runs import claims
 from flexunet_exp.runs.outcome import RESULT, Outcome, read_outcome
 from flexunet_exp.system.files import write_table
 from flexunet_exp.tracking.sender import KEY
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.tracking.tracker import Tracker, log_trouble
 
@@ -34,8 +33,8 @@ class Multirun:
     unless a search puts its report in the place. Launchers send a multirun to their workers.
     """
 
-    def __init__(self, config: DictConfig, folder: Path):
-        self.config, self.folder = config, folder
+    def __init__(self, tracking: TrackingSettings, folder: Path):
+        self.tracking, self.folder = tracking, folder
         self.parent_run_id: str | None = None
         self.is_new = True  # not begun by an earlier command and completed by this one
         self.is_ended = False
@@ -43,8 +42,8 @@ class Multirun:
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
         """Opens the run of this very sweep if it was started before, or a new one."""
-        tracking = self.config.tracking
-        store = Store(tracking.uri, tracking.experiment_name)
+        assert self.tracking.uri
+        store = Store(self.tracking.uri, self.tracking.experiment_name)
         found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
         run = next(filter(None, found), None)
         self.is_new = run is None or rerun == "all"
@@ -55,7 +54,7 @@ class Multirun:
             self.parent_run_id = run.info.run_id
             return
         command = f"flexunet train -m {' '.join(overrides)}"
-        name = tracking.run_name or "sweep"
+        name = self.tracking.run_name or "sweep"
         tags = {
             KEY: self.parent_key,
             SWEEP: signature,
@@ -72,7 +71,7 @@ class Multirun:
     @cached_property
     def parent(self) -> Tracker:
         """Reports on the parent run, as a job's tracker does on its own."""
-        tracker = Tracker(self.config, "sweep", self.folder)
+        tracker = Tracker(self.tracking, "sweep", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tracker.open(self.folder)
         if tracker.outbox and self.parent_run_id:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from flexunet_exp.errors import InputError
 
@@ -57,11 +55,11 @@ def meant(uri: str, host: re.Match[str] | None) -> str:
     return ""
 
 
-def store_words(tracking: Mapping[str, Any]) -> list[str]:
+def store_words(uri: str, experiment_name: str) -> list[str]:
     """What to type for a command to use this store; nothing for the one it would use anyway."""
     usual = Path("mlruns/mlflow.db").absolute()
     own = {"uri": f"{SQLITE}{usual}", "experiment_name": "flexunet"}
-    given = {"uri": absolute_uri(tracking["uri"]), "experiment_name": tracking["experiment_name"]}
+    given = {"uri": absolute_uri(uri), "experiment_name": experiment_name}
     return [f"tracking.{key}={value}" for key, value in given.items() if value != own[key]]
 
 

@@ -19,6 +19,7 @@ from flexunet_exp.runs import outcome
 from flexunet_exp.system.files import replace_file, whole_or_nothing
 from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.reachable import optional_store
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import RUN_FOLDER, Store
 from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
@@ -138,37 +139,40 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
     return trained.data.metrics.get(BEST_DICE, math.nan)
 
 
-def skip(cfg: DictConfig, ended: Any) -> outcome.Outcome:
-    """The outcome of work that a run of the store has already done."""
-    objective = ended.data.metrics.get(cfg.objective, float("nan"))
+def skip(ended: Any, name: str, objective: str) -> outcome.Outcome:
+    """The outcome of a run that is to be called `name`, whose work a run of the store has done."""
+    reached = ended.data.metrics.get(objective, math.nan)
     log.info(
         "Already done: run %s (%s), %s = %.4f. Train it again with rerun=all.",
         ended.info.run_name,
         ended.info.run_id,
-        cfg.objective,
         objective,
+        reached,
     )
     where = ended.data.tags.get(RUN_FOLDER, "")
     failed = ended.info.status == "FAILED"
     error = ended.data.tags.get("error", "") if failed else ""
     status = "failed" if failed else "skipped"
-    return outcome.Outcome(status, run_name(cfg), objective, ended.info.run_id, where, error)
+    return outcome.Outcome(status, name, reached, ended.info.run_id, where, error)
 
 
 def add_evaluation(
-    cfg: DictConfig, runs: Sequence[FinishedRun], folder: Path, figures: Mapping[str, float]
+    tracking: TrackingSettings,
+    runs: Sequence[FinishedRun],
+    folder: Path,
+    figures: Mapping[str, float],
 ) -> None:
     """Adds an evaluation to its runs in the store, or to their common parent: never over another.
 
     Its files go below the artifact folder `evaluation2` (3, …), its figures beside the run's own
     as `evaluation2/test/dice` …, those of single classes left out.
     """
-    if not cfg.tracking.uri:
+    if not tracking.uri:
         return
     few = {key: value for key, value in figures.items() if key.count("/") == 1}
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
     with optional_store(f"{folder} is whole, but"):
-        store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
+        store = Store(tracking.uri, tracking.experiment_name, create=False)
         for run_id in store.owners(own):
             place = artifacts.add_evaluation(store, run_id, folder, few)
             log.info("Added to run %s as %s", run_id, place)

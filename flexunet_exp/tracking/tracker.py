@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-
 from flexunet_exp.config.compose import PACKAGE
 from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.runs import claims
@@ -41,6 +39,7 @@ from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.outbox import ENTRIES, EXAMPLE, Facts, Outbox, exists
 from flexunet_exp.tracking.reachable import is_away, require_server
 from flexunet_exp.tracking.sender import Away, Sender
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import ERROR, HOST, PARENT, STOPPED, Store
 from flexunet_exp.tracking.trouble import store_trouble
 
@@ -59,8 +58,8 @@ class Tracker:
     While the store is away it stays there, and the training goes on.
     """
 
-    def __init__(self, cfg: DictConfig, name: str, folder: Path):
-        self.cfg, self.name, self.folder = cfg.tracking, name, folder
+    def __init__(self, settings: TrackingSettings, name: str, folder: Path):
+        self.settings, self.name, self.folder = settings, name, folder
         self.outbox: Outbox | None = None
         self.waiting: list[Entry] = []
         self._store: Store | None = None
@@ -79,18 +78,18 @@ class Tracker:
 
         None too for a sweep's job while the store is away: the sweep must go on.
         """
-        if self._store is None and self.cfg.uri and not self.is_away:
+        if self._store is None and self.settings.uri and not self.is_away:
             try:
-                require_server(self.cfg.uri)
-                self._store = Store(self.cfg.uri, self.cfg.experiment_name)
+                require_server(self.settings.uri)
+                self._store = Store(self.settings.uri, self.settings.experiment_name)
             except Exception as error:
-                if not (self.cfg.parent_run_id and is_away(error)):
+                if not (self.settings.parent_run_id and is_away(error)):
                     raise
                 self.is_away = True
                 log.warning(
                     "The store %s is not reachable: %s. Whether this work was done before cannot "
                     "be known now; it is done, and uploaded when the store is back.",
-                    self.cfg.uri,
+                    self.settings.uri,
                     store_trouble(error),
                 )
         return self._store
@@ -103,8 +102,8 @@ class Tracker:
     def open(self, folder: Path) -> None:
         """Reports from now on of the run in `folder`, which may have an outbox."""
         self.folder = folder
-        if self.cfg.uri:
-            facts = Facts(absolute_uri(self.cfg.uri), self.cfg.experiment_name)
+        if self.settings.uri:
+            facts = Facts(absolute_uri(self.settings.uri), self.settings.experiment_name)
             self.outbox = Outbox(folder, facts)
             if not (self.is_away and self.run_id):  # else nobody knows that the run is there
                 self.outbox.facts.uri = facts.uri  # the project may have been moved, or the server
@@ -116,7 +115,7 @@ class Tracker:
             self.open(self.folder)
         if self.outbox is None:
             return
-        parent = self.cfg.parent_run_id
+        parent = self.settings.parent_run_id
         nesting = {PARENT: parent} if parent else {}
         tags = {**SOURCE, HOST: socket.gethostname(), **git_tags(), **nesting, **tags}
         if self.is_begun:
@@ -142,7 +141,7 @@ class Tracker:
 
     def fail(self, error: BaseException) -> None:
         """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
-        if self.outbox is None and self.cfg.parent_run_id and not exists(self.folder):
+        if self.outbox is None and self.settings.parent_run_id and not exists(self.folder):
             self.begin({})
         self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
 
@@ -176,7 +175,7 @@ class Tracker:
         """A Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
         import numpy as np
 
-        if self.outbox and self.cfg.log_model:
+        if self.outbox and self.settings.log_model:
             np.save(self.folder / EXAMPLE, example, allow_pickle=False)
             self.add(ModelEntry(self.relative(path), EXAMPLE))
 

@@ -98,9 +98,10 @@ class Attempt:
         log.info("Pictures       %s", folder / "evaluation" / "test" / "figures")
         if (folder / "epoch_change_infer").is_dir():
             log.info("Every epoch's  %s", folder / "epoch_change_infer")
-        if tracker.store:
-            command = shlex.join(["flexunet", "ui", *address.store_words(tracker.cfg)])
-            log.info("All runs       %s   (%s)", command, tracker.store.uri)
+        if store := tracker.store:
+            words = address.store_words(store.uri, store.name)
+            command = shlex.join(["flexunet", "ui", *words])
+            log.info("All runs       %s   (%s)", command, store.uri)
 
 
 def tags_of(identity: Identity) -> dict[str, str]:

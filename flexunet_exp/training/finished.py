@@ -7,8 +7,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from flexunet_exp.config.identity import Identity
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.runs import claims
@@ -17,9 +15,10 @@ from flexunet_exp.tracking import outbox, record
 from flexunet_exp.tracking.outbox import Outbox
 from flexunet_exp.tracking.record import BEST_DICE
 from flexunet_exp.tracking.tracker import Tracker
+from flexunet_exp.training.settings import Request
 
 
-def skip(cfg: DictConfig, identity: Identity, tracker: Tracker) -> Outcome | None:
+def skip(request: Request, identity: Identity, tracker: Tracker) -> Outcome | None:
     """The outcome of a run that did this very work, as `rerun` reads it; None where there is none.
 
     Its multirun learns of it, and a model that is to be registered is. Raises Hopeless where the
@@ -28,19 +27,21 @@ def skip(cfg: DictConfig, identity: Identity, tracker: Tracker) -> Outcome | Non
     store = tracker.store
     if store is None:
         return None
-    ended = store.ended(identity.signature, identity.scoring, cfg.rerun)
+    ended = store.ended(identity.signature, identity.scoring, request.rerun)
     if ended is None:
         return None
-    outcome = record.skip(cfg, ended)
-    if parent := cfg.tracking.parent_run_id:
+    outcome = record.skip(ended, tracker.name, request.objective)
+    if parent := tracker.settings.parent_run_id:
         store.note_skipped(parent, ended.info.run_id)
-    require(cfg.require, ended.data.metrics.get(BEST_DICE, math.nan))
+    require(request.require, ended.data.metrics.get(BEST_DICE, math.nan))
     if outcome.status == "skipped":
         complete(outcome, identity.signature)
-        if name := cfg.tracking.get("register"):
+        if name := tracker.settings.register:
             from flexunet_exp.tracking import registry
 
-            registry.register(store, ended.info.run_id, Path(outcome.folder), name, cfg.objective)
+            registry.register(
+                store, ended.info.run_id, Path(outcome.folder), name, request.objective
+            )
     return outcome
 
 

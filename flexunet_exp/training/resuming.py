@@ -76,10 +76,10 @@ def may_go_on(
         taken.end()
         return False
     if resume == "never":
-        abandon(taken, tracker.cfg.uri)
+        abandon(taken, tracker.settings.uri)
         return False
     is_there = tracker.is_away or (run_id and tracker.store and tracker.store.has_run(run_id))
-    is_told_nowhere = outbox.exists(taken.run_folder) and not tracker.cfg.uri
+    is_told_nowhere = outbox.exists(taken.run_folder) and not tracker.settings.uri
     if is_told_nowhere or (run_id and not is_there):
         taken.release()
         which = f"run {run_id}" if run_id else "a run"

@@ -1,4 +1,4 @@
-"""What a training is made from, as one object."""
+"""What a training is made from, and what is asked of it, as objects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from flexunet_exp.config import compose
 from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.system.tensorflow import ProcessSettings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command asks of a run, beside how it is trained."""
+
+    rerun: str  # which work that was done before is done again
+    resume: str  # whether an unfinished run is gone on with
+    objective: str
+    require: float | None  # what the best val_dice must exceed
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> Request:
+        return cls(cfg.rerun, cfg.trainer.resume, cfg.objective, cfg.require)
 
 
 @dataclass(frozen=True)

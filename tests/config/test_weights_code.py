@@ -189,6 +189,7 @@ def shipped_targets() -> list[str]:
 
 # Code of counted modules that runs beside a training, and why it does not count.
 BESIDE = {
+    ("flexunet_exp", "__getattr__"): "finds the names of the Python API",
     ("callbacks.configured", "Curves"): "draws",
     ("callbacks.configured", "EpochImages"): "draws",
     ("callbacks.configured", "StopFile"): "tags a run that it ends early as stopped",

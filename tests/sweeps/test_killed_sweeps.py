@@ -16,6 +16,7 @@ import pytest
 from flexunet_exp.runs import claims as unfinished
 from flexunet_exp.runs import outcome
 from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER
 from flexunet_exp.tracking.uploads import upload
 from flexunet_exp.training import resuming
@@ -107,7 +108,7 @@ def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
 
 def test_a_parent_whose_store_was_away_at_the_end_is_sent_later(tmp_path, compose):
     cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
-    sweeping = Multirun(cfg, tmp_path / "sweep")
+    sweeping = Multirun(TrackingSettings.from_config(cfg), tmp_path / "sweep")
     sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
     (sweeping.folder / "0").mkdir(parents=True)
     outcome.keep_outcome(sweeping.folder / "0", outcome.Outcome("finished", "s=1"))
@@ -127,7 +128,7 @@ def test_a_parent_whose_store_was_away_at_the_end_is_sent_later(tmp_path, compos
 def ending(tmp_path, compose):
     """A sweep in a store of its own that is about to end."""
     cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
-    multirun = Multirun(cfg, tmp_path / "sweep")
+    multirun = Multirun(TrackingSettings.from_config(cfg), tmp_path / "sweep")
     multirun.is_new = False
     multirun.parent_run_id = store(tmp_path).create_run("sweep", {"sweep": "abc"})
     return multirun

@@ -86,7 +86,7 @@ def test_a_command_to_type_names_the_store_where_it_must(tmp_path, monkeypatch, 
     folder = tmp_path / ("my%20data" if typed else "data")  # where no local store could be
     folder.mkdir()
     monkeypatch.chdir(folder)
-    assert address.store_words(tracking) == typed
+    assert address.store_words(**tracking) == typed
 
 
 def test_a_server_is_that_of_mlflow_s_own_variable_unless_it_is_named(compose, monkeypatch):

@@ -19,7 +19,6 @@ import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST
-from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
@@ -29,6 +28,7 @@ from flexunet_exp.tracking.entries import ArtifactEntry, StatusEntry, TagsEntry
 from flexunet_exp.tracking.outbox import ENTRIES, FACTS, Facts, Held, Outbox, exists
 from flexunet_exp.tracking.reachable import ANSWER_SECONDS, is_away
 from flexunet_exp.tracking.sender import Sender
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import Store
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from flexunet_exp.tracking.uploads import unsent_folders, upload
@@ -37,9 +37,8 @@ from tests.support.serving_store import free_port
 
 
 def tracker_of(uri: str, folder: Path, parent: str | None = None) -> Tracker:
-    tracking = {"uri": uri, "experiment_name": "flexunet", "parent_run_id": parent}
     folder.mkdir(parents=True, exist_ok=True)
-    return Tracker(OmegaConf.create({"tracking": tracking}), "run", folder)
+    return Tracker(TrackingSettings(uri, "flexunet", parent_run_id=parent), "run", folder)
 
 
 @pytest.fixture
@@ -520,11 +519,12 @@ def unfinished_run(uri: str, folder: Path, parent: str | None = None) -> claims.
     return claim
 
 
-def test_a_run_that_its_store_is_owed_does_not_go_on_without_one(tmp_path, compose):
+def test_a_run_that_its_store_is_owed_does_not_go_on_without_one(tmp_path):
     claim = unfinished_run(f"http://127.0.0.1:{free_port()}", tmp_path / "run", parent="0" * 32)
-    cfg = compose("train", "tracking=none")
     with pytest.raises(InputError, match="a run of another store"):
-        resuming.may_go_on("auto", claim, Tracker(cfg, "run", tmp_path), {})
+        resuming.may_go_on(
+            "auto", claim, Tracker(TrackingSettings(None, "flexunet"), "run", tmp_path), {}
+        )
 
 
 def test_a_run_keeps_its_store_while_the_one_that_is_named_is_away(uri, tmp_path):

@@ -7,15 +7,16 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking.entries import ImageEntry
 from flexunet_exp.tracking.sender import Sender
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, STOPPED, Store
 from flexunet_exp.tracking.stored_models import (
     KERAS_MODEL,
@@ -28,27 +29,22 @@ from tests.support import running
 
 
 @pytest.fixture
-def cfg(tmp_path):
-    tracking = {
-        "uri": f"sqlite:///{tmp_path}/mlruns/mlflow.db",
-        "experiment_name": "flexunet",
-        "parent_run_id": None,
-        "log_model": False,
-    }
-    return OmegaConf.create({"tracking": tracking})
+def settings(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    return TrackingSettings(uri, "flexunet", log_model=False)
 
 
 @pytest.fixture
-def tracker(cfg, tmp_path) -> Tracker:
-    return Tracker(cfg, "run", tmp_path)
+def tracker(settings, tmp_path) -> Tracker:
+    return Tracker(settings, "run", tmp_path)
 
 
-def store(cfg) -> Store:
-    return Store(cfg.tracking.uri, cfg.tracking.experiment_name)
+def store(settings) -> Store:
+    return Store(settings.uri, settings.experiment_name)
 
 
-def status(cfg, run_id: str) -> str:
-    return store(cfg).client.get_run(run_id).info.status
+def status(settings, run_id: str) -> str:
+    return store(settings).client.get_run(run_id).info.status
 
 
 def test_jobs_that_start_together_share_one_experiment(tmp_path):
@@ -89,7 +85,7 @@ def test_a_store_that_was_killed_in_its_making_is_made_anew(tmp_path):
         (SystemExit, "FAILED"),
     ],
 )
-def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
+def test_a_run_ends_as_what_happened(settings, tracker, error, expected):
     try:
         with tracked(tracker):
             tracker.begin({})
@@ -97,13 +93,13 @@ def test_a_run_ends_as_what_happened(cfg, tracker, error, expected):
                 raise error("disk full")
     except (KeyboardInterrupt, OSError, SystemExit):
         pass
-    assert status(cfg, tracker.run_id) == expected
+    assert status(settings, tracker.run_id) == expected
     if error and expected == "FAILED":
-        said = store(cfg).client.get_run(tracker.run_id).data.tags["error"]
+        said = store(settings).client.get_run(tracker.run_id).data.tags["error"]
         assert said == f"{error.__name__}: disk full"
 
 
-def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(cfg, tracker):
+def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(settings, tracker):
     for _ in range(2):  # the second one goes on from where the first one's state stood: nowhere
         with suppress(KeyboardInterrupt), tracked(tracker):
             tracker.begin({})
@@ -112,23 +108,23 @@ def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(cfg, t
             if not tracker.outbox.facts.run_id:
                 raise KeyboardInterrupt
         time.sleep(0.002)  # another millisecond, else the store itself would see it is the same
-    (metric,) = store(cfg).client.get_metric_history(tracker.run_id, "dice")
+    (metric,) = store(settings).client.get_metric_history(tracker.run_id, "dice")
     assert metric.step == 1
 
 
-def test_a_deleted_parent_is_no_trouble_for_a_cell_that_is_skipped(cfg):
-    parent, run = (store(cfg).create_run(name, {}) for name in ("sweep", "cell"))
-    store(cfg).client.delete_run(parent)
-    store(cfg).note_skipped(parent, run)
+def test_a_deleted_parent_is_no_trouble_for_a_cell_that_is_skipped(settings):
+    parent, run = (store(settings).create_run(name, {}) for name in ("sweep", "cell"))
+    store(settings).client.delete_run(parent)
+    store(settings).note_skipped(parent, run)
 
 
 @pytest.mark.parametrize("folder", ["/a/it's/x", '/a/b"c', "/a/%41?#ü"])
-def test_a_run_is_found_by_its_folder(cfg, folder):
-    run_id = store(cfg).create_run("run", {RUN_FOLDER: folder})
-    assert store(cfg).run_of(None, folder).info.run_id == run_id
+def test_a_run_is_found_by_its_folder(settings, folder):
+    run_id = store(settings).create_run("run", {RUN_FOLDER: folder})
+    assert store(settings).run_of(None, folder).info.run_id == run_id
 
 
-def test_ctrl_c_in_the_last_upload_leaves_no_run_running(cfg, tracker, monkeypatch):
+def test_ctrl_c_in_the_last_upload_leaves_no_run_running(settings, tracker, monkeypatch):
     def interrupted(*_):
         monkeypatch.undo()
         raise KeyboardInterrupt
@@ -136,27 +132,29 @@ def test_ctrl_c_in_the_last_upload_leaves_no_run_running(cfg, tracker, monkeypat
     monkeypatch.setattr(Sender, "end_run", interrupted)
     with pytest.raises(KeyboardInterrupt), tracked(tracker):
         tracker.begin({})
-    assert status(cfg, tracker.run_id) == "KILLED"  # the same command makes it FINISHED
+    assert status(settings, tracker.run_id) == "KILLED"  # the same command makes it FINISHED
 
 
 def test_a_cell_that_fails_early_is_recorded_below_its_parent_and_a_single_run_is_not(
-    cfg, tmp_path
+    settings, tmp_path
 ):
-    parent = store(cfg).create_run("sweep", {})
+    parent = store(settings).create_run("sweep", {})
     for parent_run_id, runs in ((None, 1), (parent, 2)):
-        cfg.tracking.parent_run_id = parent_run_id
-        with pytest.raises(InputError), tracked(Tracker(cfg, "cell", tmp_path)):
+        cell = Tracker(replace(settings, parent_run_id=parent_run_id), "cell", tmp_path)
+        with pytest.raises(InputError), tracked(cell):
             raise InputError("no such folder")
-        assert len(store(cfg).runs("", "attributes.start_time DESC", limit=9)) == runs
-    (child,) = store(cfg).runs(f"tags.`mlflow.parentRunId` = '{parent}'", "attributes.start_time")
+        assert len(store(settings).runs("", "attributes.start_time DESC", limit=9)) == runs
+    (child,) = store(settings).runs(
+        f"tags.`mlflow.parentRunId` = '{parent}'", "attributes.start_time"
+    )
     assert child.info.status == "FAILED" and "no such folder" in child.data.tags["error"]
 
 
-def test_undefined_figures_stay_out(cfg, tracker):
+def test_undefined_figures_stay_out(settings, tracker):
     with tracked(tracker):
         tracker.begin({})
         tracker.metrics({"val/dice": float("nan"), "val/iou": 0.5})
-    assert store(cfg).client.get_run(tracker.run_id).data.metrics == {"val/iou": 0.5}
+    assert store(settings).client.get_run(tracker.run_id).data.metrics == {"val/iou": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -171,8 +169,8 @@ def test_undefined_figures_stay_out(cfg, tracker):
         ("RUNNING", {}, "failed", False),
     ],
 )
-def test_which_earlier_runs_count_as_done(cfg, state, tags, rerun, found):
-    kept = store(cfg)
+def test_which_earlier_runs_count_as_done(settings, state, tags, rerun, found):
+    kept = store(settings)
     run_id = kept.create_run("run", {SIGNATURE: "abc", SCORING: "one", **tags})
     kept.client.update_run(run_id, status=state)
     assert (kept.ended("abc", "one", rerun) is not None) == found
@@ -181,30 +179,30 @@ def test_which_earlier_runs_count_as_done(cfg, state, tags, rerun, found):
     assert kept.ended("other", "one", rerun) is None
 
 
-def test_a_deleted_experiment_is_named(cfg):
-    kept = store(cfg)
+def test_a_deleted_experiment_is_named(settings):
+    kept = store(settings)
     kept.client.delete_experiment(kept.experiment_id)
     with pytest.raises(InputError, match="was deleted"):
-        store(cfg)
+        store(settings)
 
 
-def test_an_environment_variable_cannot_catch_our_figures(cfg, tracker, monkeypatch):
-    stranger = store(cfg).create_run("stranger", {})
+def test_an_environment_variable_cannot_catch_our_figures(settings, tracker, monkeypatch):
+    stranger = store(settings).create_run("stranger", {})
     monkeypatch.setenv("MLFLOW_RUN_ID", stranger)
     with tracked(tracker):
         tracker.begin({})
         tracker.metrics({"val/dice": 0.5})
     assert tracker.run_id != stranger
-    assert store(cfg).client.get_run(stranger).data.metrics == {}
+    assert store(settings).client.get_run(stranger).data.metrics == {}
 
 
-def test_mlflow_tells_nobody_what_is_done_with_it(cfg, monkeypatch):
+def test_mlflow_tells_nobody_what_is_done_with_it(settings, monkeypatch):
     from mlflow.telemetry import utils
 
     monkeypatch.setattr(utils, "_IS_IN_CI_ENV_OR_TESTING", False)  # there it is silent anyway
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
     assert not utils.is_telemetry_disabled()
-    store(cfg)
+    store(settings)
     assert utils.is_telemetry_disabled()
 
 
@@ -213,7 +211,7 @@ def png(path, value: int) -> Path:
     return path
 
 
-def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracker, tmp_path):
+def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(settings, tracker, tmp_path):
     """The same figures and pictures, sent again by another process, after half of them was."""
     tracker.begin({})
     for step in (1, 2):
@@ -227,12 +225,12 @@ def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracke
             tracker.outbox.note(end, end, is_refused=False)
     tracker.close()
 
-    again = Tracker(cfg, "run", tmp_path)
+    again = Tracker(settings, "run", tmp_path)
     again.open(tmp_path)
     again.upload()
     again.upload()
-    assert len(store(cfg).runs("", "attributes.start_time", limit=9)) == 1
-    client, run_id = store(cfg).client, again.run_id
+    assert len(store(settings).runs("", "attributes.start_time", limit=9)) == 1
+    client, run_id = store(settings).client, again.run_id
     for key, values in {"epoch/val/dice": [0.5, 0.5], "epoch/val/iou": [0.1, 0.2]}.items():
         history = client.get_metric_history(run_id, key)
         assert [(entry.step, entry.value) for entry in history] == [(1, values[0]), (2, values[1])]
@@ -242,36 +240,36 @@ def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(cfg, tracke
     assert client.get_run(run_id).data.tags["stopped"] == "yes"
 
 
-def test_a_run_that_goes_on_keeps_the_parameters_it_has(cfg, tracker, tmp_path):
+def test_a_run_that_goes_on_keeps_the_parameters_it_has(settings, tracker, tmp_path):
     tracker.begin({})
     tracker.params({"save_every": 5})
     tracker.finish("KILLED")
     tracker.outbox.close()
-    again = Tracker(cfg, "run", tmp_path)
+    again = Tracker(settings, "run", tmp_path)
     again.open(tmp_path)
     again.begin({})
     again.params({"save_every": 1, "seed": 3})
     again.finish("FINISHED")
     assert again.run_id == tracker.run_id
-    params = store(cfg).client.get_run(tracker.run_id).data.params
+    params = store(settings).client.get_run(tracker.run_id).data.params
     assert params == {"save_every": "5", "seed": "3"}
 
 
-def test_half_a_model_of_a_killed_run_is_removed(cfg, tracker):
+def test_half_a_model_of_a_killed_run_is_removed(settings, tracker):
     tracker.begin({})
     tracker.commit()
     tracker.upload()
-    client = store(cfg).client
+    client = store(settings).client
     half = client.create_logged_model(
-        store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
+        store(settings).experiment_id, name="model", source_run_id=tracker.run_id
     )
-    run = (store(cfg), tracker.run_id, KERAS_MODEL)
+    run = (store(settings), tracker.run_id, KERAS_MODEL)
     assert whole_model(*run) is None
     assert len(models_of(*run)) == 1  # a question changes nothing
     remove_partial_models(*run)
-    assert not client.search_logged_models([store(cfg).experiment_id])
+    assert not client.search_logged_models([store(settings).experiment_id])
     whole = client.create_logged_model(
-        store(cfg).experiment_id, name="model", source_run_id=tracker.run_id
+        store(settings).experiment_id, name="model", source_run_id=tracker.run_id
     )
     client.finalize_logged_model(whole.model_id, "READY")
     remove_partial_models(*run)

@@ -24,9 +24,12 @@ from flexunet_exp.prediction import predictor
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import class_weights, fit, state
 from flexunet_exp.training.settings import TrainingSettings
+
+NOWHERE = TrackingSettings(None, "flexunet")
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def trained(tiny_dataset, tmp_path):
         dataset = datasets.load(cfg)
         model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
         (tmp_path / "resume").mkdir(exist_ok=True)
-        keeper = state.Keeper(tmp_path / "resume", Tracker(cfg, "test", tmp_path))
+        keeper = state.Keeper(tmp_path / "resume", Tracker(NOWHERE, "test", tmp_path))
         fit.fit(model, TrainingSettings.from_config(cfg), dataset, keeper, keeper.read())
         tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]
         return model, dataset, tables[0].merge(tables[1], on="epoch")
@@ -173,7 +176,7 @@ def test_the_nan_guard_names_epoch_and_step():
 def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
-    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
+    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
     names = {
         type(callback).__name__
         for callback in fit.build_callbacks(TrainingSettings.from_config(cfg), run).values()
@@ -190,7 +193,7 @@ def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     dataset = datasets.load(cfg)
     network = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
-    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(cfg, "test", tmp_path))
+    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
     pictures = configured.EpochImages(num_images=3, every=1, run=run)
     pictures.set_model(network)
     pictures.predict(7)

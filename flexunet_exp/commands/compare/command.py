@@ -68,5 +68,5 @@ def read(cfg: DictConfig, scratch: Path) -> tuple[Comparison, Selection, Files]:
     named = [] if cfg.runs is None else find_runs.names(cfg.runs)
     selected = selection.select(store.search(), named, allowed)
     files = Files(store, scratch)
-    where = tuple(address.store_words(cfg.tracking))
+    where = tuple(address.store_words(cfg.tracking.uri, cfg.tracking.experiment_name))
     return comparison.compare(selected, cfg.metric, cfg.top, files, where), selected, files

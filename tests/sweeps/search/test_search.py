@@ -28,6 +28,7 @@ from flexunet_exp.errors import InputError, Pruned
 from flexunet_exp.runs.outcome import RESULT, Outcome
 from flexunet_exp.sweeps.parent_run import Multirun
 from flexunet_exp.sweeps.search import loop, pruning, space, study
+from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import STOPPED
 from tests.support import running
 
@@ -99,7 +100,7 @@ def searched(tmp_path):
             loader = GlobalHydra.instance().config_loader()
             cfg = loader.load_configuration("train", list(words), RunMode.MULTIRUN)
             trained = Trained(tmp_path / name, cfg.hydra.sweeper, stop_after)
-            sweeping = Multirun(cfg, tmp_path / "sweep")
+            sweeping = Multirun(TrackingSettings.from_config(cfg), tmp_path / "sweep")
             loop.run(cfg, trained.launch, list(cfg.hydra.overrides.task), sweeping)
         known = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/{name}.db")
         return known, trained.launched
