@@ -213,6 +213,7 @@ BESIDE = {
     ("training.resuming", "begin"): "says where the run lies",
     ("training.resuming", "claim"): "says where the run lies",
     ("training.resuming", "ended_if_hopeless"): "says how the run ended",
+    ("training.settings", "Request"): "says what is asked beside the training",
 }
 
 
