@@ -20,12 +20,16 @@ class TrackingSettings:
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> TrackingSettings:
+        """Takes what is there: a tracker is made before the settings are checked.
+
+        The check then names an option that was deleted.
+        """
         tracking = cfg.tracking
         return cls(
-            tracking.uri,
-            tracking.experiment_name,
-            tracking.run_name,
-            tracking.parent_run_id,
-            tracking.log_model,
+            tracking.get("uri"),
+            tracking.get("experiment_name", ""),
+            tracking.get("run_name"),
+            tracking.get("parent_run_id"),
+            tracking.get("log_model", True),
             tracking.get("register"),
         )
