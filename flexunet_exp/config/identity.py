@@ -9,6 +9,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Si
     settings["trainer"]["threads"] = threads
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     others = own_code_digests(settings)
-    code = weights_code.digest(PACKAGE, sorted(set(targets_in(settings))))
+    code = own_code(tuple(sorted(set(targets_in(settings)))))
     named = Signature(hashed([SCHEME, settings, sample_digest, code, others, versions]))
     named.earlier = tuple(
         hashed([settings, sample_digest, release, others, versions]) for release in SAME_WEIGHTS
@@ -103,9 +104,18 @@ def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Si
     return named
 
 
+@cache
+def own_code(targets: tuple[str, ...]) -> str:
+    """The digest of this package's code that can change the weights of a training of `targets`.
+
+    Made once a process, which goes on with what it has loaded: cells of a sweep share it.
+    """
+    return weights_code.digest(PACKAGE, targets)
+
+
 def sweep_signature(words: Sequence[str]) -> Signature:
     """Hash of a multirun: its words, and the code that any training reaches (16 hex digits)."""
-    code = weights_code.digest(PACKAGE, ())
+    code = own_code(())
     named = Signature(words_hashed([*words, str(SCHEME), code]))
     named.earlier = tuple(words_hashed([*words, release]) for release in SAME_WEIGHTS)
     return named

@@ -169,7 +169,7 @@ def reached(root: Path, targets: Iterable[str]) -> set[Definition]:
     waiting = [found for start in starts for found in resolve(root, *start.rpartition(".")[::2])]
     known: set[Definition] = set()
     while waiting:
-        if (definition := waiting.pop()) in known or is_excluded(definition.module):
+        if (definition := waiting.pop()) in known:
             continue
         known |= {definition, Definition(definition.module, "")}
         for name in (definition.name, ""):
