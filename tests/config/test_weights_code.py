@@ -33,6 +33,12 @@ def package(tmp_path) -> Path:
     return copy
 
 
+@pytest.fixture(scope="module")
+def before() -> str:
+    """The digest of the code that is edited."""
+    return code(compose.PACKAGE)
+
+
 def edit(package: Path, file: str, old: str, new: str) -> None:
     path = package / file
     text = path.read_text()
@@ -74,8 +80,7 @@ def code(package: Path, *targets: str) -> str:
         ),
     ],
 )
-def test_what_cannot_change_the_weights_leaves_the_code_as_it_was(package, file, old, new):
-    before = code(package)
+def test_what_cannot_change_the_weights_leaves_the_code_as_it_was(package, before, file, old, new):
     edit(package, file, old, new)
     assert code(package) == before
 
@@ -101,8 +106,7 @@ def test_what_cannot_change_the_weights_leaves_the_code_as_it_was(package, file,
         ("metrics.py", "def update_state(", "more = 1\n\n    def update_state("),
     ],
 )
-def test_what_can_change_them_changes_the_code(package, file, old, new):
-    before = code(package)
+def test_what_can_change_them_changes_the_code(package, before, file, old, new):
     edit(package, file, old, new)
     assert code(package) != before
 
