@@ -18,7 +18,7 @@ from composing import compose
 from omegaconf import DictConfig
 
 from flexunet_exp.config import building
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import image_size, plain
 from flexunet_exp.data import augmentation, synthetic
 from flexunet_exp.data.augmentation import Transform
 from flexunet_exp.data.feed.settings import FeedSettings
@@ -67,7 +67,7 @@ def under(name: str) -> DictConfig:
 
 def listed(name: str, **changes: float) -> list[Transform]:
     nodes = compose(f"augmentation={name}").augmentation.transforms
-    return [building.build({**config.plain(node), **changes}) for node in nodes]
+    return [building.build({**plain(node), **changes}) for node in nodes]
 
 
 def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
@@ -91,7 +91,7 @@ def step() -> Iterator[str]:
 
     dataset = datasets.load(cfg)
     model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
-    size, batch = config.image_size(cfg), cfg.trainer.batch_size
+    size, batch = image_size(cfg), cfg.trainer.batch_size
     names = ("none", "light", "standard", "strong")
     batches = {
         name: iter(feed.feed(FeedSettings.from_config(under(name)), dataset).training)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from composing import compose  # noqa: E402
 
 from flexunet_exp.commands.infer import pipeline
-from flexunet_exp.commands.infer import records as journal  # noqa: E402
+from flexunet_exp.commands.infer.records import RECORDS  # noqa: E402
 from flexunet_exp.commands.infer.report import Report  # noqa: E402
 from flexunet_exp.config import building
 from flexunet_exp.data import (
@@ -109,7 +109,7 @@ def watch(output: Path, memory: dict[int, int]) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     while True:
         time.sleep(0.1)
-        records = output / journal.RECORDS
+        records = output / RECORDS
         done = records.read_bytes().count(b"\n") - 1 if records.exists() else 0
         memory[done] = int(Path("/proc/self/statm").read_text().split()[1]) * page // 2**20
 

@@ -39,19 +39,19 @@ def main() -> None:
 def measure(
     words: list[str], side: int, tile: tuple[int, int] | None, tta: str
 ) -> tuple[float, float, str]:
-    from flexunet_exp.prediction import predictor as predict
+    from flexunet_exp.prediction.predictor import Predictor, collect
 
     model = network(words)
-    predictor = predict.Predictor(model, (256, 256) if tile is None else tile, 4, tile, 0.25, tta)
+    predictor = Predictor(model, (256, 256) if tile is None else tile, 4, tile, 0.25, tta)
     draw = np.random.default_rng(0)
     small = draw.integers(0, 256, (600, 600, 3), np.uint8)
     for bands in predictor([small]):
-        predict.collect(bands, small.shape[:2])
+        collect(bands, small.shape[:2])
     before = peak()
     picture = np.tile(draw.integers(0, 256, (side // 8, side // 8, 3), np.uint8), (8, 8, 1))
     started = time.perf_counter()
     (bands,) = predictor([picture])
-    prediction = predict.collect(bands, picture.shape[:2])
+    prediction = collect(bands, picture.shape[:2])
     seconds = time.perf_counter() - started
     painted = "every pixel painted" if (prediction.certainty > 0).all() else "pixels unpainted"
     return seconds, peak() - before, painted

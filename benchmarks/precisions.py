@@ -22,13 +22,13 @@ ROUNDS, BATCH = 5, 4
 
 
 def main() -> None:
-    from flexunet_exp.prediction import networks as trained
+    from flexunet_exp.prediction.networks import load_network, prepare_process
     from flexunet_exp.runs import folder
 
     run = folder.load(Path(sys.argv[1]))
-    trained.prepare_process(run)
+    prepare_process(run)
     agreement(run)
-    networks = {name: trained.load_network(run, name) for name in PRECISIONS}
+    networks = {name: load_network(run, name) for name in PRECISIONS}
     print("this network", speed(networks, run.cfg.dataset.image_size))
     print("original network, 512 px", speed(original(), 512))
 
@@ -39,15 +39,15 @@ def agreement(run) -> None:
 
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.data.masks import read_image
-    from flexunet_exp.prediction import networks as trained
     from flexunet_exp.prediction import predictor
+    from flexunet_exp.prediction.networks import load
     from flexunet_exp.scores import confusions
 
     data = datasets.from_table(run.cfg, datasets.read_table(run.samples))
     samples = list(datasets.rows(data.table))
     masks = {}
     for precision in PRECISIONS:
-        network = trained.load([run], OmegaConf.create({"precision": precision}))
+        network = load([run], OmegaConf.create({"precision": precision}))
         pictures = (read_image(sample.image) for sample in samples)
         masks[precision] = [
             predictor.collect(bands, (sample.height, sample.width)).mask

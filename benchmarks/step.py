@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from composing import compose  # noqa: E402
 
 from flexunet_exp.config import building
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import plain
 from flexunet_exp.system import tensorflow  # noqa: E402
 from flexunet_exp.system.tensorflow import ProcessSettings
 
@@ -44,7 +44,7 @@ def measure(cfg) -> dict[str, float]:
 
     model = building.build(cfg.model, input_shape=(SIZE, SIZE, 3), num_classes=CLASSES)
     names = [str(index) for index in range(CLASSES)]
-    loss = building.build({**config.plain(cfg.loss), "class_weights": None})
+    loss = building.build({**plain(cfg.loss), "class_weights": None})
     model.compile(building.build(cfg.optimizer), loss, metrics=[SegmentationScores(names)])
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)

@@ -17,7 +17,7 @@ from flexunet_exp.config.rules import MISSING, lookup
 
 HEAD = """# Options
 
-Written by `python docs/make_options.py` from `flexunet_exp/config/options.py` and `conf/`.
+Written by `python docs/make_options.py` from `flexunet_exp/config/options/` and `conf/`.
 
 `flexunet COMMAND --cfg job` prints every option of a command with its value.
 `flexunet train KEY=VALUE` overrides an option, `flexunet train GROUP=CHOICE` chooses a file of

@@ -63,13 +63,13 @@ def compose():
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flexunet_exp.config import compose as config
     from flexunet_exp.config import resolvers
+    from flexunet_exp.config.compose import conf_dir
 
     resolvers.register_resolvers()
 
     def composed(command: str, *overrides: str):
-        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return hydra_compose(command, list(overrides))
 
     return composed
@@ -124,13 +124,13 @@ def tiny_dataset(tiny):
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from flexunet_exp.config import compose as config
     from flexunet_exp.config import resolvers
+    from flexunet_exp.config.compose import conf_dir
 
     resolvers.register_resolvers()
 
     def composed(*overrides: str):
-        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return hydra_compose("train", [*tiny, *overrides])
 
     return composed

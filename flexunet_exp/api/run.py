@@ -24,7 +24,7 @@ from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.tracking import find_runs
 
 if TYPE_CHECKING:
-    from flexunet_exp.prediction.networks import Trained
+    from flexunet_exp.prediction.networks import TrainedNetworks
 
 Picture = np.ndarray | str | os.PathLike  # an image (H, W, 3) uint8 RGB, or its file
 
@@ -148,7 +148,7 @@ class Run:
         return list(self._predictions(read_all(images), probabilities, limits))
 
     @cached_property
-    def _trained(self) -> Trained:
+    def _trained(self) -> TrainedNetworks:
         from flexunet_exp.prediction import networks  # imports Keras
 
         networks.prepare_process(self._found)

@@ -20,7 +20,7 @@ from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.models.files import save_model
-from flexunet_exp.prediction import predictor as predict
+from flexunet_exp.prediction.predictor import Predictor, collect
 from flexunet_exp.reporting import panels, plots
 from flexunet_exp.tracking.store import STOPPED
 from flexunet_exp.tracking.tracker import Tracker
@@ -35,7 +35,7 @@ class Run:
 
     folder: Path
     dataset: Dataset
-    predictor: Callable[[keras.Model], predict.Predictor]
+    predictor: Callable[[keras.Model], Predictor]
     tracker: Tracker
     epochs_before: int = 0
 
@@ -110,7 +110,7 @@ class EpochImages(keras.callbacks.Callback):
         for sample, (image, truth), bands in zip(
             self.samples, self.pairs, predictions, strict=True
         ):
-            self.show(epoch, sample, image, truth, predict.collect(bands, truth.shape).mask)
+            self.show(epoch, sample, image, truth, collect(bands, truth.shape).mask)
 
     def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
         dataset, name = self.run.dataset, sample_name(sample)

@@ -94,7 +94,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         finished.require(request.require, attempt.progress.best_dice)
         if tracking.register:
             tracker.register(tracking.register, request.objective)
-        attempt.say_where()
+        attempt.log_folder()
     objective = figures.get(request.objective, math.nan)
     return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
 

@@ -17,14 +17,8 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
-from flexunet_exp.config.options import (
-    OPTIONS,
-    ROUNDING,
-    SCORES,
-    WEIGHTS,
-    can_change,
-    takes_minutes,
-)
+from flexunet_exp.config.options import OPTIONS, can_change, takes_minutes
+from flexunet_exp.config.options.row import ROUNDING, SCORES, WEIGHTS
 from flexunet_exp.errors import InputError
 
 SCHEME = 2  # of what a signature is made of; the first had no number

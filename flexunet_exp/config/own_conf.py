@@ -16,7 +16,7 @@ from flexunet_exp.system.files import replace_file
 log = logging.getLogger(__name__)
 
 VARIABLE = "FLEXUNET_CONF"
-NOTED: dict[str, bool] = {}  # sentences on files that were asked for → whether they were logged
+KEPT: dict[str, bool] = {}  # sentences on files that were asked for → whether they were logged
 
 
 def own_folder() -> Path | None:
@@ -59,7 +59,7 @@ def is_read(folder: Path, name: str) -> bool:
     if "/" in name or not shipped.is_file():
         return True
     if differ(own, shipped):
-        note(
+        keep_warning(
             f"{own} is not read: flexunet {shipped.stem} begins with {shipped}. Move what differs "
             f"to {folder / 'experiment'}/NAME.yaml and type experiment=NAME, or give the file "
             f"another name and type --config-name NAME."
@@ -67,27 +67,27 @@ def is_read(folder: Path, name: str) -> bool:
     return False
 
 
-def note_hidden(folder: Path, name: str) -> None:
+def warn_if_hidden(folder: Path, name: str) -> None:
     """Notes that a file which is being read hides a shipped one."""
     own, shipped = folder / name, conf_dir() / name
     if shipped.is_file() and differ(own, shipped):
-        note(f"{own} is used in place of {shipped}.")
+        keep_warning(f"{own} is used in place of {shipped}.")
 
 
 def differ(own: Path, shipped: Path) -> bool:
     return own.read_bytes() != shipped.read_bytes()
 
 
-def note(sentence: str) -> None:
+def keep_warning(sentence: str) -> None:
     """Keeps a sentence until there is a log: files are read before Hydra sets it up."""
-    NOTED.setdefault(sentence, False)
+    KEPT.setdefault(sentence, False)
 
 
-def log_noted() -> None:
+def log_warnings() -> None:
     """Logs what was noted and was not logged yet."""
-    for sentence in [each for each, is_logged in NOTED.items() if not is_logged]:
+    for sentence in [each for each, is_logged in KEPT.items() if not is_logged]:
         log.warning("%s", sentence)
-        NOTED[sentence] = True
+        KEPT[sentence] = True
 
 
 def write_new(name: str | Path, text: str, instead: str = "another name") -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from flexunet_exp.config import compose
-from flexunet_exp.config.options import says_what
+from flexunet_exp.config.options import describes_recipe
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
@@ -135,7 +135,7 @@ def recipe(run: FinishedRun) -> dict[str, Any]:
 def is_alike(key: str) -> bool:
     """Whether folds of one recipe have this option alike; how runs are scored says `score.*` of
     the command."""
-    return says_what(key) and key not in FOLDS_OWN and not key.startswith("score.")
+    return describes_recipe(key) and key not in FOLDS_OWN and not key.startswith("score.")
 
 
 def label(run: FinishedRun) -> str:

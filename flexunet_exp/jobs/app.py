@@ -24,7 +24,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     def task(cfg: DictConfig) -> Any:
         end_with_parent()
         interrupt.check()  # a launcher's worker is handed its next job even then
-        own_conf.log_noted()
+        own_conf.log_warnings()
         try:
             return work(cfg)
         except Exception as error:

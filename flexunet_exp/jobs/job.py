@@ -97,7 +97,7 @@ def supervised(
 ) -> float:
     """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
-    A failure is said and kept (error.txt has the trace) but not raised: a sweep goes on. Only
+    A failure is logged and kept (error.txt has the trace) but not raised: a sweep goes on. Only
     Ctrl-C is, because it means all of them. Work that `goes_on` may be given the folder of an
     unfinished run.
     """
@@ -121,8 +121,8 @@ def supervised(
         log.info("%s. It is not scored.", str(pruned).capitalize())
         outcome = Outcome("pruned", name, folder=str(home.folder))
     except (Exception, SystemExit) as error:
-        said = explain(error, HydraConfig.get().job.name)
-        outcome = Outcome("failed", name, folder=str(home.folder), error=said)
+        explanation = explain(error, HydraConfig.get().job.name)
+        outcome = Outcome("failed", name, folder=str(home.folder), error=explanation)
         log.error("Failed: %s", outcome.error)
         if home.is_ours and not isinstance(error, InputError):
             keep_trace(home.folder)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetworks:
     """One network, or several that predict together, and the classes they tell apart."""
 
     predictor: Predictor | Ensemble
@@ -47,7 +47,7 @@ class Blueprint:
         return cls(model, compose.image_size(cfg), cfg.trainer.precision)
 
 
-def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> Trained:
+def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNetworks:
     """The networks of `runs`, predicting as the first was scored but for what `overrides` says.
 
     Raises InputError where the runs have other classes or tiles, or a network cannot be read.
@@ -61,7 +61,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> Trained:
         for run, own in zip(runs, settings, strict=True)
     ]
     classes = compose.plain(runs[0].cfg.dataset.classes)
-    return Trained(
+    return TrainedNetworks(
         predictors[0] if len(predictors) == 1 else Ensemble(predictors),
         tuple(entry["name"] for entry in classes),
         np.array([entry["color"] for entry in classes], np.uint8),

@@ -113,7 +113,7 @@ def bar_figure(
     axes.set_xticks(np.arange(0, 1.01, 0.2))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    notes = (_baseline_note(per_class), _interval_note(intervals))
+    notes = (_baseline_caption(per_class), _interval_caption(intervals))
     axes.set_title(_lines(title, *notes), fontsize=10, loc="left")
     _save(figure, path, fit=True)
 
@@ -183,7 +183,7 @@ def _whisker(intervals: pd.DataFrame, figure: str) -> tuple[float, float]:
     return low, high
 
 
-def _interval_note(intervals: pd.DataFrame) -> str:
+def _interval_caption(intervals: pd.DataFrame) -> str:
     classes = intervals[intervals.index.str.contains("/")]
     if classes["low"].notna().any():
         return "whiskers: 95 % bootstrap intervals over sources (none below ten sources)"
@@ -200,7 +200,7 @@ def _write_cell(axes: Axes, row: int, column: int, percent: float, pixels: int) 
     axes.text(column, row + 0.22, f"{pixels:,}", ha="center", va="center", color=colour, fontsize=7)
 
 
-def _baseline_note(per_class: pd.DataFrame) -> str:
+def _baseline_caption(per_class: pd.DataFrame) -> str:
     truth = per_class["truth_pixels"]
     if truth.sum() == 0:
         return "no true pixel at all"

@@ -55,7 +55,7 @@ def cores_of_each(cfg: DictConfig) -> int:
     return cfg.launcher.cpus or max(1, tensorflow.available_cores() // cfg.launcher.parallel)
 
 
-def told(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
+def thread_overrides(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
     """The overrides from which trials learn how many threads are theirs.
 
     Nothing where the user says it, or where one trial has the machine to itself.

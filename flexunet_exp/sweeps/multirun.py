@@ -58,7 +58,7 @@ class SweepCallback(Callback):
             words = unresolved(config.hydra.overrides.task)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             axes = [*varying_keys(config, words), *(search.space if search else ())]
-            threads = launchers.told(config, axes)
+            threads = launchers.thread_overrides(config, axes)
             if config.dry and search:
                 report.show_dry(search)
                 raise Enough
@@ -67,7 +67,7 @@ class SweepCallback(Callback):
                     config, compose_cells.overrides_of(config, loader(), [*words, *threads])
                 )
             self.start(config, words, axes, search)
-            tell(config, threads)
+            add_overrides(config, threads)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """In the process of the job, which a launcher may have started."""
@@ -104,9 +104,9 @@ class SweepCallback(Callback):
         if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
             started.open_parent(overrides, signature, config.rerun)
-        tell(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
+        add_overrides(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
         if started.parent_run_id:
-            tell(config, [f"tracking.parent_run_id={started.parent_run_id}"])
+            add_overrides(config, [f"tracking.parent_run_id={started.parent_run_id}"])
         self.multirun = started
         if command := COMMAND.get():
             command.multirun = started
@@ -150,7 +150,7 @@ def of(context: HydraContext) -> Multirun:
     raise InputError("hydra/sweeper=flexunet_optuna serves flexunet train alone.")
 
 
-def tell(config: DictConfig, overrides: list[str]) -> None:
+def add_overrides(config: DictConfig, overrides: list[str]) -> None:
     """Gives every job of a multirun these overrides too."""
     with read_write(config), open_dict(config):
         config.hydra.overrides.task.extend(overrides)

@@ -76,7 +76,7 @@ class Multirun:
         tracker.open(self.folder)
         if tracker.outbox and self.parent_run_id:
             tracker.outbox.facts.key = self.parent_key
-            tracker.outbox.note_run(self.parent_run_id)
+            tracker.outbox.record_run(self.parent_run_id)
         return tracker
 
     def keep_cells(self, outcomes: list[Outcome]) -> None:

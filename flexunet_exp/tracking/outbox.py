@@ -136,14 +136,14 @@ class Outbox:
         """Entries that the store has not got."""
         return len(self.facts.refused) + sum(1 for _ in self.left())
 
-    def note(self, start: int, end: int, is_refused: bool) -> None:
+    def record_sent(self, start: int, end: int, is_refused: bool) -> None:
         """Keeps whether the store took an entry that was sent."""
         others = [position for position in self.facts.refused if position != start]
         self.facts.refused = others + [start] * is_refused
         self.facts.delivered = max(self.facts.delivered, end)
         self.keep_facts()
 
-    def note_run(self, run_id: str) -> None:
+    def record_run(self, run_id: str) -> None:
         self.facts.run_id = run_id
         self.keep_facts()
 

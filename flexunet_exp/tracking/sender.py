@@ -89,7 +89,7 @@ class Sender:
         for start, end, entry in waiting:
             self.sent_before, self.is_unsure = self.is_unsure or sent_before, True
             refusal = self.send_one(entry)
-            self.outbox.note(start, end, is_refused=refusal is not None)
+            self.outbox.record_sent(start, end, is_refused=refusal is not None)
             self.is_unsure = False  # from here on: an interrupt comes whenever it likes
             if refusal:
                 refused += 1
@@ -180,7 +180,7 @@ class Sender:
         tags = {**entry.tags, KEY: self.outbox.facts.key}
         found = self.store.newest(f"tags.{KEY} = '{tags[KEY]}'")
         run_id = found.info.run_id if found else None
-        self.outbox.note_run(run_id or self.store.create_run(entry.name, tags, entry.time))
+        self.outbox.record_run(run_id or self.store.create_run(entry.name, tags, entry.time))
 
     def send_image(self, entry: ImageEntry, run_id: str) -> None:
         if path := self.file(entry.path):

@@ -171,7 +171,7 @@ class Store:
         skipped = [key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)]
         return [self.client.get_run(run_id) for run_id in skipped] + children[::-1]
 
-    def note_skipped(self, parent_run_id: str, run_id: str) -> None:
+    def record_skipped(self, parent_run_id: str, run_id: str) -> None:
         """Has a multirun know the run that had done a cell's work before."""
         if self.has_run(parent_run_id):  # it may be deleted in the UI while the sweep goes on
             self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")

@@ -62,9 +62,9 @@ class Attempt:
             self.progress.best_dice = record.take_weights(store, same, self.keeper.best)
             self.progress.fitted, self.is_whole = True, False
 
-    def fit(self, added: Mapping[str, keras.callbacks.Callback]) -> None:
-        """Trains what is left; `added` are callbacks beside the configured ones."""
-        fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, added)
+    def fit(self, extra: Mapping[str, keras.callbacks.Callback]) -> None:
+        """Trains what is left; `extra` are callbacks beside the configured ones."""
+        fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, extra)
 
     def evaluate(self, score: ScoreSettings, title: str) -> dict[str, float]:
         """The run's figures: the network is scored once, and they are kept with the state."""
@@ -91,7 +91,7 @@ class Attempt:
         if self.is_whole:
             self.tracker.tag({MINUTES: f"{(time.time() - self.started) / 60:.2f}"})
 
-    def say_where(self) -> None:
+    def log_folder(self) -> None:
         """Logs where the run's figures and pictures are."""
         folder, tracker = self.folder, self.tracker
         log.info("\nRun folder     %s", folder)

@@ -102,16 +102,16 @@ def fit(
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
-    added: Mapping[str, keras.callbacks.Callback] | None = None,
+    extra: Mapping[str, keras.callbacks.Callback] | None = None,
 ) -> None:
     """Trains the model from where `progress` stands to the end, and leaves the best epoch's weights
     in it and in best.keras.
 
-    `added` are callbacks beside the configured ones, by name, such as a study's pruning.
+    `extra` are callbacks beside the configured ones, by name, such as a study's pruning.
     """
     if not progress.fitted:
         try:
-            train(model, settings, dataset, keeper, progress, added or {})
+            train(model, settings, dataset, keeper, progress, extra or {})
         except KeyboardInterrupt:
             if not keeper.best.exists():
                 files.save_model(model, keeper.best)
@@ -125,9 +125,9 @@ def train(
     dataset: Dataset,
     keeper: state.Keeper,
     progress: state.Progress,
-    added: Mapping[str, keras.callbacks.Callback],
+    extra: Mapping[str, keras.callbacks.Callback],
 ) -> None:
-    say_what_is_undefined(dataset)
+    warn_of_absent_classes(dataset)
     if patch := settings.feed.patch:
         log.info("%s", describe_patches(patch, settings.feed.size))
     replicas = model.distribute_strategy.num_replicas_in_sync
@@ -135,11 +135,11 @@ def train(
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(settings, run, keeper, progress, added)
+    listed = all_callbacks(settings, run, keeper, progress, extra)
     watched = list(listed.values())
     if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
-        batches, watched = watch.noting_batches(batches), watch.watching(listed)
+        batches, watched = watch.timing_batches(batches), watch.watching(listed)
     line = always.EpochLine(settings.feed.epochs, feed.drawn, settings.feed.batch_size)
     try:
         model.fit(
@@ -161,7 +161,7 @@ def all_callbacks(
     run: configured.Run,
     keeper: state.Keeper,
     progress: state.Progress,
-    added: Mapping[str, keras.callbacks.Callback],
+    extra: Mapping[str, keras.callbacks.Callback],
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks between those that every training has, by name, in their order.
 
@@ -173,7 +173,7 @@ def all_callbacks(
         "(learning rate)": always.LearningRate(),
         **build_callbacks(settings, run),
         "(epoch metrics)": always.EpochMetrics(run.tracker),
-        **added,
+        **extra,
     }
     often = settings.save_every, settings.feed.epochs
     keep_state = state.KeepState(keeper, progress, named, *often)
@@ -193,7 +193,7 @@ def build_callbacks(
     return built
 
 
-def say_what_is_undefined(dataset: Dataset) -> None:
+def warn_of_absent_classes(dataset: Dataset) -> None:
     pixels = dataset.split_pixels("valid")
     absent = [name for name, n in zip(dataset.class_names, pixels, strict=True) if not n]
     if absent:

@@ -42,18 +42,18 @@ class Profile(keras.callbacks.Callback):
         timed = [[callback, Clock(self, name)] for name, callback in named.items()]
         return [self, *(callback for pair in timed for callback in pair)]
 
-    def noting_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+    def timing_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """The same batches, the moment noted at which each was there."""
 
         def note(images: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with tf.control_dependencies([tf.numpy_function(self.note_batch, [], tf.bool)]):
+            with tf.control_dependencies([tf.numpy_function(self.record_batch, [], tf.bool)]):
                 return tf.identity(images), tf.identity(masks)
 
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False  # would note too early
         return batches.map(note).with_options(options)
 
-    def note_batch(self) -> bool:
+    def record_batch(self) -> bool:
         self.batch_ready = time.perf_counter()
         return True
 

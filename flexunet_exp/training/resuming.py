@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 from flexunet_exp.errors import Hopeless, InputError
 from flexunet_exp.jobs import job, processes
-from flexunet_exp.runs import claims as unfinished
+from flexunet_exp.runs import claims
 from flexunet_exp.runs.claims import Claim
 from flexunet_exp.runs.outcome import RESULT, holds_run
 from flexunet_exp.tracking import outbox, uploads
@@ -28,9 +28,9 @@ def await_end(resume: str, signature: str, home: job.Home, tracker: Tracker) -> 
     if resume == "never":
         return
     stored = tracker.store.begun(signature) if tracker.store else {}
-    folders = unfinished.search(signature, stored, home.folder)
+    folders = claims.search(signature, stored, home.folder)
     deadline = time.monotonic() + PATIENCE
-    while any(map(unfinished.is_busy, folders)) and time.monotonic() < deadline:
+    while any(map(claims.is_busy, folders)) and time.monotonic() < deadline:
         time.sleep(0.2)
 
 
@@ -42,18 +42,18 @@ def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Clai
     another process is training it.
     """
     stored = tracker.store.begun(signature) if tracker.store else {}
-    busy: unfinished.Busy | None = None
-    for folder in unfinished.search(signature, stored, home.folder):
+    busy: claims.Busy | None = None
+    for folder in claims.search(signature, stored, home.folder):
         try:
-            taken = unfinished.take_up(folder, signature)
-        except unfinished.Busy as error:
+            taken = claims.take_up(folder, signature)
+        except claims.Busy as error:
             busy = error
             continue
         if taken and resume == "never" and folder == home.folder:
             taken.release()
             home.is_ours = False
             raise InputError(
-                f"{folder} holds this very run, unfinished. Choose another hydra.run.dir, or leave "
+                f"{folder} holds this very run, claims. Choose another hydra.run.dir, or leave "
                 "out trainer.resume=never to go on with it."
             )
         if taken and may_go_on(resume, taken, tracker, stored):
@@ -62,7 +62,7 @@ def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Clai
             log.info("Going on with the unfinished run in %s", folder)
             return taken
     if busy and resume != "never":
-        home.is_ours = not unfinished.is_marked(home.folder)
+        home.is_ours = not claims.is_marked(home.folder)
         raise busy
     return begin(home, signature)
 
@@ -107,12 +107,12 @@ def abandon(taken: Claim, uri: str | None) -> None:
 
 def begin(home: job.Home, signature: str) -> Claim:
     """A new run, in the folder that Hydra made, unless that holds another one."""
-    home.is_ours = not holds_run(home.folder) and not unfinished.is_marked(home.folder)
+    home.is_ours = not holds_run(home.folder) and not claims.is_marked(home.folder)
     if holds_run(home.folder):
         raise InputError(
             f"{home.folder} holds a run already. Nothing was changed in it; choose another folder."
         )
-    taken = unfinished.begin(home.folder, signature)
+    taken = claims.begin(home.folder, signature)
     home.is_ours = True
     return taken
 

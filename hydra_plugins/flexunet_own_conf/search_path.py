@@ -25,7 +25,7 @@ class OwnConfigSource(FileConfigSource):
         return super().is_config(config_path) and own_conf.is_read(Path(self.path), name)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        own_conf.note_hidden(Path(self.path), self._normalize_file_name(config_path))
+        own_conf.warn_if_hidden(Path(self.path), self._normalize_file_name(config_path))
         return super().load_config(config_path)
 
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.commands.promote import judging
 from flexunet_exp.commands.promote.command import task
-from flexunet_exp.config import compose as config
 from flexunet_exp.config import resolvers, validation
+from flexunet_exp.config.compose import conf_dir, plain
 from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
@@ -30,9 +30,9 @@ PIXELS, DEFECT = 1000, 100  # of a picture, and of its defect
 def config_of(fold: int) -> DictConfig:
     """What a run of this fold was trained by."""
     resolvers.register_resolvers()
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("train", ["dataset=grid", "split=folds", f"split.fold={fold}"])
-    return OmegaConf.create(config.plain(cfg))
+    return OmegaConf.create(plain(cfg))
 
 
 def write_run(folder: Path, hits: list[int], pictures: str = "a", fold: int = 0) -> Path:

@@ -9,10 +9,10 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from flexunet_exp.config import compose as config
 from flexunet_exp.config import resolvers, validation
+from flexunet_exp.config.compose import conf_dir, plain
 
-CONF = config.conf_dir()
+CONF = conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))
 HEAVY = (
     *("dataset", "split", "augmentation", "model", "loss", "optimizer", "schedule"),
@@ -105,7 +105,7 @@ def test_colours_of_the_published_maps(compose):
         "leather": "color=0,0,255 cut=255,0,0 fold=0,255,0 glue=255,255,0 poke=0,255,255",
     }
     for name, text in expected.items():
-        classes = config.plain(compose("train", f"dataset={name}").dataset.classes)[1:]
+        classes = plain(compose("train", f"dataset={name}").dataset.classes)[1:]
         found = " ".join(f"{c['name']}={','.join(map(str, c['color']))}" for c in classes)
         assert found == re.sub(r"\s+", " ", text)
 

@@ -13,9 +13,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import options
 from flexunet_exp.config.compose import conf_dir
-from flexunet_exp.config.options import OPTIONS, REPEATED, option, param_name, says_what
+from flexunet_exp.config.options import OPTIONS, REPEATED, describes_recipe, option, param_name
+from flexunet_exp.config.options.row import NOTHING, WEIGHTS
 from flexunet_exp.config.resolvers import register_resolvers
 
 CONF = conf_dir()
@@ -126,14 +126,14 @@ def test_a_typed_hyperparameter_has_a_short_name(key, param):
     ],
 )
 def test_what_tells_recipes_apart(key, says):
-    assert says_what(key) is says
+    assert describes_recipe(key) is says
 
 
 def test_an_argument_without_a_row_has_that_of_its_group():
     row = option("callbacks.early_stopping.patience")
-    assert row and row.key == "callbacks.*" and row.changes is options.WEIGHTS
+    assert row and row.key == "callbacks.*" and row.changes is WEIGHTS
     row = option("callbacks.epoch_images.every")
-    assert row and row.key == "callbacks.epoch_images.*" and row.changes is options.NOTHING
+    assert row and row.key == "callbacks.epoch_images.*" and row.changes is NOTHING
     assert option("trainer.epoch") is None and option("strict") is None
 
 

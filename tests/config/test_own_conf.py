@@ -25,7 +25,7 @@ BOLT = "defaults:\n  - grid\n  - _self_\nimage_size: 96\n"
 
 @pytest.fixture(autouse=True)
 def nothing_noted(monkeypatch):
-    monkeypatch.setattr(own_conf, "NOTED", {})
+    monkeypatch.setattr(own_conf, "KEPT", {})
     monkeypatch.delenv(own_conf.VARIABLE, raising=False)
 
 
@@ -127,21 +127,21 @@ def test_a_name_that_hides_a_shipped_one_is_used_and_logged_once(project, caplog
     own = write(project / "conf" / "dataset" / "grid.yaml", "name: mesh\n")
     for _ in range(2):
         assert composed("dataset=grid").dataset.name == "mesh"
-        own_conf.log_noted()
+        own_conf.log_warnings()
     assert caplog.messages == [f"{own} is used in place of {conf_dir() / 'dataset' / 'grid.yaml'}."]
 
 
 def test_a_copy_of_a_shipped_file_is_not_worth_a_word(project, caplog):
     shutil.copy(conf_dir() / "dataset" / "grid.yaml", project / "conf" / "dataset")
     composed("dataset=grid")
-    own_conf.log_noted()
+    own_conf.log_warnings()
     assert caplog.messages == []
 
 
 def test_a_primary_configuration_does_not_replace_the_shipped_one(project, caplog):
     own = write(project / "conf" / "train.yaml", "mine: true\n")
     assert "mine" not in composed("dataset=bolt")
-    own_conf.log_noted()
+    own_conf.log_warnings()
     (message,) = caplog.messages
     assert message.startswith(f"{own} is not read: ") and "experiment=NAME" in message
 
@@ -157,7 +157,7 @@ def test_a_folder_of_something_else_changes_nothing(tmp_path, monkeypatch, caplo
     monkeypatch.chdir(tmp_path)
     assert own_conf.own_folder() is None
     assert composed() == composed("dataset=zipper")
-    own_conf.log_noted()
+    own_conf.log_warnings()
     assert caplog.messages == []
 
 

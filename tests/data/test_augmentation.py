@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from scipy import ndimage
 
 from flexunet_exp.config import building, validation
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import conf_dir, plain
 from flexunet_exp.data import augmentation
 from flexunet_exp.data.augmentation import augment, traced
 from flexunet_exp.data.augmentation.moving import Move, moved
@@ -30,7 +30,7 @@ CLASSES = [
     for value in vars(augmentation).values()
     if inspect.isclass(value) and issubclass(value, Checked) and not inspect.isabstract(value)
 ]
-PRESETS = sorted(path.stem for path in (config.conf_dir() / "augmentation").glob("*.yaml"))
+PRESETS = sorted(path.stem for path in (conf_dir() / "augmentation").glob("*.yaml"))
 EXACT = (augmentation.HorizontalFlip, augmentation.VerticalFlip, augmentation.QuarterTurn)
 LIGHT = (*EXACT, augmentation.Brightness, augmentation.Contrast)
 
@@ -41,8 +41,8 @@ seeds = st.integers(0, 10**6)
 
 def always(preset: str) -> list:
     """The transforms of a yaml, each used on every picture."""
-    nodes = OmegaConf.load(config.conf_dir() / "augmentation" / f"{preset}.yaml").transforms
-    return [building.build({**config.plain(node), "probability": 1}) for node in nodes]
+    nodes = OmegaConf.load(conf_dir() / "augmentation" / f"{preset}.yaml").transforms
+    return [building.build({**plain(node), "probability": 1}) for node in nodes]
 
 
 def random_pair(seed: int, height: int, width: int, ignore: bool = True):
@@ -389,8 +389,8 @@ def test_a_wrong_setting_in_a_list_is_found_before_training(compose):
 def test_telling_what_was_drawn_changes_nothing(preset):
     """The transforms called by hand, each with a stream of NumPy's own."""
     image, mask = random_pair(4, 64, 80)
-    nodes = OmegaConf.load(config.conf_dir() / "augmentation" / f"{preset}.yaml").transforms
-    transforms = [building.build(config.plain(node)) for node in nodes]
+    nodes = OmegaConf.load(conf_dir() / "augmentation" / f"{preset}.yaml").transforms
+    transforms = [building.build(plain(node)) for node in nodes]
     for index in range(20):
         expected, names = (image, mask), []
         for position, transform in enumerate(transforms):

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flexunet_exp.data import tiles
-from flexunet_exp.prediction import predictor as predict
-from flexunet_exp.prediction.predictor import Ensemble, Predictor
+from flexunet_exp.prediction import predictor
+from flexunet_exp.prediction.predictor import VIEWS, Ensemble, Predictor, collect, enlarged
 from tests.support.properties import examples
 
 CLASSES = 4
@@ -60,7 +60,7 @@ def predicted(predictor: Predictor | Ensemble, image: np.ndarray) -> np.ndarray:
     width=st.integers(1, 27),
     overlap=st.floats(0, 0.99),
     batch_size=st.integers(1, 5),
-    tta=st.sampled_from(list(predict.VIEWS)),
+    tta=st.sampled_from(list(VIEWS)),
 )
 @example(tile=(8, 8), height=1, width=1, overlap=0.0, batch_size=1, tta="none")
 @example(tile=(8, 8), height=24, width=24, overlap=0.99, batch_size=3, tta="flips_turns")
@@ -113,9 +113,9 @@ def test_where_tiles_overlap_both_count_by_their_windows():
 @pytest.mark.parametrize("size", [(200, 130), (30, 31), (64, 64), (1, 1), (65, 640)])
 @pytest.mark.parametrize("band_values", [2**23, 7 * 640 * 3])
 def test_a_whole_picture_is_enlarged_as_opencv_does_it(monkeypatch, size, band_values):
-    monkeypatch.setattr(predict, "BAND_VALUES", band_values)
+    monkeypatch.setattr(predictor, "BAND_VALUES", band_values)
     small = np.random.default_rng(0).dirichlet(np.ones(3), (64, 64)).astype(np.float32)
-    bands = list(predict.enlarged(small, size))
+    bands = list(enlarged(small, size))
     expected = cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(
         np.concatenate([band.probabilities for band in bands]), expected, atol=2e-6
@@ -142,7 +142,7 @@ def test_views_are_averaged_in_the_pictures_own_place(tta, turns):
 def test_a_mask_is_the_most_probable_class_and_its_probability():
     image = picture(40, 30)
     (bands,) = Predictor(Position(), (16, 16), 2)([image])
-    prediction = predict.collect(bands, (40, 30))
+    prediction = collect(bands, (40, 30))
     whole = predicted(Predictor(Position(), (16, 16), 2), image)
     np.testing.assert_array_equal(prediction.mask, whole.argmax(-1))
     np.testing.assert_allclose(prediction.certainty, whole.max(-1), atol=1e-3)

@@ -93,9 +93,9 @@ def test_figures_of_scores_grow_with_their_labels(tmp_path, num_classes):
 
 def test_the_baseline_is_named_beneath_the_title():
     counts = np.array([[[90, 5], [1, 4]]])
-    note = plots._baseline_note(confusions.per_class(counts, ["background", "scratch"]))
+    note = plots._baseline_caption(confusions.per_class(counts, ["background", "scratch"]))
     assert note.endswith("pixel accuracy 0.9500")
-    empty = plots._baseline_note(confusions.per_class(counts * 0, ["background", "scratch"]))
+    empty = plots._baseline_caption(confusions.per_class(counts * 0, ["background", "scratch"]))
     assert empty == "no true pixel at all"
 
 

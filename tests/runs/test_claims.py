@@ -13,8 +13,8 @@ from flexunet_exp.runs import claims
 DIES_WITH_A_CLAIM = """
 import os, signal, sys
 from pathlib import Path
-from flexunet_exp.runs import claims as unfinished
-claim = unfinished.begin(Path(sys.argv[1]), "abc")
+from flexunet_exp.runs import claims
+claim = claims.begin(Path(sys.argv[1]), "abc")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.config import compose as config
 from flexunet_exp.config import resolvers
+from flexunet_exp.config.compose import conf_dir, plain
 from flexunet_exp.config.overrides import Word
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks
@@ -56,7 +56,7 @@ def fold_of(root: Path, fold: str) -> tuple[DictConfig, Dataset]:
 
     resolvers.register_resolvers()
     words = ["dataset=grid", f"data_root={root}", "split=folds", f"split.n={FOLDS}"]
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("train", [*words, f"split.fold={fold}"])
     return cfg, datasets.load(cfg)
 
@@ -129,7 +129,7 @@ def record(
             figures |= {f"{prefix}/{name}": value for name, value in summary.items()}
         datasets.write_table(dataset.table, folder / "samples.csv")
         (folder / "config").mkdir()
-        OmegaConf.save(OmegaConf.create(config.plain(cfg)), folder / "config" / "config.yaml")
+        OmegaConf.save(OmegaConf.create(plain(cfg)), folder / "config" / "config.yaml")
         (folder / "config" / "model.txt").write_text("parameters:      1,234 (1,234 trainable)\n")
         if keep != "nothing":
             store.client.log_artifacts(run_id, str(folder))

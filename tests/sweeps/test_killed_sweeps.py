@@ -13,8 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flexunet_exp.runs import claims as unfinished
-from flexunet_exp.runs import outcome
+from flexunet_exp.runs import claims, outcome
 from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER
@@ -136,7 +135,7 @@ def ending(tmp_path, compose):
 
 def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp_path):
     folders = {name: tmp_path / name for name in ("killed", "trained", "elsewhere")}
-    claims = {name: unfinished.begin(folder, name) for name, folder in folders.items()}
+    claims = {name: claims.begin(folder, name) for name, folder in folders.items()}
     for name, folder in folders.items():
         host = "another" if name == "elsewhere" else socket.gethostname()
         tags = {PARENT: ending.parent_run_id, RUN_FOLDER: str(folder), HOST: host}
@@ -156,11 +155,11 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
 
 def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    claim = unfinished.begin(tmp_path / "run", "abc")
+    claim = claims.begin(tmp_path / "run", "abc")
     home = SimpleNamespace(folder=tmp_path / "run")
     untracked = SimpleNamespace(store=None)
     resuming.await_end("never", "abc", home, untracked)
-    assert unfinished.is_busy(home.folder)
+    assert claims.is_busy(home.folder)
     Timer(0.5, claim.release).start()
     resuming.await_end("auto", "abc", home, untracked)
-    assert not unfinished.is_busy(home.folder)
+    assert not claims.is_busy(home.folder)

@@ -57,11 +57,11 @@ def four_cores(monkeypatch):
     ],
 )
 def test_a_trial_has_the_cores_divided_by_the_trials_at_once(multirun, four_cores, words, told):
-    assert launchers.told(multirun(*words), axes=[]) == told
+    assert launchers.thread_overrides(multirun(*words), axes=[]) == told
 
 
 def test_threads_that_are_swept_over_are_left_alone(multirun, four_cores):
-    assert launchers.told(multirun("launcher=joblib"), axes=["trainer.threads"]) == []
+    assert launchers.thread_overrides(multirun("launcher=joblib"), axes=["trainer.threads"]) == []
 
 
 @pytest.mark.parametrize(

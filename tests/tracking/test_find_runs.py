@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import plain
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES
 from flexunet_exp.tracking import find_runs
@@ -28,7 +28,7 @@ def asked(compose, uri):
 def finished(store: Store, folder: Path, tags: dict[str, str], compose) -> str:
     """A run as it stands in the store and in its folder, its network an empty file."""
     folder.mkdir(parents=True)
-    OmegaConf.save(OmegaConf.create(config.plain(compose("train"))), folder / "config.yaml")
+    OmegaConf.save(OmegaConf.create(plain(compose("train"))), folder / "config.yaml")
     for name in FILES[1:]:
         (folder / name).touch()
     run_id = store.create_run(folder.name, {RUN_FOLDER: str(folder), **tags})

@@ -211,7 +211,7 @@ def test_a_line_that_was_cut_off_is_no_entry(tmp_path):
     with pytest.raises(Held):
         Outbox(tmp_path)
     for start, end, _ in list(again.left()):
-        again.note(start, end, is_refused=True)
+        again.record_sent(start, end, is_refused=True)
     again.rewind(whole)  # the second is told anew by a run that goes on
     again.append([TagsEntry({}, time=3)])
     assert [entry.time for _, _, entry in again.left()] == [3]
@@ -226,7 +226,7 @@ def test_an_outbox_that_was_killed_while_it_was_rewound_loses_nothing(tmp_path, 
     length = outbox.length
     outbox.append([TagsEntry({}, time=2)])
     for start, end, _ in list(outbox.left()):
-        outbox.note(start, end, is_refused=False)
+        outbox.record_sent(start, end, is_refused=False)
 
     def killed(*_):
         raise KeyboardInterrupt

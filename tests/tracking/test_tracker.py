@@ -115,7 +115,7 @@ def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(settin
 def test_a_deleted_parent_is_no_trouble_for_a_cell_that_is_skipped(settings):
     parent, run = (store(settings).create_run(name, {}) for name in ("sweep", "cell"))
     store(settings).client.delete_run(parent)
-    store(settings).note_skipped(parent, run)
+    store(settings).record_skipped(parent, run)
 
 
 @pytest.mark.parametrize("folder", ["/a/it's/x", '/a/b"c', "/a/%41?#ü"])
@@ -222,7 +222,7 @@ def test_what_was_sent_in_part_before_an_interruption_is_not_doubled(settings, t
     for _, end, entry in list(tracker.outbox.left())[:3]:
         assert tracker.sender.send_one(entry) is None
         if not isinstance(entry, ImageEntry):  # of which nobody learns that it arrived
-            tracker.outbox.note(end, end, is_refused=False)
+            tracker.outbox.record_sent(end, end, is_refused=False)
     tracker.close()
 
     again = Tracker(settings, "run", tmp_path)

@@ -140,13 +140,13 @@ def prediction_of(column: Column, chosen: Chosen, files: Files) -> tuple[np.ndar
         return None, "not tested on it"
     run, index = found
     dice = confusions.per_image(run.counts[index : index + 1])["dice"].iloc[0]
-    said = "no defect, none found" if np.isnan(dice) else f"Dice {dice:.3f}"
+    caption = "no defect, none found" if np.isnan(dice) else f"Dice {dice:.3f}"
     path = files.find(run.trial, f"{TEST}/predictions/{chosen.row.name}.png")
     try:
         mask = None if path is None else np.asarray(Image.open(path))
     except OSError:
         mask = None
-    return (None, f"{said}, mask not kept") if mask is None else (mask, said)
+    return (None, f"{caption}, mask not kept") if mask is None else (mask, caption)
 
 
 def read_image(chosen: Chosen, size: tuple[int, int], problems: list[str]) -> np.ndarray:

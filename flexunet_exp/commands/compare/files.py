@@ -54,7 +54,7 @@ def draw_sheet(one: Judged, number: int, folder: Path, files: Files, images: int
         lost = "No leader keeps its files in the store: there are no pictures."
         return Sheet(problems=[lost])
     try:
-        drawn, said, problems = contact_sheet.draw(columns, files, images)
+        drawn, captions, problems = contact_sheet.draw(columns, files, images)
     except InputError as error:
         log.warning("No contact sheet of %s: %s", one.group.name, error)
         return Sheet(problems=error.problems)
@@ -62,7 +62,7 @@ def draw_sheet(one: Judged, number: int, folder: Path, files: Files, images: int
         log.warning("%s", problem)
     name = "contact_sheet.png" if number == 1 else f"contact_sheet{number}.png"
     panels.write_png(folder / name, drawn)
-    return Sheet(jpeg(Image.fromarray(np.ascontiguousarray(drawn))), said, problems)
+    return Sheet(jpeg(Image.fromarray(np.ascontiguousarray(drawn))), captions, problems)
 
 
 def html(comparison: Comparison, sheets: Sequence[Sheet]) -> str:

@@ -197,7 +197,7 @@ def settings_of(params: dict[str, str], overrides: Iterable[Word]) -> dict[str, 
     return {
         key: value
         for key, value in {**params, **beyond}.items()
-        if options.says_what(options.key_of_param(key))
+        if options.describes_recipe(options.key_of_param(key))
     }
 
 

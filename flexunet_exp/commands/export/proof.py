@@ -11,7 +11,7 @@ from flexunet_exp.commands.export import folders, formats, parity, pictures, rep
 from flexunet_exp.commands.export.parity import EXACT, Network
 from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction import networks as trained
+from flexunet_exp.prediction.networks import Blueprint, in_precision, load_network, prepare_process
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system.tensorflow import ProcessSettings
 
@@ -31,7 +31,7 @@ def export(
     The folder becomes `output` if the file is proven, else its unproven neighbour. Returns the
     proof. Raises InputError where the format or its runtime cannot hold the network.
     """
-    trained.prepare_process(run)
+    prepare_process(run)
     size = compose.image_size(run.cfg)
     with folders.begun(output) as part:
         networks = load(run)
@@ -61,10 +61,10 @@ def load(run: FinishedRun) -> list[Network]:
     Raises InputError where it cannot be rebuilt.
     """
     precision = run.cfg.trainer.precision
-    network = trained.load_network(run)
+    network = load_network(run)
     networks = [Network(f"as trained ({precision})", precision, network)]
     if precision != EXACT:
-        rebuilt = trained.in_precision(network, trained.Blueprint.from_config(run.cfg), EXACT)
+        rebuilt = in_precision(network, Blueprint.from_config(run.cfg), EXACT)
         networks.append(Network(f"in {EXACT}", EXACT, rebuilt))
     if found := {layer.compute_dtype for layer in networks[-1].model.layers} - {EXACT}:
         raise InputError(

@@ -17,7 +17,7 @@ from flexunet_exp.tracking import find_runs
 if TYPE_CHECKING:
     from flexunet_exp.commands.infer.report import Report
     from flexunet_exp.data.find_pictures import Found
-    from flexunet_exp.prediction.networks import Trained
+    from flexunet_exp.prediction.networks import TrainedNetworks
     from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def task(cfg: DictConfig) -> None:
         raise InputError(report.problems(output))
 
 
-def load(cfg: DictConfig) -> tuple[Trained, str]:
+def load(cfg: DictConfig) -> tuple[TrainedNetworks, str]:
     """The network of `run=`, or several that predict together, and their names."""
     with TemporaryDirectory() as scratch:
         found = find_runs.find_all(cfg, Path(scratch))
@@ -67,7 +67,7 @@ def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
 
 
 def predict(
-    cfg: DictConfig, trained: Trained, found: list[Found], output: Path, run: str
+    cfg: DictConfig, trained: TrainedNetworks, found: list[Found], output: Path, run: str
 ) -> Report:
     from flexunet_exp.commands.infer import pipeline
 

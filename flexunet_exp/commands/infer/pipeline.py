@@ -31,7 +31,7 @@ from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
 if TYPE_CHECKING:
-    from flexunet_exp.prediction.networks import Trained
+    from flexunet_exp.prediction.networks import TrainedNetworks
 
 READERS = WRITERS = 2  # threads
 DECISIVE = ("tile", "overlap", "tta", "precision")  # of predict.*: they change results
@@ -60,7 +60,7 @@ class Predicted(NamedTuple):
 
 
 def infer(
-    trained: Trained, found: Sequence[Found], folder: Path, options: Options, run: str = ""
+    trained: TrainedNetworks, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
     """Predicts the pictures that `find_pictures` found into a folder, but for those done already.
 
@@ -80,7 +80,7 @@ def infer(
     return report
 
 
-def made_of(trained: Trained, options: Options, run: str) -> dict[str, Any]:
+def made_of(trained: TrainedNetworks, options: Options, run: str) -> dict[str, Any]:
     """What decides the results: only what was made of the same may stand beside them."""
     settings = {name: getattr(trained.settings, name) for name in DECISIVE}
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
@@ -93,7 +93,7 @@ def made_of(trained: Trained, options: Options, run: str) -> dict[str, Any]:
     }
 
 
-def digest(trained: Trained) -> str:
+def digest(trained: TrainedNetworks) -> str:
     """Hash of the weights and input sizes of all networks that predict together."""
     hashed = hashlib.blake2b(digest_size=16)
     for member in getattr(trained.predictor, "predictors", [trained.predictor]):
@@ -118,7 +118,7 @@ def is_done(picture: Picture, done: Records, output: Output, options: Options) -
 class Inference:
     """One call's way from files to files."""
 
-    trained: Trained
+    trained: TrainedNetworks
     output: Output
     done: Records
     options: Options

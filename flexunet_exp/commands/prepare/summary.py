@@ -9,7 +9,8 @@ import pandas as pd
 
 import flexunet_exp
 from flexunet_exp.commands.prepare.staging import MADE_BY, MANIFEST, RECORD, Picture, Stage
-from flexunet_exp.config.options import NOTHING, option
+from flexunet_exp.config.options import option
+from flexunet_exp.config.options.row import NOTHING
 from flexunet_exp.config.overrides import Word, task_overrides
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.splits import GOOD, SPLITS

@@ -31,19 +31,21 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multiru
     plan = study.plan(cfg, GlobalHydra.instance().config_loader(), words)
     with study.alone(plan):
         known = study.opened(plan)
-        say_where_it_stands(known, plan)
+        log_progress(known, plan)
         number = 0
         for trials in batches(known, plan):
-            jobs = [[*plan.constants, *space.words(t.params), told(t, plan)] for t in trials]
+            jobs = [
+                [*plan.constants, *space.words(t.params), trial_override(t, plan)] for t in trials
+            ]
             returned = launch(jobs, initial_job_idx=number)
             for trial, back in zip(trials, returned, strict=True):
-                tell(known, trial, read_outcome(output_folder(back)))
+                record_outcome(known, trial, read_outcome(output_folder(back)))
             number += len(trials)
         multirun.conclude = partial(report.conclude, known, plan)
     return report.best_value(known)
 
 
-def say_where_it_stands(known: optuna.Study, plan: Plan) -> None:
+def log_progress(known: optuna.Study, plan: Plan) -> None:
     ended = [trial for trial in known.trials if trial.state.is_finished()]
     log.info(
         "Study %s in %s: %d of %d trials.", plan.name, plan.storage, len(ended), plan.conf.n_trials
@@ -119,7 +121,7 @@ def state(name: str) -> optuna.trial.TrialState:
     return TrialState[name]
 
 
-def told(trial: optuna.Trial, plan: Plan) -> str:
+def trial_override(trial: optuna.Trial, plan: Plan) -> str:
     """What a job learns of the trial that it is."""
     return f"tracking.trial={{study:{plan.name},number:{trial.number},epochs:{plan.epochs}}}"
 
@@ -128,7 +130,7 @@ def output_folder(returned: Any) -> Path:
     return Path(returned.hydra_cfg.hydra.runtime.output_dir)
 
 
-def tell(known: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
+def record_outcome(known: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
     """Tells the study how a trial's run ended."""
     trial.set_user_attr("folder", outcome.folder)
     trial.set_user_attr("minutes", outcome.minutes)

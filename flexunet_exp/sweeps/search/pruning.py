@@ -26,11 +26,11 @@ class Pruning(keras.callbacks.Callback):
     def __init__(self, trial: optuna.Trial, monitor: str, sign: int, epochs: int):
         super().__init__()
         self.trial, self.monitor, self.sign, self.epochs = trial, monitor, sign, epochs
-        self.told = set(trial.study.trials[trial.number].intermediate_values)
+        self.reported = set(trial.study.trials[trial.number].intermediate_values)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         step = epoch + 1
-        if step not in self.told:  # else it was told before the run was cut off
+        if step not in self.reported:  # else it was told before the run was cut off
             self.trial.report(self.sign * float((logs or {})[self.monitor]), step)
         if step < self.epochs and self.trial.should_prune():
             self.trial.set_user_attr(study.PRUNED, step)

@@ -256,13 +256,13 @@ def trial_in_run(cfg: DictConfig, conf: DictConfig) -> optuna.Trial:
     """The trial that a run is, as `tracking.trial` tells it; `conf` is its hydra.sweeper."""
     import optuna
 
-    told = cfg.tracking.trial
+    trial = cfg.tracking.trial
     known = optuna.load_study(
-        study_name=told.study,
+        study_name=trial.study,
         storage=storage_of(conf, cfg.tracking.uri),
-        pruner=pruner(conf, told.epochs),
+        pruner=pruner(conf, trial.epochs),
     )
-    return optuna.Trial(known, known.trials[told.number]._trial_id)
+    return optuna.Trial(known, known.trials[trial.number]._trial_id)
 
 
 def pruner(conf: DictConfig, epochs: int) -> optuna.pruners.BasePruner:

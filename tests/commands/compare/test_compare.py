@@ -51,12 +51,12 @@ def shelf(tmp_path_factory) -> Shelf:
     """Three losses, of which the first two are equal, two seeds of three folds each."""
     from hydra import compose, initialize_config_dir
 
-    from flexunet_exp.config import compose as config
     from flexunet_exp.config import resolvers
+    from flexunet_exp.config.compose import conf_dir
 
     def composed(command: str, *words: str):
         resolvers.register_resolvers()
-        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return compose(command, list(words))
 
     made = Shelf(tmp_path_factory.mktemp("shelf"), composed)

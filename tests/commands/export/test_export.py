@@ -15,7 +15,7 @@ from flexunet_exp.commands.export import command, folders, formats, parity, pict
 from flexunet_exp.commands.export import proof as proving
 from flexunet_exp.commands.export.parity import Network, Tolerance
 from flexunet_exp.config import building
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import plain
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.errors import InputError
@@ -68,7 +68,7 @@ def test_what_stands_beside_the_file_is_enough_to_get_the_masks_of_the_run(expor
         scored = run_folder / "evaluation/test/predictions" / f"{datasets.sample_name(sample)}.png"
         with Image.open(scored) as mask:
             np.testing.assert_array_equal(logits[0].argmax(-1), np.array(mask))
-    classes = config.plain(load(run_folder).cfg.dataset.classes)
+    classes = plain(load(run_folder).cfg.dataset.classes)
     assert [(c["name"], c["color"]) for c in usage["classes"]] == [
         (c["name"], c["color"]) for c in classes
     ]

@@ -22,7 +22,7 @@ from PIL import Image
 from flexunet_exp.commands.check import survey_data
 from flexunet_exp.commands.prepare import command as prepare
 from flexunet_exp.commands.prepare import variants as making
-from flexunet_exp.config import compose as config
+from flexunet_exp.config.compose import plain
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.layouts import ImageMask
 from flexunet_exp.data.scan_record import accepted
@@ -97,7 +97,7 @@ def problem(action, *arguments) -> str:
 
 
 def scan(compose, folder: Path) -> pd.DataFrame:
-    classes = config.plain(compose("train", "dataset=zipper").dataset.classes)
+    classes = plain(compose("train", "dataset=zipper").dataset.classes)
     return accepted(ImageMask(classes).scan(folder)).table
 
 

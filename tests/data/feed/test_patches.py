@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.commands.export import report as exporting
-from flexunet_exp.config import compose as config
 from flexunet_exp.config import identity
+from flexunet_exp.config.compose import cache_dir
 from flexunet_exp.data.dataset import load
 from flexunet_exp.data.feed import feed, patches, reader
 from flexunet_exp.data.feed.settings import FeedSettings
@@ -158,7 +158,7 @@ def test_the_disk_cache_refuses_pictures_of_several_sizes(compose, tmp_path):
     cfg = compose("train", "dataset=grid", f"dataset.path={tmp_path}/data")
     dataset = load(cfg)
     with pytest.raises(InputError, match=r"there are 2\. Use dataset\.cache=memory"):
-        reader.SampleReader(dataset, dataset.table, None, "disk", config.cache_dir(cfg))
+        reader.SampleReader(dataset, dataset.table, None, "disk", cache_dir(cfg))
 
 
 def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):

@@ -1,0 +1,93 @@
+"""Every option: what it means, what it must be, and what it changes.
+
+A new option is a row in a file of this folder, a line in a yaml, and the code that reads it.
+Validation, a run's identity, what `compare` calls a cell, the quotes around paths, the parameters
+in the store and docs/reference/options.md follow from the rows. An argument of a `_target_` (of a
+model, a loss, a callback …) needs no row: a row `model.*` stands for all below `model` that have
+none.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from flexunet_exp.config.options import commands, data, general, recipe, scoring, training
+from flexunet_exp.config.options.row import (
+    DATA,
+    SCORES,
+    TRAIN,
+    WEIGHTS,
+    Changes,
+    Option,
+    parents,
+)
+
+OPTIONS = (*general.ROWS, *data.ROWS, *training.ROWS, *recipe.ROWS, *scoring.ROWS, *commands.ROWS)
+
+ROWS = {(command, row.key): row for row in OPTIONS for command in row.commands or (TRAIN,)}
+SECTIONS = {parent for row in OPTIONS for parent in parents(row.key)}
+BY_PARAM = {row.param: row for row in OPTIONS if row.param not in ("", "*")}
+REPEATED = tuple(row.key for row in OPTIONS if row.repeats)
+LITERAL = {row.key for row in OPTIONS if row.literal}
+PATTERN = {row.key for row in OPTIONS if row.pattern}
+
+
+@cache
+def option(key: str, command: str = TRAIN) -> Option | None:
+    """The row of a key in a command's configuration, maybe one of a group; None where none is.
+
+    A group of files is what it chooses between: `dataset/layout` has the row `dataset.layout.*`.
+    """
+    key = key.replace("/", ".")
+    candidates = [key, *(f"{group}.*" for group in (key, *parents(key)))]
+    found = (ROWS.get((who, name)) for name in candidates for who in (command, TRAIN))
+    return next((row for row in found if row), None)
+
+
+@cache
+def rows(key: str) -> tuple[Option, ...]:
+    """All rows of a key: its own, or those of the options below it; none of an unknown key."""
+    key = key.replace("/", ".")
+    below = [row for row in OPTIONS if not row.commands and row.key.startswith(f"{key}.")]
+    own = option(key)
+    return tuple(below if own is None else [own, *(row for row in below if row is not own)])
+
+
+def of_command(command: str) -> list[Option]:
+    """The options of one command that others have not got, or have otherwise."""
+    return [row for row in OPTIONS if command in row.commands]
+
+
+def can_change(key: str, *what: Changes) -> bool:
+    """Whether an option, or one below it, changes any of this; an unknown one may change all."""
+    found = rows(key)
+    return not found or any(row.changes in what for row in found)
+
+
+def describes_recipe(key: str) -> bool:
+    """Whether an option says what a recipe is: what is trained on what, and how it is scored."""
+    return can_change(key, WEIGHTS, SCORES, DATA)
+
+
+def takes_minutes(key: str) -> bool:
+    """Whether an option of train decides how long a training takes; an unknown one may."""
+    found = rows(key)
+    return not found or any(row.minutes for row in found)
+
+
+def param_name(key: str) -> str:
+    """The parameter that the store shows a typed option as; empty where it shows none.
+
+    The last word of the option, or what tells it apart: trainer.seed is not split.seed.
+    """
+    row = option(key)
+    if row is None or key in SECTIONS:
+        return ""
+    last = key.rpartition(".")[2]
+    return row.param if row.param != "*" else (key if last in BY_PARAM else last)
+
+
+def key_of_param(param: str) -> str:
+    """The option that a parameter of the store is of, as far as a row says; else itself."""
+    row = BY_PARAM.get(param)
+    return row.key if row else param

@@ -1,0 +1,110 @@
+"""Options of the data set, its split and the feed."""
+
+from __future__ import annotations
+
+from flexunet_exp.config.options.row import DATA, WEIGHTS, Option
+from flexunet_exp.config.rules import count, flag, one_of, or_null, part, share, size, text
+
+ROWS = (
+    Option(
+        "dataset.name",
+        "name of the data set, or category of MVTec AD",
+        text("a name", "zipper"),
+        WEIGHTS,
+        minutes=True,
+        example="dataset=zipper",
+    ),
+    Option(
+        "dataset.path",
+        "folder of the data set; follows from data_root, the layout and the name",
+        text(
+            "a folder (a category's yaml begins with `defaults: [{layout: mvtec}, _self_]` to "
+            "get it)",
+            "FOLDER",
+        ),
+        DATA,
+        literal=True,
+        example="dataset=zipper",
+    ),
+    Option(
+        "dataset.classes",
+        "list of {name, color}: the background first, then the defects",
+        changes=WEIGHTS,
+        minutes=True,
+    ),
+    Option(
+        "dataset.layout.*",
+        "how the folders of the data set are laid out (conf/dataset/layout)",
+        changes=WEIGHTS,
+        minutes=True,
+        example="dataset/layout=image_mask",
+    ),
+    Option(
+        "dataset.image_size",
+        "input of the network, a side or [height, width] in pixels; scores are at the masks' size",
+        size(256),
+        WEIGHTS,
+        minutes=True,
+        param="image_size",
+    ),
+    Option(
+        "dataset.good",
+        "defect-free pictures: none, those of test, all (train/good too)",
+        one_of("none", "test", "all", example="test"),
+        WEIGHTS,
+        minutes=True,
+    ),
+    Option(
+        "dataset.cache",
+        "where decoded, resized pictures are kept: nowhere, in memory, in cache_dir",
+        one_of("none", "memory", "disk", example="memory"),
+    ),
+    Option(
+        "dataset.patch.size",
+        "trains on patches of this side or [height, width]; null: on whole pictures",
+        or_null(size(256)),
+        WEIGHTS,
+        minutes=True,
+        param="patch_size",
+        optional=True,
+    ),
+    Option(
+        "dataset.patch.foreground",
+        "share of the patches that look at a defect, evenly over the classes",
+        part(0.5),
+        WEIGHTS,
+        minutes=True,
+        param="patch_foreground",
+        optional=True,
+    ),
+    Option(
+        "dataset.patch.per_image",
+        "patches of each training picture in an epoch",
+        count(4),
+        WEIGHTS,
+        minutes=True,
+        param="patch_per_image",
+        optional=True,
+    ),
+    Option(
+        "dataset.sampling",
+        "uniform: every picture equally often; balanced: every class equally often, good being one",
+        one_of("uniform", "balanced", example="balanced"),
+        WEIGHTS,
+        minutes=True,
+        param="sampling",
+        optional=True,
+    ),
+    Option(
+        "dataset.good_share",
+        "share of defect-free pictures in the batches; null: as they come",
+        or_null(share(0.25)),
+        WEIGHTS,
+        minutes=True,
+        param="good_share",
+        optional=True,
+    ),
+    Option(
+        "dataset.strict", "whether a source picture in two splits is an error", flag(example=False)
+    ),
+)

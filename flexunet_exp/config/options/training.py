@@ -1,0 +1,88 @@
+"""Options of how a network is trained."""
+
+from __future__ import annotations
+
+from flexunet_exp.config.options.row import ROUNDING, WEIGHTS, Option
+from flexunet_exp.config.rules import at_least, count, flag, one_of, or_null
+
+ROWS = (
+    Option(
+        "trainer.epochs",
+        "passes over the training pictures",
+        count(60),
+        WEIGHTS,
+        minutes=True,
+        param="epochs",
+    ),
+    Option(
+        "trainer.batch_size",
+        "pictures or patches in a step",
+        count(4),
+        WEIGHTS,
+        minutes=True,
+        param="batch_size",
+    ),
+    Option(
+        "trainer.seed",
+        "chance of initial weights, order and augmentation",
+        at_least(0, example=0),
+        WEIGHTS,
+        repeats=True,
+        param="seed",
+    ),
+    Option(
+        "trainer.precision",
+        "number format of the training; auto: the faster of float32 and mixed_bfloat16, measured "
+        "once on a machine",
+        one_of("float32", "mixed_bfloat16", "mixed_float16", "auto"),
+        WEIGHTS,
+        minutes=True,
+        param="precision",
+    ),
+    Option(
+        "trainer.threads",
+        "threads of a training; null: all cores of the machine, or a trial's part of them",
+        or_null(count(2)),
+        ROUNDING,
+        minutes=True,
+        param="threads",
+    ),
+    Option(
+        "trainer.deterministic",
+        "bit-identical weights at equal threads, somewhat slower",
+        flag(example=False),
+        WEIGHTS,
+        minutes=True,
+        param="deterministic",
+    ),
+    Option(
+        "trainer.strategy",
+        "mirrored trains on all GPUs; auto does so where there are several",
+        one_of("auto", "mirrored"),
+        WEIGHTS,
+        minutes=True,
+        param="strategy",
+        optional=True,
+    ),
+    Option(
+        "trainer.save_every",
+        "epochs between two states from which a run that was cut off goes on",
+        count(1),
+        param="save_every",
+        optional=True,
+    ),
+    Option(
+        "trainer.resume",
+        "auto: the same command goes on with a run that was cut off; never: it begins anew",
+        one_of("auto", "never"),
+        param="resume",
+        optional=True,
+    ),
+    Option(
+        "trainer.profile",
+        "measures where the time of an epoch goes",
+        flag(example=False),
+        param="profile",
+        optional=True,
+    ),
+)
