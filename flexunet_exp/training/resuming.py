@@ -53,7 +53,7 @@ def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Clai
             taken.release()
             home.is_ours = False
             raise InputError(
-                f"{folder} holds this very run, claims. Choose another hydra.run.dir, or leave "
+                f"{folder} holds this very run, unfinished. Choose another hydra.run.dir, or leave "
                 "out trainer.resume=never to go on with it."
             )
         if taken and may_go_on(resume, taken, tracker, stored):
@@ -124,16 +124,16 @@ def ended_if_hopeless() -> Iterator[list[Claim]]:
     After anything else (Ctrl-C, a full disk, a store or data that are away, a mistyped callback)
     the same command goes on, if there is a state to go on from.
     """
-    claims: list[Claim] = []
+    held: list[Claim] = []
     try:
-        yield claims
+        yield held
     except BaseException as error:
-        for taken in claims:
+        for taken in held:
             goes_on = taken.has_state or isinstance(error, KeyboardInterrupt)
             if goes_on and not isinstance(error, Hopeless):
                 taken.release()
             else:
                 taken.end()
         raise
-    for taken in claims:
+    for taken in held:
         taken.end()

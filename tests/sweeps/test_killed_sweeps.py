@@ -135,13 +135,13 @@ def ending(tmp_path, compose):
 
 def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp_path):
     folders = {name: tmp_path / name for name in ("killed", "trained", "elsewhere")}
-    claims = {name: claims.begin(folder, name) for name, folder in folders.items()}
+    held = {name: claims.begin(folder, name) for name, folder in folders.items()}
     for name, folder in folders.items():
         host = "another" if name == "elsewhere" else socket.gethostname()
         tags = {PARENT: ending.parent_run_id, RUN_FOLDER: str(folder), HOST: host}
         store(tmp_path).create_run(name, tags)
         if name != "trained":
-            claims[name].release()
+            held[name].release()
     ending.end("KILLED")
     statuses = {run.info.run_name: run.info.status for run in all_runs(tmp_path)}
     assert statuses == {
@@ -150,7 +150,7 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
         "trained": "RUNNING",
         "elsewhere": "RUNNING",
     }
-    claims["trained"].release()
+    held["trained"].release()
 
 
 def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
