@@ -70,7 +70,8 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
         tracker.tag(keep_card(cfg, dataset, scan, folder))
         tracker.artifact(folder / "card.json")
     tracker.commit()
-    tracker.upload()
+    if tracker.has_store:
+        tracker.upload()
 
 
 def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path) -> dict[str, str]:

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexunet_exp.config.compose import PACKAGE
+from flexunet_exp.config.identity import every
 from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.runs import claims
+from flexunet_exp.tracking import sqlite_peek
 from flexunet_exp.tracking.address import absolute_uri, sqlite_file
 from flexunet_exp.tracking.entries import (
     ArtifactEntry,
@@ -93,6 +95,22 @@ class Tracker:
                     store_trouble(error),
                 )
         return self._store
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the store is at hand: else MLflow is still to be imported."""
+        return self._store is not None
+
+    def store_with(self, signature: str) -> Store | None:
+        """The store, to look up the runs of a signature; None without one.
+
+        None too where it surely has none of them: then MLflow need not be imported for it.
+        """
+        if self._store is None and self.settings.uri:
+            names = every(signature)
+            if sqlite_peek.surely_new(self.settings.uri, self.settings.experiment_name, names):
+                return None
+        return self.store
 
     @property
     def is_begun(self) -> bool:

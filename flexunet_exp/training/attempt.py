@@ -53,7 +53,7 @@ class Attempt:
         The state is read before too: it puts the outbox back to where the state was written, and
         what is begun now comes after.
         """
-        store = self.tracker.store if cfg.rerun != "all" else None
+        store = self.tracker.store_with(identity.signature) if cfg.rerun != "all" else None
         same = store.same_weights(identity.signature) if store else None
         self.progress = self.keeper.read()
         record.begin(self.tracker, cfg, self.dataset, self.folder, tags_of(identity))

@@ -24,7 +24,7 @@ def skip(request: Request, identity: Identity, tracker: Tracker) -> Outcome | No
     Its multirun learns of it, and a model that is to be registered is. Raises Hopeless where the
     run did not reach what is required.
     """
-    store = tracker.store
+    store = tracker.store_with(identity.signature)
     if store is None:
         return None
     ended = store.ended(identity.signature, identity.scoring, request.rerun)

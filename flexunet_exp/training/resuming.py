@@ -27,11 +27,16 @@ def await_end(resume: str, signature: str, home: job.Home, tracker: Tracker) -> 
     """Waits for a process that trains this very run and may be ending: a killed sweep's worker."""
     if resume == "never":
         return
-    stored = tracker.store.begun(signature) if tracker.store else {}
-    folders = claims.search(signature, stored, home.folder)
+    folders = claims.search(signature, begun(tracker, signature), home.folder)
     deadline = time.monotonic() + PATIENCE
     while any(map(claims.is_busy, folders)) and time.monotonic() < deadline:
         time.sleep(0.2)
+
+
+def begun(tracker: Tracker, signature: str) -> dict[str, tuple[str, str]]:
+    """The runs in the store that began this work: run folder → newest run's id and status."""
+    store = tracker.store_with(signature)
+    return store.begun(signature) if store else {}
 
 
 def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Claim:
@@ -41,7 +46,7 @@ def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Clai
     With `resume` "never" it is ended as KILLED and stands as it is. Raises InputError when
     another process is training it.
     """
-    stored = tracker.store.begun(signature) if tracker.store else {}
+    stored = begun(tracker, signature)
     busy: claims.Busy | None = None
     for folder in claims.search(signature, stored, home.folder):
         try:

@@ -157,11 +157,21 @@ class KeepState(keras.callbacks.Callback):
 
 
 class Upload(keras.callbacks.Callback):
-    """Sends to the store what the state just written will not have a resumed run send anew."""
+    """Sends to the store what the state just written will not have a resumed run send anew.
+
+    Once the first step is done, it sends how the run began: importing MLflow takes seconds, which
+    the first step need not wait for.
+    """
 
     def __init__(self, tracker: Tracker, keep_state: KeepState):
         super().__init__()
         self.tracker, self.keep_state = tracker, keep_state
+        self.has_sent = tracker.has_store
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        if not self.has_sent:
+            self.has_sent = True
+            self.tracker.upload()
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.keep_state.kept:
