@@ -121,7 +121,19 @@ def with_merged_copies(table: pd.DataFrame, warn: Callable[[str], None]) -> pd.D
     if together:
         named = ", ".join(sorted(together)[:5])
         warn(f"{len(together)} sources hold copies of other pictures, such as {named}.")
-    return table.assign(source=[root(source) for source in table["source"]])
+    return with_own_variants(table.assign(source=[root(source) for source in table["source"]]))
+
+
+def with_own_variants(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a variant of its own for every picture of a source: they name its pictures."""
+    number = table.groupby(["source", "variant"]).cumcount()
+    rows = zip(table["variant"], number, strict=True)
+    return table.assign(variant=[copy_name(variant, n) if n else variant for variant, n in rows])
+
+
+def copy_name(variant: str, number: int) -> str:
+    """`copy2` of the second original, `rot90_copy2` of the second rot90."""
+    return f"copy{number + 1}" if variant == "original" else f"{variant}_copy{number + 1}"
 
 
 def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexunet_exp.data import splits
+from flexunet_exp.data.dataset import rows, sample_name
 from flexunet_exp.errors import InputError
 from tests.support.properties import examples
 
@@ -270,6 +271,15 @@ def test_copies_under_other_names_become_one_source():
     assert merged.groupby("sha256")["source"].nunique().tolist() == [1, 1, 1]
     assert merged["source"].nunique() == 3 and "3 sources hold copies" in warnings[0]
     assert splits.ratios(merged).groupby("sha256")["split"].nunique().tolist() == [1, 1, 1]
+
+
+def test_copies_have_names_of_their_own():
+    """Two pictures of one name could not be scored; 0.1.0 ended a training with a stack trace."""
+    table = originals(bent=3, cut=3).assign(sha256=list("xyzxyx"))
+    merged = splits.with_merged_copies(table, warn=lambda text: None)
+    assert merged["source"].nunique() == 3
+    assert len({sample_name(row) for row in rows(merged)}) == len(merged)
+    assert list(merged["variant"]) == [*["original"] * 3, "copy2", "copy2", "copy3"]
 
 
 def test_a_copy_in_another_folder_is_a_leak():
