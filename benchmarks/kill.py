@@ -176,15 +176,13 @@ def main() -> int:
     PAGE.write_text(
         "# Killed and continued\n\n"
         f"Written by `python benchmarks/kill.py` (Python {platform.python_version()}, "
-        f"{platform.system()}): {sum(len(run.moments) for run in killed)} SIGKILLs over "
-        f"{len(killed)} deterministic runs of six tiny epochs ({seconds:.0f} s from reading the "
-        "data to the end when left alone), each "
-        "then started again by the same command. *Ended as if never killed*: weights, curves, "
-        "pictures, scores and predictions are equal bit for bit to those of a run that was left "
-        "alone, the store has every metric and image once, and no run is left RUNNING.\n\n"
-        + table(killed)
-        + heading
-        + sweeps
+        f"{platform.system()}). It sent {sum(len(run.moments) for run in killed)} SIGKILLs to "
+        f"{len(killed)} deterministic runs of six tiny epochs. Without a kill, such a run takes "
+        f"{seconds:.0f} s from reading the data to the end. After each kill, the same command was "
+        "given again.\n\n"
+        "*Ended as if never killed* means: weights, curves, pictures, scores and predictions are "
+        "equal, bit for bit, to those of a run that was not killed; the store has every metric and "
+        "image once; no run stays RUNNING.\n\n" + table(killed) + heading + sweeps
     )
     missed = [aim for aim in DELICATE if not any(aim in run.moments for run in killed)]
     if missed:

@@ -46,17 +46,17 @@ STUDY = (
 
 
 LEFT = """
-What is left to know:
+Known limits:
 
-- After `kill -9` of everything at once the parent and the cells that were cut off stay RUNNING in
-  the store until the same command is given again: nobody was left to tell it. `dry=true` says
-  which cells are being trained and which were cut off.
-- Workers whose command was killed alone are interrupted within a second and ended five seconds
-  later; the same command waits up to ten seconds for them, then goes on with their runs. One that
-  had no run yet waits out joblib's five minutes, and trains nothing.
-- A worker that the system kills, for its memory, ends the sweep, because joblib gives up: the
-  parent ends as FAILED, its cells as KILLED, and the same command goes on with them.
-- A line `epoch k/n` can be missing from `train.log`: it is written last, after the state.
+- After `kill -9` of all processes at once, no process is left that could write to the store. The
+  parent run and the cells that were cut off stay RUNNING in the store until the same command is
+  given again. `dry=true` says which cells are being trained and which were cut off.
+- If only the command is killed, its workers are interrupted within a second and ended five seconds
+  later. The same command waits for them up to ten seconds, and then continues their runs. A worker
+  that had no run yet ends after joblib's limit of five minutes, and trains nothing.
+- If the system kills a worker for its memory, the sweep ends, because joblib stops. The parent run
+  ends as FAILED and its cells as KILLED, and the same command continues them.
+- A line `epoch k/n` can be missing from `train.log`, because it is written after the state.
 """
 
 
@@ -266,15 +266,19 @@ def write_page(tried: dict[str, list[Killed]], seconds: float) -> None:
     kills = sum(len(sweep.moments) for sweeps in tried.values() for sweep in sweeps)
     text = (
         f"\nWritten by `python benchmarks/kill_sweeps.py` (Python {platform.python_version()}, "
-        f"{platform.system()}, load {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores): {kills} "
-        f"signals over {sum(map(len, tried.values()))} deterministic sweeps of four tiny runs of "
-        f"{EPOCHS} epochs ({seconds:.0f} s when left alone), each sent at a random moment, to all "
-        "of a sweep's processes or to the command alone, whose workers are then orphans. The same "
-        "command was given again at once. *Ended as if never killed*: one parent, finished; every "
-        "cell once and finished, with the weights, parameters, metrics and pictures of a sweep "
-        "that was left alone, each once; one model a run; no whole epoch trained twice; no run "
-        "RUNNING, no process, no state left behind. After SIGINT and SIGTERM no run is RUNNING "
-        "before that either.\n\n"
+        f"{platform.system()}, load {os.getloadavg()[2]:.0f} on {os.cpu_count()} cores). It sent "
+        f"{kills} signals to {sum(map(len, tried.values()))} deterministic sweeps of four tiny "
+        f"runs of {EPOCHS} epochs. Without a signal, such a sweep takes {seconds:.0f} s. Each "
+        "signal was sent at a random moment, either to all processes of a sweep or only to the "
+        "command, whose workers then have no parent process. The same command was given again at "
+        "once.\n\n"
+        "*Ended as if never killed* means:\n\n"
+        "- The store has one parent run, finished, and each cell once, finished.\n"
+        "- Weights, parameters, metrics and pictures are those of a sweep that was not killed, "
+        "each once, with one model a run.\n"
+        "- No whole epoch was trained twice.\n"
+        "- No run is RUNNING, and no process and no state is left. After SIGINT and SIGTERM, no "
+        "run is RUNNING before the same command is given again.\n\n"
     )
     PAGE.write_text(before + SWEEPS + text + table(tried) + LEFT)
 

@@ -154,7 +154,8 @@ def main() -> None:
     text = (
         "# Benchmarks\n\nWritten by `make bench` "
         f"({os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}). "
-        "Medians; each figure beside something measured in the same run.\n"
+        "The figures are medians. The column *beside* has a figure that was measured in the same "
+        "run for comparison.\n"
     )
     for section in sections:
         if wanted and section.__name__ not in wanted:
