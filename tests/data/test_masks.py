@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 from pathlib import Path
 
 import numpy as np
@@ -357,21 +356,6 @@ def test_written_mask_shows_class_colours_and_leaves_no_other_file(tmp_path):
     shown = np.asarray(Image.open(tmp_path / "m.png").convert("RGB"))
     assert shown.tolist() == [[[0, 0, 0], [0, 0, 255], [255, 0, 255]]]
     assert [path.name for path in tmp_path.iterdir()] == ["m.png"]
-
-
-def test_a_colour_mask_of_512_pixels_is_read_in_milliseconds(tmp_path):
-    index = np.zeros((512, 512), int)
-    index[100:200, 150:300] = 6
-    pixels = ZIPPER[index]
-    pixels[100:200, 149] = (0, 100, 100)
-    path = colour_mask(tmp_path, pixels)
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        masks.read_colour_mask(path, ZIPPER)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(5)) < 0.05
 
 
 def test_real_masks_have_the_published_number_of_odd_pixels_and_classes(shared_data):
