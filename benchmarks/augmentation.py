@@ -28,7 +28,7 @@ from flexunet_exp.training.settings import TrainingSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (128, 256, 512)
-PICTURES = 200  # drawn for each figure of a list, whose transforms fire by chance
+PICTURES = 200  # drawn for each figure of a list, whose transforms are applied at random
 ROUNDS, READ_AHEAD, STEPS = 12, 3, 12
 LISTS = ("none", "light", "standard", "strong", "seed_zipper", "seed_screw")
 
@@ -71,7 +71,7 @@ def listed(name: str, **changes: float) -> list[Transform]:
 
 
 def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
-    """Of each of many pictures; OpenCV's own threads count."""
+    """Processor seconds of each of many pictures, with OpenCV's threads."""
     image, mask = synthetic.render("zipper", "rough", 1, 0, size)
     took = []
     for index in range(PICTURES):
@@ -82,7 +82,7 @@ def processor_seconds(chosen: list[Transform], size: int) -> list[float]:
 
 
 def step() -> Iterator[str]:
-    """The same network under each list in turn, round after round, its data cached in memory."""
+    """Steps of one network under each list in turn, in several rounds, its data in memory."""
     cfg = compose("experiment=quickstart")
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     from flexunet_exp.data import dataset as datasets
@@ -101,7 +101,7 @@ def step() -> Iterator[str]:
     for turn in range(ROUNDS + 1):
         first = turn % len(names)  # each list comes first in turn: the machine's speed drifts
         for name in names[first:] + names[:first]:
-            train(model, batches[name], READ_AHEAD)  # made during another list's turn
+            train(model, batches[name], READ_AHEAD)  # prefetched during another list's turn
             took[name].append(milliseconds(lambda name=name: train(model, batches[name], STEPS)))
     what = f"`experiment=quickstart`, {size[0]} px, batch {batch}"
     yield f"| {what} | a step | ratio | processor time | ratio |"
@@ -120,7 +120,7 @@ def train(model, batches: Iterator, steps: int) -> None:
 
 
 def milliseconds(action: Callable[[], None]) -> tuple[float, float]:
-    """A step's time on the clock, and the processors' time for it."""
+    """Wall-clock time and processor time of a step."""
     wall, processor = time.perf_counter(), time.process_time()
     action()
     spent = time.perf_counter() - wall, time.process_time() - processor

@@ -49,7 +49,7 @@ def pictures() -> Iterator[tuple[str, Pair]]:
 
 
 def strongest(transforms: Sequence[Transform], image: np.ndarray, mask: np.ndarray) -> Pair:
-    """Of several draws the one that changes the image most."""
+    """The result of several draws that changes the image most."""
     drawn = [augment(transforms, image, mask, (0, 0, index)) for index in range(DRAWS)]
     return max(drawn, key=lambda pair: np.abs(pair[0] - image.astype(float)).mean())
 

@@ -1,7 +1,7 @@
 """python benchmarks/between.py N WORDS…: seconds of N runs in one process, as one line of JSON.
 
 For each run but the first: {"whole": from the end of the run before to its own, "fit": inside
-model.fit, "score": inside train.score}.
+model.fit, "score": inside scoring.score}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from flexunet_exp import cli
-from flexunet_exp.commands import train
+from flexunet_exp.evaluation import scoring
 from flexunet_exp.jobs import job
 
 
@@ -42,7 +42,7 @@ def main() -> None:
         spent.clear()
 
     keras.Model.fit = timed("fit", keras.Model.fit)
-    train.score, job.write_outcome = timed("score", train.score), noting
+    scoring.score, job.write_outcome = timed("score", scoring.score), noting
     cli.main(["train", "-m", *words, f"trainer.seed=range({cells})"])
     pairs = zip(ends, ends[1:], strict=False)
     print(json.dumps([{"whole": end - before, **parts} for (before, _), (end, parts) in pairs]))

@@ -1,8 +1,8 @@
 """python benchmarks/compare.py [RUNS]: flexunet compare over a store of generated runs, timed.
 
 Cells of two seeds and five folds, in a real SQLite store with real files: 60 pictures in six
-classes, the figures, parameters and tags of a training. Prints how long the store took to make
-and the command's seconds, its start and the reading of all files of the leaders included.
+classes, the figures, parameters and tags of a training. Prints the seconds to make the store and
+those of the command, with its start and the reading of all files of the leaders.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def fill(folder: Path, number: int) -> None:
 
 
 def command(folder: Path) -> tuple[float, float, str]:
-    """Seconds of flexunet compare, its start included, those of the processor, what it printed."""
+    """Wall-clock (with the start) and processor seconds of flexunet compare, and its output."""
     started, before = time.perf_counter(), processor_seconds()
     done = subprocess.run(
         [sys.executable, "-m", "flexunet_exp", "compare"],

@@ -28,7 +28,7 @@ def words(folder: Path) -> list[str]:
 
 
 def sweep(folder: Path, seeds: int) -> list[str]:
-    """What is typed after `flexunet train`."""
+    """The words after `flexunet train`."""
     axes = [f"model={','.join(MODELS)}", f"loss={','.join(LOSSES)}", f"trainer.seed=range({seeds})"]
     return ["-m", *axes, *words(folder), "dry=true"]
 
@@ -54,7 +54,7 @@ def fill(folder: Path, seeds: int) -> None:
 
 
 def seconds(folder: Path, *command: str) -> tuple[float, float, str]:
-    """Wall-clock and processor seconds of a command, and what it printed."""
+    """Wall-clock and processor seconds of a command, and its output."""
     started, used = time.perf_counter(), processor_seconds()
     done = subprocess.run(
         [sys.executable, "-m", "flexunet_exp", "train", *command],

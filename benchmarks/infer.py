@@ -40,7 +40,7 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 
 BATCH = 4
 PALETTE = np.array([(0, 0, 0), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 0), (0, 255, 255)])
-BARE_BATCHES = 8  # before the pictures, and again after them: a machine's pace changes
+BARE_BATCHES = 8  # before and after the pictures, since a machine's speed changes
 AT = 50  # the picture at which memory is read first
 
 
@@ -69,9 +69,9 @@ def main() -> None:
 
 
 def keep_defects_rare(model, source: Path, size: int) -> None:
-    """Lifts the background's bias so far that 1 % of the pixels are defects, as in MVTec AD.
+    """Raises the background's bias until 1 % of the pixels are defects, as in MVTec AD.
 
-    An untrained network finds noise everywhere, and drawing that would be all that is measured.
+    An untrained network predicts noise everywhere, and drawing it would dominate the measurement.
     """
     chosen = pictures_of(source)[:BATCH]
     batch = np.stack([masks.resize_image(masks.read_image(path), (size, size)) for path in chosen])
@@ -105,7 +105,7 @@ def bare(model, size: int) -> list[float]:
 
 
 def watch(output: Path, memory: dict[int, int]) -> None:
-    """Resident megabytes by the number of pictures done, as the work goes on."""
+    """Records resident megabytes by the number of pictures done, during the work."""
     page = os.sysconf("SC_PAGE_SIZE")
     while True:
         time.sleep(0.1)

@@ -1,7 +1,7 @@
-"""python benchmarks/kill.py: twenty SIGKILLs over ten runs, at random moments of their life.
+"""python benchmarks/kill.py: twenty SIGKILLs over ten runs, at random moments.
 
 Every run is started again by the same command until it ends, and then compared with one that was
-never killed: weights, curves, scores, predictions and what the store holds must be equal, nothing
+never killed: weights, curves, scores, predictions and the store's content must be equal, nothing
 missing or doubled, no run left RUNNING. Writes the first part of docs/measured/kill.md; exits 1 if
 a run differs.
 """
@@ -27,7 +27,7 @@ from tests.training.test_resuming import SETTINGS, contents, images, metrics, th
 PAGE = ROOT / "docs" / "measured" / "kill.md"
 SWEEPS = "\n## Sweeps\n"  # the page's second part begins here, which kill_sweeps.py writes
 KILLS, KILLS_A_RUN, SEED = 20, 2, 20261122
-# Half of the kills come at any moment, the others while a run is at what is short and delicate.
+# Half of the kills come at any moment, the others during a short and critical step of a run.
 DELICATE = (
     "writing its state",
     "writing a checkpoint",
@@ -49,7 +49,7 @@ TINY = (
 
 @dataclass
 class Killed:
-    """A run, when it was killed and where it stood, and whether it ended as the other did."""
+    """A run, the moments of its kills, and its differences from the run without kills."""
 
     folder: Path
     moments: list[str] = field(default_factory=list)
@@ -68,7 +68,7 @@ def start(folder: Path, data: Path) -> subprocess.Popen:
 
 
 def where(folder: Path) -> str:
-    """What a run was doing, as its folder tells."""
+    """The step that a run is in, from its folder."""
     found = list(folder.glob("outputs/*/*"))
     if not found or not (found[-1] / "resume").is_dir():
         return "starting"
@@ -87,16 +87,16 @@ def where(folder: Path) -> str:
 
 
 def wait_until_read(process: subprocess.Popen, folder: Path) -> None:
-    """Waits until a run has read its data, which is when its own life begins."""
+    """Waits until a run has read its data, when its training begins."""
     said = (folder / "printed.txt").read_text().count("Data:")
     while process.poll() is None and (folder / "printed.txt").read_text().count("Data:") == said:
         time.sleep(0.02)
 
 
 def moment(aim: str, process: subprocess.Popen, folder: Path, wait: float) -> str | None:
-    """Waits for the moment to kill a run, and says what it was doing; None if it ended before.
+    """Waits for the moment to kill a run, and returns the run's step; None if it ended before.
 
-    `aim` is something to catch it at, or "any", which is so many seconds of its life.
+    `aim` is the step to wait for, or "any": then it waits `wait` seconds.
     """
     wait_until_read(process, folder)
     deadline = time.perf_counter() + (wait if aim == "any" else 60)
@@ -116,7 +116,7 @@ def kill_twice(folder: Path, data: Path, seconds: float, draw: random.Random) ->
         doing = moment(draw.choice(AIMS), process, folder, draw.uniform(0, seconds))
         process.kill()
         process.wait()
-        if doing is None:  # it ended alive: it is compared as it is
+        if doing is None:  # it ended before a kill: it is compared all the same
             break
         killed.moments.append(doing)
     process = start(folder, data)
@@ -126,7 +126,7 @@ def kill_twice(folder: Path, data: Path, seconds: float, draw: random.Random) ->
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
-    """In what two finished runs differ."""
+    """The differences of two finished runs."""
     runs = all_runs(ours)
     checks = {
         "a run left RUNNING": all(run.info.status == "FINISHED" for run in runs),

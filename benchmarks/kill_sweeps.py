@@ -62,7 +62,7 @@ Known limits:
 
 @dataclass(frozen=True)
 class Kind:
-    """What is killed, how often, and by which signals, in turn: to the command alone or to all."""
+    """A sweep to kill, the number of kills, and the signals: to the command alone or to all."""
 
     words: tuple[str, ...]
     kills: int
@@ -92,7 +92,7 @@ class Whole:
 
 @dataclass
 class Killed:
-    """A sweep, how and where it was killed each time, and in what it differs from a whole one."""
+    """A sweep, its kills, and its differences from a sweep without kills."""
 
     folder: Path
     moments: list[str] = field(default_factory=list)
@@ -140,7 +140,7 @@ def kill_and_restart(
         starts.append(process.pid)
         try:
             process.wait(wait)
-            break  # it ended alive: it is compared as it is
+            break  # it ended before a kill: it is compared all the same
         except subprocess.TimeoutExpired:
             whom, how = kind.ways[len(killed.moments) % len(kind.ways)]
             kill(process, whom, how)
@@ -158,7 +158,7 @@ def kill_and_restart(
 
 
 def standing(folder: Path) -> str:
-    """How many cells were finished, and after which epochs the others were cut off."""
+    """The number of finished cells, and the epochs after which the others were cut off."""
     states = folder.glob("outputs/multirun/*/*/*/resume/state.npy")
     epochs = sorted(claims.epochs_done(path.parents[1]) for path in states)
     cut = f", cut off after epoch {', '.join(map(str, epochs))}" if epochs else ""
@@ -166,7 +166,7 @@ def standing(folder: Path) -> str:
 
 
 def wrong_after(folder: Path, how: signal.Signals) -> list[str]:
-    """What a sweep that could say its last words left untold."""
+    """Runs left RUNNING by a sweep that could end them, since its signal was not SIGKILL."""
     if how == signal.SIGKILL or not (folder / "mlruns" / "mlflow.db").exists():
         return []
     running = [run for run in all_runs(folder) if run.info.status == "RUNNING"]
@@ -182,7 +182,7 @@ def finished(folder: Path) -> dict[str, Any]:
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
-    """In what two finished sweeps differ, as the store has them."""
+    """The differences of two finished sweeps, from the store alone."""
     parents = [run for run in all_runs(ours) if SWEEP in run.data.tags]
     cells = [run for run in all_runs(ours) if SWEEP not in run.data.tags]
     mine, other = finished(ours), finished(theirs)
@@ -218,7 +218,7 @@ def same_cell(ours: tuple[Path, Any], theirs: tuple[Path, Any]) -> dict[str, boo
 
 
 def epochs_said(folder: Path) -> Counter:
-    """How often each run said that an epoch was over: only the one that was cut off comes again."""
+    """How often each run logged each epoch: only an epoch that was cut off is trained again."""
     logs = folder.glob("outputs/multirun/*/*/*/train.log")
     return Counter(
         (str(log), epoch) for log in logs for epoch in re.findall(r"epoch (\d+)/", log.read_text())
@@ -226,7 +226,7 @@ def epochs_said(folder: Path) -> Counter:
 
 
 def living(sessions: Sequence[int]) -> list[int]:
-    """The processes of these sessions that still live, ten seconds from now at the latest."""
+    """The processes of these sessions that still run; waits up to ten seconds for their end."""
     words = ["ps", "-o", "pid=", "-s", ",".join(map(str, sessions))]
     deadline = time.monotonic() + 10
     while True:

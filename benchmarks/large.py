@@ -1,8 +1,8 @@
 """python benchmarks/large.py [RUN_FOLDER] [SIDE]: memory and time of predicting one large picture.
 
 For the run's network, or a small FlexUNet with random weights: as a whole, in tiles, and in tiles
-with eight views, each in a process of its own. The memory is what the process needs above what it
-held with the network loaded and one small picture predicted.
+with eight views, each in a process of its own. The memory is that above what the process used after
+it had loaded the network and predicted one small picture.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def network(words: list[str]):
 
 
 def peak() -> float:
-    """Megabytes this process has held at the most."""
+    """The peak memory of this process, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

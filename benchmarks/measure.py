@@ -1,4 +1,4 @@
-"""make bench: times what a person waits for, each beside something measured in the same run.
+"""make bench: times what a user waits for, each beside something measured in the same run.
 
 Writes docs/measured/benchmarks.md. Figures are medians; the ratio is the figure to quote, since
 machines and their loads differ. `python benchmarks/measure.py NAME…` runs the sections so named

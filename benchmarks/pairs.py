@@ -1,10 +1,10 @@
 """python benchmarks/pairs.py [PAIRS]: how often two runs are found to differ, by plain percentiles
 of the stratified bootstrap and by `scores.paired`; of equal runs it should be 5 %.
 
-Pictures have one defect each, of sizes that spread tenfold (0.8) or hardly (0.2); some are easy and
-some hard for both runs, and each run has luck of its own. A true difference is one of the logit of
-recall. `theory` is the power of Student's t for the mean and the standard deviation that the
-simulated differences really had, with as many degrees of freedom as `scores.paired` takes. Prints a
+Pictures have one defect each, of sizes that spread tenfold (0.8) or hardly (0.2). The difficulty of
+a picture is common to both runs, and each run adds random errors of its own. A true difference is
+one of the logit of recall. `theory` is the power of Student's t for the true mean and standard
+deviation of the simulated differences, with the degrees of freedom of `scores.paired`. Prints a
 Markdown table.
 """
 
@@ -42,7 +42,7 @@ def simulated_pair(
 
 
 def found(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> tuple[float, bool, bool]:
-    """The difference, and whether either way takes it for more than chance."""
+    """The difference, and whether it is significant by each of the two methods."""
     sources = np.arange(len(labels))
     weights = bootstrap.resampled(sources, labels, RESAMPLES)
     drawn = bootstrap.macro_dice(first, weights) - bootstrap.macro_dice(second, weights)

@@ -1,8 +1,8 @@
-"""python benchmarks/prepare.py FOLDER NAME VARIANTS AUGMENTATION [WORKERS…]: what preparing costs.
+"""python benchmarks/prepare.py FOLDER NAME VARIANTS AUGMENTATION [WORKERS…]: costs of preparing.
 
 FOLDER is the raw MVTec AD folder of the category NAME. Prints for each number of workers (1 and 2)
 pictures a second, processor time a picture, memory at a tenth of the pictures and at the end, and
-whether all made the same bytes.
+whether all wrote the same bytes.
 """
 
 from __future__ import annotations

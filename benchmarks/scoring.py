@@ -1,4 +1,4 @@
-"""python benchmarks/scoring.py [IMAGES] [SIDE]: what scoring a split costs, part by part.
+"""python benchmarks/scoring.py [IMAGES] [SIDE]: the costs of scoring a split, part by part.
 
 Truth and scores are generated one image at a time, as an evaluation goes: 7 classes of defects on
 two images of three, a false alarm here and there, noisy scores. Prints a table of seconds and of
@@ -52,7 +52,7 @@ def blobs(draw: np.random.Generator, side: int, number: int) -> np.ndarray:
 def generate(
     draw: np.random.Generator, side: int, defective: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth, prediction and anomaly scores of an image, as a fair network might give them."""
+    """Truth, prediction and anomaly scores of an image, like those of a mediocre network."""
     truth = blobs(draw, side, int(draw.integers(1, 6)) if defective else 0)
     alarms = blobs(draw, side, int(draw.integers(0, 3)))
     shifted = np.roll(truth, (2, -3), axis=(0, 1))

@@ -2,7 +2,7 @@
 bare training step, and of its inference, as one line of JSON.
 
 OPTIMIZER is `keras` or `fused` (flexunet_exp.optimizers), MEMORY `default` or `kept`
-(runtime.keep_freed_memory). A process of its own, since neither precision nor memory can be undone.
+(system.tensorflow.keep_freed_memory). Each call is a process, since it cannot undo its settings.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measure(cfg) -> dict[str, float]:
 
 
 def timed(action) -> float:
-    """Median seconds of a call, after two that are not counted."""
+    """Median seconds of a call, after two calls that are not counted."""
     times = []
     for _ in range(STEPS + 2):
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""python benchmarks/store_away.py: what a store that is away costs an epoch, and its journal later.
+"""python benchmarks/store_away.py: what a store that is away costs an epoch, and its outbox later.
 
 A real MLflow server on PostgreSQL, its artifacts through its proxy, all on this machine. It is
-killed, made to hang, and brought back; what an epoch tells it is 30 metrics and four panels.
+killed, made to hang, and started again; an epoch sends 30 metrics and four panels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a person can mend: problems in a configuration or in data, all of them at once."""
+"""Errors that the reader can fix: problems in a configuration or in data, all at once."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class InputError(Exception):
 
 
 class Hopeless(InputError):
-    """A run's failure that would come again at the same place: it is not to be continued."""
+    """A failure that would recur at the same place, so that the run is not continued."""
 
 
 class Pruned(Hopeless):
-    """A trial's end by its study: it promises nothing, and would be ended again."""
+    """A study ended a trial early, and would end it again if it were continued."""
 
 
 class Enough(BaseException):
-    """Ends a command from within a Hydra callback: what was asked for is done."""
+    """Ends a command from within a Hydra callback once the work is done."""
 
 
 class Abort(BaseException):
-    """Carries an error out of a Hydra callback or a resolver, where an Exception gets lost."""
+    """Carries an error out of a Hydra callback or a resolver: Hydra swallows an Exception there."""
 
     def __init__(self, error: Exception):
         self.error = error
@@ -35,7 +35,7 @@ class Abort(BaseException):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or nothing."""
+    """A sentence with the closest known word; empty where no known word is close."""
     close = difflib.get_close_matches(word, [str(name) for name in known], n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 

@@ -14,8 +14,8 @@ class SegmentationScores(keras.metrics.Metric):
     """Dice and IoU of the defect classes, pooled over all pixels of the epoch.
 
     `result` is a dict, which Keras spreads into its logs: `dice` and `iou` (0..1) are means over
-    the defect classes that have truth, `dice/<class>` and `iou/<class>` belong to one. What is
-    undefined is 0 there, because a NaN would spoil Keras's callbacks for good; `defined` tells.
+    the defect classes that have truth, `dice/<class>` and `iou/<class>` belong to one class. An
+    undefined figure is 0, because Keras's callbacks would compare with a NaN from then on.
     """
 
     def __init__(self, class_names: Sequence[str], name: str = "scores"):
@@ -54,9 +54,9 @@ class SegmentationScores(keras.metrics.Metric):
 def confusion(truth: Any, prediction: Any, num_classes: int) -> Any:
     """Pixels by truth (row) and prediction (column), (C, C) int64, of index masks (B, H, W).
 
-    A product of one-hot masks, because XLA, which Keras turns on by itself on a GPU, cannot compile
-    its bincount. One image at a time it is exact in float32, up to 2^24 pixels an image. The
-    ignored pixels' 255 is no class, so their row of the one-hot truth is zero.
+    The counts are a product of one-hot masks: on a GPU Keras compiles with XLA, which cannot
+    compile Keras's bincount. Each image has its own product, which is exact in float32 up to 2^24
+    pixels. An ignored pixel (255) has an all-zero row in the one-hot truth and is not counted.
     """
     truth, prediction = (
         ops.reshape(

@@ -10,13 +10,13 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="flexunet_exp")
 class FusedAdam(keras.optimizers.Adam):
-    """keras.optimizers.Adam, the same formula and epsilon, each weight read and written once.
+    """keras.optimizers.Adam with the same formula and epsilon, in one pass over the weights.
 
-    Keras updates moments and weights by a dozen operations, each of them a pass over arrays as
-    large as the network: a sixth of the step of a network of 125 million weights
-    (docs/measured/speed.md).
-    With `weight_decay` it is AdamW. With amsgrad, and for sparse gradients, Keras's own update
-    runs. Source: Kingma and Ba, "Adam" (2015), arXiv:1412.6980, its last formula of section 2.
+    Keras updates moments and weights by a dozen operations. Each is a pass over arrays as large as
+    the network: together a sixth of the step of a network of 125 million weights
+    (docs/measured/speed.md). With `weight_decay` the optimizer is AdamW. With amsgrad, and for
+    sparse gradients, Keras's own update runs. Source: Kingma and Ba, "Adam" (2015),
+    arXiv:1412.6980, the last formula of section 2.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

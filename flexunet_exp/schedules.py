@@ -1,4 +1,4 @@
-"""Learning rates: functions of the optimizer's step and nothing else, so a resumed run is exact."""
+"""Learning rates: functions of the optimizer's step alone, so that a resumed run is exact."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def cosine(
     """Linear warm-up to `learning_rate`, then half a cosine down to learning_rate * final_fraction.
 
     Of N = steps_per_epoch * epochs steps the first W = warmup_epochs * steps_per_epoch, rounded,
-    have learning_rate * (k + 1) / (W + 1) at step k = 0 .. W - 1, so that no step is lost at 0.
-    Step W has `learning_rate`, step N - 1 the smallest, as do any steps after it. Loshchilov and
-    Hutter, "SGDR" (2017), arXiv:1608.03983, without restarts. Raises InputError for values out of
-    range, and for a warm-up that leaves the cosine no two steps.
+    have learning_rate * (k + 1) / (W + 1) at step k = 0 .. W - 1, so that no step has the rate 0.
+    Step W has `learning_rate`. Step N - 1 and any step after it have the smallest rate. Source:
+    Loshchilov and Hutter, "SGDR" (2017), arXiv:1608.03983, without restarts. Raises InputError for
+    values out of range, and for a warm-up that leaves the cosine fewer than two steps.
     """
     require_valid(
         learning_rate=learning_rate,
@@ -54,7 +54,7 @@ def require_room(steps: int, warmup_steps: int, warmup_epochs: float) -> None:
     if warmup_steps > 0 and steps - warmup_steps < 2:
         raise InputError(
             f"schedule.warmup_epochs={warmup_epochs} takes {warmup_steps} of the training's "
-            f"{steps} steps; the cosine needs two of them at least. Try schedule.warmup_epochs=0, "
+            f"{steps} steps, but the cosine needs at least two. Try schedule.warmup_epochs=0, "
             "or more trainer.epochs"
         )
 
@@ -80,7 +80,7 @@ def is_count(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
-# Argument → its key in the configuration, what must hold of the number, in words, an example.
+# Argument → its key in the configuration, the check, the check in words, an example.
 RANGES = {
     "learning_rate": ("optimizer.learning_rate", lambda x: x > 0, "a number above 0", "1e-3"),
     "steps_per_epoch": ("steps_per_epoch", is_count, "a whole number of at least 1", "1"),

@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("suite")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests that start commands as slow; their files come first.
 
-    A long file begun last would run alone on one of two cores.
+    A long file that begins last would run alone on one of two cores.
     """
     for item in items:
         if marking.starts_commands(item):
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_running():
-    """A test that fails must not leave its training behind, nor any its precision."""
+    """Ends commands that a module's tests left running, and resets the precision."""
     yield
     if keras := sys.modules.get("keras"):
         keras.config.set_dtype_policy("float32")
@@ -43,7 +43,7 @@ def nothing_left_running():
 
 @pytest.fixture(autouse=True)
 def empty_stores_are_copied():
-    """From the first test on that comes after MLflow was imported: many do without it."""
+    """Applies from the first test after the import of MLflow: many tests do not need it."""
     if "mlflow.store.db.utils" in sys.modules:
         empty_store.use_copies()
 
@@ -92,7 +92,7 @@ TINY = (
     "model.base_kernel=3",
     "model.num_layers=3",
     "trainer.epochs=2",
-    "tracking.log_model=false",  # a sixth of a tiny run's time; who needs the model asks for it
+    "tracking.log_model=false",  # it takes a sixth of the time; a test can ask for it
 )
 
 
@@ -104,7 +104,7 @@ def tiny(tiny_data) -> list[str]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory, tiny) -> Path:
-    """A folder in which one tiny experiment was trained, and what that printed."""
+    """A folder in which one tiny experiment was trained, with its output."""
     folder = tmp_path_factory.mktemp("workspace")
     done = running.flexunet(folder, "train", *tiny, "tracking.log_model=true")
     assert done.returncode == 0, done.stdout

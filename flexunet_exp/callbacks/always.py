@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Judges and keeps the moving average of the weights (optimizer.use_ema), trains the weights.
+    """Validates and saves the moving average of the trained weights (optimizer.use_ema).
 
-    The two change places before validation and again before the next epoch, so that every other
-    callback sees the average at an epoch's end. (Keras's SwapEMAWeights swaps by adding and
-    subtracting, which rounds the weights that are trained.)
+    The weights and their average change places before validation and again before the next epoch,
+    so that every other callback sees the average at an epoch's end. (Keras's SwapEMAWeights swaps
+    by adding and subtracting, which rounds the trained weights.)
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def swap(self) -> None:
         optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scaling one
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer wraps it
         averages = optimizer._model_variables_moving_average
         for weight, average in zip(self.model.trainable_variables, averages, strict=True):
             kept = keras.ops.convert_to_numpy(weight)
@@ -50,7 +50,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
 
 class LearningRate(keras.callbacks.Callback):
-    """Adds the learning rate, as it was at the epoch's end, to the figures the others are given."""
+    """Adds the learning rate at the epoch's end to the figures that later callbacks receive."""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
@@ -71,9 +71,10 @@ class EpochMetrics(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """One line an epoch, on a terminal also a bar, both with images a second and the time left.
+    """Logs one line an epoch, and displays a bar on a terminal.
 
-    Lets Ctrl-C through. An epoch trains on `num_images`, a step on `batch_size`.
+    Both show images a second and the time left. After a Ctrl-C, the next step raises
+    KeyboardInterrupt. An epoch trains on `num_images`, a step on `batch_size`.
     """
 
     def __init__(self, epochs: int, num_images: int, batch_size: int):
@@ -110,7 +111,7 @@ class EpochLine(keras.callbacks.Callback):
         log.info("epoch %d/%d  %s", epoch + 1, self.epochs, line)
 
     def time_left(self, epochs_done: int) -> str:
-        """How long the epochs that remain will take; nothing before one was timed."""
+        """The time that the remaining epochs will take; empty before the first one was timed."""
         left = self.epochs - epochs_done
         if not self.durations or not left:
             return ""
@@ -125,7 +126,7 @@ class EpochLine(keras.callbacks.Callback):
 
 
 def metric_name(name: str) -> str:
-    """Keras's log name as the store shows it: val_dice/bent → epoch/val/dice/bent."""
+    """The store's name for a figure of Keras's logs: val_dice/bent → epoch/val/dice/bent."""
     if name == "learning_rate":
         return "epoch/learning_rate"
     split, figure = ("val", name[4:]) if name.startswith("val_") else ("train", name)

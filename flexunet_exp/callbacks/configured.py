@@ -1,6 +1,6 @@
-"""What happens during training beside training: checkpoints, curves, pictures, guards, progress.
+"""Callbacks that a yaml names: checkpoints, curves, pictures, and reasons to end a training.
 
-A callback that asks for `run` is given the `Run` it serves; its other arguments are its yaml's.
+A callback with the argument `run` receives the `Run` it belongs to; the yaml has the others.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What a callback may know of the run: its folder, its data, how its network predicts, its
-    store, and how many epochs it was trained before it was cut off."""
+    """What a callback knows of its run: folder, data, how the network predicts, and the store.
+
+    `epochs_before` counts the epochs of the state from which the run goes on; 0 for a new run.
+    """
 
     folder: Path
     dataset: Dataset
@@ -41,7 +43,7 @@ class Run:
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Ends the run at the first loss that is not finite; raises InputError with epoch and step."""
+    """Raises Hopeless, with epoch and step, at the first training loss that is not finite."""
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self.epoch = epoch
@@ -59,8 +61,8 @@ class NanGuard(keras.callbacks.Callback):
 class BestCheckpoint(keras.callbacks.Callback):
     """Writes best.keras into the run folder whenever the monitored figure improves.
 
-    The file holds the network without optimizer state (a third of the size) and is replaced in one
-    step, so that it is whole at any moment.
+    The file holds the network without optimizer state, which is a third of the size. It is
+    replaced in one step, so that a reader never sees a part of it.
     """
 
     def __init__(self, monitor: str, mode: str, run: Run):
@@ -80,7 +82,7 @@ class BestCheckpoint(keras.callbacks.Callback):
 class EpochImages(keras.callbacks.Callback):
     """Predicts the same pictures before training and every `every` epochs, as masks and panels.
 
-    The pictures are chosen by hash over the whole data set; the panel says of which split each is.
+    The pictures are chosen by hash over the whole data set; each panel names the picture's split.
     Files: epoch_change_infer/epoch_0007_<name>.png (palette mask, native size) and …_panel.png.
     """
 
@@ -95,7 +97,7 @@ class EpochImages(keras.callbacks.Callback):
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         for path in self.folder.glob("epoch_*_*.png"):
             if int(path.name.split("_")[1]) > self.run.epochs_before:
-                path.unlink()  # of an epoch that was cut off and comes again
+                path.unlink()  # of an epoch after the state: it is trained again
         if self.run.epochs_before == 0:
             self.predict(0)  # the slider of the MLflow UI opens at step 0
 
@@ -124,7 +126,7 @@ class EpochImages(keras.callbacks.Callback):
 
 
 class Curves(keras.callbacks.Callback):
-    """train_losses.csv|png and train_metrics.csv|png in the run folder, rewritten every epoch."""
+    """Writes train_losses.csv|png and train_metrics.csv|png into the run folder every epoch."""
 
     def __init__(self, metric: str, monitor: str, mode: str, run: Run):
         super().__init__()

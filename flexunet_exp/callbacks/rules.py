@@ -1,4 +1,4 @@
-"""What the arguments of callbacks must be, by their classes: ours, and those of Keras."""
+"""Rules for the arguments of callbacks, by class: the project's classes and Keras's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data card: what is known of a split data set, as plain numbers, and its warnings."""
+"""The data card: facts of a split data set as plain numbers, and its warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flexunet_exp.errors import InputError
 ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
 SQUEEZED = 4.0  # times: how much narrower one side may become than the other
 TINY = 32  # pixels a side
-MOST_SHAPES, MOST_PAIRS = 5, 1000  # listed one by one; copies of a copy make pairs by the million
+MOST_SHAPES, MOST_PAIRS = 5, 1000  # listed; copies can make millions of pairs
 
 Card = dict[str, Any]
 
@@ -56,7 +56,7 @@ def build(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, enough: int = ENO
 
 
 def summary(card: Card) -> dict[str, Any]:
-    """The figures of a card by which a score can be trusted or not, as tags of a run."""
+    """The figures of a card that decide whether a score can be trusted, as tags of a run."""
     found = [entry["smallest"]["resized"] for entry in card["defects"].values()]
     return {
         "data_digest": card["digest"],
@@ -71,7 +71,7 @@ def to_json(card: Card) -> bytes:
 
 
 def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
-    """Label → split → images, sources and variants (kinds of copies, the original among them)."""
+    """Label → split → images, sources and variants; the original counts as a variant."""
     table = dataset.table
     labels = [name for name in [*dataset.class_names[1:], GOOD] if (table["label"] == name).any()]
     parts = {label: table[table["label"] == label] for label in labels} | {"all": table}
@@ -90,7 +90,7 @@ def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def pixel_shares(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Split → class → share of the pixels that are not ignored; nothing of an empty split."""
+    """Split → class → share of the pixels that are not ignored; without empty splits."""
     pixels = {split: dataset.split_pixels(split) for split in SPLITS}
     pixels["all"] = np.sum(list(pixels.values()), axis=0)
     return {
@@ -143,18 +143,18 @@ def keeping_size(
 ) -> tuple[int, int]:
     """The image_size that would lose none of the defects; in patches, the patch.size."""
     if view.patch:
-        return view.size if lost else view.patch  # patches of the network's size lose nothing
+        return view.size if lost else view.patch  # patches of the network's size lose no pixel
     return defects.keeping_size(lost, view.size, enough, step) if lost else view.size
 
 
 def model_step(cfg: DictConfig) -> int:
-    """What the sides of the network's input must be a multiple of; 64 without a model."""
+    """The number that must divide the sides of the network's input; 64 without a model."""
     levels = OmegaConf.select(cfg, "model.num_layers")
     return 64 if levels is None else max(8, 2 ** (levels - 1))
 
 
 def off_palette(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
-    """Pixels of the masks that have no class colour, in all and file by file."""
+    """Pixels of the masks that have no class colour: totals, and file by file."""
     masked = [row for row in rows(table.drop_duplicates("image")) if row.mask]
     odd = [(row, scan.off_palette(row.image)) for row in masked]
     total = sum(row.width * row.height for row in masked)
@@ -175,7 +175,7 @@ def off_palette(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
 
 
 def leakage_card(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
-    """Pairs of one picture's copies in different splits, and how much of the test they touch."""
+    """Pairs of copies in different splits, and the share of test pictures among them."""
     pairs = leakage.across_splits(table, scan.fingerprints)
     tested = table.loc[table["split"] == "test", "image"].nunique()
     touched = len(leakage.concerned(pairs))
@@ -201,8 +201,8 @@ def leak_warnings(leaks: Card) -> Iterable[str]:
             f"By names and content: {leaks['test_images_concerned']} of {leaks['test_images']} "
             f"test pictures ({leaks['share']:.0%}) have a copy in train or valid; there are "
             f"{leaks['number']} pairs such as {first['first']} and {first['second']} "
-            f"({first['why']}). The scores flatter; split=ratios keeps what has one source "
-            "together, pictures that are only alike must be named alike or removed."
+            f"({first['why']}). The scores are too high. split=ratios keeps copies of one "
+            "source together; give pictures that are only alike one source, or remove them."
         )
 
 
@@ -224,7 +224,7 @@ def defect_warnings(sizes: Card, view: NetworkView, enough: int) -> Iterable[str
 
 
 def keeping(size: Sequence[int], view: NetworkView) -> str:
-    """What to set so that no defect is lost."""
+    """A sentence with the option that keeps every defect."""
     if view.patch:
         return f"dataset.patch.size={size_text(size)} would keep them"
     return (
@@ -234,7 +234,7 @@ def keeping(size: Sequence[int], view: NetworkView) -> str:
 
 
 def shape_warnings(table: pd.DataFrame, size: tuple[int, int], root: Path) -> Iterable[str]:
-    """Pictures of which resizing makes something else: of a few pixels, or very long ones."""
+    """Warnings of pictures that resizing distorts: those of a few pixels, and very long ones."""
     odd = [row for row in rows(table.drop_duplicates("image")) if is_distorted(row, size)]
     for row in odd[:MOST_SHAPES]:
         yield (
@@ -251,12 +251,12 @@ def is_distorted(row: Any, size: tuple[int, int]) -> bool:
 
 
 def odd_colours(paths: Iterable[str], palette: np.ndarray, most: int = 12) -> Card:
-    """The most frequent colours of masks that are none of the classes': `r,g,b` → pixels, files."""
+    """The most frequent mask colours that are not class colours: `r,g,b` → pixels, files."""
     found: dict[str, dict[str, int]] = {}
     for path in paths:
         try:
             colours = masks.odd_colours(path, palette)
-        except InputError:  # among the problems already
+        except InputError:  # the scan has reported it
             continue
         for colour, pixels in colours.items():
             entry = found.setdefault(",".join(map(str, colour)), {"pixels": 0, "files": 0})

@@ -1,4 +1,4 @@
-"""Facts about a data set that decide how to train on it: pixels of each class, class weights."""
+"""Counts the pixels of each class, from which class weights and sampling follow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 def count_pixels(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels of each class (C,) in an index mask; ignored ones (255) are counted nowhere."""
+    """Pixels of each class (C,) in an index mask; ignored ones (255) are not counted."""
     return np.bincount(mask.ravel(), minlength=256)[:num_classes]
 
 

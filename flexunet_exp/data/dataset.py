@@ -1,4 +1,4 @@
-"""A data set as the rest of the program sees it: classes, a split sample table, pictures, masks."""
+"""A data set for the rest of the program: classes, a split sample table, pictures and masks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Dataset:
     layout: Any
     recipe: dict[str, Any]  # the configuration of `layout`
     table: pd.DataFrame
-    scan: ScanRecord | None = None  # of the pictures, where this process has read them all
+    scan: ScanRecord | None = None  # None where this process has not read all pictures
 
     @property
     def num_classes(self) -> int:
@@ -79,7 +79,7 @@ def rows(table: pd.DataFrame) -> Iterator[Any]:
 
 
 def digest(table: pd.DataFrame) -> str:
-    """16 hex digits over split, picture and mask content of every row, and whose source it is."""
+    """Hash (16 hex digits) of the split, source, picture content and mask content of all rows."""
     lines = [
         "\t".join([row.split, row.source, row.sha256, file_hash(row.mask)]) for row in rows(table)
     ]
@@ -99,7 +99,7 @@ def load(cfg: DictConfig) -> Dataset:
 
 
 def scanned(cfg: DictConfig) -> Dataset:
-    """All the folder holds, not split yet but where its folders say so."""
+    """All pictures of the folder; their split is empty unless the folders name it."""
     dataset = from_table(cfg, pd.DataFrame())
     record = accepted(dataset.layout.scan(folder_of(cfg), network_view(cfg)))
     log_normalised(record)
@@ -107,7 +107,7 @@ def scanned(cfg: DictConfig) -> Dataset:
 
 
 def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
-    """The data set of a scan, its table divided as configured; InputError where it cannot be."""
+    """The data set of a scan, split as configured; InputError where it cannot be split."""
     dataset = replace(scanned, table=divided(cfg, scanned.table, log.warning))
     for warning in splits.check(dataset.table, dataset.pixels, dataset.class_names):
         log.warning(warning)
@@ -155,12 +155,12 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
 
 
 def check_unchanged(dataset: Dataset) -> None:
-    """Raises InputError naming every picture that is gone or no longer the one of its sha256."""
+    """Raises InputError naming every picture that is missing or has another sha256."""
     unknown = sorted(set(dataset.table["label"]) - {*dataset.class_names, splits.GOOD})
-    problems = [f"The sample table has the label {name}, which is no class." for name in unknown]
+    problems = [f"The sample table has the label {name}, which is not a class." for name in unknown]
     for sample in rows(dataset.table):
         if not Path(sample.image).is_file():
-            problems.append(f"{sample.image} is gone; the run was made with it.")
+            problems.append(f"{sample.image} is missing; the run was made with it.")
         elif file_hash(sample.image) != sample.sha256:
             problems.append(f"{sample.image} has changed since the run was made.")
     if problems:
@@ -168,14 +168,14 @@ def check_unchanged(dataset: Dataset) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A sample table written by `write_table`; InputError where the file is none."""
+    """A sample table written by `write_table`; InputError where the file is not one."""
     text = ["image", "mask", "label", "source", "variant", "split", "sha256"]
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no sample table: {error}") from error
+        raise InputError(f"{path} is not a sample table: {error}") from error
     if missing := {*text, "width", "height"} - set(table.columns):
-        raise InputError(f"{path} is no sample table: it lacks {', '.join(sorted(missing))}.")
+        raise InputError(f"{path} is not a sample table: it lacks {', '.join(sorted(missing))}.")
     return table
 
 
@@ -194,9 +194,9 @@ def summary(dataset: Dataset) -> str:
 
 
 def sample_name(sample: Any) -> str:
-    """A name for files and image keys, of ASCII letters, digits, `_`, `-`, `.`; one a sample.
+    """The sample's own name for files and image keys: ASCII letters, digits, `_`, `-`, `.`
 
-    `bent/003` becomes bent-003; a name that loses anything gets a short hash instead.
+    `bent/003` becomes bent-003; a name that loses a character gets a short hash at its end.
     """
     prefix = "" if sample.variant == "original" else f"{sample.variant}_"
     full = f"{prefix}{sample.source}"

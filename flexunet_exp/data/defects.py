@@ -1,4 +1,4 @@
-"""Defects as connected regions of the truth, and what resizing to the network's input leaves."""
+"""Defects as connected regions of the truth, and their pixels after resizing to the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from flexunet_exp.data.masks import IGNORE, resize_mask
 
 Size = tuple[int, int]
-KEPT = 1024  # pixels: of defects up to this area the places are remembered
+KEPT = 1024  # pixels: the places of defects up to this area are kept
 
 
 class Defect(NamedTuple):
@@ -87,7 +87,7 @@ def places_of(
 
 
 def lines_shown(side: int, resized: int) -> np.ndarray:
-    """Which of `side` rows (or columns) each of `resized` shows, as training resizes masks."""
+    """The row (or column), of `side`, that each of `resized` shows when training resizes a mask."""
     lines = np.arange(side, dtype=np.float32)[:, None]
     return resize_mask(lines, (resized, 1)).ravel().astype(np.int64)
 
@@ -103,14 +103,14 @@ def shown(places: np.ndarray, times: tuple[np.ndarray, ...]) -> int:
 
 
 def is_lost(area: int, resized: int, wanted: int) -> bool:
-    """Whether resizing left less of a defect than `wanted` pixels, or less than it had if fewer."""
+    """Whether resizing left fewer than `wanted` pixels; of a smaller defect, fewer than all."""
     return resized < min(wanted, area)
 
 
 def keeping_size(defects: Sequence[Defect], size: Size, wanted: int, step: int) -> Size:
-    """The smallest input (h, w) of the form of `size` that loses none of the defects.
+    """The smallest input (h, w) in the proportions of `size` that loses none of the defects.
 
-    Both sides are multiples of `step`. It is at most what shows every picture at its own size.
+    Both sides are multiples of `step`. It is at most as large as the largest picture requires.
     """
     tallest, widest = (max(sides) for sides in zip(*(one.shape for one in defects), strict=True))
     last = max(tallest, widest * size[0] / size[1])
@@ -132,7 +132,7 @@ def loses_none(defects: Iterable[Defect], size: Size, wanted: int) -> bool:
 
 
 def at_size(defect: Defect, size: Size, times: tuple[np.ndarray, ...]) -> int:
-    """Pixels of a defect at another size; of a large one by the ratio of the areas."""
+    """Pixels of a defect at another size; for a large defect by the ratio of the areas."""
     if defect.places is not None:
         return shown(defect.places, times)
     return defect.area * size[0] * size[1] // (defect.shape[0] * defect.shape[1])

@@ -1,4 +1,4 @@
-"""Which pictures: files, folders and globs, and names for what is made of each."""
+"""Finds the pictures of files, folders and globs, and names the outputs of each."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Picture(NamedTuple):
 
     path: Path  # absolute
     file: str  # as the tables show it
-    name: str  # of what is made of it: masks/NAME.png
+    name: str  # of its outputs: masks/NAME.png
 
 
 class Named(Protocol):
-    """What was made before: its place in the tables and the name of its files."""
+    """A picture predicted before: its path in the tables and the name of its outputs."""
 
     @property
     def file(self) -> str: ...
@@ -69,7 +69,7 @@ def find(words: Iterable[str], output: Path) -> list[Found]:
 
 
 def expand(word: str) -> list[Found]:
-    """The pictures that one word of `input` means; a name that exists is never taken as a glob."""
+    """The pictures that one word of `input` names; an existing path is not read as a glob."""
     path = Path(os.path.expanduser(word)).absolute()
     if path.is_dir():
         return below(path, walk(path))
@@ -85,7 +85,7 @@ def expand(word: str) -> list[Found]:
     if not pattern:
         raise InputError(f"input={word}: there is no such file or folder.")
     if ".." in pattern:
-        raise InputError(f"input={word}: a glob may have no .. behind its first wildcard.")
+        raise InputError(f"input={word}: a glob must not have .. after its first wildcard.")
     return below(Path(*fixed), matches(Path(*fixed), pattern))
 
 
@@ -94,9 +94,9 @@ def below(root: Path, paths: Iterable[Path]) -> list[Found]:
 
 
 def matches(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
-    """The pictures below a folder that fit a glob, and those in the folders that do.
+    """The pictures below a folder that match a glob, and those in the folders that match it.
 
-    Python's own ** follows links in circles, so it is matched against a walk that does not.
+    Python's own ** follows links in circles; a glob with ** is matched against `walk` instead.
     """
     if "**" in pattern:
         yield from (path for path in walk(root) if fits(path.relative_to(root).parts, pattern))
@@ -118,16 +118,16 @@ def fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """The visible pictures below a folder, each real folder once: a loop of links ends.
+    """The visible pictures below a folder; each real folder once, so that a loop of links ends.
 
-    A folder that cannot be listed is among them; reading it as a picture raises the error.
+    Includes the folders that cannot be listed: reading one as a picture raises the error.
     """
     unreadable: list[OSError] = []
     seen = set()
     for parent, folders, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
         real = os.path.realpath(parent)
         visible = [name for name in folders if name[0] != "." and real not in seen]
-        # Links last, so that what they lead to keeps its own name.
+        # Links last, so that a picture is found under its own name first.
         folders[:] = sorted(visible, key=lambda name: (os.path.islink(f"{parent}/{name}"), name))
         if real not in seen:
             pictures = (Path(parent, name) for name in sorted(names) if name[0] != ".")
@@ -145,10 +145,10 @@ def is_below(path: Path, folder: str) -> bool:
 
 
 def named(found: Sequence[Found], made: Mapping[Path, Named]) -> list[Picture]:
-    """The pictures under the names they have in `made`, new ones under names that nothing has.
+    """The pictures with their names from `made`; a new picture has a name that no other has.
 
-    A new picture is called by its path without suffix; those that would be called alike by their
-    paths with suffix; and if these are alike too, with a hash of where they lie.
+    The name of a new picture is its path without suffix; where two pictures would share that name,
+    the path with suffix; where they would share that too, the path and a hash of the absolute path.
     """
     new = [hit for hit in found if hit.path not in made]
     files = distinct(new, (of_relative, of_path), {entry.file for entry in made.values()})
@@ -161,7 +161,7 @@ def named(found: Sequence[Found], made: Mapping[Path, Named]) -> list[Picture]:
 def distinct(
     found: Sequence[Found], candidates: Sequence[Callable[[Found], str]], taken: set[str]
 ) -> dict[Path, str]:
-    """For each picture the first of its candidates that neither another one has nor `taken`."""
+    """For each picture, the first candidate that no other picture has and that is not `taken`."""
     chosen: dict[Path, str] = {}
     for candidate in candidates:
         waiting = [hit for hit in found if hit.path not in chosen]

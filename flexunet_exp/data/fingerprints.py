@@ -1,4 +1,4 @@
-"""Pictures that are alike: copies, also flipped, turned by 90 degrees, compressed or brightened.
+"""Finds similar pictures: copies, also flipped, turned by 90 degrees, compressed or brightened.
 
 A fingerprint is the fine structure of a small grey version. Two are compared in all eight views.
 Deformed, sheared or cropped copies are found by their names (`layouts.parse_name`), not here.
@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 SIDE = 96
-SMOOTHING = 2.0  # pixels; coarser structure is left out: parts before one background share it
-EDGE = 4  # pixels left out around: what is smoothed there shows how the light falls off
+SMOOTHING = 2.0  # pixels; coarser structure is removed: pictures of one background share it
+EDGE = 4  # pixels cut off at the border, where the smoothed picture shows the fall of light
 # Measured at full size: a copy (JPEG of quality 50, brightened, gamma 1.5, noise of 10 grey levels)
-# is at most 0.009 from its original; two pictures of grid at least 0.183, of screw 0.066. Of 48
-# pixels a side, two drawn parts that lie alike, each with a grain of its own, were 0.011 apart.
+# is at most 0.009 from its original; two pictures of grid are at least 0.183 apart, of screw 0.066.
+# With 48 pixels a side, two drawn parts in one position, each with its own grain, were 0.011 apart.
 LIMIT = 0.02
 BLOCK = 256  # pictures compared at once
 VIEWS = (
@@ -31,15 +31,15 @@ class Alike(NamedTuple):
 
     first: int
     second: int
-    view: str  # what was done to the first to make the second; "" is nothing
+    view: str  # the view of the first that is like the second; "" is as it is
     distance: float  # 0 equal, up to 1
 
 
 def fingerprint(image: np.ndarray) -> np.ndarray:
-    """The picture (H, W, 3) uint8 as a square of numbers of norm 1; all 0 if it has no structure.
+    """The picture (H, W, 3) uint8 as a square array of norm 1; all 0 if it has no structure.
 
-    A side has SIDE - 2 EDGE of them. One minus the product of two is their distance: neither
-    contrast nor brightness matters.
+    A side has SIDE - 2 EDGE numbers. The distance of two fingerprints is one minus their product,
+    which depends neither on contrast nor on brightness.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,7 +1,7 @@
 """Checks of picture and mask files from anywhere, before their pixels are decoded.
 
-They read a file's kind, size and header alone, so that no pipe is waited for and no small file
-unpacks to a giant picture. `normalised` counts the pictures that are not 8-bit RGB on disk.
+They read a file's kind, size and header alone, so that a pipe does not block the command and a
+small file cannot unpack to a giant picture. `normalised` counts pictures that are not 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flexunet_exp.errors import InputError
 MAX_BYTES = 2**31  # of a file
 MAX_PIXELS = 200_000_000  # of a picture
 
-# Pillow refuses twice its limit. Its warnings name no file; ours do.
+# Pillow refuses pictures above twice its limit. Its warnings name no file; the errors here do.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -30,13 +30,13 @@ FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a camera's JPEG with a p
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION, BITS = 274, 258  # tags of EXIF and TIFF
 UPRIGHT = (None, 0, 1)
-# Where Pillow looks for an orientation beside EXIF; OpenCV, which decodes, heeds EXIF alone.
+# Where Pillow finds an orientation beside EXIF; OpenCV, which decodes, reads EXIF alone.
 NOT_EXIF = ("XML:com.adobe.xmp", "xmp", "Raw profile type exif")
-ARRAY_HEADER = 2**16  # bytes: one of NumPy's is of some hundred, and may claim to be of 4 GiB
+ARRAY_HEADER = 2**16  # bytes; a header of NumPy has a few hundred, but may claim up to 4 GiB
 
 
 class Header(NamedTuple):
-    """Facts of a file that its decoded pixels no longer show."""
+    """Facts of a file that its decoded pixels do not show."""
 
     kind: str = "PNG"
     deep: bool = False  # 16 bits a channel
@@ -46,7 +46,7 @@ class Header(NamedTuple):
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The file's bytes; InputError naming it where there are none to be had."""
+    """The bytes of a file; InputError where it cannot be read, is empty or not a regular file."""
     try:
         _check_file(Path(path))
         data = Path(path).read_bytes()
@@ -60,8 +60,8 @@ def read_bytes(path: str | Path) -> bytes:
 def header(data: bytes, path: str | Path) -> Header:
     """The header of a picture's file; `path` only names it in an error.
 
-    Raises InputError for what is no picture, has more than MAX_PIXELS, or colours that have no
-    plain meaning as RGB.
+    Raises InputError for a file that is not a picture, has more than MAX_PIXELS, or has colours
+    that do not convert to RGB.
     """
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -75,7 +75,7 @@ def header(data: bytes, path: str | Path) -> Header:
 
 
 def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:
-    """The array `name` of an .npz file; InputError where it is none, too large, or of objects."""
+    """The array `name` of an .npz file; InputError where it is missing, too large or of objects."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             with archive.open(f"{name}.npy") as member:
@@ -84,14 +84,14 @@ def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:
                 return np.lib.format.read_array(member, allow_pickle=False)
     except InputError:
         raise
-    except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
+    except Exception as error:  # zipfile, zlib and NumPy raise errors of many types
         raise InputError(
             f"{path}: expected an .npz file with a one-hot array (H, W, classes) named {name}."
         ) from error
 
 
 def by_exif_alone(picture: Image.Image) -> Image.Image:
-    """The picture without what Pillow would turn it by where it has no EXIF orientation."""
+    """The picture without the other orientations, which Pillow uses where EXIF has none."""
     for key in NOT_EXIF:
         picture.info.pop(key, None)
     return picture
@@ -117,7 +117,7 @@ def _check_file(path: Path) -> None:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise InputError(
-            f"{path}: a folder, not a picture. Rename it, or if it holds pictures make it readable."
+            f"{path}: a folder, not a picture. Rename it. If it holds pictures, make it readable."
         )
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path}: neither a file nor a folder, but a pipe, socket or device.")
@@ -146,9 +146,10 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
 
 
 def _orientation(picture: Image.Image, data: bytes) -> int | None:
-    """The EXIF orientation; Pillow decodes a whole PNG in search of EXIF behind its pixels.
+    """The EXIF orientation; None without one.
 
-    One without any is only checked, by its checksums: libpng's complaints would name no file.
+    To find EXIF behind the pixels of a PNG, Pillow decodes all of it. A PNG without EXIF is
+    therefore checked by its checksums alone: libpng's own messages would name no file.
     """
     if picture.format == "PNG" and b"eXIf" not in data:
         picture.verify()
@@ -157,7 +158,7 @@ def _orientation(picture: Image.Image, data: bytes) -> int | None:
 
 
 def _bits(picture: Image.Image, data: bytes) -> int:
-    """Bits a channel; Pillow itself narrows a PNG of 16-bit colours silently."""
+    """Bits a channel, from the file: Pillow opens a PNG of 16-bit colours as one of 8 bits."""
     if picture.format == "PNG":
         return data[24]
     tags = getattr(picture, "tag_v2", {})
@@ -165,7 +166,7 @@ def _bits(picture: Image.Image, data: bytes) -> int:
 
 
 def _check_array(member: IO[bytes], path: str | Path) -> None:
-    """Raises InputError by an array's header alone, before it is unpacked."""
+    """Raises InputError for an array that is too large or of objects, from its header alone."""
     version = np.lib.format.read_magic(member)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -173,10 +174,10 @@ def _check_array(member: IO[bytes], path: str | Path) -> None:
     }[version]
     shape, _, dtype = read(member)
     if dtype.hasobject:
-        raise InputError(f"{path}: holds Python objects, which are never unpacked, not numbers.")
+        raise InputError(f"{path}: holds Python objects, which are not unpacked; expected numbers.")
     if np.prod(shape[:2], dtype=float) > MAX_PIXELS:
         raise InputError(
-            f"{path}: unpacks to {shape} numbers, at most {MAX_PIXELS:,} pixels may be: a mask?"
+            f"{path}: unpacks to {shape} numbers, at most {MAX_PIXELS:,} pixels are allowed."
         )
     if dtype.itemsize * np.prod(shape, dtype=float) > MAX_BYTES:
         raise InputError(f"{path}: unpacks to more than {MAX_BYTES / 2**30:.0f} GiB: is it a mask?")

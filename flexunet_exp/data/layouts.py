@@ -1,9 +1,9 @@
 """From a folder of pictures to the record of its scan: one class a folder layout.
 
-A layout offers `scan(folder, view)`, the ScanRecord of all that was found and all that is wrong,
-and `read_mask(sample)`, the index mask of a row of its table, which the row's mask file and label
-and the layout's arguments alone decide. Pictures and masks are paired by relative path and stem,
-never by position.
+A layout has two methods. `scan(folder, view)` gives the ScanRecord of all that was found and all
+that is wrong. `read_mask(sample)` gives the index mask of a row of the record's table; the row's
+mask file and label and the layout's arguments alone decide it. Pictures and masks are paired by
+relative path and stem, never by position.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ GOOD_FOLDERS: dict[str, dict[str, str]] = {
 
 
 class Layout:
-    """What all layouts share."""
+    """The base class of the layouts."""
 
     def scan(self, folder: str | Path, view: NetworkView | None = None) -> ScanRecord:
-        """Reads all pairs of `folder`, split "" where it names none.
+        """Reads all pairs of `folder`; their split is "" where the folder names none.
 
-        With a `view`, fingerprints and defects are among the facts. Raises InputError where there
-        is no such folder; everything else that is wrong is in the record.
+        With a `view`, the facts include fingerprints and defects. Raises InputError where the
+        folder does not exist; the record has every other problem.
         """
         return self._scan(Path(folder).absolute(), view)
 
@@ -209,7 +209,7 @@ class ImageMask(Layout):
 
 
 class Synthetic(MVTec):
-    """Generated pictures in the MVTec AD layout: drawn by the first scan, then read like real ones.
+    """Generated pictures in the MVTec AD layout; the first scan draws them, all scans read them.
 
     `images_per_class` defect pictures of each class and `good_images` defect-free ones, `size`
     pixels a side, of the category `name`.
@@ -278,7 +278,7 @@ def _emptiness(table: pd.DataFrame, folder: Path) -> list[str]:
 
 
 def _off_palette(table: pd.DataFrame, odd: Sequence[int]) -> list[str]:
-    """A warning of the mask pixels of no class colour, `odd` of each row; none without any."""
+    """A warning of the mask pixels that have no class colour, `odd` of them in each row."""
     if not sum(odd):
         return []
     share = 100 * sum(odd) / (table["width"] * table["height"]).sum()

@@ -1,4 +1,4 @@
-"""Copies of one picture in several splits, by the lineage in their names and by their content."""
+"""Finds copies of one picture in several splits, by the sources in their names and by content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 def across_splits(table: pd.DataFrame, prints: Mapping[str, np.ndarray]) -> list[Pair]:
-    """The pairs of a split sample table; a pair of one lineage is not looked at for its content.
+    """The pairs of copies in a split sample table; pairs of one source are not compared by content.
 
     `prints` holds the fingerprint of each picture by its path.
     """

@@ -1,4 +1,4 @@
-"""Images and masks on disk, read into the shapes every other part relies on.
+"""Reads images and masks from disk into the shapes that every other part relies on.
 
 An image is uint8 (H, W, 3) RGB; a mask is uint8 (H, W), a class index a pixel, 0 background and
 255 ignore. Masks are never interpolated.
@@ -20,7 +20,7 @@ from flexunet_exp.system.files import replace_file
 IGNORE = 255
 OFF_PALETTE_RULES = ("present", "nearest")
 
-# A broken file is reported by InputError with its name; OpenCV's own lines name no file.
+# InputError names a broken file; OpenCV's own lines do not.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -34,7 +34,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def decode_image(data: bytes, path: str | Path) -> np.ndarray:
-    """Do what `read_image` does for bytes already read; `path` only names them in an error."""
+    """Decode bytes already read, as `read_image` does; `path` only names them in an error."""
     return decode_with_header(data, path)[0]
 
 
@@ -47,7 +47,7 @@ def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, image
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
     """Read a black-and-white defect mask as uint8 (H, W): 255 becomes `class_index`, 0 stays 0.
 
-    Raises InputError where the file holds any other value (it was interpolated, or is no mask).
+    Raises InputError where the file has any other value: it was interpolated, or is not a mask.
     """
     data = image_files.read_bytes(path)
     header = image_files.header(data, path)
@@ -76,12 +76,13 @@ def read_colour_mask(
     1. Every pixel's colour (a palette or grey file: the colour it shows) is a class colour.
     2. Else a palette or grey file whose stored values are all class indices (or 255, ignore) is an
        index mask. A black-and-white file of 0 and 255 alone is refused: it names no class.
-    3. Else pixels of no class colour, such as interpolated edges, take the nearest (squared RGB
-       distance, ties to the lower class) of the colours exactly present in this file and the
-       background (`rule="present"`), or of all class colours (`"nearest"`, the original program's).
+    3. Else pixels of no class colour, such as interpolated edges, take the nearest class colour
+       (squared RGB distance, ties to the lower class). With `rule="present"` only the background
+       and the colours exactly present in this file are candidates; with `"nearest"`, the rule of
+       the original program, all class colours are.
     An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several, is
-    background and counts as of no class colour. Raises InputError where the share of such pixels
-    (0..1) exceeds `limit`, or the file cannot be read.
+    background and counts as one of no class colour. Raises InputError where the share of such
+    pixels (0..1) exceeds `limit`, or the file cannot be read.
     """
     check_rule(rule)
     palette = np.asarray(palette, dtype=np.uint8)
@@ -100,9 +101,9 @@ def read_colour_mask(
 
 
 def odd_colours(path: str | Path, palette: np.ndarray) -> dict[tuple[int, ...], int]:
-    """Colours of a mask file that are no class colour (of palette (C, 3)) → their pixels.
+    """Colours of a mask file that are not in the palette (C, 3) → number of their pixels.
 
-    Raises InputError where the file cannot be read; of an .npz there are none.
+    Empty for an .npz. Raises InputError where the file cannot be read.
     """
     if Path(path).suffix.lower() == ".npz":
         return {}
@@ -131,7 +132,7 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize an index mask to `size` (height, width) by nearest neighbour: no class is invented."""
+    """Resize an index mask to `size` (height, width) by nearest neighbour, which adds no class."""
     height, width = size
     if mask.shape == (height, width):
         return mask
@@ -158,7 +159,7 @@ def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
 
 def _decode(data: bytes, path: str | Path, header: image_files.Header, mode: str) -> np.ndarray:
     """The pixels as RGB (H, W, 3) or, for the mode L, as grey (H, W)."""
-    if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by it
+    if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by alpha
         return np.array(_upright(data, path).convert(mode))
     flags = {"RGB": cv2.IMREAD_COLOR_RGB, "L": cv2.IMREAD_GRAYSCALE}[mode]
     try:
@@ -215,7 +216,7 @@ def _narrow(picture: Image.Image, path: str | Path) -> Image.Image:
 
 
 def _exact_classes(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Class of every colour (..., 3) by exact comparison; IGNORE where it is no class colour."""
+    """Class of every colour (..., 3) by exact comparison; IGNORE for other colours."""
     packed = _pack(colours)
     classes = np.full(packed.shape, IGNORE, dtype=np.uint8)
     for index, colour in enumerate(_pack(palette)):
@@ -237,7 +238,7 @@ def _is_index_mask(stored: np.ndarray, num_classes: int) -> bool:
 
 
 def _refuse_binary(stored: np.ndarray, colours: np.ndarray, path: str | Path) -> None:
-    """Raise InputError for a file of 0 and 255 in black and white: no index mask with ignore."""
+    """Raise InputError for a file of black 0 and white 255, which looks like an index mask."""
     values, shown = np.unique(stored), np.unique(_pack(colours))
     if set(values.tolist()) <= {0, IGNORE} and set(shown.tolist()) <= {0x000000, 0xFFFFFF}:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What the folder layouts share: pairing files by stem, reading them all, naming every problem."""
+"""Parts that the folder layouts share: pair files by stem, read them, and name every problem."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Pair(NamedTuple):
 
 
 def require_folder(folder: Path, part: str, expected: str, problems: list[str]) -> None:
-    """Raise InputError where `folder` is missing; a problem where its sub-folder `part` is."""
+    """Raise InputError where `folder` is missing; add a problem where its `part` is missing."""
     try:
         exists, has_part = folder.is_dir(), (folder / part).is_dir()
     except OSError as error:
         raise InputError(f"{folder}: cannot be opened ({error.strerror}).") from error
     if not exists:
         raise InputError(
-            f"There is no data set folder {folder} (looked for {expected} in it). MVTec AD can be "
-            "obtained from https://www.mvtec.com/company/research/datasets/mvtec-ad; point to it "
+            f"There is no data set folder {folder} (looked for {expected} in it). Download MVTec "
+            "AD from https://www.mvtec.com/company/research/datasets/mvtec-ad and name its folder "
             "with dataset.path=FOLDER (this category) or data_root=FOLDER (all of them), or try "
             "without a download: dataset/layout=synthetic."
         )
@@ -56,7 +56,7 @@ def require_folder(folder: Path, part: str, expected: str, problems: list[str]) 
 
 
 def entries(folder: Path, problems: list[str]) -> list[Path]:
-    """What lies visibly in the folder, sorted; none, and a problem, where it cannot be listed."""
+    """The visible entries of the folder, sorted; adds a problem where it cannot be listed."""
     try:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -66,7 +66,7 @@ def entries(folder: Path, problems: list[str]) -> list[Path]:
 
 
 def is_text(path: Path, problems: list[str]) -> bool:
-    """Whether a name can be written down; tables and logs could not hold another."""
+    """Whether a name is valid UTF-8, which tables and logs need; adds a problem where it is not."""
     try:
         path.name.encode()
     except UnicodeEncodeError:
@@ -89,7 +89,7 @@ def files_by_stem(
 ) -> dict[str, Path]:
     """The folder's pictures by stem (without `ending`), sorted; a warning names the ignored files.
 
-    By their names: reading one shows whether it is a folder, a pipe or a broken link.
+    Only names are checked: a folder, a pipe or a broken link is found when the picture is read.
     """
     found: dict[str, Path] = {}
     strays = []
@@ -126,7 +126,7 @@ def matched(
 
 
 def _nearly(stem: str, others: dict[str, Path]) -> str:
-    """A sentence naming the file that is called the same but for case or the form of accents."""
+    """A sentence with the file whose name differs only in case or in the form of accents."""
     folded = [path.name for other, path in others.items() if _folded(other) == _folded(stem)]
     return f" Is it {folded[0]}? Give both one spelling." if folded else ""
 
@@ -138,9 +138,9 @@ def _folded(stem: str) -> str:
 def each(
     items: Iterable[Item], read: Callable[[Item], Result], problems: list[str]
 ) -> list[Result | None]:
-    """Results of `read` for all items, in threads; None, and a problem, where it raises.
+    """Results of `read` for all items, in threads; None where it raises InputError.
 
-    Displays the progress.
+    Adds the problems of every error to `problems`. Displays the progress.
     """
 
     def attempt(item: Item) -> Result | InputError:
@@ -182,9 +182,9 @@ def sample_table(pairs: Sequence[Pair], pictures: Mapping[str, PictureFacts]) ->
 def compare_sizes(
     table: pd.DataFrame, shapes: Sequence[tuple[int, ...] | None], problems: list[str]
 ) -> np.ndarray:
-    """Whether picture and mask were read and have one size, a row each (N,) bool.
+    """Whether the picture and the mask of each row were read and have one size: (N,) bool.
 
-    `shapes` are the masks' (height, width). A problem names every pair of different sizes.
+    `shapes` are the masks' (height, width). Adds a problem for every pair of different sizes.
     """
     good = np.zeros(len(table), dtype=bool)
     for index, (row, shape) in enumerate(zip(table.to_dict("records"), shapes, strict=True)):

@@ -1,4 +1,4 @@
-"""What one reading of a data set's folder found, so that no picture or mask is read twice."""
+"""The result of reading a data set's folder once: no picture or mask has to be read twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NetworkView:
-    """How large a network sees pictures: patches of `patch` (height, width), or all, at `size`."""
+    """The `size` (height, width) at which a network sees a patch of `patch`, or a whole picture."""
 
     size: tuple[int, int]
     patch: tuple[int, int] | None = None
@@ -59,7 +59,7 @@ class MaskFacts(NamedTuple):
 
 @dataclass
 class Findings:
-    """What is wrong with a folder: problems end a training, with warnings it goes on."""
+    """What is wrong with a folder: a problem ends a training, a warning does not."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ class ScanRecord:
 
 
 def accepted(record: ScanRecord) -> ScanRecord:
-    """The record, its warnings logged; InputError with every problem where it has any."""
+    """The record; logs its warnings, and raises InputError with all problems where it has any."""
     for warning in record.warnings:
         log.warning("%s", warning)
     if record.problems:

@@ -1,4 +1,4 @@
-"""Honest splits: which pictures train, which choose the model, which judge it.
+"""Splits of a sample table: pictures to train on, to choose the best epoch, and to test.
 
 A split function takes the sample table and returns a copy with `split` filled in. `ratios` and
 `folds` deal whole sources, so an original and its augmented copies always lie in the same split.
@@ -24,9 +24,9 @@ def ratios(
 ) -> pd.DataFrame:
     """Split the sources of each class by shares of train, valid and test that sum to 1.
 
-    Where a source goes depends on `seed`, its name and the other sources of its class alone. Counts
-    are rounded by largest remainder, and no wanted split of a class stays empty that could be
-    filled. Raises InputError for shares of another form.
+    The split of a source depends on `seed`, its name and the other sources of its class alone.
+    Counts are rounded by largest remainder. A class with enough sources has one in every split
+    whose share is above 0. Raises InputError for shares of another form.
     """
     shares = _checked_shares(ratios)
     assigned: dict[str, str] = {}
@@ -40,8 +40,8 @@ def ratios(
 def folds(table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0) -> pd.DataFrame:
     """Split for `n`-fold cross-validation: test is fold `fold`, valid the next, train the rest.
 
-    The sources of each class are dealt round robin, every class beginning where the one before
-    ended, so the folds differ by one source at most. Raises InputError for n < 3, a fold outside
+    The sources of each class are dealt in turn, every class from where the one before ended, so
+    that the folds differ by one source at most. Raises InputError for n < 3, a fold outside
     0..n-1, or a defect class with fewer sources than folds.
     """
     strata = _strata(table, seed)
@@ -53,7 +53,7 @@ def folds(table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0) -> pd.D
 
 
 def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
-    """Keep the split the folders name; a source in two splits is a warning, or `strict` an error.
+    """Keep the split that the folders name; with `strict`, a source in two splits is an error.
 
     Raises InputError where the folders name no split, as in raw MVTec AD.
     """
@@ -69,9 +69,9 @@ def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
 
 
 def memorise(table: pd.DataFrame, num_images: int = 4, repeats: int = 1) -> pd.DataFrame:
-    """For debugging: the same few pictures are train, valid and test; no score of theirs counts.
+    """For debugging: the same few pictures are train, valid and test, so the scores mean nothing.
 
-    An epoch of training shows each `repeats` times.
+    An epoch of training shows each picture `repeats` times.
     """
     chosen = pick_samples(table, num_images)
     parts = [chosen.assign(split=split) for split in ("train",) * repeats + ("valid", "test")]
@@ -103,9 +103,9 @@ def leak_warnings(table: pd.DataFrame) -> list[str]:
 
 
 def with_merged_copies(table: pd.DataFrame, warn: Callable[[str], None]) -> pd.DataFrame:
-    """The table with identical pictures (one sha256) made one source, of which it warns.
+    """The table with identical pictures (one sha256) merged into one source; warns of them.
 
-    Under two names they would count as two pictures, and could train and test.
+    Under two sources, copies of one picture could lie in train and in test.
     """
     together: dict[str, str] = {}
 
@@ -161,7 +161,7 @@ def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -
 
 
 def _strata(table: pd.DataFrame, seed: int) -> dict[str, list[str]]:
-    """Sources of each class, classes by name, sources in an order only `seed` and name decide."""
+    """Sources of each class: classes by name, sources in the order of a hash of seed and name."""
     strata: dict[str, list[str]] = {}
     for source, label in _labels(table).items():
         strata.setdefault(str(label), []).append(str(source))

@@ -1,4 +1,4 @@
-"""What the arguments of the splits must be, by their functions: without pandas."""
+"""Rules for the arguments of the splits, by function; imports no pandas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tiles lie on a picture, how they are weighed, and how a small picture fills one."""
+"""Positions and weights of tiles on a picture, and the padding of a small picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Size = tuple[int, int]  # height, width
 
 
 def starts(length: int, tile: int, overlap: float) -> list[int]:
-    """Where tiles begin along a side: evenly, the last ending with the side, nothing left out."""
+    """Starts of tiles along a side: evenly spaced, covering all of it, the last at its end."""
     if length <= tile:
         return [0]
     stride = max(1, math.floor(tile * (1 - overlap)))
@@ -22,8 +22,8 @@ def starts(length: int, tile: int, overlap: float) -> list[int]:
 def window(tile: int, overlap: float) -> np.ndarray:
     """The weight (tile,) of a tile's pixels: rising and falling smoothly over the overlap.
 
-    Above 0 everywhere, so that no pixel stays unpainted; where two tiles overlap by just this much,
-    their weights sum to 1 (sin² + cos²).
+    The weight is above 0 everywhere, so that every pixel gets a prediction. Where two tiles overlap
+    by exactly `overlap`, their weights sum to 1 (sin² + cos²).
     """
     ramp = min(round(tile * overlap), tile // 2)
     weight = np.ones(tile, np.float32)

@@ -1,1 +1,1 @@
-"""Kept scores and their page."""
+"""Scores of networks, their files and their page."""

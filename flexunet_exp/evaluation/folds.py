@@ -1,6 +1,6 @@
-"""How several runs are scored as one: folds out-of-fold, runs of one test set as an ensemble.
+"""Scores several runs as one: folds out-of-fold, runs of one test set as an ensemble.
 
-Every test picture is predicted by networks that had it as a test picture, and by no other.
+Every test picture is predicted only by networks that had it as a test picture.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ FOLDS_OWN = ("split.fold", "trainer.seed")
 
 
 def table_of(run: FinishedRun) -> pd.DataFrame:
-    """The run's sample table; InputError for a network's file, which has none."""
+    """The run's sample table; InputError for a network's file, which has no table."""
     if not run.samples.is_file():
         raise InputError(
-            f"{run.network} has no pictures of its own. Say which to score it on: dataset=NAME"
+            f"{run.network} has no pictures of its own. Name the data to score it on: dataset=NAME"
         )
     return datasets.read_table(run.samples)
 
 
 def groups(runs: Sequence[FinishedRun], ensemble: bool) -> list[list[FinishedRun]]:
-    """The runs by their test pictures, those of a group having the same ones.
+    """The runs in groups of the same test pictures.
 
-    Raises InputError where a group has several runs and no `ensemble` was asked for, or where two
-    groups share some test pictures but not all: then they are neither folds nor an ensemble.
+    Raises InputError where a group has several runs and `ensemble` is false, and where two groups
+    share some but not all test pictures: they are neither folds nor an ensemble.
     """
     by_test: dict[frozenset[str], list[FinishedRun]] = {}
     for run in runs:
@@ -68,21 +68,21 @@ def overlaps(by_test: dict[frozenset[str], list[FinishedRun]]) -> list[str]:
             problems.append(
                 f"{label(group[0])} shares {shared} of its {len(pictures)} test pictures with "
                 "another of these runs, but not all: they are neither folds of one split nor runs "
-                "of one test set. Name runs that are."
+                "of one test set. Name the folds of one split, or runs of one test set."
             )
         seen |= pictures
     return problems
 
 
 def same_names(runs: Sequence[FinishedRun]) -> list[str]:
-    """Problems of different test pictures that have one name: their files would be one too."""
+    """A problem where different test pictures have one name, since each name is one file."""
     names = [name for run in runs for name in names_in(run, "test")]
     double = sorted({name for name in names if names.count(name) > 1})
     if not double:
         return []
     return [
-        f"{len(double)} names are those of different test pictures, such as {double[0]}: these "
-        "runs are of different data sets. Score them one by one."
+        f"{len(double)} names belong to several different test pictures, such as {double[0]}: "
+        "these runs are of different data sets. Score them one by one."
     ]
 
 
@@ -92,18 +92,20 @@ def names_in(run: FinishedRun, split: str) -> list[str]:
 
 
 def has_valid(by_test: Sequence[Sequence[FinishedRun]]) -> bool:
-    """Whether validation pictures can be scored: no network of a group was trained on those of
-    another one, and each picture is there once."""
+    """Whether validation pictures can be scored.
+
+    They can where the runs of each group have the same ones, and no picture is in two groups.
+    """
     alike = all(len({frozenset(names_in(r, "valid")) for r in group}) == 1 for group in by_test)
     names = [name for group in by_test for name in names_in(group[0], "valid")]
     if alike and len(set(names)) == len(names):
         return True
-    log.info("The runs have other validation pictures each, so only test pictures are scored.")
+    log.info("The runs differ in their validation pictures, so only test pictures are scored.")
     return False
 
 
 def missing_folds(runs: Sequence[FinishedRun]) -> str:
-    """A sentence on the folds of the split that are not among these runs; empty if all are."""
+    """A sentence with the folds of the split that these runs lack; empty if none is lacking."""
     splits = [run.cfg.split for run in runs if "fold" in run.cfg.get("split", {})]
     if len(runs) < 2 or not splits:
         return ""
@@ -115,7 +117,7 @@ def missing_folds(runs: Sequence[FinishedRun]) -> str:
 
 
 def warn_of_differences(runs: Sequence[FinishedRun]) -> None:
-    """Says in what the runs' recipes differ beside fold and seed: pooled, they are one score."""
+    """Logs a warning where the runs' recipes differ in more than fold and seed."""
     recipes = [recipe(run) for run in runs]
     differing = sorted(
         key
@@ -123,18 +125,17 @@ def warn_of_differences(runs: Sequence[FinishedRun]) -> None:
         if len({str(settings.get(key)) for settings in recipes}) > 1
     )
     if differing:
-        log.warning("These runs differ in %s, and are scored as one.", ", ".join(differing))
+        log.warning("These runs differ in %s, but are scored as one.", ", ".join(differing))
 
 
 def recipe(run: FinishedRun) -> dict[str, Any]:
-    """A run's settings that should be alike among folds, flattened: `optimizer.learning_rate` …"""
+    """A run's settings that folds should share, flattened: `optimizer.learning_rate` …"""
     flat = pd.json_normalize(compose.plain(run.cfg)).iloc[0].to_dict()
     return {str(key): value for key, value in flat.items() if is_alike(str(key))}
 
 
 def is_alike(key: str) -> bool:
-    """Whether folds of one recipe have this option alike; how runs are scored says `score.*` of
-    the command."""
+    """Whether folds of one recipe share this option; `score.*` is that of the command instead."""
     return describes_recipe(key) and key not in FOLDS_OWN and not key.startswith("score.")
 
 

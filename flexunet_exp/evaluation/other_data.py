@@ -1,4 +1,4 @@
-"""Scoring networks on pictures they were not made with: `flexunet evaluate run=RUN dataset=…`."""
+"""Scores networks on other pictures than their own: `flexunet evaluate run=RUN dataset=…`."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def is_given(cfg: DictConfig) -> bool:
 def part(cfg: DictConfig, runs: Sequence[FinishedRun], facts: dict[str, str]) -> Part:
     """All networks together, with all pictures of the other data as one split.
 
-    Adds to `facts` where the pictures are from, and how many of them the networks know already.
+    Adds the data's folder to `facts`, and the number of pictures that the networks already saw.
     """
     if len(runs) > 1 and not cfg.ensemble:
         raise InputError(
-            f"run={cfg.run} names {len(runs)} runs, and on other pictures only one network can be "
-            "scored, or all together: add ensemble=true"
+            f"run={cfg.run} names {len(runs)} runs. On other pictures, one network can be scored, "
+            "or all of them together: name one run, or add ensemble=true"
         )
     dataset = load(cfg, runs[0])
     facts["pictures"] = str(cfg.dataset.path)
     if known := known_pictures(dataset, runs):
         facts["warning"] = f"{known} of {len(dataset.table)} pictures trained or chose the networks"
-        log.warning("%s: their scores flatter.", facts["warning"])
+        log.warning("%s: their scores are too high.", facts["warning"])
     return Part(networks.load(runs, cfg.predict).predictor, dataset)
 
 
 def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
-    """The other data as one split that has its name; InputError where its classes are others."""
+    """The other data as one split with the data's name; InputError where its classes differ."""
     validation.check_targets(cfg, ("dataset",))
     expected = [entry["name"] for entry in run.cfg.dataset.classes]
     found = [entry["name"] for entry in cfg.dataset.classes]
@@ -63,12 +63,12 @@ def chosen(table: pd.DataFrame, only: str) -> pd.DataFrame:
     part = table[table["split"] == only].reset_index(drop=True)
     if part.empty:
         there_are = ", ".join(sorted(set(table["split"]) - {""})) or "none"
-        raise InputError(f"only={only}: no such folder in the data; there are: {there_are}.")
+        raise InputError(f"only={only}: the data has no such folder. There are: {there_are}.")
     return part
 
 
 def known_pictures(dataset: Dataset, runs: Sequence[FinishedRun]) -> int:
-    """How many of the pictures are among those that trained or chose a network."""
+    """The number of pictures that a network was trained on or chosen by."""
     seen: set[str] = set()
     for run in runs:
         if run.samples.is_file():

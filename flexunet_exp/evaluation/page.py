@@ -1,4 +1,4 @@
-"""report.html: an evaluation on one page that opens from disk and needs nothing beside it."""
+"""report.html: an evaluation on one page that opens from disk and needs no other file."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def write(
     folder: Path,
     facts: Mapping[str, str],
 ) -> None:
-    """Writes the page over the splits whose files lie in `folder`/<split>; the last is shown whole.
+    """Writes the page of the splits whose files lie in `folder`/<split>; shows the last in full.
 
-    `facts` are said below its title: what was scored, and how.
+    The page has `facts` below its title: what was scored, and how.
     """
     split, shown = list(evaluations.items())[-1]
     replace_file(
@@ -100,7 +100,7 @@ def class_rows(shown: Evaluation) -> list[dict[str, Any]]:
 
 
 def notable_objects(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The largest defects of which nothing was found, and the largest false alarms."""
+    """The largest defects without a predicted pixel, and the largest false alarms."""
     table = read_table(folder / OBJECTS)
     missed = table[(table["kind"] == objects.DEFECT) & (table["covered_by_any"] == 0)]
     alarms = table[table["kind"] == objects.FALSE_ALARM]
@@ -117,11 +117,11 @@ def has_picture(folder: Path, name: str) -> bool:
 
 
 def chart(folder: Path, name: str) -> str:
-    """A PNG of the folder's figures as an address that holds it."""
+    """A PNG of the folder's figures as a data address."""
     return address("png", (folder / "figures" / f"{name}.png").read_bytes())
 
 
 def picture(folder: Path, name: str) -> str:
-    """Panels of the folder's figures, as JPEG: a seventh of the size."""
+    """Panels of the folder's figures as JPEG, which has a seventh of the size."""
     with Image.open(folder / "figures" / f"{name}.png") as panels:
         return jpeg(panels)

@@ -1,4 +1,4 @@
-"""The scores of a run, for a person at the terminal and as files in its folder."""
+"""The scores of a split as files in its folder, and the choice of pictures to show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flexunet_exp.system.files import replace_file
 
 SCORES_CSV, SCORES_JSON = "scores.csv", "scores.json"
 
-# Label, figure, and the figure that an all-background prediction gets.
+# Label, figure, and the same figure of an all-background prediction.
 OVERALL = (
     ("macro Dice, defects", "dice", "baseline_dice"),
     ("macro IoU, defects", "iou", None),
@@ -45,7 +45,7 @@ OVERALL = (
 
 
 class Evaluation(NamedTuple):
-    """The figures of a split, as they are kept in its folder."""
+    """The figures of a split, as its folder keeps them."""
 
     summary: dict[str, float]
     classes: pd.DataFrame  # a row a class
@@ -55,9 +55,9 @@ class Evaluation(NamedTuple):
 def write_evaluation(
     folder: Path, record: Record, object_overlap: float, resamples: int
 ) -> Evaluation:
-    """Write a split's record, figures, intervals and pictures of them into `folder`.
+    """Write a split's record, figures, intervals and charts into `folder`.
 
-    `folder` is called after the split; `object_overlap` and `resamples` are those of `score.*`.
+    `folder` has the name of the split; `object_overlap` and `resamples` are those of `score.*`.
     """
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def read_summary(folder: Path) -> dict[str, float]:
-    """The figures that any version of the program left in `folder`; none if it left none."""
+    """The figures that any version of the program wrote into `folder`; empty if none did."""
     path = folder / SCORES_JSON
     try:
         return _read_json(path) if path.is_file() else {}
@@ -117,9 +117,9 @@ def read_summary(folder: Path) -> dict[str, float]:
 
 
 def pick_extremes(counts: np.ndarray, names: Sequence[str], n: int = 3) -> dict[str, list[int]]:
-    """Indices of the `n` best, median and worst images by macro defect Dice, the extreme first.
+    """Indices of the `n` best, median and worst images by macro defect Dice, extremes first.
 
-    Images without defect in truth and prediction are left out; of few images none appears twice.
+    Images without a defect in truth and prediction are left out. No image appears twice.
     Equal scores are ordered by name.
     """
     dice = confusions.per_image(counts)["dice"]
@@ -133,9 +133,9 @@ def pick_extremes(counts: np.ndarray, names: Sequence[str], n: int = 3) -> dict[
 
 
 def pick_of_class(counts: np.ndarray, names: Sequence[str], index: int) -> list[int]:
-    """Indices of the best, the median and the worst image of those that show a class, by its Dice.
+    """Indices of the best, median and worst image that show a class, by the Dice of the class.
 
-    Fewer where fewer show it; equal scores are ordered by name.
+    Fewer than three where fewer images show it; equal scores are ordered by name.
     """
     hits, truth = counts[:, index, index], counts[:, index].sum(axis=1)
     dice = 2 * hits / np.maximum(truth + counts[:, :, index].sum(axis=1), 1)

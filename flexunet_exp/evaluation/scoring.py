@@ -1,4 +1,4 @@
-"""Scores of networks over the splits of their data, at the masks' native size, kept on disk."""
+"""Scores networks over the splits of their data, at the masks' own size, and keeps the scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCORED = {"valid": "val", "test": "test"}  # split → the prefix of its figures
 
 
 class Part(NamedTuple):
-    """What predicts, and the data it is judged by."""
+    """A predictor, and the data that it is scored on."""
 
     predictor: Predictor | Ensemble
     dataset: Dataset
@@ -38,14 +38,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Scored:
-    """A split's pictures and what is known of their predictions, in one order."""
+    """A split's pictures and the record of their predictions, in one order."""
 
     samples: list[Any]
     record: Record
 
 
 class Look(NamedTuple):
-    """A whole picture's prediction as scores need it."""
+    """A picture's prediction in the form that scores need."""
 
     mask: np.ndarray  # (H, W) uint8, the most probable class
     anomaly: np.ndarray  # (H, W) uint16, 1 - p(background), quantised
@@ -62,8 +62,8 @@ def score(
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
-    `splits` map a split to the prefix of its figures; `title` and
-    `facts` head the report. Returns the figures by their tracked names, val/dice … test/dice/bent.
+    `splits` maps a split to the prefix of its figures; `title` and `facts` head the report. Returns
+    the figures by their tracked names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}
     dataset = None
@@ -125,7 +125,7 @@ def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Sco
 
 
 def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
-    """The items, with a bar on a terminal."""
+    """The items; displays a bar on a terminal."""
     if not sys.stdout.isatty():
         return items
     return track(items, title, total, transient=True)
@@ -134,7 +134,7 @@ def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
 def observe(
     dataset: Dataset, sample: Any, bands: Iterable[Band], folder: Path, tolerance: float
 ) -> tuple[Any, ...]:
-    """All that is kept of one picture: counts, seed's Dice, histogram, objects, boundaries."""
+    """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries."""
     name, truth = sample_name(sample), dataset.layout.read_mask(sample)
     mask, anomaly, seed_dice = look(bands, truth)
     masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
@@ -148,7 +148,7 @@ def observe(
 
 
 def look(bands: Iterable[Band], truth: np.ndarray) -> Look:
-    """A picture's prediction from its bands, beside its truth (H, W)."""
+    """A picture's prediction from its bands and its truth (H, W)."""
     mask, anomaly = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.uint16)
     overlap = np.zeros(3)
     for top, probabilities in bands:
@@ -160,7 +160,7 @@ def look(bands: Iterable[Band], truth: np.ndarray) -> Look:
 
 
 def draw_panels(dataset: Dataset, scored: Scored, folder: Path) -> None:
-    """figures/<best|median|worst>.png, and class_<name>.png: panels of pictures that score so."""
+    """Draws panels of chosen pictures: figures/<best|median|worst>.png and class_<name>.png."""
     record = scored.record
     chosen = results.pick_extremes(record.counts, record.names)
     for index, name in enumerate(record.classes[1:], start=1):
@@ -182,7 +182,7 @@ def draw_panel(dataset: Dataset, sample: Any, name: str, folder: Path) -> np.nda
 
 
 def compare_with_stored(folder: Path, figures: dict[str, float]) -> None:
-    """Says whether the figures are those the run ended with."""
+    """Logs whether the figures are equal to those that the run ended with."""
     stored = {
         f"{prefix}/{name}": value
         for split, prefix in SCORED.items()

@@ -14,9 +14,9 @@ from flexunet_exp.prediction.settings import PredictSettings
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What counts as found and as matching, and how often intervals draw."""
+    """When a defect is found and an outline matches, and the number of resamples."""
 
-    object_overlap: float  # share of a defect that is to be predicted as its class
+    object_overlap: float  # share of a defect that must be predicted as its class
     boundary_tolerance: float  # pixels of the picture
     resamples: int
 
@@ -24,12 +24,12 @@ class ScoreSettings:
     def from_config(
         cls, cfg: DictConfig, overrides: Mapping[str, Any] | None = None
     ) -> ScoreSettings:
-        """`score.*` of the run configured by `cfg`, and what replaces it."""
+        """`score.*` of the run configured by `cfg`, with `overrides` in place of its values."""
         return cls(**compose.section_or_default("score", cfg, overrides))
 
 
 def report_facts(predict: PredictSettings, score: ScoreSettings) -> dict[str, str]:
-    """What a report says of how pictures became predictions, and predictions scores."""
+    """The facts of a report: how pictures became predictions, and predictions scores."""
     return {
         "prediction": predict.describe(),
         "found": f"{score.object_overlap:.0%} of a defect predicted as its class",

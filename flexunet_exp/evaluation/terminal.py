@@ -1,4 +1,4 @@
-"""The scores of a run, for a person at the terminal."""
+"""Prints the scores of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flexunet_exp.evaluation.results import OVERALL, Evaluation
 from flexunet_exp.reporting.text import figure_text, interval_text, plain_table, terminal
 
 ROOM_FOR_ALL = 96  # columns of a terminal
-# Of a class, beside Dice: the header and the figure.
+# Figures of a class beside Dice: header and name.
 FIGURES = (
     ("IoU", "iou"),
     ("preci-\nsion", "precision"),
@@ -25,8 +25,8 @@ FIGURES = (
 def print_scores(splits: Mapping[str, Evaluation], console: Console | None = None) -> None:
     """Print each split, such as `{"valid": …, "test": …}`.
 
-    The last split is shown in full; of the others Dice and the overall figures. An undefined figure
-    is "–".
+    The last split is shown in full; of the other splits, Dice and the overall figures. An undefined
+    figure is "–".
     """
     console = console or terminal()
     console.print(_class_table(splits, console.width))
@@ -39,7 +39,7 @@ def print_scores(splits: Mapping[str, Evaluation], console: Console | None = Non
 
 
 def _class_table(splits: Mapping[str, Evaluation], width: int) -> Table:
-    """A row a class; a terminal that is too narrow gets the first figures alone."""
+    """A row a class; on a narrow terminal with the first figures alone."""
     split, (_, shown, intervals) = list(splits.items())[-1]
     figures = FIGURES if width >= ROOM_FOR_ALL else FIGURES[:1]
     table = plain_table(f"Scores per class ({split})", "class")

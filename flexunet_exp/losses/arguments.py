@@ -41,12 +41,15 @@ def weights_problem(class_weights: Any) -> str | None:
 
 
 def weight_vector(class_weights: Sequence[float] | None, num_classes: int) -> Any:
-    """The weights as a tensor (C,), ones for None; InputError unless there is one a class."""
+    """The weights as a tensor (C,), ones for None.
+
+    Raises InputError unless there is one weight a class.
+    """
     if class_weights is None:
         return ops.ones((num_classes,), dtype="float32")
     if len(class_weights) != num_classes:
         raise InputError(
-            f"loss.class_weights has {len(class_weights)} numbers, expected {num_classes}: one a "
-            "class, the background first. Try loss.class_weights=none"
+            f"loss.class_weights has {len(class_weights)} numbers, expected {num_classes}: one for "
+            "each class, background first. Try loss.class_weights=none"
         )
     return ops.convert_to_tensor(class_weights, dtype="float32")

@@ -1,7 +1,7 @@
-"""From an index mask and logits to what all losses need: one-hot truth and log-probabilities.
+"""Base classes of losses: from an index mask and logits to one-hot truth and log-probabilities.
 
-Both are made once a batch, whatever a loss adds up from them: on a CPU TensorFlow's log-softmax
-takes a third of the time of its cross-entropy, and its exponential is the softmax.
+Both are computed once a batch, however many terms a loss has. On a CPU, TensorFlow's log-softmax
+takes a third of the time of its cross-entropy, and the exponential of it is the softmax.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class MaskLoss(keras.losses.Loss):
         self.class_weights = class_weights
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        # The ignored pixels' 255 is no class, so their row of the one-hot truth is zero.
+        # An ignored pixel (255) has an all-zero row in the one-hot truth.
         truth = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype="float32")
         return ops.reshape(self.value(truth, ops.log_softmax(y_pred)), (1,))
 
@@ -62,7 +62,7 @@ class ClassMeanLoss(MaskLoss):
     def terms(self, truth: Any, chances: Any) -> Any:
         """The classes' terms (C,) from one-hot truth and softmax, both zero where ignored.
 
-        Those of absent classes are never used, but must be finite.
+        The terms of absent classes are not used, but must be finite.
         """
         raise NotImplementedError
 
@@ -78,7 +78,7 @@ def valid_pixels(truth: Any) -> Any:
 def class_totals(values: Any) -> Any:
     """Sums (C,) of (B, H, W, C) over all pixels.
 
-    Row by row first: one float32 sum over half a million pixels is off by up to 1e-5 of itself,
-    sums of rows by 2e-7, in the same time.
+    Sums each row first: one float32 sum over half a million pixels has a relative error of up to
+    1e-5, sums of rows one of 2e-7, in the same time.
     """
     return ops.sum(ops.sum(values, axis=2), axis=(0, 1))

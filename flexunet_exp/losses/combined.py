@@ -15,10 +15,11 @@ from flexunet_exp.losses.overlap import Dice
 
 @keras.saving.register_keras_serializable(package="flexunet_exp")
 class CrossEntropyDice(MaskLoss):
-    """cross_entropy_weight * CrossEntropy + dice_weight * Dice, the other arguments being theirs.
+    """cross_entropy_weight * CrossEntropy + dice_weight * Dice.
 
-    Isensee et al., "nnU-Net" (2021), doi:10.1038/s41592-020-01008-z, add the two with equal
-    weights. Raises InputError for a negative weight, and as the two losses do.
+    The other arguments are those of the two losses. Isensee et al., "nnU-Net" (2021),
+    doi:10.1038/s41592-020-01008-z, add the two with equal weights. Raises InputError for a negative
+    weight, and as the two losses do.
     """
 
     def __init__(

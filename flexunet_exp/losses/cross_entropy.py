@@ -11,7 +11,7 @@ from keras import ops
 from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import MaskLoss, class_totals, valid_pixels
 
-# Powers below 1 have no finite slope at 0: nearer to it than this they are taken as constant.
+# A power below 1 has an infinite slope at 0: the base is at least this, which bounds the slope.
 SMALLEST_BASE = 1e-7
 
 
@@ -19,10 +19,10 @@ SMALLEST_BASE = 1e-7
 class CrossEntropy(MaskLoss):
     """-log softmax at the true class, as a mean over the batch's valid pixels; 0 without any.
 
-    With `class_weights` w (C numbers of at least 0) the weighted mean sum(w_t ce) / sum(w_t), t the
-    pixel's truth; with `label_smoothing` e (0 <= e < 1) a pixel's numerator is
-    (1 - e) w_t ce_t + e / C sum_c(w_c ce_c), ce_c = -log softmax at c: both as PyTorch defines
-    `torch.nn.CrossEntropyLoss`. Smoothing is due to Szegedy et al. (2016), arXiv:1512.00567. Raises
+    With `class_weights` w (C numbers of at least 0) it is the weighted mean sum(w_t ce) / sum(w_t),
+    t the pixel's truth. With `label_smoothing` e (0 <= e < 1) a pixel's numerator is
+    (1 - e) w_t ce_t + e / C sum_c(w_c ce_c), ce_c = -log softmax at c. Both are as PyTorch defines
+    `torch.nn.CrossEntropyLoss`. Smoothing: Szegedy et al. (2016), arXiv:1512.00567. Raises
     InputError for a smoothing out of its range and for weights that are negative, not finite, or
     (at the first call) not one a class.
     """
@@ -60,8 +60,8 @@ class Focal(CrossEntropy):
     """Cross-entropy with each pixel times (1 - p)^gamma, p the softmax at its class.
 
     Lin et al., "Focal loss for dense object detection" (2017), arXiv:1708.02002, for several
-    classes; `class_weights` take the place of their alpha, and the mean is CrossEntropy's, with the
-    unfocused weights below the fraction. `gamma` (at least 0) is 2 as theirs; 0 gives CrossEntropy.
+    classes; `class_weights` replace the paper's alpha. The mean is divided by the sum of the
+    weights, as in CrossEntropy. `gamma` (at least 0) is 2 as in the paper; 0 gives CrossEntropy.
     With `label_smoothing` every class has its own (1 - p_c)^gamma. Raises InputError for a negative
     `gamma`, and as CrossEntropy does.
     """

@@ -20,13 +20,13 @@ RANKS = 2**16
 class LovaszSoftmax(ClassMeanLoss):
     """Mean Lovász extension of 1 - IoU of the classes that the batch's truth shows; 0 without any.
 
-    Of a class: its pixels' errors (1 - p in the class, p outside it, p the softmax), worst first,
-    each times what that pixel on joining the wrong ones adds to 1 - IoU, over all valid pixels of
-    the batch: Berman et al. (2018), arXiv:1705.08790, their classes="present", per_image=False,
-    ignored pixels left out. Where every p is 0 or 1 it is 1 - IoU. `class_weights` and
-    `include_background` as in Dice. Errors are ranked by counting in 65536 steps, in place of a
-    sort: a term is off by less than 1.6e-5, and equal errors get equal slopes. Raises InputError
-    for weights as CrossEntropy does.
+    The error of a pixel for a class is 1 - p inside the class and p outside it, p the softmax. With
+    the errors sorted from the largest, each one is multiplied by what its pixel adds to 1 - IoU
+    when it joins the wrong pixels; a term is the sum over all valid pixels of the batch. Where
+    every p is 0 or 1, it is 1 - IoU. Source: Berman et al. (2018), arXiv:1705.08790, with
+    classes="present" and per_image=False. `class_weights` and `include_background` are as in Dice.
+    Errors are ranked by counting in 65536 steps instead of sorting: a term is off by less than
+    1.6e-5, and equal errors get equal slopes. Raises InputError for weights as CrossEntropy does.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LovaszSoftmax(ClassMeanLoss):
 def jaccard_slopes(truth: Any, errors: Any) -> Any:
     """What each pixel's error adds to its class's 1 - IoU, both arguments (B, H, W, C).
 
-    Ignored pixels are among the false ones of no error: behind all others, adding nothing.
+    Ignored pixels count as false ones without an error: they rank last and add nothing.
     """
     num_classes = truth.shape[-1]
     cells = ops.reshape(rank_cells(truth, errors), (-1,))

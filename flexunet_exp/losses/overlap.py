@@ -1,4 +1,4 @@
-"""Losses of overlap: of each class, soft counts over all valid pixels of the batch."""
+"""Losses of overlap, from soft counts of each class over all valid pixels of the batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALLEST_CURVED = 1e-6
 
 
 class OverlapLoss(ClassMeanLoss):
-    """A mean of terms that depend on three soft counts of each class, with `smooth` among them."""
+    """A mean over classes of a term that depends on three soft counts and `smooth`."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class OverlapLoss(ClassMeanLoss):
         return self.term(hits, class_totals(truth), class_totals(chances))
 
     def term(self, hits: Any, true: Any, predicted: Any) -> Any:
-        """sum(y p), sum(y) and sum(p) of each class, all (C,), to its term."""
+        """The terms (C,) of the classes from sum(y p), sum(y) and sum(p), (C,) each."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -44,12 +44,13 @@ class OverlapLoss(ClassMeanLoss):
 class Dice(OverlapLoss):
     """1 - the mean soft Dice of the classes that the batch's truth shows; 0 if it shows none.
 
-    Of a class (2 sum(y p) + smooth) / (sum(y) + sum(p) + smooth), y the one-hot truth and p the
-    softmax, summed over all valid pixels of the batch: Milletari et al., "V-Net" (2016),
-    arXiv:1606.04797, without their squares. `class_weights` weight the mean over classes, in which
-    background takes part only with `include_background`. A class with a term has a true pixel, so
-    `smooth` is 0: nothing can divide by zero, while 1 would credit a missed pixel with a Dice of
-    0.5. Raises InputError for a negative `smooth`, and for weights as CrossEntropy does.
+    The Dice of a class is (2 sum(y p) + smooth) / (sum(y) + sum(p) + smooth), y the one-hot truth
+    and p the softmax, summed over all valid pixels of the batch: Milletari et al., "V-Net" (2016),
+    arXiv:1606.04797, without the paper's squares. `class_weights` weight the mean over classes,
+    which includes background only with `include_background`. `smooth` can be 0, since a class with
+    a term has a true pixel: the denominator is above 0. With 1, a missed defect of one pixel would
+    have a Dice of 0.5. Raises InputError for a negative `smooth`, and for weights as CrossEntropy
+    does.
     """
 
     def __init__(
@@ -71,9 +72,9 @@ class Tversky(OverlapLoss):
 
     TP = sum(y p), FP = sum((1 - y) p), FN = sum(y (1 - p)), `smooth` added above and below:
     Salehi et al. (2017), arXiv:1706.05721, whose best weights 0.3 and 0.7 are the defaults (a
-    missed pixel costs more than an invented one). 0.5 and 0.5 give Dice, 1 and 1 the soft IoU. Mean
-    and other arguments as in Dice. Raises InputError for negative `alpha`, `beta` or `smooth`, for
-    `alpha` and `beta` both 0, and for weights as CrossEntropy does.
+    missed pixel costs more than an invented one). 0.5 and 0.5 give Dice, 1 and 1 the soft IoU. The
+    mean and the other arguments are as in Dice. Raises InputError for negative `alpha`, `beta` or
+    `smooth`, for `alpha` and `beta` both 0, and for weights as CrossEntropy does.
     """
 
     def __init__(
@@ -101,10 +102,10 @@ class Tversky(OverlapLoss):
 class FocalTversky(Tversky):
     """The mean of (1 - Tversky index)^(1 / gamma) of the classes that the batch's truth shows.
 
-    Abraham & Khan (2019), arXiv:1810.07842, with their `gamma` (above 0) of 4/3, thus the exponent
-    0.75; code that calls the exponent itself gamma means the reciprocal. Their alpha weights the
-    missed pixels; here, as in Tversky, it weights the invented ones. With `gamma` above 1 the slope
-    grows as a class gets good; below 1e-6 a term goes straight to 0, so the slope stays finite.
+    Abraham & Khan (2019), arXiv:1810.07842. `gamma` (above 0) is 4/3 as in the paper, which gives
+    the exponent 0.75; other code calls that exponent gamma. The paper's alpha weights the missed
+    pixels; here, as in Tversky, `alpha` weights the invented ones. With `gamma` above 1 the slope
+    grows as a class improves; below 1e-6 a term is linear, so that the slope stays finite.
     Raises InputError for a `gamma` that is not above 0, and as Tversky does.
     """
 

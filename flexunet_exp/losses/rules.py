@@ -1,4 +1,4 @@
-"""What the arguments of the losses must be, by their classes: without Keras, for the light step."""
+"""Rules for the arguments of the losses, by class; imports no Keras, which takes seconds."""
 
 from __future__ import annotations
 

@@ -1,2 +1,4 @@
-"""Architectures, a function that returns a keras.Model each, and the blocks and argument checks
-they share."""
+"""Architectures, one function each that returns a keras.Model.
+
+The blocks and the argument checks that they share are here too.
+"""

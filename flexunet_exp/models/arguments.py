@@ -1,4 +1,4 @@
-"""What the arguments of a U-Net must be, and a sentence for each that is not: without Keras."""
+"""Rules for the arguments of a U-Net, and a message for each argument that breaks one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flexunet_exp.models.input_scaling import INPUT_SCALINGS
 
 
 def of_unet(**rules: Rule) -> Arguments:
-    """The arguments that every U-Net takes, with those of an architecture of its own or stricter.
+    """The rules for the arguments of every U-Net; `rules` are added to them or replace them.
 
-    For encoders that halve the picture num_layers - 1 times and drop dropout_rate * i at level i.
+    The encoder halves the picture num_layers - 1 times, and level i has dropout dropout_rate * i.
     """
     return Arguments(UNET_RULES | rules, fits_picture)
 
@@ -35,7 +35,7 @@ def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
 
 
 def next_that_divides(size: Sequence[int], levels: int) -> tuple[int, ...] | None:
-    """The next larger sides that divide by 2^(levels - 1); None where these do."""
+    """The next larger sides that divide by 2^(levels - 1); None where `size` divides already."""
     step = 2 ** (levels - 1)
     fitting = tuple(math.ceil(side / step) * step for side in size)
     return fitting if fitting != tuple(size) else None
@@ -90,7 +90,7 @@ def is_shape(value: Any) -> bool:
 
 
 def is_activation(name: str) -> bool:
-    """Whether Keras knows an activation of this name, which needs Keras."""
+    """Whether Keras knows an activation of this name; imports Keras."""
     import keras
 
     try:
@@ -107,7 +107,7 @@ UNET_RULES = {
     "activation": text("a name of keras.activations", "relu"),
     "input_scaling": one_of(*INPUT_SCALINGS, example="unit"),
 }
-# What the program gives, and what to type to have it give something else.
+# Arguments that the program itself passes; INSTEAD says what to type to change them.
 FROM_PROGRAM = {
     "input_shape": Rule(is_shape, "(height, width, channels)", ""),
     "num_classes": count(),

@@ -1,7 +1,7 @@
 """Attention U-Net: a U-Net whose skips pass only where the coarser level finds them relevant.
 
 Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas" (2018), arXiv:1804.03999.
-Here in two dimensions and without deep supervision, since a model of ours has one output.
+Here in two dimensions and without deep supervision, since a model of this project has one output.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from flexunet_exp.models.arguments import check_arguments
 from flexunet_exp.models.attention_unet_rules import RULES
 from flexunet_exp.models.blocks import double_conv, encoder, scaled_image
 
-# Before the sigmoid. As in the paper, gates begin open everywhere; at 0.95, because closer to 1 the
-# sigmoid is flat and hardly learns.
+# The bias before the sigmoid. Gates begin open, as in the paper; at 0.95, because closer to 1 the
+# sigmoid's gradient is too small to learn from.
 OPEN_GATE = 3.0
 
 
@@ -33,10 +33,10 @@ def attention_unet(
     """Attention U-Net: images (B, H, W, channels) uint8 0..255 to logits (B, H, W, C) float32.
 
     Level i = 0 .. num_layers - 1, the last being the bridge, has two 3x3 convolutions of
-    base_filters * 2^i filters and dropout dropout_rate * i. Each skip is gated but the topmost,
-    whose low-level features do not represent the picture in a high-dimensional space (the paper,
-    section 2). Of `input_shape` (H, W, channels) only the channels are fixed: any H and W divisible
-    by 2^(num_layers - 1) will do later. Raises InputError with every argument that does not fit.
+    base_filters * 2^i filters and dropout dropout_rate * i. Every skip except the topmost is gated:
+    the paper (section 2) leaves that one out, because its features are low-level. Of `input_shape`
+    (H, W, channels) only the channels are fixed: any H and W divisible by 2^(num_layers - 1) will
+    do later. Raises InputError with every argument that does not fit.
     """
     check_arguments(locals(), RULES["attention_unet"])
 

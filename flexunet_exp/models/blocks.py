@@ -9,8 +9,8 @@ from keras import layers
 
 from flexunet_exp.models.input_scaling import INPUT_SCALINGS
 
-# Epochs of a small data set have few steps: with Keras's 0.99 the running statistics would lag a
-# hundred steps behind the weights, and validation would judge another network than the trained one.
+# An epoch of a small data set has few steps: with Keras's 0.99 the running statistics would lag a
+# hundred steps behind the weights, and validation would score another network than the trained one.
 NORM_MOMENTUM = 0.9
 
 

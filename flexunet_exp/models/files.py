@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import whole_or_nothing
 
-if TYPE_CHECKING:
-    import keras
-
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a functional model without optimizer state, whole or not at all."""
+    """Saves a functional model without optimizer state; replaces the file in one step."""
     with whole_or_nothing(path) as part:
         without_optimizer(model).save(part)
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """A model around the same layers that was never compiled: it has no optimizer to save."""
+    """A model of the same layers that was never compiled, so it has no optimizer to save."""
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
@@ -30,15 +26,16 @@ EXPECTED_FILE = "Expected a .keras file, such as best.keras of a run folder."
 
 
 def read_network(path: Path) -> keras.Model:
-    """A `.keras` file's network; what is inside runs no code of its own (Keras's safe mode)."""
-    import keras
+    """The network of a `.keras` file, read in Keras's safe mode: the file cannot run code.
 
+    Raises InputError where the file is missing, incomplete or not readable as a network.
+    """
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is missing, cut off or no Keras file. {EXPECTED_FILE}")
+        raise InputError(f"{path} is missing, incomplete or not a Keras file. {EXPECTED_FILE}")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, h5py, json and Keras each raise kinds of their own
+    except Exception as error:  # zipfile, h5py, json and Keras raise different types
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: no Keras network that can be read ({reason}). {EXPECTED_FILE}"
+            f"{path}: Keras cannot read a network from it ({reason}). {EXPECTED_FILE}"
         ) from error

@@ -1,4 +1,4 @@
-"""What the arguments of FlexUNet must be: without Keras, for the light step."""
+"""Rules for the arguments of FlexUNet; imports no Keras, which takes seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as the calls of its layers in the order of computing, those of nested models included."""
+"""Lists the layer calls of a model in the order of computation, nested models included."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from keras import tree
 class Call(NamedTuple):
     """One call of a layer or an operation. A layer that is used twice has two calls.
 
-    `name` leads through the nested models to the layer, such as "encoder/conv1". The tensors are
-    symbolic; what one call gives and another one takes is the same object.
+    `name` is the path through the nested models to the layer, such as "encoder/conv1". The tensors
+    are symbolic. A tensor that one call returns and another call takes is one object.
     """
 
     name: str
@@ -28,10 +28,10 @@ class Calls(NamedTuple):
 
 
 def calls_of(model: keras.Model, inputs: Sequence[keras.KerasTensor], path: str = "") -> Calls:
-    """The calls that computing `model` for `inputs` takes; the model itself stays as it is.
+    """The calls that compute `model` for `inputs`; the model is not changed.
 
     A nested model is replaced by its own calls, once for each time it is called. Raises ValueError
-    with the name of the layer that gives no shape for its input.
+    for a model without a graph of layers, and for a layer that gives no shape for its input.
     """
     graph = graph_of(model)
     if graph is None:
@@ -45,7 +45,7 @@ def calls_of(model: keras.Model, inputs: Sequence[keras.KerasTensor], path: str 
             listed += [] if path else [Call(name, operation, [], placed)]
             continue
         if any(id(own) not in values for own in node.input_tensors):
-            continue  # before the model's input, where that is another model's inner tensor
+            continue  # the call computes the model's input, an inner tensor of another model
         args, kwargs = node.arguments.fill_in(values)
         given = [part for part in tree.flatten((args, kwargs)) if is_tensor(part)]
         if graph_of(operation):
@@ -74,7 +74,7 @@ def nodes(graph: keras.Function) -> Iterator:
 def output_specs(
     name: str, operation: keras.Operation, args: tuple, kwargs: dict
 ) -> list[keras.KerasTensor]:
-    """New tensors of the shapes that a call gives; the operation does not learn of the call."""
+    """New tensors of the shapes that a call gives; the operation does not record the call."""
     try:
         outputs = operation.compute_output_spec(*args, **kwargs)
     except Exception as error:  # of a layer of any package

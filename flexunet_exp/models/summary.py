@@ -1,6 +1,6 @@
-"""What a model is made of: its layers, what they cost, and how far one output pixel sees.
+"""A summary of a model: its layers, their costs, and the receptive field.
 
-For functional models with one input and one output; models that are layers of it are followed.
+For functional models with one input and one output; nested models are followed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flexunet_exp.models.graph import Call, calls_of
 
 COLUMNS = ("layer", "output", "kernel", "dilation", "parameters", "multiply_adds")
 
-# Layers whose output pixel sees the same pixel of their inputs and no other.
+# Layers whose output pixel depends on the same pixel of their inputs alone.
 POINTWISE = (
     layers.Activation,
     layers.Add,
@@ -51,7 +51,7 @@ WINDOWED = (
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
-# Output positions that are looked at: all there are on the pooling grid of up to eleven levels.
+# Output positions tried: all positions on the pooling grid of up to eleven levels.
 POSITIONS = 1024
 WIDTH = 100
 Rows = np.ndarray
@@ -62,8 +62,8 @@ def layer_table(model: keras.Model, input_shape: Sequence[int]) -> pd.DataFrame:
 
     Columns: `layer` (of a nested model "encoder/conv1"), `output` such as "512x512x16", `kernel`
     and `dilation` such as "9x9" (empty where a layer has none), `parameters` (in the first row of a
-    layer that is used several times), `multiply_adds`. Biases, activations, normalisation,
-    resampling and products of maps are not counted as multiply-adds, as is usual. `input_shape` is
+    layer that is used several times), `multiply_adds`. As is usual, multiply-adds leave out biases,
+    activations, normalisation, resampling and products of maps. `input_shape` is
     (H, W, channels). Raises ValueError where a layer gives no shape for its input.
     """
     return pd.DataFrame(layer_rows(layer_calls(model, input_shape)), columns=list(COLUMNS))
@@ -92,12 +92,12 @@ def layer_rows(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
 
 
 def receptive_field(model: keras.Model) -> int | None:
-    """Rows of input pixels that can change one pixel of the output, at the most.
+    """The largest number of input rows that can change one pixel of the output.
 
-    Follows the rows that each layer reads from the output back to the input, for every position of
-    the output pixel relative to the pooling grid, since that decides how far it sees. None where
-    the graph holds a layer whose reach is not known here. Source: Araujo et al., "Computing
-    Receptive Fields of Convolutional Neural Networks" (2019), doi:10.23915/distill.00021.
+    Follows the rows that each layer reads, from the output back to the input. The number depends on
+    the position of the output pixel on the pooling grid, so every position is tried. None where the
+    graph holds a layer that `rows_read` does not know. Source: Araujo et al., "Computing Receptive
+    Fields of Convolutional Neural Networks" (2019), doi:10.23915/distill.00021.
     """
     positions = np.arange(POSITIONS)
     image = keras.KerasTensor(model.input.shape, model.input.dtype)
@@ -147,7 +147,7 @@ def describe(model: keras.Model, input_shape: Sequence[int]) -> str:
 
 
 def undescribed(model: keras.Model, reason: Exception) -> str:
-    """In place of `describe`, where that fails: why, and the totals that need no graph."""
+    """The text in place of a failed `describe`: the reason, and the totals that need no graph."""
     return f"{model.name}: no layer table. {reason}\n{totals(model, 'unknown', None)}\n"
 
 
@@ -164,12 +164,12 @@ def totals(model: keras.Model, operations: str, seen: int | None) -> str:
 
 
 def is_opaque(layer: layers.Layer) -> bool:
-    """Whether a layer is made of others that its graph does not show."""
+    """Whether a layer contains other layers that the model's graph does not show."""
     return next(iter(layer._flatten_layers(include_self=False)), None) is not None
 
 
 def multiply_adds(layer: layers.Layer, output_shape: tuple[int, ...]) -> int:
-    """Every weight of a kernel is used once an output position; transposed, once an input one."""
+    """A kernel weight is used once an output position; once an input position if transposed."""
     positions = math.prod(output_shape[:-1])
     if isinstance(layer, layers.Conv2DTranspose):
         positions //= math.prod(layer.strides)
@@ -180,7 +180,8 @@ def multiply_adds(layer: layers.Layer, output_shape: tuple[int, ...]) -> int:
 def rows_read(layer: keras.Operation, first: Rows, last: Rows) -> tuple[Rows, Rows] | None:
     """The rows of its input that a layer reads for the rows `first` .. `last` of its output.
 
-    Padding "same" is taken as TensorFlow pads a height that the stride divides.
+    Padding "same" is that of TensorFlow for a height that the stride divides. None for a layer
+    of another kind.
     """
     if isinstance(layer, POINTWISE):
         return first, last

@@ -1,4 +1,4 @@
-"""Trained networks, ready to predict: from finished runs and `predict.*` to a predictor."""
+"""From finished runs and `predict.*` to a predictor."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class TrainedNetworks:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a network was made from, to be made again in another precision."""
+    """The settings to build a network again in another precision."""
 
-    model: dict[str, Any] | None  # its section; None where only its file is known
+    model: dict[str, Any] | None  # the section `model`; None where only the network's file is known
     size: Size
     precision: str  # it was trained in
 
@@ -48,9 +48,9 @@ class Blueprint:
 
 
 def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNetworks:
-    """The networks of `runs`, predicting as the first was scored but for what `overrides` says.
+    """The networks of `runs`, with the `predict.*` of the first run and the `overrides`.
 
-    Raises InputError where the runs have other classes or tiles, or a network cannot be read.
+    Raises InputError where the runs differ in classes or tiles, or a network cannot be read.
     """
     check_classes(runs)
     check_tiles(runs, overrides)
@@ -70,7 +70,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
 
 
 def predictor(model: keras.Model, settings: PredictSettings) -> Predictor:
-    """How a network predicts with these settings."""
+    """A predictor of a network with these settings."""
     return Predictor(
         model,
         settings.size,
@@ -82,9 +82,9 @@ def predictor(model: keras.Model, settings: PredictSettings) -> Predictor:
 
 
 def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model:
-    """The run's best network, never compiled; rebuilt where it is to compute in another precision.
+    """The run's best network, not compiled; rebuilt for another precision.
 
-    Raises InputError naming a file that cannot be read as one, or is not of these classes and size.
+    Raises InputError naming a file that cannot be read as a network, or has other classes or sizes.
     """
     network = read_network(run.network)
     check_network(network, run)
@@ -98,7 +98,7 @@ def check_network(network: keras.Model, run: FinishedRun) -> None:
     if found[:2] != size:
         raise InputError(
             f"{run.network} takes no pictures of {size[0]} × {size[1]} px. Give the "
-            "dataset.image_size it was trained at; it is a multiple of 2 to the number of poolings."
+            "dataset.image_size it was trained at: a multiple of 2 to the number of poolings."
         )
     if found[2:] != (classes,):
         raise InputError(
@@ -108,17 +108,17 @@ def check_network(network: keras.Model, run: FinishedRun) -> None:
 
 
 def output_shape(network: keras.Model, size: tuple[int, int]) -> tuple[int, ...]:
-    """(H, W, C) of what the network makes of a picture; nothing where it cannot take one."""
+    """The output shape (H, W, C) for a picture; empty where the network cannot take it."""
     try:
         shape = network.compute_output_shape((1, *size, 3))
-    except Exception:  # each layer has errors of its own
+    except Exception:  # layers raise errors of many types
         return ()
-    # A network that was read gives a list with one shape, one that was made the shape.
+    # A network read from a file gives a list with one shape, a built network the shape.
     return tuple(np.ravel(shape).tolist())[1:]
 
 
 def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.Model:
-    """The network, computing in `precision`; the same if it does already."""
+    """The network in `precision`; the same object where it has that precision already."""
     if precision in ("as_trained", made.precision):
         return model
     if made.model is None:
@@ -154,13 +154,13 @@ def check_classes(runs: Sequence[FinishedRun]) -> None:
 
 
 def check_tiles(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> None:
-    """Raises InputError unless all runs are to see equally large parts of a picture."""
+    """Raises InputError unless all runs predict parts of a picture of one size."""
     all_settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
     first = all_settings[0]
     if problems := [
-        f"{run.folder} predicts {own.parts}; {runs[0].folder} {first.parts}. What is right for "
-        "one is another scale for the other: score them one by one, or give all of them one "
-        "predict.tile=SIZE or none."
+        f"{run.folder} predicts {own.parts}; {runs[0].folder} {first.parts}. They see pictures "
+        "at different scales: score them one by one, or give all of them one predict.tile=SIZE "
+        "or none."
         for run, own in zip(runs, all_settings, strict=True)
         if own.tile_size != first.tile_size
     ]:
@@ -168,11 +168,11 @@ def check_tiles(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> No
 
 
 def prepare_process(run: FinishedRun) -> None:
-    """Sets TensorFlow up as the run was; InputError where this process is set up otherwise."""
+    """Sets TensorFlow up as for the run; InputError where the process is set up otherwise."""
     process = ProcessSettings.from_config(run.cfg)
     if tensorflow.needs_own_process(process):
         raise InputError(
-            "This run has other threads or determinism than the one before it in this process, "
-            "which TensorFlow cannot change. Give the command for one run at a time."
+            "This run has other threads or another determinism than the run before it in this "
+            "process, and TensorFlow cannot change these. Give the command for one run at a time."
         )
     tensorflow.prepare(process)

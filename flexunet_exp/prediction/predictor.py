@@ -1,7 +1,7 @@
-"""Turns pictures of any size into class probabilities: the one way from picture to prediction.
+"""Turns pictures of any size into class probabilities; all commands predict with this module.
 
 A picture is either resized to the network's input as a whole, or cut into overlapping tiles whose
-probabilities are blended. Either way the result comes band by band, from top to bottom, so that
+probabilities are blended. In both cases the result comes band by band, from top to bottom, so that
 memory grows with a picture's width and not with its area.
 """
 
@@ -21,7 +21,7 @@ from flexunet_exp.data.tiles import Size, padded, starts, window
 
 Forward = Callable[[np.ndarray], np.ndarray]  # pictures of one size → their probabilities
 
-BAND_VALUES = 2**23  # probabilities in a band, at the most, if it has more than one row
+BAND_VALUES = 2**23  # probabilities in a band, at the most; a band has at least one row
 
 
 class Band(NamedTuple):
@@ -32,13 +32,13 @@ class Band(NamedTuple):
 
 
 class View(NamedTuple):
-    """A way to look at a square or not so square picture, and the way back."""
+    """A mirrored or turned view of a picture, and its inverse."""
 
     turns: int  # by 90 degrees, counterclockwise
     mirrored: bool  # left to right, before turning
 
     def of(self, pictures: np.ndarray) -> np.ndarray:
-        """(N, H, W, …) as seen."""
+        """The pictures (N, H, W, …) in this view."""
         seen = pictures[:, :, ::-1] if self.mirrored else pictures
         return np.rot90(seen, self.turns, axes=(1, 2))
 
@@ -59,9 +59,9 @@ class Predictor:
     """Predicts pictures with a network.
 
     `size` (height, width) is what the network takes. Without `tile` a picture is resized to it, and
-    probabilities are enlarged bilinearly; with `tile` (height, width in the picture's own pixels)
-    tiles are, each overlapping the next by the share `overlap` (0 ≤ overlap < 1) or a little more.
-    `tta` names the `VIEWS`; `batch_size` pictures or tiles are predicted at once.
+    its probabilities are resized back bilinearly. With `tile` (height, width in the picture's own
+    pixels) this is done to each tile; tiles overlap by the share `overlap` (0 ≤ overlap < 1) or a
+    little more. `tta` names the `VIEWS`; `batch_size` pictures or tiles are predicted at once.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Predictor:
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image (H, W, 3) uint8, at its own size, in the images' order.
 
-        An image's bands are to be taken before the next image is asked for.
+        Take all bands of an image before you ask for the next image.
         """
         if self.tile is not None:
             for image in images:
@@ -101,7 +101,7 @@ class Predictor:
         total: Any = 0
         for view in self.views:
             seen = np.ascontiguousarray(view.of(inputs))
-            # A mirrored model predicts the whole batch once a device, one after the other.
+            # A mirrored model returns the prediction of the whole batch once for each device.
             logits = np.asarray(self.model.predict_on_batch(seen), np.float32)[: len(inputs)]
             total = total + view.back(softmax(logits, axis=-1))
         return total / np.float32(len(self.views))
@@ -114,7 +114,7 @@ class Ensemble:
         self.predictors = list(predictors)
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
-        """As `Predictor` does."""
+        """The bands of each image, as `Predictor` gives them."""
         copies = itertools.tee(images, len(self.predictors))
         members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
         for predictions in zip(*members, strict=True):
@@ -142,7 +142,7 @@ def collect(bands: Iterable[Band], size: Size) -> Prediction:
     for top, probabilities in bands:
         rows = slice(top, top + len(probabilities))
         mask[rows] = probabilities.argmax(-1)
-        # Class by class, several times as fast as NumPy's max over a short last axis.
+        # Class by class: several times as fast as NumPy's max over a short last axis.
         certainty[rows] = functools.reduce(np.maximum, np.moveaxis(probabilities, -1, 0))
         surest = min(surest, float(probabilities[..., 0].min()))
     return Prediction(mask, certainty, 1 - surest)
@@ -152,7 +152,7 @@ def enlarged(probabilities: np.ndarray, size: Size) -> Iterator[Band]:
     """Probabilities (h, w, C) at another (height, width), bilinear, a band at a time."""
     height, width = size
     rows = max(1, BAND_VALUES // (width * probabilities.shape[-1]))
-    if rows >= height:  # nearly always, and then OpenCV does all of it ten times as fast
+    if rows >= height:  # nearly always; OpenCV resizes a whole picture ten times as fast
         yield Band(0, resized(probabilities, size))
         return
     wide = resized(probabilities, (probabilities.shape[0], width))
@@ -189,8 +189,8 @@ def tiled(
     """The prediction of an image (H, W, 3) from blended tiles, a row of tiles at a time.
 
     An image smaller than a tile is reflected at its right and lower border up to the tile's size.
-    Only the rows that a following row of tiles still adds to are kept: memory grows with the
-    image's width and the tile's height.
+    Only the rows that the next row of tiles also covers are kept: memory grows with the image's
+    width and the tile's height.
     """
     height, width = image.shape[:2]
     tops, lefts = starts(height, tile[0], overlap), starts(width, tile[1], overlap)

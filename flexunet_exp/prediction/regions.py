@@ -1,4 +1,4 @@
-"""Defect regions of a predicted mask: connected pixels of one class, and how sure they are."""
+"""Defect regions of a predicted mask: connected pixels of one class, and their probability."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find(
     min_area: int = 1,
     min_probability: float = 0.0,
 ) -> tuple[np.ndarray, list[Region]]:
-    """The regions of a mask (H, W), class by class from top to bottom, and the mask they leave.
+    """The mask (H, W) without the dropped regions, and the regions, class by class from the top.
 
     `certainty` (H, W) is the predicted class's probability. Regions of less than `min_area` pixels
     or a lower mean probability than `min_probability` become background. `mask` is not changed.
@@ -45,7 +45,7 @@ def find(
         count, labels, stats, centres = cv2.connectedComponentsWithStats(is_class, connectivity=8)
         means, highest = probabilities_of(labels, certainty, count)
         stays = (stats[:, cv2.CC_STAT_AREA] >= min_area) & (means >= min_probability)
-        stays[0] = True  # what is not of this class
+        stays[0] = True  # pixels of other classes
         if not stays.all():
             kept[~stays[labels]] = 0
         for number in np.flatnonzero(stays)[1:]:
@@ -60,7 +60,7 @@ def find(
 def probabilities_of(
     labels: np.ndarray, certainty: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and highest probability of each of `count` labels (label 0 is nothing's)."""
+    """Mean and highest probability of each of `count` labels; 0 for label 0, no region."""
     inside = np.flatnonzero(labels)
     owners = labels.ravel()[inside]
     values = certainty.ravel()[inside].astype(np.float64)

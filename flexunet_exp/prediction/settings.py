@@ -1,4 +1,4 @@
-"""`predict.*` of a run as one object, and sentences about how pictures become predictions."""
+"""`predict.*` of a run as one object, and sentences that describe it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PredictSettings:
     def from_config(
         cls, cfg: DictConfig, overrides: Mapping[str, Any] | None = None
     ) -> PredictSettings:
-        """`predict.*` of the run configured by `cfg`, and what replaces it."""
+        """`predict.*` of the run configured by `cfg`, with `overrides` in place of its values."""
         given = compose.section_or_default("predict", cfg, overrides)
         if given["tile"] == "auto":
             patch = compose.patch_size(cfg)
@@ -42,7 +42,7 @@ class PredictSettings:
 
     @property
     def parts(self) -> str:
-        """In words, what of a picture is predicted at once."""
+        """In words, the part of a picture that is predicted at once."""
         size = self.tile_size
         return f"tiles of {size[0]} × {size[1]} px" if size else "whole pictures"
 
@@ -59,7 +59,7 @@ class PredictSettings:
 
 
 def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
-    """A sentence for the log: what the network is trained on, and how much of it it sees."""
+    """A sentence for the log: the patches of the training, and the size the network sees."""
     seen = f"{size[0]} × {size[1]} px"
     what = f"Training on patches of {patch[0]} × {patch[1]} px, which the network sees at {seen}"
     if patch == size:

@@ -1,1 +1,1 @@
-"""How things look: panels, plots, tables, pages."""
+"""Panels, plots, tables and pages."""

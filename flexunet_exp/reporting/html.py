@@ -1,4 +1,4 @@
-"""Pages that open from disk and need nothing beside them: templates and embedded pictures."""
+"""Pages that open from disk and need no other file: templates and embedded pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def template(name: str) -> jinja2.Template:
 
 
 def jpeg(picture: Image.Image) -> str:
-    """A picture as an address that holds it."""
+    """A picture as a data address."""
     content = io.BytesIO()
     picture.save(content, format="JPEG", quality=88)
     return address("jpeg", content.getvalue())

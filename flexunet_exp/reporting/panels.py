@@ -1,6 +1,6 @@
 """Pictures of masks beside their image: overlays, panels, contact sheets.
 
-Drawn with OpenCV and Pillow, not matplotlib, since they are made anew after every epoch.
+OpenCV and Pillow draw them faster than matplotlib, which matters after every epoch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def colourise(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def overlay(
     image: np.ndarray, mask: np.ndarray, palette: np.ndarray, alpha: float = 0.4
 ) -> np.ndarray:
-    """The image with every region tinted in its class colour and solidly outlined along its inside.
+    """The image with every region tinted in its class colour and outlined along its inside.
 
     `alpha` 0..1 is the weight of the tint; background pixels stay as they are. uint8 (H, W, 3).
     """
@@ -66,8 +66,8 @@ def panel(
     """Image, truth and prediction side by side under a title, with a legend: uint8 (h, w, 3) RGB.
 
     `image` (H, W, 3) uint8; `truth`, `prediction` (H, W) class indices. The longer side is shrunk
-    to `max_side` pixels, or enlarged by the largest whole factor that stays below; a defect keeps
-    at least a pixel when shrunk. The legend names every class seen and where it was seen.
+    to `max_side` pixels, or enlarged by the largest whole factor that fits; a shrunk defect keeps
+    at least a pixel. The legend names every class present, and whether in truth or prediction.
     """
     pictures = [tile(image, max_side)]
     pictures += [marked_tile(image, mask, palette, max_side) for mask in (truth, prediction)]
@@ -132,7 +132,7 @@ def annotated(
 ) -> np.ndarray:
     """The overlay at the picture's own size above a legend of its classes: uint8 (h, w, 3) RGB.
 
-    The legend grows with the picture, so that it can be read when all of it is on a screen.
+    The legend grows with the picture, so that it is readable when a screen shows all of it.
     """
     entries: list[tuple[Colour | None, str]] = [
         (tuple(palette[index].tolist()), class_names[index])
@@ -186,7 +186,7 @@ def _fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _fit_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     shrink = int(np.ceil(max(mask.shape) / max(size)))
     if shrink > 1:
-        # Nearest neighbour skips pixels: a thin scratch would disappear from the picture.
+        # Nearest neighbour skips pixels: a thin scratch would disappear.
         mask = cv2.dilate(mask, np.ones((shrink, shrink), np.uint8))
     return resize_mask(mask, size)
 
@@ -198,7 +198,7 @@ def _washed_grey(image: np.ndarray) -> np.ndarray:
 
 
 def _marked(grey: np.ndarray, mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The overlay with a black rim, which shows grey regions and ones of a few pixels."""
+    """The overlay with a black rim, which makes grey and very small regions visible."""
     drawn = overlay(grey, mask, palette)
     region = (mask > 0).astype(np.uint8)
     drawn[cv2.dilate(region, np.ones((3, 3), np.uint8)) > region] = 0
@@ -256,7 +256,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _shortened(text: str, width: int, size: int) -> str:
-    """The text, or its two ends with an ellipsis between where it is wider than `width` pixels."""
+    """The text; where it is wider than `width` pixels, its two ends with an ellipsis between."""
     shown, keep = text, len(text)
     while keep > 2 and _font(size).getlength(shown) > width:
         keep -= 1

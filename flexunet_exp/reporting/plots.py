@@ -1,4 +1,4 @@
-"""Figures of scores and curves, drawn by matplotlib without a screen and without global state."""
+"""Charts of scores and curves, drawn by matplotlib without a screen and without global state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def curves(
 ) -> None:
     """Write a PNG with one line a column of `history` over its index, the epochs.
 
-    Undefined values (NaN) leave a line connected; `best_epoch` is marked by a vertical line.
+    A line passes over undefined values (NaN). A vertical line marks `best_epoch`.
     """
     figure = Figure(figsize=(7, 4.2), dpi=100)
     axes = figure.add_axes((0.11, 0.13, 0.86, 0.77))
@@ -90,7 +90,7 @@ def bar_figure(
 ) -> None:
     """Write a PNG of Dice and IoU of every defect class, with the number of images that hold it.
 
-    `per_class` is the table of `report.class_table`, background first; `intervals` that of
+    `per_class` is the table of `results.class_table`, background first; `intervals` that of
     `record.intervals`, drawn as whiskers where there is one.
     """
     defects = per_class.iloc[1:]
@@ -119,7 +119,7 @@ def bar_figure(
 
 
 def stacked_counts(parts: Mapping[str, pd.DataFrame], path: Path, *, title: str = "") -> None:
-    """Write a PNG of bars: a panel a part, a bar a row of its table, stacked from its columns."""
+    """Write a PNG with a panel for each part, a stacked bar for each row of the part's table."""
     labels = next(iter(parts.values())).index
     figure = Figure(figsize=(11, 1.6 + 0.38 * len(labels)), dpi=100)
     panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
@@ -145,8 +145,10 @@ def stacked_counts(parts: Mapping[str, pd.DataFrame], path: Path, *, title: str 
 def score_curves(
     points: CurvePoints, summary: Mapping[str, float], path: Path, *, title: str = ""
 ) -> None:
-    """Write a PNG of the threshold-free curves: PRO and recall over false positives, precision over
-    recall. Where a figure is undefined, its panel says so."""
+    """Write a PNG of the threshold-free curves, with a note where a figure is undefined.
+
+    The curves are PRO and recall over the false positive rate, and precision over recall.
+    """
     figure = Figure(figsize=(11, 3.9), dpi=100)
     left, middle, right = figure.subplots(1, 3)
     rates = "false positive rate over background pixels"
@@ -165,7 +167,7 @@ def score_curves(
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str) -> None:
     if np.isnan(x).all() or np.isnan(y).all():
-        axes.text(0.5, 0.5, "not defined: no defect, or nothing else", ha="center", fontsize=9)
+        axes.text(0.5, 0.5, "not defined: no defect, or no background", ha="center", fontsize=9)
     axes.plot(x, y, color=LINE_COLOURS[0], linewidth=1.5)
     axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     axes.grid(color="#e4e4e4", linewidth=0.8)
@@ -213,7 +215,7 @@ def _lines(*lines: str) -> str:
 
 
 def _save(figure: Figure, path: Path, fit: bool = False) -> None:
-    """Write the PNG; with `fit` as large as its texts need, so that no label is cut."""
+    """Write the PNG; with `fit` large enough for all labels."""
     buffer = io.BytesIO()
     figure.savefig(
         buffer,

@@ -1,4 +1,4 @@
-"""Figures and tables for a person at the terminal."""
+"""Figures and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_WIDTH = 100
 
 
 def interval_text(intervals: pd.DataFrame, figure: str) -> str:
-    """`0.31–0.52`, or `too few` sources for an interval; nothing where none is computed."""
+    """`0.31–0.52`, or `too few` (sources); empty for a figure without an interval."""
     if figure not in intervals.index:
         return ""
     value, low, high = intervals.loc[[figure], ["value", "low", "high"]].to_numpy(np.float64)[0]
@@ -24,7 +24,7 @@ def interval_text(intervals: pd.DataFrame, figure: str) -> str:
 
 
 def terminal() -> Console:
-    """Standard output, at most MAX_WIDTH columns; a file or pipe gets them all."""
+    """Standard output with at most MAX_WIDTH columns; exactly MAX_WIDTH for a file or pipe."""
     console = Console()
     if not console.is_terminal or console.width > MAX_WIDTH:
         console.width = MAX_WIDTH
@@ -39,7 +39,7 @@ def plain_table(title: str, first: str) -> Table:
 
 
 def figure_text(value: float, digits: int = 4) -> str:
-    """The figure for a person; "–" where it is undefined, fewer digits from 10 on."""
+    """The figure as text: "–" where it is undefined, fewer digits from 10 on."""
     if math.isnan(value):
         return "–"
     if abs(value) < 10:

@@ -1,6 +1,6 @@
-"""A run on disk: its folder, how it ended, who works in it.
+"""A run on disk: its folder, its outcome, and the process that works in it.
 
-`load` is a promise to registered models of earlier versions, see `flexunet_exp.EARLIER_MODULES`.
+Registered models of earlier versions import `load` from here: `flexunet_exp.EARLIER_MODULES`.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Runs that were cut off: how they are marked, found again by the same command, and taken up.
+"""Unfinished runs: marks them, finds them for the same command, and takes them up.
 
-From its beginning to its end a run has a folder `resume` in its own: the run's signature, a lock
-held by the process that trains it, and the state to go on from (see state.py).
+From its beginning to its end a run folder has a folder `resume`: the run's signature, a lock that
+the training process holds, and the state to go on from (see state.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flexunet_exp.system import files, locks
 FOLDER = "resume"
 MARK = "run.json"
 STATE = "state.npy"
-# Where runs lie unless hydra.run.dir or hydra.sweep.dir say otherwise; the store knows those too.
+# Folders of runs without hydra.run.dir or hydra.sweep.dir; the store knows the others.
 DEFAULT_PLACES = ("outputs/*/*", "outputs/multirun/*/*/*")
 
 
@@ -28,7 +28,7 @@ class Busy(InputError):
 
 
 class Claim:
-    """A process's hold on an unfinished run: while it lives no other one can take the run up."""
+    """A process's hold on an unfinished run: meanwhile no other process can take it up."""
 
     def __init__(self, run_folder: Path, lock: IO[bytes]):
         self.run_folder, self.folder, self.lock = run_folder, run_folder / FOLDER, lock
@@ -38,13 +38,13 @@ class Claim:
         return (self.folder / STATE).exists()
 
     def end(self) -> None:
-        """Nothing is left to go on with: the state is removed, the run stands as it is."""
-        (self.folder / MARK).unlink(missing_ok=True)  # first: from here on nobody takes it up
+        """Removes the state: no command goes on with the run, whose other files stay."""
+        (self.folder / MARK).unlink(missing_ok=True)  # first: from here on no process takes it up
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
-        """Lets go of the run; it can be taken up again where its state stands."""
+        """Releases the run; a command can take it up again at its state."""
         self.lock.close()
 
 
@@ -53,14 +53,14 @@ def begin(run_folder: Path, signature: str) -> Claim:
     if signature_in(run_folder) not in (None, *every(signature)):
         raise InputError(
             f"{run_folder} holds an unfinished run of other settings, data or code. Nothing was "
-            "changed in it; choose another folder, or continue it by the command it began with."
+            "changed in it. Choose another folder, or go on with that run by its own command."
         )
     (run_folder / FOLDER).mkdir(parents=True, exist_ok=True)
     try:
         lock = locks.exclusive(lock_of(run_folder))
     except locks.Locked as error:
         raise Busy(
-            f"{run_folder} is being trained by another process. Choose another folder."
+            f"Another process trains a run in {run_folder} at this moment. Choose another folder."
         ) from error
     write_mark(run_folder, {"signature": signature})
     return Claim(run_folder, lock)
@@ -69,7 +69,7 @@ def begin(run_folder: Path, signature: str) -> Claim:
 def take_up(run_folder: Path, signature: str) -> Claim | None:
     """The claim on the unfinished run in this folder, or None if it holds none of this signature.
 
-    Raises Busy when another process is training it at this moment.
+    Raises Busy where another process trains it at this moment.
     """
     if signature_in(run_folder) not in every(signature):
         return None
@@ -77,12 +77,12 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
         lock = locks.exclusive(lock_of(run_folder))
     except locks.Locked as error:
         raise Busy(
-            f"This very run is being trained by another process at this moment, in {run_folder}. "
-            "To train it a second time beside it: trainer.resume=never"
+            f"Another process trains this very run at this moment, in {run_folder}. To train it a "
+            "second time beside that: trainer.resume=never"
         ) from error
-    except OSError:  # it has just ended, or is not ours to write in
+    except OSError:  # it has just ended, or this user may not write there
         return None
-    if signature_in(run_folder) not in every(signature):  # it ended while we waited for its lock
+    if signature_in(run_folder) not in every(signature):  # it ended before its lock was free
         lock.close()
         return None
     files.remove_parts(run_folder)
@@ -95,7 +95,7 @@ def epochs_done(run_folder: Path) -> int:
 
 
 def outbox_kept(run_folder: Path) -> int:
-    """The bytes of its outbox that the unfinished run in a folder will not write again."""
+    """The bytes of the outbox that the unfinished run in a folder does not report again."""
     return number_in_state(run_folder, "journal")
 
 
@@ -108,14 +108,14 @@ def number_in_state(run_folder: Path, name: str) -> int:
 
 
 def read_json(file: IO[bytes]) -> Any:
-    """The text a state begins with; its arrays follow."""
+    """The JSON text at the beginning of a state; the arrays follow it."""
     import numpy as np
 
     return json.loads(np.load(file, allow_pickle=False).tobytes())
 
 
 def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
-    """The folders of unfinished runs with this signature: those the store knows, those near here.
+    """The folders of unfinished runs with this signature: in the store's list, and near here.
 
     `known` are run folders that the store names; `here` is this job's own folder.
     """
@@ -130,14 +130,14 @@ def all_marked(known: Iterable[str]) -> dict[str, Path]:
 
 
 def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
-    """Where an unfinished run can lie, each folder once."""
+    """The folders that can hold an unfinished run, each once."""
     near = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{FOLDER}"))
     folders = [*first, *map(Path, filter(None, known)), *(path.parent for path in near)]
     return list(dict.fromkeys(path.absolute() for path in folders))
 
 
 def is_busy(run_folder: Path) -> bool:
-    """Whether a process trains the unfinished run in this folder now; touches nothing."""
+    """Whether a process trains the unfinished run in this folder now; changes nothing."""
     return locks.is_held(lock_of(run_folder))
 
 

@@ -1,4 +1,4 @@
-"""A finished run, from its folder alone."""
+"""Reads a finished run from its folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHAT_RUN_CAN_BE = (
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that can be used again, from its folder alone; or a network's file without a run."""
+    """A finished run, read from its folder; or a network's file without a run."""
 
     folder: Path
     cfg: DictConfig
@@ -44,7 +44,7 @@ class FinishedRun:
 def load_below(folder: Path) -> list[FinishedRun]:
     """The run in a folder, or the finished ones of the multirun it holds.
 
-    A cell that was skipped is the run that had done its work before.
+    For a skipped cell it gives the earlier run that did the cell's work.
     """
     if any((folder / name).exists() for name in FILES):
         refuse_unfinished(folder)
@@ -56,11 +56,11 @@ def load_below(folder: Path) -> list[FinishedRun]:
 
 
 def refuse_unfinished(folder: Path) -> None:
-    """Raises InputError for a run that was cut off: its network is that of some epoch."""
+    """Raises InputError for a run that was cut off, whose network is that of any epoch."""
     is_ended = (folder / RESULT).is_file()
     if claims.is_marked(folder) or is_ended and read_outcome(folder).status == "killed":
         raise InputError(
-            f"{folder} is a run that was cut off. The command it was trained by goes on with it."
+            f"{folder} is a run that was cut off. Give its own command again to go on with it."
         )
     if is_ended and read_outcome(folder).status == "pruned":
         raise InputError(f"{folder} is a trial that its study ended early. {WHAT_RUN_CAN_BE}")
@@ -77,7 +77,7 @@ def load(folder: Path, run_id: str | None = None) -> FinishedRun:
 
 
 def checked_config(path: Path) -> DictConfig:
-    """A run's configuration, which may be somebody else's; InputError with all that is wrong."""
+    """A run's configuration, which may come from anyone; InputError with every problem."""
     try:
         cfg = OmegaConf.load(path)
         assert isinstance(cfg, DictConfig)
@@ -85,7 +85,7 @@ def checked_config(path: Path) -> DictConfig:
     except InputError as error:
         raise InputError([f"{path}: {problem}" for problem in error.problems]) from error
     except (OSError, AssertionError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path} is no configuration of a run: {error}") from error
+        raise InputError(f"{path} is not the configuration of a run: {error}") from error
     return cfg
 
 

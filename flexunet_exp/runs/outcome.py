@@ -1,4 +1,4 @@
-"""How a job ended, on disk."""
+"""The outcome of a job, on disk."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def keep_outcome(folder: Path, outcome: Outcome) -> None:
     try:
         (folder / RESULT).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     except OSError as error:
-        log.error("The outcome could not be kept: %s", error)
+        log.error("The outcome could not be written: %s", error)
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """The outcome in a job's folder; a job that left none was cut off."""
+    """The outcome in a job's folder; `failed` where the job left none."""
     try:
         return Outcome(**json.loads((folder / RESULT).read_text()))
     except (OSError, ValueError, TypeError):

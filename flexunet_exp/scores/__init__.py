@@ -1,1 +1,1 @@
-"""From predictions to figures: pixels, objects, boundaries, score curves, and how sure they are."""
+"""From predictions to figures: pixels, objects, boundaries, score curves, intervals."""

@@ -1,8 +1,8 @@
-"""How sure a figure is: the bootstrap over sources, stratified by class (Efron & Tibshirani 1993).
+"""Intervals of figures: the bootstrap over sources, stratified by class (Efron & Tibshirani 1993).
 
-Images of one source (a part, a picture cut to tiles) are no independent evidence, so what is drawn
-are sources. A resample is a row of weights: how often each image counts. Every figure here is the
-one of `confusions.summary`, for all resamples at once.
+Images of one source (a part, a picture cut to tiles) are not independent, so sources are drawn and
+not images. A resample is a row of weights: how often each image counts. Every figure here is that
+of `confusions.summary`, for all resamples at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from flexunet_exp.scores.confusions import mean_over_last, pixels_of, ratio
 
-MIN_SOURCES = 10  # with fewer, an interval says more than it knows
+MIN_SOURCES = 10  # with fewer, an interval is not reliable
 MIN_STRATUM = 4  # of a class: two sources, drawn with replacement, show half of their variance
 
 
@@ -24,9 +24,9 @@ def resampled(
 ) -> np.ndarray:
     """How often each of N images counts in each resample: (R, N) int64.
 
-    `sources` and `labels` (N,) say where an image comes from and its class; a source's label is
-    that of its first image. Each label's sources are drawn with replacement, as many as there are,
-    and all images of a source move together. Its draws do not depend on the order of the images.
+    `sources` and `labels` (N,) are the source and the class of each image; a source's label is that
+    of its first image. Each label's sources are drawn with replacement, as many as there are, and
+    all images of a source are drawn together. The draws do not depend on the order of the images.
     """
     names, first, source = np.unique(np.asarray(sources), return_index=True, return_inverse=True)
     label = np.asarray(labels)[first]
@@ -40,7 +40,7 @@ def resampled(
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % percentile interval of a figure's resamples (R,), those not defined left out."""
+    """The 95 % percentile interval of a figure's resamples (R,), without undefined ones."""
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -49,7 +49,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def class_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Dice (R, C) of confusion counts (N, C, C) in resamples (R, N); NaN without truth in one."""
+    """Dice (R, C) of confusion counts (N, C, C) in resamples (R, N); NaN without truth."""
     hits, truth, predicted = pixels_of(_pooled(counts, weights))
     return np.where(truth > 0, ratio(2 * hits, truth + predicted), np.nan)
 
@@ -61,7 +61,7 @@ def class_iou(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def macro_dice(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean Dice (R,) over the defect classes; one without truth in a resample leaves its mean."""
+    """Mean Dice (R,) over the defect classes that have truth in a resample."""
     return mean_over_last(class_dice(counts, weights)[:, 1:])
 
 

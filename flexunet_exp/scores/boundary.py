@@ -1,8 +1,8 @@
-"""How well outlines agree: the boundary F1 at a tolerance, from counts of boundary pixels.
+"""The agreement of outlines: boundary F1 at a tolerance, from counts of boundary pixels.
 
-Csurka et al., BMVC 2013; Perazzi et al., CVPR 2016. A class's boundary are its pixels with one of
-the 4 neighbours outside the class; the picture's border is none. Counts are pooled over images by
-adding them.
+Csurka et al., BMVC 2013; Perazzi et al., CVPR 2016. The boundary of a class is its pixels with one
+of the 4 neighbours outside the class; the border of the picture is not a boundary. Counts are
+pooled over images by adding them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def boundary_counts(
 ) -> np.ndarray:
     """Boundary pixels by class: (C, 4) int64, the row of the background all zeros.
 
-    The columns are predicted ones, those of them within `tolerance` pixels (Euclidean) of a true
-    one, true ones, those of them within `tolerance` of a predicted one. Ignored pixels are
+    The columns are the predicted pixels; those within `tolerance` pixels (Euclidean) of a true
+    one; the true pixels; and those within `tolerance` of a predicted one. Ignored pixels are
     background in truth and prediction. Raises ValueError where the shapes differ.
     """
     if truth.shape != prediction.shape:
@@ -59,8 +59,10 @@ def _of_class(truth: np.ndarray, prediction: np.ndarray, disk: np.ndarray) -> li
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that hold the mask, and one more on each side that is in the picture:
-    so a side of the window cuts nothing off that is not a side of the picture."""
+    """The rows and columns that hold the mask, and one more on each side within the picture.
+
+    With that one more, the boundary within the window is that within the picture.
+    """
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     rows = slice(max(0, top - 1), top + height + 1)
     return rows, slice(max(0, left - 1), left + width + 1)
@@ -69,7 +71,7 @@ def _window(mask: np.ndarray) -> tuple[slice, slice]:
 def _boundary(mask: np.ndarray) -> np.ndarray:
     """The mask's pixels with a 4-neighbour outside it: (H, W) uint8, 0 or 1."""
     pixels = mask.astype(np.uint8)
-    # To OpenCV's erosion, what is beyond the picture belongs to the mask.
+    # OpenCV's erosion takes pixels outside the picture as part of the mask.
     return pixels - cv2.erode(pixels, _CROSS)
 
 

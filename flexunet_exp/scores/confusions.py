@@ -1,7 +1,7 @@
 """From pixel confusion counts to figures: every score is a pure function of (N, C, C) counts.
 
-counts[n, t, p] = pixels of image n with truth t predicted as p; ignored pixels are nowhere. An
-undefined figure is NaN, never 0 or 1 by convention, and leaves every mean.
+counts[n, t, p] = pixels of image n with truth t predicted as p; ignored pixels are not counted. An
+undefined figure is NaN, never 0 or 1 by convention, and does not count in a mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIGURES = ("dice", "iou", "precision", "recall")
 
 
 class ImageCounts(NamedTuple):
-    """What is stored of an evaluation: one entry an image, in one order."""
+    """The stored counts of an evaluation: one entry an image, in one order."""
 
     names: np.ndarray  # (N,) str
     counts: np.ndarray  # (N, C, C) int64
@@ -36,13 +36,13 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np
     """Count pixels by truth (row) and prediction (column): (C, C) int64.
 
     `truth` and `prediction` are class indices of one shape; pixels with truth 255 (ignore) are left
-    out. Raises ValueError where shapes differ or a class does not exist: nothing goes missing.
+    out. Raises ValueError where shapes differ or a class does not exist.
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth has shape {truth.shape}, the prediction {prediction.shape}")
     if prediction.size and int(prediction.max()) >= num_classes:
         raise ValueError(f"the prediction holds class {prediction.max()} of {num_classes}")
-    # 256 rows, so that the ignored pixels need no selection beforehand: they are row 255.
+    # 256 rows: the ignored pixels are counted in row 255 and need no selection before.
     cell = truth.ravel().astype(np.intp) * num_classes + prediction.ravel()
     rows = np.bincount(cell, minlength=256 * num_classes).reshape(256, num_classes)
     if rows[num_classes:IGNORE].any():
@@ -84,10 +84,10 @@ def per_image(counts: np.ndarray) -> pd.DataFrame:
 def summary(counts: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
     """All figures of a split by name, 0..1 but for the two numbers of images.
 
-    `dice iou precision recall` are means over the defect classes with truth in the split (classes
-    never predicted have no precision and leave that mean), `dice/<class>` … belong to one class,
-    `defect_*` pool all defects against background, `image_*` are means over images of `per_image`,
-    `baseline_*` are what predicting only background scores on the same truth.
+    `dice iou precision recall` are means over the defect classes with truth in the split (a class
+    that is never predicted has no precision and does not count there), `dice/<class>` … belong to
+    one class, `defect_*` pool all defects against background, `image_*` are means over images of
+    `per_image`, `baseline_*` are the scores of predicting only background on the same truth.
     """
     figures: dict[str, float] = {}
     classes = per_class(counts, class_names)
@@ -111,8 +111,7 @@ def summary(counts: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
 def dominant_class_accuracy(counts: np.ndarray) -> float:
     """Share of the defective images whose most frequent defect class is predicted as such, 0..1.
 
-    A class whose pixels are in a tie with another's counts as the first of them; an image without
-    any predicted defect is wrong.
+    In a tie of two classes the first one counts. An image without any predicted defect is wrong.
     """
     _, truth, predicted = pixels_of(counts)
     truth, predicted = truth[:, 1:], predicted[:, 1:]
@@ -171,7 +170,7 @@ def save_counts(
     seed_dice: Sequence[float] | np.ndarray,
     class_names: Sequence[str],
 ) -> None:
-    """Store an evaluation as `.npz`, to be read without pickle; nobody ever sees half a file."""
+    """Store an evaluation as `.npz` without pickle; a reader never sees half a file."""
     stored = ImageCounts(
         names=np.array(names, dtype=np.str_),
         counts=np.asarray(counts, dtype=np.int64),

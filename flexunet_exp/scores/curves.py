@@ -1,8 +1,8 @@
 """Threshold-free figures from anomaly scores, s = 1 - p(background), kept as histograms.
 
-An image becomes counts over the 65,536 levels of its quantised scores, from which every curve
-follows exactly, of any set of images. Ignored pixels are nowhere. An undefined figure is NaN: one
-without positives or without negatives.
+An image becomes counts over the 65,536 levels of its quantised scores. Every curve of any set of
+images follows exactly from these counts. Ignored pixels are not counted. A figure without positives
+or without negatives is undefined: NaN.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ScoreHistograms(NamedTuple):
 
 
 class StoredHistograms(NamedTuple):
-    """What is stored of an evaluation: the names of the images in the histograms' order."""
+    """The stored histograms of an evaluation, and the names of the images in their order."""
 
     names: np.ndarray  # (N,) str
     histograms: ScoreHistograms
@@ -95,9 +95,9 @@ def score_histogram(quantised: np.ndarray, truth: np.ndarray) -> ScoreHistogram:
 
 
 def collect(images: Iterable[ScoreHistogram]) -> ScoreHistograms:
-    """The collection of the images' histograms; each is made sparse before the next is asked for.
+    """The collection of the images' histograms; takes one image at a time and makes it sparse.
 
-    An image without anything known (every pixel ignored) keeps its row, which is empty.
+    An image of ignored pixels alone has an empty row.
     """
     return concatenate([_of_one(image) for image in images])
 
@@ -122,7 +122,7 @@ def highest(histograms: ScoreHistograms) -> np.ndarray:
 def figures(
     histograms: ScoreHistograms, weights: np.ndarray | None = None, limit: float = 0.3
 ) -> dict[str, Figure]:
-    """`pixel_auroc average_precision au_pro image_auroc` in one go: see the functions so named."""
+    """The figures of `pixel_auroc average_precision au_pro image_auroc`, in one pass."""
     names = ("pixel_auroc", "average_precision", "au_pro")
     areas = zip(names, _areas(histograms, _rows(histograms, weights), limit), strict=True)
     pixels = {name: _given(values, weights) for name, values in areas}
@@ -130,10 +130,10 @@ def figures(
 
 
 def thinned(histograms: ScoreHistograms, levels: int = 2000) -> ScoreHistograms:
-    """The histograms over some `levels` levels, neighbouring ones merged where little happens.
+    """The histograms over about `levels` levels: neighbouring levels of few pixels are merged.
 
-    Of a thousand resamples the figures cost a tenth then, and are off by far less than a resample
-    is (the merged levels count as ties). The levels have no meaning as scores any more.
+    The figures of a thousand resamples then take a tenth of the time. Merged levels count as ties,
+    an error far below the spread of the resamples. The new levels are not scores.
     """
     kept = (histograms.negatives, histograms.positives, histograms.overlap)
     mass = sum(one.sum(axis=0) / max(one.sum(), 1) for one in kept)
@@ -177,13 +177,13 @@ def au_pro(
 def image_auroc(histograms: ScoreHistograms, weights: np.ndarray | None = None) -> Figure:
     """Area under the ROC curve over images, defective against good, scored by their highest score.
 
-    An image that is wholly ignored is neither.
+    An image of ignored pixels alone does not count.
     """
     return pixel_auroc(_images_as_pixels(histograms), weights)
 
 
 def curve_points(histograms: ScoreHistograms, points: int = 2000) -> CurvePoints:
-    """The curves over all images, at most about `points` points, spread evenly along them."""
+    """The curves over all images, at about `points` points, spread evenly along the curves."""
     one = np.ones((1, len(histograms.components)))
     false, true, overlap = (column[:, 0] for column in next(_walk(histograms, one)))
     precision = ratio(true, true + false)
@@ -198,7 +198,7 @@ def curve_points(histograms: ScoreHistograms, points: int = 2000) -> CurvePoints
 
 
 def save_histograms(path: Path, names: Sequence[str], histograms: ScoreHistograms) -> None:
-    """Store histograms as `.npz`, to be read without pickle; nobody ever sees half a file."""
+    """Store histograms as `.npz` without pickle; a reader never sees half a file."""
     negatives, positives, overlap, components = histograms
     stored = _Arrays(
         names=np.array(names, dtype=np.str_),
@@ -286,7 +286,7 @@ def _of_one(image: ScoreHistogram) -> ScoreHistograms:
 
 
 def _stack(rows: list[sparse.csr_array], dtype: type) -> sparse.csr_array:
-    # The empty one lets a stack of no rows be one, too.
+    # With the empty array, a stack of no rows is valid.
     return sparse.vstack([sparse.csr_array((0, LEVELS), dtype=dtype), *rows], format="csr")
 
 
@@ -326,12 +326,12 @@ def _walk(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """False positives, true positives and overlap from the highest score that occurs downwards.
 
-    They come in blocks of B levels, (B + 1, R) each: row 0 is what the block before ended with,
-    zeros at first. There is always a block.
+    They come in blocks of B levels, (B + 1, R) each: row 0 is the last row of the block before, at
+    first zeros. There is always at least one block.
     """
     stacked = histograms[:3]
     levels = np.flatnonzero(sum(np.bincount(one.indices, minlength=LEVELS) for one in stacked))
-    # By level, so that a block of them is at hand without a search through every image.
+    # Columns by level, so that a block of levels is found without a search in every image.
     counts = [one.tocsc() for one in stacked]
     turned = np.ascontiguousarray(weights.T, dtype=np.float64)
     size = max(1, _BLOCK // max(1, turned.shape[1]))
@@ -356,7 +356,7 @@ def _areas(
     for false, true, overlap in _walk(histograms, weights):
         roc += _under(true, np.diff(false, axis=0), np.diff(false, axis=0))
         gained, found = np.diff(true, axis=0), true[1:]
-        # No pixel above the threshold means none was gained.
+        # Without a pixel above the threshold, `gained` is 0 too.
         precision += (gained * found / np.maximum(found + false[1:], 1)).sum(axis=0)
         pro += _under(overlap, np.diff(false, axis=0), np.diff(np.minimum(false, room), axis=0))
     defined = (negatives > 0) & (positives > 0)
@@ -369,7 +369,7 @@ def _areas(
 
 
 def _under(height: np.ndarray, width: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Area (R,) under straight lines between B + 1 heights, of each only the first `kept` width."""
+    """Area (R,) under straight lines between B + 1 heights, over the first `kept` of each width."""
     share = np.divide(kept, width, out=np.zeros_like(width), where=width > 0)
     return (kept * (height[:-1] + share * np.diff(height, axis=0) / 2)).sum(axis=0)
 

@@ -1,4 +1,4 @@
-"""Defects as objects: which were found, and how many predicted ones are none.
+"""Defects as objects: which were found, and which predicted ones are false alarms.
 
 An object is an 8-connected component of one class. Figures follow from a table of the objects of
 all images; an undefined figure is NaN.
@@ -71,7 +71,7 @@ def object_counts(
     """Defects and found ones of each image in `names` and each defect class: (N, C - 1, 2) int64.
 
     Found means that a share of at least `overlap` is predicted as the defect's class. Raises
-    ValueError for an image or a class not named: nothing goes missing.
+    ValueError for an image or a class that is not named.
     """
     defects = table[table["kind"] == DEFECT]
     place = _places(defects["image"], names), _places(defects["class"], class_names[1:])
@@ -82,7 +82,7 @@ def object_counts(
 
 
 def false_alarm_counts(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """False alarms in each image in `names`: (N,) int64. Raises ValueError for others' images."""
+    """False alarms in each image in `names`: (N,) int64. Raises ValueError for another image."""
     alarms = table.loc[table["kind"] == FALSE_ALARM, "image"]
     return np.bincount(_places(alarms, names), minlength=len(names)).astype(np.int64)
 
@@ -166,13 +166,13 @@ def _false_alarms(image: str, name: str, predicted: np.ndarray, truth: np.ndarra
 
 
 def _places(values: Iterable[str], known: Sequence[str]) -> np.ndarray:
-    """Where in `known` each value is: (K,) int. Raises ValueError if nowhere or if names repeat."""
+    """The index in `known` of each value: (K,) int. Raises ValueError if unknown or ambiguous."""
     place = {name: index for index, name in enumerate(known)}
     if len(place) < len(known):
-        raise ValueError("the same name twice among those of the images or classes")
+        raise ValueError("an image or a class is named twice")
     missing = sorted({value for value in values if value not in place})
     if missing:
-        raise ValueError(f"the table of objects holds {', '.join(missing)}, not in what was named")
+        raise ValueError(f"the table of objects has unknown names: {', '.join(missing)}")
     return np.array([place[value] for value in values], np.intp)
 
 

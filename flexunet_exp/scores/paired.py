@@ -1,10 +1,10 @@
 """Which of two recipes is better on the same test pictures, and whether that is more than chance.
 
-Sources are drawn as in `bootstrap`, class by class, with the two corrections that small classes
-need. Of a class of n sources n - 1 are drawn, each counting n / (n - 1) times: the rescaled
-bootstrap of Rao & Wu (1988), without which a variance is too small by (n - 1) / n. And the
-quantiles are those of Student's t in place of the normal distribution: the expanded percentile
-interval of Hesterberg (2015), with as many degrees of freedom as sources less classes.
+Sources are drawn as in `bootstrap`, class by class, with two corrections for small classes. Of a
+class of n sources n - 1 are drawn, each counting n / (n - 1) times: the rescaled bootstrap of
+Rao & Wu (1988), without which a variance is too small by the factor (n - 1) / n. The quantiles are
+those of Student's t in place of the normal distribution: the expanded percentile interval of
+Hesterberg (2015). Its degrees of freedom are the number of sources minus the number of classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy import special
 
 from flexunet_exp.scores.bootstrap import MIN_SOURCES, macro_dice
 
-RESAMPLES = 10_000  # so that the smallest p-value outlives Holm's correction over some ten pairs
+RESAMPLES = 10_000  # so that Holm's correction for ten pairs leaves a p-value below 0.05
 LEVEL = 0.05
 
 
@@ -31,10 +31,10 @@ class Part(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Macro Dice of the first less that of the second, -1..1, with its 95 % interval.
+    """Macro Dice of the first minus that of the second, -1..1, with its 95 % interval.
 
-    `p` is the chance of a difference so far from 0 between equals; NaN, as the interval, where a
-    class has a single source: resampling would take that source for one that never varies.
+    `p` is the probability of a difference at least so far from 0 between equal recipes. `p` and
+    the interval are NaN where a class has a single source: resampling cannot vary it.
     """
 
     difference: float
@@ -42,7 +42,7 @@ class PairedDifference(NamedTuple):
     high: float
     p: float
     num_sources: int
-    smallest_class: int  # sources of the class that has the fewest
+    smallest_class: int  # sources of the class with the fewest
 
 
 def paired_difference(
@@ -50,8 +50,9 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two recipes by their macro Dice: the mean over each one's runs, then over parts.
 
-    All is resampled alike, so what the pictures have in common drops out, and pictures of one
-    source move together in all parts. Raises ValueError where counts differ in their pictures.
+    Both recipes have the same resamples, so that differences between pictures cancel; pictures of
+    one source are drawn together in all parts. Raises ValueError where counts differ in their
+    pictures.
     """
     for part in parts:
         if part.first.shape[1:] != part.second.shape[1:]:
@@ -77,7 +78,7 @@ def paired_difference(
 
 
 def rescaled(labels: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:
-    """How much each source counts in each resample: (R, n) float64.
+    """The weight of each source in each resample: (R, n) float64.
 
     `labels` (n,) are the sources' classes. A class's only source always counts once.
     """
@@ -109,7 +110,7 @@ def of_sources(counts: np.ndarray, place: np.ndarray, number: int) -> np.ndarray
 
 
 def expanded_interval(drawn: np.ndarray, freedom: int) -> tuple[float, float]:
-    """The 95 % percentile interval of resamples (R,), as wide as Student's t would have it."""
+    """The 95 % percentile interval of resamples (R,), with the quantiles of Student's t."""
     tail = 100 * special.ndtr(special.stdtrit(freedom, LEVEL / 2))
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
@@ -134,7 +135,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def too_few(result: PairedDifference) -> str:
-    """Why there can be no verdict; empty where there can."""
+    """The reason why no verdict is possible; empty where one is."""
     if result.num_sources < MIN_SOURCES:
         return f"{result.num_sources} sources, and fewer than {MIN_SOURCES} are too few to tell"
     if result.smallest_class < 2:

@@ -1,7 +1,7 @@
-"""What an evaluation keeps of a split's pictures, and the figures that follow from it alone.
+"""The record that an evaluation keeps of a split's pictures, and the figures computed from it.
 
-Everything is kept a picture, so that figures can be computed again, pooled over folds and resampled
-without the network: files in one folder, in one order of pictures.
+The record has every count for each picture, so that figures can be computed again, pooled over
+folds and resampled without the network. Its files lie in one folder, in one order of pictures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TEXT = ("name", "source", "label", "sha256")  # of each picture
 class Record:
     """N pictures of C classes, background first."""
 
-    images: pd.DataFrame  # a row a picture: its name here, source, label and sha256
+    images: pd.DataFrame  # a row a picture: its name, source, label and sha256
     classes: tuple[str, ...]
     counts: np.ndarray  # (N, C, C) int64, truth × prediction
     seed_dice: np.ndarray  # (N,) dice_coef_multiclass, the original program's metric
@@ -120,7 +120,7 @@ def read_boundaries(path: Path) -> np.ndarray:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return archive["counts"]
-    except Exception as error:  # zipfile, zlib and NumPy each raise kinds of their own
+    except Exception as error:  # zipfile, zlib and NumPy raise errors of many types
         raise unreadable(path) from error
 
 
@@ -155,9 +155,10 @@ def intervals(
 ) -> pd.DataFrame:
     """Value, 95 % interval (`low`, `high`) and number of `sources` of the figures that have one.
 
-    By the bootstrap over sources, stratified by class. There is no interval (NaN) with fewer than
-    `bootstrap.MIN_SOURCES` sources, for a class's figures those that show it; nor over all classes
-    where one has fewer than `bootstrap.MIN_STRATUM`, which resampling would hardly vary.
+    The intervals come from the bootstrap over sources, stratified by class. An interval is NaN with
+    fewer than `bootstrap.MIN_SOURCES` sources; for a class, those that show it are counted.
+    Intervals over all classes are NaN where a class has fewer than `bootstrap.MIN_STRATUM` sources,
+    which resampling would hardly vary.
     """
     sources, labels = (record.images[name].to_numpy(str) for name in ("source", "label"))
     weights = bootstrap.resampled(sources, labels, resamples)
@@ -169,7 +170,7 @@ def intervals(
     few = {name for name in draws if number[name] < bootstrap.MIN_SOURCES}
     if record.num_sources >= bootstrap.MIN_SOURCES and thinnest >= bootstrap.MIN_STRATUM:
         draws |= overall_draws(record, object_overlap, weights)
-    if (labels == GOOD).sum() < bootstrap.MIN_STRATUM:
+    if len(set(sources[labels == GOOD])) < bootstrap.MIN_STRATUM:
         draws.pop("image_auroc", None)
     rows = {}
     for name in (*OVERALL, *number):
@@ -204,7 +205,7 @@ def overall_draws(
         "object_recall": objects.object_recall(found, weights),
         "boundary_f1": confusions.mean_over_last(outlines[:, 1:]),
     }
-    # Its scores are a picture's, a few: nothing is to be thinned.
+    # It has one score a picture, too few to be thinned.
     return draws | {"image_auroc": curves.image_auroc(record.histograms, weights)}
 
 

@@ -1,1 +1,1 @@
-"""What would serve any project: files, locks, signals, threads, TensorFlow's process set-up."""
+"""Parts for any project: files, locks, signals, threads, set-up of TensorFlow's process."""

@@ -1,4 +1,4 @@
-"""Files that are whole at any moment."""
+"""Writes files so that a reader never sees a part of one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def harmless(value: Any) -> Any:
-    """A cell of a table; a text that a spreadsheet would take for a formula begins with '."""
+    """A value of a table; puts ' before a text that a spreadsheet would run as a formula."""
     is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@"))
     return (
         f"'{value}" if is_formula and not re.fullmatch(r"[-+][\d.]+(e[-+]?\d+)?", value) else value
@@ -48,12 +48,12 @@ def harmless(value: Any) -> Any:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes what writers that were killed left half-written anywhere below `folder`."""
+    """Removes the incomplete files that killed writers left anywhere below `folder`."""
     for path in folder.rglob(".*"):
         if is_part(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def is_part(name: str) -> bool:
-    """Whether a file's name is one that `whole_or_nothing` gives while it writes."""
+    """Whether a name is that of a temporary file of `whole_or_nothing`."""
     return re.fullmatch(r"\.[0-9a-f]{32}(\..*)?", name) is not None

@@ -1,7 +1,7 @@
-"""Ctrl-C that cannot get lost.
+"""Keeps a Ctrl-C that Python would lose.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be; a destructor or a library's
-callback swallows it. `requested` keeps the request, so that the next step can act on it.
+Python raises KeyboardInterrupt at any place of the main thread; a destructor or a library's
+callback may swallow it. `requested` keeps the request, so that the next step can act on it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ requested = threading.Event()
 
 
 def listen() -> None:
-    """Takes Ctrl-C, a closed terminal and SIGTERM alike.
+    """Handles Ctrl-C, a closed terminal and SIGTERM alike.
 
-    A job that a shell put in the background ignores Ctrl-C, one under nohup a closed terminal.
+    A signal that is ignored stays so: a shell lets background jobs ignore Ctrl-C, nohup lets them
+    ignore a closed terminal.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -35,7 +36,7 @@ def interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 def leave_terminal() -> None:
-    """Sends further output to /dev/null: writing to a closed terminal is an error."""
+    """Sends further output to /dev/null, since writing to a closed terminal is an error."""
     with open(os.devnull, "w") as nowhere:
         for descriptor in (1, 2):
             with suppress(OSError):  # it is closed already
@@ -44,6 +45,6 @@ def leave_terminal() -> None:
 
 
 def check() -> None:
-    """Raises KeyboardInterrupt if one was requested and got lost."""
+    """Raises KeyboardInterrupt if one was requested and lost."""
     if requested.is_set():
         raise KeyboardInterrupt

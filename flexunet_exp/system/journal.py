@@ -1,7 +1,7 @@
-"""A journal: an append-only file of JSON lines, by which a command goes on after a kill.
+"""A journal: an append-only file of JSON lines, with which a command goes on after a kill.
 
-The header, its first line, names the command and its inputs. An entry is appended when the files
-that it describes are in place. One process at a time holds a journal.
+The header, the first line, names the command and its inputs. An entry is appended after the files
+that it describes are written. One process at a time holds a journal.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Journal:
         return read_header(self.path, self.made_by)
 
     def begin(self, made_of: dict[str, Any], entries: Iterable[Any] = ()) -> None:
-        """Has the journal hold this header and these entries, nothing else."""
+        """Replaces the journal by this header and these entries."""
         contents = [{"made_by": self.made_by, **made_of}, *entries]
         files.replace_file(self.path, b"".join(map(line_of, contents)))
 
     def append(self, entry: Any) -> int:
-        """Adds an entry; the byte at which its line begins."""
+        """Appends an entry; returns the byte at which its line begins."""
         with self.appending, open(self.path, "ab", opener=through_no_link) as file:
             offset = file.tell()
             file.write(line_of(entry))
@@ -48,9 +48,9 @@ class Journal:
             return json.loads(file.readline())
 
     def entries(self) -> Iterator[tuple[int, Any]]:
-        """Offset and content of each entry; the content of a line that is no JSON is None.
+        """Offset and content of each entry; None for a line that is not JSON.
 
-        There is none where there is no file.
+        Yields nothing where the file is missing.
         """
         if not self.path.is_file():
             return
@@ -63,7 +63,7 @@ class Journal:
 
 @contextmanager
 def held(path: Path, made_by: str, refusal: str) -> Iterator[Journal]:
-    """The journal at `path`, without a last line that a kill cut off; this process's meanwhile.
+    """Holds the journal at `path`, and removes a last line that a kill cut off.
 
     Raises InputError with the `refusal` where another process holds it.
     """
@@ -81,7 +81,7 @@ def lock_of(path: Path) -> Path:
 
 
 def read_header(path: Path, made_by: str) -> dict[str, Any] | None:
-    """The header of a journal; None where there is none of this command."""
+    """The header of a journal; None where this command has not written one."""
     try:
         with open(path, "rb") as file:
             return header_of(json.loads(file.readline()), made_by)

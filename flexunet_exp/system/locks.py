@@ -1,7 +1,7 @@
-"""Locks between processes: each is a `flock` of a file and ends with its process, however it ends.
+"""Locks between processes: each is a `flock` of a file, and ends with its process even by a kill.
 
-`filelock` (read and tried: 4.3) would serve `exclusive` alone: it leaves its file behind, has no
-shared `flock`, and falls back to a marker that outlives a killed process where there is no `flock`.
+The package `filelock` (tried: 4.3) could replace `exclusive` alone: it leaves its file behind, has
+no shared `flock`, and without `flock` falls back to a marker that outlives a killed process.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Locked(BlockingIOError):
 
 
 def exclusive(path: Path, seconds: float = 0, notice: str = "") -> IO[bytes]:
-    """The locked file at `path`, made if need be; closing it, as by `with`, ends the lock.
+    """The locked file at `path`, made if missing; closing it, as by `with`, ends the lock.
 
-    Waits up to so many `seconds` for another holder, logs the `notice` and the path where it has
-    to, and raises Locked at the end.
+    Waits up to `seconds` for another holder, and logs the `notice` with the path where it waits.
+    Raises Locked after that time.
     """
     file = open(path, "ab")  # noqa: SIM115  (the caller closes it)
     try:
@@ -43,7 +43,7 @@ def exclusive(path: Path, seconds: float = 0, notice: str = "") -> IO[bytes]:
 
 @contextmanager
 def temporary(path: Path, seconds: float = 0, notice: str = "") -> Iterator[None]:
-    """Holds the lock of a file that is there only meanwhile; waits like `exclusive`."""
+    """Holds the lock of a file that exists only meanwhile; waits like `exclusive`."""
     file = at_its_path(path, seconds, notice)
     try:
         yield
@@ -67,7 +67,7 @@ def acquire(file: IO, seconds: float = 0, notice: str = "") -> None:
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock of a file; False where it cannot be opened.
 
-    Changes nothing: the shared lock that asks for it ends at once.
+    Changes nothing: the shared lock that tests it ends at once.
     """
     try:
         with open(path, "rb") as file:
@@ -77,7 +77,7 @@ def is_held(path: Path) -> bool:
 
 
 def was_free(file: IO, kind: int) -> bool:
-    """Whether an open file could be locked, as it is from now on."""
+    """Whether an open file was free; if so, it is locked from now on."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -86,7 +86,7 @@ def was_free(file: IO, kind: int) -> bool:
 
 
 def at_its_path(path: Path, seconds: float, notice: str) -> IO[bytes]:
-    """The locked file that lies at `path`: the holder that was waited for removes its own."""
+    """The locked file at `path`; tries again where the former holder has removed the file."""
     while True:
         file = exclusive(path, seconds, notice)
         if lies_at(path, file):

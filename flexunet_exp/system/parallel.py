@@ -1,4 +1,4 @@
-"""Work in threads, in order, without running ahead of who takes the results."""
+"""Work in threads, in order, at most a few results ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 def in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
 ) -> Generator[Result, None, None]:
-    """function(item) of each item, in their order; at most `ahead` are begun and not yet taken."""
+    """function(item) of each item, in order; at most `ahead` results wait to be taken."""
     with ThreadPoolExecutor(threads) as pool:
         begun: deque[Future[Result]] = deque()
         for item in items:

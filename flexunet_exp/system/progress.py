@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a log line now and then elsewhere."""
+"""Progress of long work: a bar on a terminal, elsewhere a log line every few seconds."""
 
 from __future__ import annotations
 

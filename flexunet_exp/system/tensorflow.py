@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-# What a process is fixed to by its first run, because TensorFlow cannot change it: threads, and
-# whether it computes deterministically.
+# The threads and the determinism of the process's first run, which TensorFlow cannot change
+# afterwards.
 FIXED: list[tuple[int, bool]] = []
 
 
@@ -39,7 +39,7 @@ class ProcessSettings:
 
     @property
     def fixed(self) -> tuple[int, bool]:
-        """What a process cannot change after its first run."""
+        """The settings that a process cannot change after its first run."""
         return self.num_threads, self.deterministic
 
 
@@ -48,7 +48,7 @@ def available_cores() -> int:
 
 
 def needs_own_process(settings: ProcessSettings) -> bool:
-    """Whether a run of this process has fixed what this one wants otherwise."""
+    """Whether an earlier run of this process has fixed other values than this run needs."""
     return bool(FIXED) and FIXED[0] != settings.fixed
 
 
@@ -74,16 +74,16 @@ def load() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    keras.utils.disable_interactive_logging()  # we print our own lines
+    keras.utils.disable_interactive_logging()  # the program logs its own lines
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def keep_freed_memory() -> None:
-    """Has the C library keep memory that TensorFlow frees, instead of giving it back each step.
+    """Tells the C library to keep memory that TensorFlow frees, instead of returning it each step.
 
-    Activations are freed and wanted again at every step; as new pages they cost a sixth of it
-    (docs/measured/speed.md). Does nothing where the library is not glibc.
+    Every step frees and allocates its activations; as new pages these take a sixth of the step's
+    time (docs/measured/speed.md). Does nothing where the library is not glibc.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
@@ -104,10 +104,10 @@ def fix(tf, settings: ProcessSettings) -> None:
 
 
 def strategy(settings: ProcessSettings) -> AbstractContextManager:
-    """The scope in which a network is made: over all devices if mirrored, else nothing special.
+    """The scope in which a network is built: mirrored over all devices, or a scope without effect.
 
-    `auto` mirrors over the GPUs when there are several. Mirrored without a GPU takes the logical
-    CPU devices, which is how it is tested.
+    `auto` mirrors over the GPUs where there are several. `mirrored` without a GPU uses the logical
+    CPU devices, which the tests do.
     """
     import tensorflow as tf
 
@@ -120,9 +120,10 @@ def strategy(settings: ProcessSettings) -> AbstractContextManager:
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keeps the notices off the screen that TensorFlow's libraries write to file descriptor 2.
+    """Hides the notices that TensorFlow's libraries write to file descriptor 2.
 
-    No setting does: they come before TensorFlow's own logging is up. What fails, raises.
+    No setting hides them, because they come before TensorFlow's own logging starts. Errors still
+    raise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

@@ -1,1 +1,1 @@
-"""A run in MLflow: the store, the outbox, the registry. Nothing else imports mlflow."""
+"""A run in MLflow: the store, the outbox, the registry. Only this folder imports mlflow."""

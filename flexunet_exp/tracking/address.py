@@ -1,4 +1,4 @@
-"""Where a store is: an SQLite file, which is made whole or not at all, or a server's address."""
+"""Addresses of stores: an SQLite file, or a server."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SQLITE = "sqlite:///"
 
 
 class NotThere(InputError):
-    """There is no such store, or no such experiment in it."""
+    """The store does not exist, or does not have the experiment."""
 
 
 def require_valid(uri: str) -> None:
-    """Raises InputError for what is no address of a store, or one that would give a password away.
+    """Raises InputError for a text that is not an address of a store, or has a password in it.
 
-    Addresses are written down: in the run folder, in the store, in the command that repeats a run.
+    Addresses are written into the run folder, into the store and into logged commands.
     """
     if uri.startswith(SQLITE) and len(uri) > len(SQLITE):
         return
@@ -31,21 +31,21 @@ def require_valid(uri: str) -> None:
         )
     if "@" in rest.partition("/")[0]:
         raise InputError(
-            "tracking.uri has a user's name or password in it, and would be written down with "
-            "them. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, and leave them out "
-            "of the address."
+            "tracking.uri has a user's name or password in it, and addresses are written to files "
+            "and logs. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead, and "
+            "leave both out of the address."
         )
     host = re.match(r"https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", uri)
     if host and re.fullmatch(r"(/[^?#]*)?", uri[host.end() :]):
         return
     raise InputError(
-        f"tracking.uri={uri} is no address of a store. Expected sqlite:///PATH (as "
+        f"tracking.uri={uri} is not an address of a store. Expected sqlite:///PATH (as "
         f"sqlite:///mlruns/mlflow.db) or http://HOST:PORT{meant(uri, host)}"
     )
 
 
 def meant(uri: str, host: re.Match[str] | None) -> str:
-    """The address that somebody who typed this probably meant, as a question."""
+    """A question with the address that the user probably meant; empty without a guess."""
     if host:
         return f". Did you mean {host[0]}?"
     if re.fullmatch(r"[\w.-]+:\d+", uri):
@@ -56,7 +56,7 @@ def meant(uri: str, host: re.Match[str] | None) -> str:
 
 
 def store_words(uri: str, experiment_name: str) -> list[str]:
-    """What to type for a command to use this store; nothing for the one it would use anyway."""
+    """The words that make a command use this store; none for the default store."""
     usual = Path("mlruns/mlflow.db").absolute()
     own = {"uri": f"{SQLITE}{usual}", "experiment_name": "flexunet"}
     given = {"uri": absolute_uri(uri), "experiment_name": experiment_name}
@@ -71,17 +71,17 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def artifact_location(uri: str) -> str | None:
-    """Artifacts lie beside the SQLite file; a server decides for itself."""
+    """The artifact folder beside the SQLite file; None for a server, which decides itself."""
     path = sqlite_file(uri)
     return (path.parent / "artifacts").as_uri() if path else None
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of an SQLite file; InputError where its path can be in no address."""
+    """The address of an SQLite file; InputError where an address cannot have its path."""
     if set(str(path)) & set("%?"):
         raise InputError(
-            f"{path}: no SQLite store can lie where a name has % or ? in it. Rename the folder, or "
-            "name another place: tracking.uri=sqlite:////FOLDER/mlflow.db"
+            f"{path}: the path of an SQLite store must not have % or ? in it. Rename the folder, "
+            "or choose another path: tracking.uri=sqlite:////FOLDER/mlflow.db"
         )
     return f"{SQLITE}{path}"
 
@@ -94,7 +94,7 @@ def absolute_uri(uri: str) -> str:
 
 
 def is_store(path: Path) -> bool:
-    """Whether a file is the database of an MLflow store; a look that changes nothing."""
+    """Whether a file is the database of an MLflow store; changes nothing."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -104,10 +104,10 @@ def is_store(path: Path) -> bool:
 
 
 def require_store(uri: str) -> None:
-    """Raises NotThere where an SQLite store is not there."""
+    """Raises NotThere where the file of an SQLite store is missing."""
     path = sqlite_file(uri)
     if path and not path.is_file():
         raise NotThere(
-            f"There is no store {path}. Go to the folder that runs were trained in, or name their "
-            "store with tracking.uri=sqlite:///PATH; flexunet train makes one."
+            f"There is no store {path}. Change to the folder in which runs were trained, or name "
+            "their store with tracking.uri=sqlite:///PATH. flexunet train makes a store."
         )

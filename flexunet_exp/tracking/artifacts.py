@@ -1,4 +1,4 @@
-"""The files that the store keeps of a run: sent, found again, fetched."""
+"""Sends, finds and fetches the files that the store keeps of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flexunet_exp.tracking.store import Store
 
 
 def log_image(store: Store, run_id: str, key: str, path: Path, timestamp: int, step: int) -> None:
-    """Sends a PNG file for the slider `key`; nothing else is written under images/."""
+    """Sends a PNG file for the slider `key`; nothing else is sent below images/."""
     from PIL import Image
 
     with Image.open(path) as picture:
@@ -22,7 +22,7 @@ def log_image(store: Store, run_id: str, key: str, path: Path, timestamp: int, s
 def remove_image(
     store: Store, run_id: str, key: str, path: Path, timestamp: int, step: int
 ) -> None:
-    """Removes what the store has of this image: sending it again would double it."""
+    """Removes the store's files of this image, so that sending it again does not double it."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     uri = store.client.get_run(run_id).info.artifact_uri
@@ -34,13 +34,13 @@ def remove_image(
 
 
 def log_files(store: Store, run_id: str, path: Path, folder: str) -> None:
-    """Sends a file, or a folder with all it holds, into the artifact folder `folder`."""
+    """Sends a file, or a folder with its content, into the artifact folder `folder`."""
     send = store.client.log_artifacts if path.is_dir() else store.client.log_artifact
     send(run_id, str(path), folder or None)
 
 
 def add_evaluation(store: Store, run_id: str, folder: Path, figures: Mapping[str, float]) -> str:
-    """Adds an evaluation's files and figures to a run; the name they are found below."""
+    """Adds an evaluation's files and figures to a run; returns the name they have there."""
     with one_process_at_a_time(store.uri):
         name = f"evaluation{max(1, last_number(store, run_id, 'evaluation')) + 1}"
         store.client.log_artifacts(run_id, str(folder), name)
@@ -51,7 +51,7 @@ def add_evaluation(store: Store, run_id: str, folder: Path, figures: Mapping[str
 
 
 def add_folder(store: Store, run_id: str, folder: Path, name: str) -> str:
-    """Adds a folder's files to a run, never over others: below `name`, or name2, name3 …"""
+    """Adds a folder's files to a run, never over others: below `name`, else name2, name3 …"""
     with one_process_at_a_time(store.uri):
         number = last_number(store, run_id, name) + 1
         place = name if number == 1 else f"{name}{number}"
@@ -60,16 +60,16 @@ def add_folder(store: Store, run_id: str, folder: Path, name: str) -> str:
 
 
 def last_number(store: Store, run_id: str, name: str) -> int:
-    """The number of the run's last artifact folder called so: 1 for `name`, 2 for name2 …"""
+    """The number of the run's last artifact folder of this name: 1 for `name`, 2 for name2 …"""
     names = [file.path for file in store.client.list_artifacts(run_id)]
     numbers = [re.fullmatch(rf"{name}(\d*)", found) for found in names]
     return max((int(n[1] or 1) for n in numbers if n), default=0)
 
 
 def fetch_file(store: Store, artifact_uri: str, path: str, folder: Path) -> Path | None:
-    """A file of the run with this artifact address, fetched into `folder`; None if it is none.
+    """Fetches a file of the run with this artifact address into `folder`; None without the file.
 
-    The client's own way asks the database three times a file, which is most of its time.
+    The client's own function queries the database three times a file, most of its time.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

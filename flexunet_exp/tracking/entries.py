@@ -1,7 +1,7 @@
-"""What the store is sent of a run: a record for each operation, and its line of JSON on disk.
+"""The entries of an outbox: a record for each operation on the store, and its line of JSON.
 
-The lines are a promise: a run folder may hold those of an earlier version. It may also come from
-anyone, so that a line is an entry only with exactly the fields of its kind, each of its type.
+The format of the lines is a promise: a run folder may hold those of an earlier version. A run
+folder may also come from anyone, so a line must have exactly the fields and types of its kind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Metric(NamedTuple):
 
 @dataclass(frozen=True)
 class Timed:
-    """What all entries have: when they were made, in milliseconds."""
+    """The base of all entries: the time at which one was made, in milliseconds."""
 
     time: int = field(default_factory=milliseconds, kw_only=True)
 
@@ -52,7 +52,7 @@ class TagsEntry(Timed):
 
 @dataclass(frozen=True)
 class ParamsEntry(Timed):
-    """Sets parameters that the run has not got yet."""
+    """Sets parameters that the run does not have yet."""
 
     params: dict[str, str]
 
@@ -150,7 +150,7 @@ def to_line(entry: Entry) -> str:
 
 
 def from_line(line: bytes) -> Entry:
-    """The entry in a line; ValueError, saying what was found, where it holds none."""
+    """The entry in a line; ValueError with what was found where the line is not an entry."""
     content = read_object(line)
     what = content.pop("what", None)
     kind = KINDS.get(what) if isinstance(what, str) else None

@@ -1,4 +1,4 @@
-"""Finished runs, found by folder, id or name, in the registry, or as a network's file."""
+"""Finds finished runs by folder, id, name, registered model or network's file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
     if path.suffix == ".keras" and path.is_file():
         return [of_network(path, cfg)]
     if not cfg.tracking.uri:
-        raise InputError(f"run={name!r} is no folder, and tracking=none has no store to look in.")
+        raise InputError(f"run={name!r} is not a folder, and tracking=none has no store to search.")
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     if name.startswith(REGISTERED):
         return [load(whole_folder(registry.fetch_registered(store, name, download_to)))]
@@ -76,7 +76,7 @@ def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
 
 
 def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
-    """A `.keras` file: of the run whose folder it lies in, else with the classes of `dataset=`."""
+    """The run whose folder a `.keras` file lies in, else the file with `dataset=`'s classes."""
     if all((path.parent / name).is_file() for name in FILES[:2]):
         run = load(path.parent)
         return FinishedRun(run.folder, run.cfg, network=path)
@@ -84,8 +84,8 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
     size = OmegaConf.select(cfg, "dataset.image_size")
     if not (classes and size):
         raise InputError(
-            f"{path} lies in no run folder, so nothing says which classes it tells apart and at "
-            "which size. Add dataset=NAME dataset.image_size=SIZE, as it was trained."
+            f"{path} does not lie in a run folder, so its classes and image size are not known. "
+            "Add dataset=NAME dataset.image_size=SIZE, as it was trained."
         )
     trainer = OmegaConf.load(compose.conf_dir() / "trainer" / "default.yaml")
     known = {"dataset": {"name": cfg.dataset.name, "classes": classes, "image_size": size}}
@@ -129,18 +129,18 @@ def run_by_id(store: Store, run_id: str) -> Any:
 
 
 def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
-    """A multirun's cells that ran to their end, each one's newest; any other run is alone."""
+    """The newest finished run of each of a multirun's cells; any other run by itself."""
     if SWEEP not in run.data.tags:
         return [run]
     cells = store.cells(run)
     newest = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
     if not newest:
-        raise InputError(f"The multirun {run.info.run_id} has no finished job.")
+        raise InputError(f"The multirun {run.info.run_id} has no finished cell.")
     return list(newest.values())
 
 
 def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
-    """A run of the store: in its own folder, or fetched where that is gone."""
+    """A run of the store, from its own folder, or fetched where that is gone."""
     folder = Path(run.data.tags.get(RUN_FOLDER, ""))
     if not all((folder / file).is_file() for file in FILES):
         folder = fetch(store, run.info.run_id, download_to)
@@ -148,7 +148,7 @@ def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
 
 
 def fetch(store: Store, run_id: str, folder: Path) -> Path:
-    """Lays a run's files out as in a run folder, from what the store keeps of it."""
+    """Fetches a run's files from the store and arranges them as in a run folder."""
     fetched = artifacts.fetch_all(store, run_id, folder / "fetched")
     if (composed := fetched / "config" / "config.yaml").is_file():
         os.replace(composed, fetched / "config.yaml")
@@ -158,7 +158,7 @@ def fetch(store: Store, run_id: str, folder: Path) -> Path:
         where = store.client.get_run(run_id).info.artifact_uri
         raise InputError(
             f"The store knows run {run_id}, but its folder is gone, and its files in {where} lack "
-            f"{', '.join(missing)}. Was the folder moved? Then take run=FOLDER, or mend the store "
+            f"{', '.join(missing)}. If the folder was moved, use run=FOLDER, or change the store "
             'as docs/guides/store.md says ("Moving a store").'
         )
     return fetched

@@ -1,4 +1,4 @@
-"""MLflow as this project uses it: its settings, its client, its tables made once."""
+"""MLflow for this project: its settings, its client, and the creation of its tables."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.system import locks
 from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
 
-MOST_LISTED = 1000  # entries of a page: the most that MLflow gives of any listing
-LOCK_SECONDS = 60  # that making a store may take another process
-# MLflow's own defaults tell its makers what is done with it, and wait four minutes for a server
-# that is not there.
+MOST_LISTED = 1000  # entries a page: the most that MLflow returns for any listing
+LOCK_SECONDS = 60  # that another process may take to make a store
+# MLflow's own defaults send usage data to its makers, and wait four minutes for a server that does
+# not answer.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -36,10 +36,10 @@ def client_of(uri: str) -> Any:
 
 
 def load_mlflow(uri: str) -> None:
-    """Imports what the store needs, which takes seconds, with our settings."""
+    """Imports MLflow with this project's settings, which takes seconds."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    # The outbox takes for sent what a call has returned from.
+    # For the outbox, an entry is sent when the call returns.
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
     import mlflow
 
@@ -49,7 +49,7 @@ def load_mlflow(uri: str) -> None:
 
 
 def make_tables(uri: str) -> None:
-    """Makes a new SQLite store beside its place: cut off meanwhile, it is none, not half a one."""
+    """Makes a new SQLite store under another name and renames it, so that it is never partial."""
     path = sqlite_file(uri)
     if path is None or path.exists():
         return
@@ -62,7 +62,7 @@ def make_tables(uri: str) -> None:
 def paged(
     list_page: Callable[..., Any], *arguments: Any, limit: int | None = None, **options: Any
 ) -> Iterator[Any]:
-    """All that one of the client's listings holds, however many pages it has; at most `limit`."""
+    """The entries of all pages of a listing of the client; at most `limit`."""
     size = MOST_LISTED if limit is None else min(limit, MOST_LISTED)
     return islice(entries(partial(list_page, *arguments, max_results=size, **options)), limit)
 
@@ -76,15 +76,15 @@ def entries(list_page: Callable[..., Any]) -> Iterator[Any]:
 
 
 def milliseconds() -> int:
-    """Now, as MLflow counts time."""
+    """The present time as MLflow stores it: milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
 @contextmanager
 def one_process_at_a_time(uri: str) -> Iterator[None]:
-    """Guards the first use of an SQLite store, which makes its tables.
+    """Locks an SQLite store for its first use, which makes its tables.
 
-    Raises InputError where another process, perhaps a stopped one, does not let go.
+    Raises InputError where another process, perhaps a stopped one, keeps the lock.
     """
     path = sqlite_file(uri)
     if path is None:
@@ -104,13 +104,13 @@ def one_process_at_a_time(uri: str) -> Iterator[None]:
 
 
 def quiet_mlflow() -> None:
-    """Keeps MLflow and alembic from announcing tables and tips in the middle of our output."""
+    """Keeps MLflow and alembic from printing tables and tips into the program's output."""
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # It prints the stack trace of every error of the database, which we say in a sentence.
+    # It prints a stack trace for every database error, which `trouble` says in a sentence.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     # It prints a stack trace when Ctrl-C comes while it takes a connection back.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)

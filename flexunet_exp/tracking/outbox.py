@@ -1,9 +1,9 @@
-"""The outbox of a run: what the store is to be sent, in the run's folder until it has all of it.
+"""The outbox of a run: the entries for the store, in the run folder until the store has them all.
 
-`journal.jsonl` has an entry a line, and is cut back only for a run that goes on from before them;
-`journal.json` says which store they are for and how many bytes of them it has. The process that
-writes or uploads an outbox holds its lock. Names and contents of both files are a promise: run
-folders of earlier versions hold them.
+`journal.jsonl` has one entry a line; it is cut back only when a run goes on from an earlier state.
+`journal.json` names the store, and counts the bytes of the entries that the store has. The process
+that writes or uploads an outbox holds its lock. Names and contents of both files are a promise: run
+folders of earlier versions have them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Held(InputError):
 
 
 class Placed(NamedTuple):
-    """An entry, and where its line lies in the file, in bytes."""
+    """An entry, and the first byte of its line and of the next one."""
 
     start: int
     end: int
@@ -45,10 +45,10 @@ class Placed(NamedTuple):
 
 @dataclass
 class Facts:
-    """The store and experiment an outbox is for, and how far it was sent.
+    """The store and experiment of an outbox, and how much of the outbox was sent.
 
-    `key` finds the run in the store if the answer to its creation was lost; `refused` are the
-    positions of the entries that the store would not take.
+    `key` finds the run in the store where the answer to its creation was lost. `refused` are the
+    positions of the entries that the store refused.
     """
 
     uri: str
@@ -60,10 +60,10 @@ class Facts:
 
 
 class Outbox:
-    """The outbox of one run folder, held until `close`; begun with `facts` if there is none.
+    """The outbox of one run folder, held until `close`; a new one is begun with `facts`.
 
-    A line that a kill cut off is removed. Raises Held where another process holds the outbox and
-    InputError where a file of it is damaged, or is a link: a run folder may come from anyone.
+    Removes a last line that a kill cut off. Raises Held where another process holds the outbox, and
+    InputError where a file of it is damaged or is a link: a run folder may come from anyone.
     """
 
     def __init__(self, folder: Path, facts: Facts | None = None):
@@ -81,11 +81,11 @@ class Outbox:
 
     @property
     def length(self) -> int:
-        """In bytes, of whole entries."""
+        """Bytes of the entries."""
         return os.fstat(self.file.fileno()).st_size
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Adds entries, on the disk when this returns; none of them where that fails."""
+        """Adds all entries, written to the disk, or none of them where that fails."""
         lines = memoryview("".join(map(to_line, entries)).encode())
         before = self.length
         try:
@@ -98,18 +98,18 @@ class Outbox:
 
     def rewind(self, length: int) -> None:
         """Removes what was added after the outbox had this length."""
-        length = min(length, self.length)  # never filled up with zeros
-        self.file.truncate(length)  # first: it needs no space on the disk
+        length = min(length, self.length)  # a longer one would add zeros
+        self.file.truncate(length)  # first, since it needs no space on the disk
         self.facts.delivered = min(self.facts.delivered, length)
         self.facts.refused = [start for start in self.facts.refused if start < length]
         self.keep_facts()
 
     def left(self) -> Iterator[Placed]:
-        """The entries that were not tried yet."""
+        """The entries that were not sent yet."""
         yield from self.entries(self.facts.delivered)
 
     def refused(self) -> Iterator[Placed]:
-        """The entries that the store would not take."""
+        """The entries that the store refused."""
         for start in list(self.facts.refused):
             yield from islice(self.entries(start), 1)
 
@@ -133,11 +133,11 @@ class Outbox:
             raise InputError(damaged(self.folder / ENTRIES, where)) from error
 
     def num_left(self) -> int:
-        """Entries that the store has not got."""
+        """The number of entries that the store does not have."""
         return len(self.facts.refused) + sum(1 for _ in self.left())
 
     def record_sent(self, start: int, end: int, is_refused: bool) -> None:
-        """Keeps whether the store took an entry that was sent."""
+        """Records that an entry was sent, and whether the store refused it."""
         others = [position for position in self.facts.refused if position != start]
         self.facts.refused = others + [start] * is_refused
         self.facts.delivered = max(self.facts.delivered, end)
@@ -154,7 +154,7 @@ class Outbox:
         self.file.close()
 
     def remove(self) -> None:
-        """Removes an outbox that nobody needs any more."""
+        """Removes an outbox that is not needed any more."""
         (self.folder / FACTS).unlink(missing_ok=True)  # first: without it there is no outbox
         for name in (ENTRIES, EXAMPLE):
             (self.folder / name).unlink(missing_ok=True)
@@ -166,7 +166,7 @@ def exists(folder: Path) -> bool:
 
 
 def run_id_in(folder: Path) -> str | None:
-    """The run in the store whose outbox lies in a folder; None where the store has none yet."""
+    """The id of the run whose outbox lies in a folder; None before the store has the run."""
     return read_facts(folder).run_id if exists(folder) else None
 
 
@@ -188,13 +188,13 @@ def is_position(value: Any) -> bool:
 
 def damaged(path: Path, how: str) -> str:
     return (
-        f"{path} is damaged ({how}), so what the outbox holds cannot be uploaded. The run folder "
-        f"itself is whole: every command takes run=FOLDER. To give the outbox up, remove {path}"
+        f"{path} is damaged ({how}), so the outbox cannot be uploaded. The run folder itself is "
+        f"whole: every command takes run=FOLDER. To give the outbox up, remove {path}"
     )
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The file, made if need be, unbuffered."""
+    """The file, opened unbuffered; made where it is missing."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
     try:
         return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)

@@ -1,4 +1,4 @@
-"""Whether a store can be sent anything now."""
+"""Tests whether a store can be reached now."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from flexunet_exp.tracking.trouble import store_trouble
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3
-# What the operating system says where it is the store that cannot be sent anything.
+# Errors of the operating system that mean that the store cannot be reached or written.
 AWAY_ERRNOS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
     *(errno.ESTALE, errno.EMFILE, errno.ENFILE),
 }
-CLOSED_TO_US = (401, 403, 408, 429)  # HTTP: not about what was sent
+CLOSED_TO_US = (401, 403, 408, 429)  # HTTP statuses that do not depend on what was sent
 
 
 def require_server(uri: str) -> None:
-    """Raises MlflowException where a server is meant and none answers, after seconds at most."""
+    """Raises MlflowException, within seconds, where `uri` is a server's and none answers."""
     require_valid(uri)
     if not uri.startswith(("http://", "https://")):
         return
@@ -37,9 +37,9 @@ def require_server(uri: str) -> None:
 
 
 def require_unlocked(uri: str) -> None:
-    """Raises sqlite3.OperationalError where another program holds an SQLite store for seconds.
+    """Raises sqlite3.OperationalError where another program locks an SQLite store for 3 s.
 
-    MLflow itself would wait for it for twenty.
+    MLflow itself would wait for twenty seconds.
     """
     path = sqlite_file(uri)
     if path is None or not path.is_file():
@@ -50,9 +50,9 @@ def require_unlocked(uri: str) -> None:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the store cannot be sent anything now: not there, hung, closed to us, locked or full.
+    """Whether the error means that the store is away: no answer, no access, locked or full.
 
-    Anything else is about the one entry that was sent.
+    Any other error is about the one entry that was sent.
     """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -73,7 +73,7 @@ def is_away_status(status: int) -> bool:
 
 @contextmanager
 def optional_store(what: str) -> Iterator[None]:
-    """Logs that `what` was not added to a store which is not there, or is away; raises nothing."""
+    """Logs that `what` was not added where the store is missing or away, and raises nothing."""
     try:
         yield
     except NotThere as nothing:

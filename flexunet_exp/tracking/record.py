@@ -1,4 +1,4 @@
-"""What is recorded of a run: its name, parameters and tags, and what it leaves in the store."""
+"""Records a run in the store: its name, parameters, tags, files and model."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ BEST_DICE = "epoch/val/best_dice"
 
 
 def run_name(cfg: DictConfig) -> str:
-    """What differs from the sweep's other jobs (`bf=8 ce_dice`), else data set and model.
+    """The options that differ between the sweep's jobs (`bf=8 ce_dice`), else data set and model.
 
-    The shortest first, because the UI cuts a name after some thirteen characters.
+    The shortest is first, because the UI cuts a name after about thirteen characters.
     """
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
@@ -49,7 +49,7 @@ def run_name(cfg: DictConfig) -> str:
 
 def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
     """Opens the run in the store with its parameters, tags, data set and data card."""
-    # What trains this run alone: without its sweep, which needs -m.
+    # The words that train this run alone; the word sweep=… needs -m.
     words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
     overrides = [str(word) for word in words if word.key != "sweep"]
     tracker.begin(
@@ -75,7 +75,7 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
 
 
 def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path) -> dict[str, str]:
-    """Writes the data card into the run folder, says its warnings; its summary as tags."""
+    """Writes the data card into the run folder and logs its warnings; its summary as tags."""
     from flexunet_exp.data import card as datacard
 
     card = datacard.build(cfg, dataset, scan)
@@ -86,9 +86,9 @@ def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path)
 
 
 def params(cfg: DictConfig) -> dict[str, Any]:
-    """The choices, and whatever the command line says beyond them: few and short.
+    """The choices, and the other options of the command line: few and short.
 
-    The UI writes all of them above every picture and makes an axis of each; the whole configuration
+    The UI shows all of them above every picture and makes an axis of each. The whole configuration
     is an artifact.
     """
     chosen = choices()
@@ -108,7 +108,7 @@ def params(cfg: DictConfig) -> dict[str, Any]:
 
 
 def mirror(tracker: Tracker, folder: Path) -> None:
-    """Copies what the run folder holds at its end into the store."""
+    """Sends the scores, curves and profile of an ended run to the store."""
     tracker.artifact(folder / "evaluation", "evaluation")
     for pattern in ("train_*.csv", "train_*.png", "profile.csv"):
         for path in sorted(folder.glob(pattern)):
@@ -116,9 +116,9 @@ def mirror(tracker: Tracker, folder: Path) -> None:
 
 
 def take_weights(store: Store, trained: Any, best: Path) -> float:
-    """Copies the best network of a run that trained the same to `best`; its best val_dice.
+    """Copies the best network of a run that trained the same to `best`; returns its best val_dice.
 
-    Raises InputError where neither its folder nor the store has it any more.
+    Raises InputError where neither that run's folder nor the store has the network any more.
     """
     folder = Path(trained.data.tags.get(RUN_FOLDER, ""))
     weights: Path | None = folder / best.name
@@ -133,7 +133,7 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
         with whole_or_nothing(best) as part:
             shutil.copyfile(weights, part)
     log.info(
-        "Trained already, by run %s (%s): its network is scored as predict.* and score.* say.",
+        "Run %s (%s) has trained the same: its network is scored with predict.* and score.*.",
         trained.info.run_name,
         trained.info.run_id,
     )
@@ -141,7 +141,7 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
 
 
 def skip(ended: Any, name: str, objective: str) -> outcome.Outcome:
-    """The outcome of a run that is to be called `name`, whose work a run of the store has done."""
+    """The outcome of a run `name` whose work a run of the store, `ended`, has done already."""
     reached = ended.data.metrics.get(objective, math.nan)
     log.info(
         "Already done: run %s (%s), %s = %.4f. Train it again with rerun=all.",
@@ -163,10 +163,10 @@ def add_evaluation(
     folder: Path,
     figures: Mapping[str, float],
 ) -> None:
-    """Adds an evaluation to its runs in the store, or to their common parent: never over another.
+    """Adds an evaluation to its runs in the store, or to their common parent; replaces nothing.
 
-    Its files go below the artifact folder `evaluation2` (3, …), its figures beside the run's own
-    as `evaluation2/test/dice` …, those of single classes left out.
+    The files go below the artifact folder `evaluation2` (3, …), the figures beside the run's own
+    as `evaluation2/test/dice` …, without those of single classes.
     """
     if not tracking.uri:
         return

@@ -1,7 +1,7 @@
 """The model registry: a run's best model as a version that can be served, and the champion.
 
-A version carries its run's files in `artifacts/run`, a folder that `runs.load` takes as it takes a
-run folder: network, configuration, sample table, and the evaluation without its pictures.
+A version carries its run's files in `artifacts/run`, which `runs.load` reads like a run folder:
+network, configuration, sample table, and the evaluation without its pictures.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from flexunet_exp.tracking.stored_models import remove_partial_models, whole_mod
 log = logging.getLogger(__name__)
 
 CHAMPION = "champion"
-SERVED = "served"  # the name of what is registered, among the models of its run
+SERVED = "served"  # the name of the registered model among the models of its run
 RUN = Path("artifacts", "run")  # the run's files in it
 CARRIED = Path(__file__).with_name("served_model.py")  # the code that a version carries
 EVALUATION = (".csv", ".json", ".npz")
 
 
 def stored_run(store: Store, run: FinishedRun) -> str:
-    """The id of a finished run of the store; InputError where it is none, or has not finished."""
+    """The run's id in the store; InputError where the store lacks it, or it has not finished."""
     found = store.run_of(run.run_id, str(run.folder))
     if found is None:
         raise InputError(
-            f"{run.folder} is no run of {store.uri}, and the registry, which is a part of the "
-            "store, takes the store's own runs alone. Train it with tracking=local or "
-            "tracking=server, or name that run's store with tracking.uri=ADDRESS."
+            f"{run.folder} is not a run of {store.uri}. The registry is a part of the store and "
+            "takes only the store's own runs. Train it with tracking=local or tracking=server, or "
+            "name that run's store with tracking.uri=ADDRESS."
         )
     if found.info.status != "FINISHED":
         raise InputError(
             f"Run {found.info.run_id} is {found.info.status}; expected a finished one. Give its "
-            "own command again, which goes on with it."
+            "own command again to go on with it."
         )
     return found.info.run_id
 
@@ -54,7 +54,7 @@ def stored_run(store: Store, run: FinishedRun) -> str:
 def register(store: Store, run_id: str, folder: Path, name: str, objective: str) -> Any:
     """The version of the registered model `name` that is this run's best model.
 
-    It is made from the run's `folder` unless there is one; the same run never has two.
+    Makes it from the run's `folder` where the run has none; a run never has two.
     """
     import mlflow
 
@@ -65,7 +65,7 @@ def register(store: Store, run_id: str, folder: Path, name: str, objective: str)
     remove_partial_models(store, run_id, SERVED)
     model = whole_model(store, run_id, SERVED) or log_model(store, run_id, folder)
     tags = version_tags(store.client.get_run(run_id), objective)
-    with redirect_stderr(io.StringIO()):  # MLflow announces it too
+    with redirect_stderr(io.StringIO()):  # MLflow prints it too
         version = mlflow.register_model(f"models:/{model.model_id}", name, tags=tags)
     log.info("Registered     models:/%s/%s", name, version.version)
     return version
@@ -81,7 +81,7 @@ def version_tags(run: Any, objective: str) -> dict[str, str]:
 
 
 def log_model(store: Store, run_id: str, folder: Path) -> Any:
-    """Stores what is registered as a model of the run, which is not opened again for it."""
+    """Stores the model to register as a model of the run, without reopening the run."""
     import mlflow
     from mlflow.models import Model
 
@@ -106,7 +106,7 @@ def log_model(store: Store, run_id: str, folder: Path) -> Any:
 def gather(run: Path, folder: Path) -> Path:
     """Copies those files of a run folder that a version carries into `folder`.
 
-    Raises InputError where it is no run folder (any more).
+    Raises InputError where `run` is not a run folder (any more).
     """
     load(run)
     evaluation = (path for path in run.glob("evaluation/*/*") if path.suffix in EVALUATION)
@@ -118,7 +118,7 @@ def gather(run: Path, folder: Path) -> Path:
 
 
 def requirements() -> list[str]:
-    """This package's own requirements, as they are installed; itself it is in no index."""
+    """The installed versions of this package's requirements; the package itself is in no index."""
     from importlib.metadata import requires, version
 
     needed = [line for line in requires(compose.PACKAGE.name) or () if "extra ==" not in line]
@@ -133,7 +133,7 @@ def champion(store: Store, name: str) -> Any | None:
 
 
 def crown(store: Store, version: Any, before: Any | None, because: str) -> None:
-    """Makes a version the champion, and tags it with the reason."""
+    """Makes a version the champion, and tags the version with the reason."""
     name, number = version.name, version.version
     store.client.set_registered_model_alias(name, CHAMPION, number)
     tags = {
@@ -146,7 +146,7 @@ def crown(store: Store, version: Any, before: Any | None, because: str) -> None:
 
 
 def fetch_registered(store: Store, uri: str, folder: Path) -> Path:
-    """Fetches a registered model's files into `folder`; InputError where there is no such model."""
+    """Fetches a registered model's files into `folder`; InputError where it does not exist."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -170,7 +170,7 @@ def no_version(store: Store, uri: str, because: str) -> str:
 
 
 def fetch_files(store: Store, version: Any, names: Iterable[str], folder: Path) -> None:
-    """Fetches files of the run that a version carries, below `folder`; not those it lacks."""
+    """Fetches files of the run that a version carries into `folder`; skips those it lacks."""
     import mlflow
     from mlflow.exceptions import MlflowException
 

@@ -1,7 +1,7 @@
-"""Sends the store what an outbox holds: in order, and however often it is cut off, each entry once.
+"""Sends the entries of an outbox to the store, in order, each once even after interruptions.
 
-Metrics sent again with the same time are kept once, tags, parameters and files are what they were,
-an image or a model that was sent in part is removed first.
+The store keeps a metric that is sent again with the same time once. Tags, parameters and files are
+replaced by equal ones. An image or a model that was sent in part is removed first.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ from flexunet_exp.tracking.trouble import first_line
 
 log = logging.getLogger(__name__)
 
-KEY = "journal"  # the tag by which a run is found whose creation was not answered
+KEY = "journal"  # the tag that finds a run where the answer to its creation was lost
 
 
 class Away(Exception):
-    """The store cannot be sent anything now; the cause says why."""
+    """The store cannot be reached or written now; the cause has the reason."""
 
 
 class Unwanted(Away):
-    """The store is there and will not have this run at all."""
+    """The store answers, but refuses to create this run."""
 
 
 class Sender:
-    """Sends one outbox, to the store it is for or to the same store at another address."""
+    """Sends one outbox to its store, or to the same store at another address."""
 
     def __init__(self, outbox: Outbox, uri: str | None = None):
         self.outbox, self.uri = outbox, uri or outbox.facts.uri
         self._store: Store | None = None
-        self.is_unsure = True  # whether the next entry reached the store already, or a part of it
+        self.is_unsure = True  # whether the store may have the next entry, or a part of it
         self.warned: set[type[Entry]] = set()  # kinds of which the store refused an entry
-        self.sent_before = True  # as the entry at hand may have been
+        self.sent_before = True  # whether the present entry may have been sent before
 
     @property
     def store(self) -> Store:
@@ -64,17 +64,17 @@ class Sender:
         return self._store
 
     def send(self) -> int:
-        """Sends what was not tried yet; the number of entries that the store took.
+        """Sends the entries that were not sent yet; returns how many the store took.
 
-        Raises Away where it could not go on. An entry that the store refuses is logged and noted,
-        and the others go on.
+        Raises Away where the store is away. An entry that the store refuses is logged and recorded,
+        and the others are sent.
         """
         return self.send_each(self.outbox.left())
 
     def send_refused(self) -> int:
-        """Tries what the store refused before, and then sends once more how the run ended.
+        """Sends the refused entries again, and then the status of the run.
 
-        For it may have been reopened after that.
+        The status is sent again because a refused entry may be one that reopens the run.
         """
         refused = list(self.outbox.refused())
         if refused and (ending := self.outbox.last(StatusEntry)):
@@ -90,14 +90,14 @@ class Sender:
             self.sent_before, self.is_unsure = self.is_unsure or sent_before, True
             refusal = self.send_one(entry)
             self.outbox.record_sent(start, end, is_refused=refusal is not None)
-            self.is_unsure = False  # from here on: an interrupt comes whenever it likes
+            self.is_unsure = False  # set last, since an interrupt can come at any line
             if refusal:
                 refused += 1
                 self.warn_refused(entry, refusal)
         return len(waiting) - refused
 
     def warn_refused(self, entry: Entry, refusal: Exception) -> None:
-        """Once a kind of entry; the end of the run says how many there are."""
+        """Logs the first refusal of each kind of entry; the end of the run logs their number."""
         if type(entry) not in self.warned:
             path, why = self.outbox.folder / ENTRIES, first_line(refusal)
             word = WORDS[type(entry)]
@@ -105,7 +105,7 @@ class Sender:
         self.warned.add(type(entry))
 
     def require_answer(self) -> None:
-        """Raises Away where the store does not answer; one that hangs costs a few seconds."""
+        """Raises Away where the store does not answer within a few seconds."""
         try:
             require_server(self.uri)
             require_unlocked(self.uri)
@@ -114,7 +114,7 @@ class Sender:
             raise Away from error
 
     def require_own_run(self) -> None:
-        """Raises InputError where the outbox names a run of the store that is not its own."""
+        """Raises InputError where the store lacks the outbox's run, or has another of its id."""
         if (run_id := self.outbox.facts.run_id) is None:
             return
         self.require_answer()
@@ -129,10 +129,10 @@ class Sender:
                 f"{self.outbox.folder / FACTS}"
             )
         if tags.get(KEY) != self.outbox.facts.key:
-            raise InputError(f"Run {run_id} of the store is not the one that this outbox began.")
+            raise InputError(f"Run {run_id} of the store is not the run that this outbox began.")
 
     def send_one(self, entry: Entry) -> Exception | None:
-        """Sends an entry; the error with which the store refused it, if it did."""
+        """Sends an entry; returns the error where the store refused it."""
         try:
             self.send_entry(entry, self.outbox.facts.run_id or "")
         except Exception as error:
@@ -144,7 +144,7 @@ class Sender:
         return None
 
     def is_own_file(self, error: Exception) -> bool:
-        """Whether it is about a file of the run folder, not about the store."""
+        """Whether the error is about a file of the run folder, not about the store."""
         name = error.filename if isinstance(error, OSError) else None
         return isinstance(name, str) and Path(name).is_relative_to(self.outbox.folder)
 
@@ -176,7 +176,7 @@ class Sender:
                 assert_never(entry)
 
     def create_run(self, entry: RunEntry) -> None:
-        """Creates the run, unless an attempt did whose answer was lost."""
+        """Creates the run, unless an earlier attempt did and its answer was lost."""
         tags = {**entry.tags, KEY: self.outbox.facts.key}
         found = self.store.newest(f"tags.{KEY} = '{tags[KEY]}'")
         run_id = found.info.run_id if found else None
@@ -201,7 +201,7 @@ class Sender:
 
     def send_model(self, entry: ModelEntry, run_id: str) -> None:
         stored_models.remove_partial_models(self.store, run_id, KERAS_MODEL)
-        if stored_models.whole_model(self.store, run_id, KERAS_MODEL):  # sent before a kill
+        if stored_models.whole_model(self.store, run_id, KERAS_MODEL):  # an earlier attempt sent it
             return
         import numpy as np
 
@@ -223,17 +223,17 @@ class Sender:
         self.store.end_run(run_id, entry.status, entry.time)
 
     def inside(self, name: str) -> Path:
-        """A path of the run folder; InputError for one that leads out of it, or holds one."""
+        """A path of the run folder; InputError where it, or a file below it, lies outside."""
         path, root = self.outbox.folder / name, self.outbox.folder.resolve()
         for part in (path, *path.rglob("*")):
             if not part.resolve().is_relative_to(root):
-                raise InputError(f"{part} is no file of the run folder, and nothing else is sent.")
+                raise InputError(f"{part} lies outside the run folder, so it is not sent.")
         return path
 
     def file(self, name: str) -> Path | None:
-        """The file or folder of an entry, None where it was removed from the run folder."""
+        """The file or folder of an entry; None where it was removed from the run folder."""
         path = self.inside(name)
         if path.exists():
             return path
-        log.warning("%s is gone, it will be missing in the store.", path)
+        log.warning("%s is missing from the run folder, and so from the store.", path)
         return None

@@ -1,8 +1,8 @@
 """A registered model as a server runs it: pictures in, class masks and defect regions out.
 
-The name of this module and of `Segmenter`, and what an instance does with the artifact `run`, are a
-promise: every registered version carries a copy of `served_model.py`, which imports them from the
-package that is installed where the version is loaded.
+The names of this module and of `Segmenter`, and the use of the artifact `run`, are a promise: every
+registered version carries a copy of `served_model.py`, which imports them from the package that is
+installed where the version is loaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.runs.folder import load
 
-MAX_PIXELS = 100_000_000  # of a picture: some bytes of PNG can unpack to any amount of memory
+MAX_PIXELS = 100_000_000  # of a picture: a few bytes of PNG can unpack to any amount of memory
 EXPECTED = (
     "Expected in the column `image` the content of a picture's file (PNG, JPEG, TIFF, BMP, …), in "
     'JSON as base64: {"dataframe_records": [{"image": "iVBORw0K…"}]}'
@@ -41,14 +41,14 @@ KINDS = {str: DataType.string, int: DataType.long, float: DataType.double}
 
 
 class Refused(MlflowException):
-    """A request that cannot be answered, in a sentence: HTTP status 400."""
+    """The refusal of a request, with one sentence for the client: HTTP status 400."""
 
     def __init__(self, sentence: str):
         super().__init__(sentence, error_code=INVALID_PARAMETER_VALUE)
         self.sentence = sentence
 
     def serialize_as_json(self) -> str:
-        """The answer's body. MLflow puts all that was sent in front of `message`, not here."""
+        """The body of the answer; without the request, which MLflow puts in front of `message`."""
         return json.dumps({"error_code": self.error_code, "message": self.sentence})
 
 
@@ -56,7 +56,7 @@ class Segmenter(PythonModel):
     """The best network of the run that lies in the artifact `run`, predicting as it was scored."""
 
     def load_context(self, context: Any) -> None:
-        """Loads the network and predicts once, so that no request has to wait for tracing."""
+        """Loads the network and predicts once, so that no request waits for tracing."""
         from flexunet_exp.prediction import networks  # imports Keras
 
         run = load(Path(context.artifacts["run"]))
@@ -78,15 +78,15 @@ class Segmenter(PythonModel):
             raise Refused(f"There is no picture in the request. {EXPECTED}")
         answers = []
         for number, row in enumerate(rows, start=1):
-            # One picture after the other, of all clients: one keeps all cores busy, and many at
-            # once would only need memory for all of them.
+            # One picture at a time for all clients: one keeps all cores busy, and several at once
+            # would need more memory without being faster.
             with self.turn:
                 image = picture(row, f"Picture {number} of {len(rows)}")
                 answers.append(self.answer(image, *wanted))
         return answers
 
     def answer(self, image: np.ndarray, min_area: int, min_probability: float) -> dict[str, Any]:
-        """The mask of an image (H, W, 3) and its regions, of those large and sure enough."""
+        """The mask of an image (H, W, 3) and its regions, without the small and unsure ones."""
         height, width = image.shape[:2]
         names, palette = self.trained.class_names, self.trained.palette
         bands = next(self.trained.predictor([image]))
@@ -105,7 +105,7 @@ class Segmenter(PythonModel):
 
 
 def signature() -> ModelSignature:
-    """What `Segmenter` takes and gives."""
+    """The inputs, outputs and parameters of `Segmenter`."""
     fields = get_type_hints(regions.Region)
     region = Object([Property(name, KINDS[kind]) for name, kind in fields.items()])
     answer: dict[str, Any] = {
@@ -135,7 +135,7 @@ def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
 
 
 def picture(value: Any, name: str) -> np.ndarray:
-    """The image (H, W, 3) in a row of the request; Refused where it holds none."""
+    """The image (H, W, 3) in a row of the request; Refused where it is not a picture."""
     try:
         data = file_content(value)
         check_size(data)
@@ -146,7 +146,7 @@ def picture(value: Any, name: str) -> np.ndarray:
 
 
 def file_content(value: Any) -> bytes:
-    """The picture's file. MLflow decodes base64 in `dataframe_…`, but leaves it in `inputs`."""
+    """The picture's file; decodes base64, as MLflow does in `dataframe_…` but not in `inputs`."""
     data = value.encode() if isinstance(value, str) else value
     if not isinstance(data, bytes | bytearray):
         raise ValueError(f"found {value!r:.40}.")
@@ -154,19 +154,19 @@ def file_content(value: Any) -> bytes:
         raise ValueError("it is empty.")
     try:
         return base64.b64decode(data.translate(None, b"\r\n"), validate=True)
-    except binascii.Error:  # as is any picture's content
+    except binascii.Error:  # a picture's content is not base64
         return bytes(data)
 
 
 def check_size(data: bytes) -> None:
-    """Raises ValueError for a picture too large to unpack, from its first bytes alone."""
+    """Raises ValueError for a picture too large to unpack; reads its header alone."""
     limit = f"a picture may have at most {MAX_PIXELS:,} pixels."
     try:
         with Image.open(io.BytesIO(data)) as opened:
             width, height = opened.size
     except Image.DecompressionBombError as error:
         raise ValueError(f"too large, {limit}") from error
-    except Exception as error:  # the readers of so many formats raise kinds of their own
+    except Exception as error:  # the readers of the formats raise errors of many types
         raise ValueError("no readable image.") from error
     if width * height > MAX_PIXELS:
         raise ValueError(f"too large, {width} x {height}; {limit}")

@@ -9,18 +9,18 @@ from omegaconf import DictConfig
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """Where a run is recorded, and what of it."""
+    """The store in which a run is recorded, and what is recorded."""
 
     uri: str | None  # None: nowhere
     experiment_name: str
-    run_name: str | None = None  # None: what differs in a sweep, else data set and model
-    parent_run_id: str | None = None  # of the multirun it is a job of
+    run_name: str | None = None  # None: what differs in the sweep, else data set and model
+    parent_run_id: str | None = None  # of the multirun that the run is a job of
     log_model: bool = True
     register: str | None = None  # the registered model that its best network becomes a version of
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> TrackingSettings:
-        """Takes what is there: a tracker is made before the settings are checked.
+        """Reads the options that exist: a tracker is made before the settings are checked.
 
         The check then names an option that was deleted.
         """

@@ -1,7 +1,7 @@
-"""The MLflow store: an experiment and its runs; their files and models have files of their own.
+"""The MLflow store: an experiment and its runs; other modules send their files and models.
 
-Everything goes through a client with an explicit run id: no active run in this process or its
-environment can catch our figures.
+Every call has a client and an explicit run id, so that no active run of this process or its
+environment can receive the figures.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ log = logging.getLogger(__name__)
 
 SIGNATURE = "signature"
 SCORING = "scoring"  # hash of what can change the scores of the same weights
-STOPPED = "stopped"  # ended early, on request or pruned: not what its signature promises
+STOPPED = "stopped"  # ended early, on request or pruned: its weights are not those of its signature
 EFFORT = "effort"  # hash of what decides how long a run takes
-MINUTES = "minutes"  # that a run took which was trained in one go
+MINUTES = "minutes"  # of a run that was trained without interruption
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 HOST = "host"  # the machine a run is trained on
-MOST_METRICS = 1000  # that MLflow takes at once
+MOST_METRICS = 1000  # that MLflow takes in one call
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
-CELL = "cell."  # on a parent run, before the id of a run that one of its cells skipped for
+CELL = "cell."  # on a parent run, before the id of the earlier run of a skipped cell
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
 COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
 
 
 class Store:
-    """An experiment of an MLflow store, created if need be, safely when many jobs start at once.
+    """An experiment of an MLflow store; created where missing, safely when many jobs start at once.
 
-    Where it is not to be created, NotThere says that it is not there, and which there are: of the
-    experiment only when it is needed, for runs are found by their ids in any.
+    Without `create`, a missing store or experiment raises NotThere, which names those that exist.
+    The experiment is looked up when it is first needed: runs are found by id in any experiment.
     """
 
     def __init__(self, uri: str, experiment_name: str, create: bool = True):
@@ -68,7 +68,7 @@ class Store:
 
     @classmethod
     def if_there(cls, uri: str, experiment_name: str) -> Store | None:
-        """The store if it has this experiment; what is not there is not made."""
+        """The store if it has this experiment, else None; creates nothing."""
         try:
             store = cls(uri, experiment_name, create=False)
             _ = store.experiment_id
@@ -104,7 +104,7 @@ class Store:
         )
 
     def search(self, filter_string: str = "") -> list[Any]:
-        """All runs of the experiment that a filter in MLflow's own language lets through.
+        """All runs of the experiment that match a filter in MLflow's own language.
 
         Newest first. Raises InputError where the store does not understand the filter.
         """
@@ -116,7 +116,7 @@ class Store:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
             raise InputError(
-                f"filter={filter_string} is not understood: {str(error).splitlines()[0]} Try "
+                f"MLflow cannot read filter={filter_string}: {str(error).splitlines()[0]} Try "
                 "filter=\"params.loss = 'dice' and metrics.`val/dice` > 0.3\""
             ) from error
 
@@ -127,7 +127,7 @@ class Store:
         limit: int | None = None,
         experiment_id: str | None = None,
     ) -> list[Any]:
-        """The runs of an experiment, by default this one, that a filter lets through."""
+        """The runs of an experiment, by default this one, that match a filter."""
         within = [experiment_id or self.experiment_id]
         found = paged(
             self.client.search_runs, within, filter_string, order_by=[order_by], limit=limit
@@ -135,11 +135,11 @@ class Store:
         return list(found)
 
     def newest(self, filter_string: str) -> Any | None:
-        """The newest run that a filter lets through."""
+        """The newest run that matches a filter."""
         return next(iter(self.runs(filter_string, limit=1)), None)
 
     def ended(self, signature: str, scoring: str, rerun: str) -> Any | None:
-        """The newest run that already did this work, as `rerun` reads it, or None."""
+        """The newest run that did this work, as `rerun` reads it, or None."""
         return already_done(self.signed(signature), scoring, rerun)
 
     def signed(self, signature: str) -> list[Any]:
@@ -152,37 +152,37 @@ class Store:
         ]
 
     def whole_runs(self, wanted: str, status: str, experiment_id: str | None = None) -> list[Any]:
-        """Runs that came to their own end, newest first."""
+        """Runs of this status that were not stopped early, newest first."""
         filtered = f"{wanted} AND attributes.status = '{status}'"
         runs = self.runs(filtered, experiment_id=experiment_id)
         return [run for run in runs if STOPPED not in run.data.tags]
 
     def by_signature(self) -> dict[str, list[Any]]:
-        """Every run with a signature, newest first, by it: one question for a whole sweep."""
+        """Every run with a signature, by signature, newest first: one query for a whole sweep."""
         found: dict[str, list[Any]] = {}
         for run in self.runs(f"tags.{SIGNATURE} LIKE '%'"):
             found.setdefault(run.data.tags[SIGNATURE], []).append(run)
         return found
 
     def cells(self, parent: Any) -> list[Any]:
-        """The runs of a multirun that came to their own end, those it skipped among them."""
+        """The finished runs of a multirun, with the earlier runs of its skipped cells."""
         below, place = f"tags.`{PARENT}` = '{parent.info.run_id}'", parent.info.experiment_id
         children = self.whole_runs(below, "FINISHED", place)
         skipped = [key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)]
         return [self.client.get_run(run_id) for run_id in skipped] + children[::-1]
 
     def record_skipped(self, parent_run_id: str, run_id: str) -> None:
-        """Has a multirun know the run that had done a cell's work before."""
-        if self.has_run(parent_run_id):  # it may be deleted in the UI while the sweep goes on
+        """Records in a multirun the earlier run that did the work of a skipped cell."""
+        if self.has_run(parent_run_id):  # a user may delete it in the UI during the sweep
             self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")
 
     def same_weights(self, signature: str) -> Any | None:
-        """The newest finished run that trained what this signature would, however scored."""
+        """The newest finished run with the weights of this signature, whatever its scoring."""
         finished = (run for run in self.signed(signature) if run.info.status == "FINISHED")
         return next((run for run in finished if STOPPED not in run.data.tags), None)
 
     def create_run(self, name: str, tags: Mapping[str, str], start: int | None = None) -> str:
-        """Creates a run that began at `start` (milliseconds), by default now; its id."""
+        """Creates a run that began at `start` (milliseconds), by default now; returns its id."""
         return self.client.create_run(self.experiment_id, start, dict(tags), name).info.run_id
 
     def begun(self, signature: str) -> dict[str, tuple[str, str]]:
@@ -193,7 +193,7 @@ class Store:
         }
 
     def share_columns(self, columns: Sequence[str]) -> None:
-        """Has the view of `ui_address` show these columns, such as params.loss, in MLflow's UI."""
+        """Makes the view of `ui_address` show these columns, such as params.loss, in the UI."""
         quoted = [f"{kind}.`{name}`" for kind, _, name in (one.partition(".") for one in columns)]
         view = json.dumps({"selectedColumns": quoted})
         self.client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
@@ -202,9 +202,9 @@ class Store:
         return self.tags_of(run_id) is not None
 
     def tags_of(self, run_id: str) -> dict[str, str] | None:
-        """None where the store has no such run, or it was deleted.
+        """The tags of a run; None where the store lacks it, or it was deleted.
 
-        Raises MlflowException where the store cannot say.
+        Raises MlflowException where the store cannot answer.
         """
         from mlflow.exceptions import MlflowException
 
@@ -243,7 +243,7 @@ class Store:
             self.client.set_tag(run_id, key, value)
 
     def owners(self, runs: Iterable[tuple[str | None, str]]) -> list[str]:
-        """Who an evaluation of runs (id or None, folder) belongs to: their parent, else each."""
+        """The ids that get an evaluation of runs (id or None, folder): their parent, else each."""
         found = [self.run_of(run_id, folder) for run_id, folder in runs]
         parents = {run.data.tags.get(PARENT, "") if run else "" for run in found}
         if len(found) > 1 and len(parents) == 1 and "" not in parents:
@@ -254,11 +254,11 @@ class Store:
         """The run of this id, else of this run folder; None where the store has none."""
         if run_id is not None:
             return self.client.get_run(run_id)
-        quote = '"' if "'" in folder else "'"  # MLflow knows no way to write both
+        quote = '"' if "'" in folder else "'"  # MLflow's filters cannot quote both
         return self.newest(f"tags.{RUN_FOLDER} = {quote}{folder}{quote}")
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Parameters the run has not got yet: what it has, MLflow would not let change."""
+        """Adds the parameters that the run lacks: MLflow refuses to change one."""
         from mlflow.entities import Param
 
         known = self.client.get_run(run_id).data.params
@@ -266,7 +266,7 @@ class Store:
         self.client.log_batch(run_id, params=entries)
 
     def log_dataset(self, run_id: str, table: Any, name: str, digest: str, source: str) -> None:
-        """The sample table as the run's dataset input."""
+        """Sets the sample table as the run's dataset input."""
         from mlflow.data.pandas_dataset import from_pandas
         from mlflow.entities import DatasetInput, InputTag
 
@@ -279,9 +279,9 @@ class Store:
 
 
 def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
-    """The newest that did this work among runs of one signature, newest first, as `rerun` reads it.
+    """The newest run that did this work, of `runs` of one signature, as `rerun` reads it.
 
-    What was stopped early did not.
+    `runs` are newest first; a run that was stopped early has not done the work.
     """
     counts = {"failed": ("FINISHED",), "none": ("FINISHED", "FAILED"), "all": ()}[rerun]
     whole = [run for run in runs if STOPPED not in run.data.tags]
@@ -291,7 +291,7 @@ def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:
 
 
 def ui_address(store: Store, host: str, columns: Sequence[str]) -> str:
-    """The address that lands on the runs table with its columns, not on MLflow's start page."""
+    """The address of the runs table with its columns in MLflow's UI."""
     view = f"&viewStateShareKey={VIEW}" if columns else ""
     page = f"experiments/{store.experiment_id}/runs"
     return f"{host}/#/{page}?workflowType=machine_learning{view}"

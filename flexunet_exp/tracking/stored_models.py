@@ -1,4 +1,4 @@
-"""The models that the store keeps of a run: the Keras network, and what the registry serves."""
+"""The models that the store keeps of a run: the Keras network, and the registered model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 KERAS_MODEL = "model"  # the name of a run's best network among the models it stores
-WHOLE = "READY"  # the status of a model whose files are all there
+WHOLE = "READY"  # the status of a model with all its files
 
 
 def whole_model(store: Store, run_id: str, name: str) -> Any | None:
@@ -22,7 +22,7 @@ def whole_model(store: Store, run_id: str, name: str) -> Any | None:
 
 
 def remove_partial_models(store: Store, run_id: str, name: str) -> None:
-    """Removes the models of this name of which a killed process sent a part."""
+    """Removes the models of this name that a killed process sent in part."""
     for model in models_of(store, run_id, name):
         if model.status != WHOLE:
             store.client.delete_logged_model(model.model_id)
@@ -39,7 +39,7 @@ def fetch_network(store: Store, run_id: str, folder: Path) -> Path | None:
     """Fetches the file of the run's Keras network into `folder`; None where the store has none."""
     import mlflow
 
-    mlflow.set_tracking_uri(store.uri)  # models:/ addresses are looked up there alone
+    mlflow.set_tracking_uri(store.uri)  # MLflow looks models:/ addresses up in this store alone
     model = whole_model(store, run_id, KERAS_MODEL)
     if model is None:
         return None
@@ -71,7 +71,7 @@ def log_network(store: Store, run_id: str, model: Any, example: np.ndarray) -> N
 
 
 def requirements() -> list[str]:
-    """What the stored model needs; given, so that MLflow does not spend seconds guessing."""
+    """The requirements of the stored model; without them MLflow spends seconds guessing."""
     from importlib.metadata import version
 
     return [f"{name}=={version(name)}" for name in ("tensorflow", "keras", "numpy")]

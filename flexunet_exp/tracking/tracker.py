@@ -1,6 +1,6 @@
-"""What a training run reports to the store while it goes on.
+"""Reports a training run to the store while it is trained.
 
-The run folder is the truth and the store mirrors it.
+The run folder has the original of everything; the store has copies.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ SOURCE = {"mlflow.source.name": "flexunet train", "mlflow.source.type": "LOCAL"}
 
 
 class Tracker:
-    """Where a training run reports; before `begin`, and without a store, it goes nowhere.
+    """Takes the reports of a training run; drops them before `begin` and without a store.
 
-    What is reported waits until `commit` writes it into the run's outbox, which `upload` sends.
-    While the store is away it stays there, and the training goes on.
+    Reports wait until `commit` writes them into the run's outbox, which `upload` sends. While the
+    store is away they stay in the outbox, and the training goes on.
     """
 
     def __init__(self, settings: TrackingSettings, name: str, folder: Path):
@@ -71,14 +71,14 @@ class Tracker:
 
     @property
     def run_id(self) -> str | None:
-        """In the store; None before it has the run."""
+        """The run's id in the store; None before the store has the run."""
         return self.outbox.facts.run_id if self.outbox else None
 
     @property
     def store(self) -> Store | None:
-        """The store to look things up in; None without one.
+        """The store to search in; None without one.
 
-        None too for a sweep's job while the store is away: the sweep must go on.
+        Also None for a sweep's job while the store is away, so that the sweep goes on.
         """
         if self._store is None and self.settings.uri and not self.is_away:
             try:
@@ -89,8 +89,8 @@ class Tracker:
                     raise
                 self.is_away = True
                 log.warning(
-                    "The store %s is not reachable: %s. Whether this work was done before cannot "
-                    "be known now; it is done, and uploaded when the store is back.",
+                    "The store %s is not reachable: %s. It cannot tell whether this work was done "
+                    "before, so the work is done now, and uploaded when the store is back.",
                     self.settings.uri,
                     store_trouble(error),
                 )
@@ -114,17 +114,17 @@ class Tracker:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the store has the run, or is to have it."""
+        """Whether the store has the run, or the outbox has it for the store."""
         return self.outbox is not None and bool(self.run_id or self.outbox.length)
 
     def open(self, folder: Path) -> None:
-        """Reports from now on of the run in `folder`, which may have an outbox."""
+        """Reports from now on for the run in `folder`, which may have an outbox."""
         self.folder = folder
         if self.settings.uri:
             facts = Facts(absolute_uri(self.settings.uri), self.settings.experiment_name)
             self.outbox = Outbox(folder, facts)
-            if not (self.is_away and self.run_id):  # else nobody knows that the run is there
-                self.outbox.facts.uri = facts.uri  # the project may have been moved, or the server
+            if not (self.is_away and self.run_id):  # else this store may lack the run
+                self.outbox.facts.uri = facts.uri  # the project or the server may have been moved
             self.sender = Sender(self.outbox)
 
     def begin(self, tags: Mapping[str, str]) -> None:
@@ -158,7 +158,7 @@ class Tracker:
             raise
 
     def fail(self, error: BaseException) -> None:
-        """Ends the run as FAILED; a sweep's cell that failed before it began is recorded too."""
+        """Ends the run as FAILED; records a sweep's cell even if it failed before it began."""
         if self.outbox is None and self.settings.parent_run_id and not exists(self.folder):
             self.begin({})
         self.finish("FAILED", {ERROR: f"{type(error).__name__}: {error}"[:4000]})
@@ -171,26 +171,26 @@ class Tracker:
         self.add(ParamsEntry(texts(params)))
 
     def metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Undefined (NaN) figures are left out: the UI would draw an empty chart for them."""
+        """Adds figures; leaves out undefined ones (NaN), for which the UI draws empty charts."""
         now = milliseconds()
         defined = {key: float(v) for key, v in metrics.items() if not math.isnan(v)}
         figures = (Metric(key, value, now, int(step)) for key, value in defined.items())
         self.add(MetricsEntry(tuple(figures)))
 
     def image(self, key: str, path: Path, step: int) -> None:
-        """A PNG file of the run folder for the slider `key`."""
+        """Adds a PNG file of the run folder to the slider `key`."""
         self.add(ImageEntry(key, self.relative(path), int(step)))
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """A file or folder of the run folder, below the artifact folder `folder`."""
+        """Adds a file or folder of the run folder below the artifact folder `folder`."""
         self.add(ArtifactEntry(self.relative(path), folder))
 
     def dataset(self, table: Path, name: str, digest: str, source: str) -> None:
-        """The sample table's file as the run's dataset input."""
+        """Sets the sample table's file as the run's dataset input."""
         self.add(DatasetEntry(self.relative(table), name, digest, source))
 
     def model(self, path: Path, example: np.ndarray) -> None:
-        """A Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
+        """Adds a Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
         import numpy as np
 
         if self.outbox and self.settings.log_model:
@@ -198,11 +198,11 @@ class Tracker:
             self.add(ModelEntry(self.relative(path), EXAMPLE))
 
     def register(self, name: str, objective: str) -> None:
-        """The run's best model as a version of the registered model `name`."""
+        """Makes the run's best model a version of the registered model `name`."""
         self.add(RegisterEntry(name, objective))
 
     def relative(self, path: Path) -> str:
-        """As the outbox has paths: the run folder may be moved."""
+        """The path within the run folder, for the outbox: the run folder may be moved."""
         return path.relative_to(self.folder).as_posix()
 
     def add(self, entry: Entry) -> None:
@@ -210,16 +210,16 @@ class Tracker:
             self.waiting.append(entry)
 
     def forget(self) -> None:
-        """Drops what a resumed run will report again.
+        """Drops the reports that a resumed run will repeat.
 
-        That is what waits, and what was committed for a state that was then not written.
+        These are the waiting ones, and those committed for a state that was then not written.
         """
         self.waiting.clear()
         if self.outbox:
             self.outbox.rewind(max(self.settled, claims.outbox_kept(self.folder)))
 
     def commit(self) -> int:
-        """Writes what waits into the outbox; the outbox's length in bytes."""
+        """Writes the waiting reports into the outbox; returns the outbox's length in bytes."""
         if self.outbox is None:
             return 0
         self.outbox.append(self.waiting)
@@ -227,16 +227,16 @@ class Tracker:
         return self.outbox.length
 
     def rewind(self, length: int) -> None:
-        """Goes on from where the outbox had this length."""
+        """Cuts the outbox back to this length."""
         if self.outbox:
             self.outbox.rewind(length)
 
     def upload(self) -> None:
-        """Sends what the outbox holds, if the store is there.
+        """Sends the entries of the outbox if the store answers.
 
-        Only to be called when a resumed run would not report its figures anew. After a failure the
-        store is left alone for ten times as long as that took: a store that hangs costs a training
-        a tenth of its time at most.
+        Call it only when a resumed run would not report these entries again. After a failure, the
+        next attempt waits ten times as long as the failed one took: a store that hangs costs a
+        training at most a tenth of its time.
         """
         if self.outbox is None:
             return
@@ -266,7 +266,7 @@ class Tracker:
         )
 
     def close(self) -> None:
-        """Lets go of the outbox; one that is wholly sent, of a run that has ended, is removed."""
+        """Closes the outbox; removes it where the run has ended and all of it was sent."""
         if self.outbox is None:
             return
         is_unfinished = claims.is_marked(self.folder)
@@ -286,9 +286,9 @@ class Tracker:
 
 @contextmanager
 def tracked(tracker: Tracker) -> Iterator[Tracker]:
-    """A tracker whose run ends as what happened: FINISHED, FAILED with the error, or KILLED.
+    """A tracker whose run is ended as FINISHED, FAILED with the error, or KILLED.
 
-    A pruned trial is KILLED too: no command takes it for a run that came to its own end.
+    A pruned trial is KILLED too, so that no command takes it for a finished run.
     """
     try:
         yield tracker
@@ -304,7 +304,7 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
             tracker.finish("KILLED", {STOPPED: str(pruned)})
         raise
     except (Exception, SystemExit) as error:
-        if not isinstance(error, Hopeless):  # it goes on, and reports all of it again
+        if not isinstance(error, Hopeless):  # the run goes on later and reports these again
             with log_trouble():
                 tracker.forget()
         with log_trouble():
@@ -314,7 +314,7 @@ def tracked(tracker: Tracker) -> Iterator[Tracker]:
 
 @contextmanager
 def log_trouble() -> Iterator[None]:
-    """Logs trouble with the outbox, which must not hide the run's own."""
+    """Logs an error of the outbox, which must not hide the run's own error."""
     try:
         yield
     except Exception as error:

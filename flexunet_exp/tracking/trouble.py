@@ -1,4 +1,4 @@
-"""What is wrong with a store, in a few words."""
+"""Sentences for errors of a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def first_line(error: BaseException) -> str:
 
 
 NO_MLFLOW = (
-    "What answers at tracking.uri is no MLflow server. Expected the address that mlflow server "
+    "The server at tracking.uri is not an MLflow server. Expected the address that mlflow server "
     "prints, as http://127.0.0.1:5000."
 )
 STORE_ADVICE = {
@@ -19,28 +19,28 @@ STORE_ADVICE = {
         "MLFLOW_TRACKING_PASSWORD."
     ),
     "error code 403": (
-        "The MLflow server does not let this user do that. Are MLFLOW_TRACKING_USERNAME and "
-        "MLFLOW_TRACKING_PASSWORD those of somebody who may?"
+        "The MLflow server does not let this user do that. Set MLFLOW_TRACKING_USERNAME and "
+        "MLFLOW_TRACKING_PASSWORD to those of a user who may."
     ),
     "Response body: '<": NO_MLFLOW,
     "not in a valid JSON format": NO_MLFLOW,
     "database is locked": (
-        "Another program holds the store's database. Nothing was changed in it; end that program "
+        "Another program holds the store's database. Nothing was changed in it. End that program "
         "or wait for it, and give the same command again."
     ),
     "database or disk is full": (
-        "The disk that the store lies on is full. What is in the store is whole; free some space "
-        "and give the same command again."
+        "The disk of the store is full. The store is not damaged. Free some space and give the "
+        "same command again."
     ),
     "(sqlite3.OperationalError) table": (
-        "The store's tables are half made: what made or upgraded them was cut off. Move the file "
+        "The store's tables are incomplete: their creation or upgrade was cut off. Move the file "
         "that tracking.uri names (mlruns/mlflow.db unless you chose another) to another place, and "
         "give the same command again."
     ),
     "file is not a database": (
-        "The store is no SQLite database, or is damaged. Look at tracking.uri, or at a backup."
+        "The store is not an SQLite database, or is damaged. Check tracking.uri, or use a backup."
     ),
-    "database disk image is malformed": "The store's database is damaged. Take a backup of it.",
+    "database disk image is malformed": "The store's database is damaged. Replace it by a backup.",
     "Detected out-of-date database schema": (
         "The store was made by another version of MLflow. Nothing was changed in it. If that was a "
         "newer one, use it here too: pip install --upgrade mlflow; if it was an older one, make a "
@@ -65,7 +65,7 @@ SILENCES = (
 
 
 def store_trouble(error: BaseException | None) -> str:
-    """Why a store cannot be sent anything at this moment, in a few words."""
+    """The reason why a store cannot be reached or written now, in a few words."""
     known = [words for sign, words in STORE_TROUBLE.items() if sign in str(error)]
     if known:
         return known[0]
@@ -75,7 +75,7 @@ def store_trouble(error: BaseException | None) -> str:
 
 
 def silent(error: BaseException | None) -> str:
-    """Where and how a server did not answer; nothing where it did."""
+    """The address of a server that did not answer, and the error; empty where it answered."""
     text = str(error)
     where = re.search(r"host='([^']+)', port=(\d+)", text)
     how = [sign for sign in SILENCES if sign in text]

@@ -24,7 +24,7 @@ PLACES = (*claims.DEFAULT_PLACES, "outputs/multirun/*/*")
 
 
 class Sent(NamedTuple):
-    """What became of an outbox's entries, and why some are left."""
+    """The numbers of entries taken and left by an upload, and why some are left."""
 
     taken: int
     left: int
@@ -33,9 +33,9 @@ class Sent(NamedTuple):
 
 
 def upload(folder: Path, uri: str | None = None) -> Sent:
-    """Uploads the outbox of a run that has ended, and removes it when nothing is left.
+    """Uploads the outbox of a run that has ended, and removes it when no entry is left.
 
-    To the store that it names, or to `uri`; never to one that would have to be made.
+    Uploads to the store that the outbox names, or to `uri`; never creates a store.
     """
     try:
         with closing(Outbox(folder)) as outbox:
@@ -65,22 +65,22 @@ def upload_outbox(outbox: Outbox, uri: str | None) -> Sent:
 
 
 def require_known(uri: str, is_named: bool) -> None:
-    """Raises InputError for a store that a run folder alone names, where harm could come of it.
+    """Raises InputError where a run folder names a store that is not safe to send to.
 
-    A run folder may come from anyone, and a server is sent the password that is set for one's own.
+    A run folder may come from anyone, and MLflow sends any server the password in the environment.
     """
     require_store(uri)
     if is_named:
         return
     path = sqlite_file(uri)
     if path and not is_store(path):
-        raise InputError(f"{path} is no MLflow store.")
+        raise InputError(f"{path} is not an MLflow store.")
     if not path and urlsplit(uri).hostname not in LOOPBACK:
         raise InputError(f"It is for the server {uri}. To send it there, add tracking.uri={uri}")
 
 
 def upload_near(uri: str | None) -> None:
-    """Uploads what ended runs near here have for this store, so that they are found in it."""
+    """Uploads the outboxes of ended runs near here, so that the store has these runs."""
     if not uri:
         return
     for folder in unsent_folders(Path.cwd()):
@@ -93,14 +93,14 @@ def upload_near(uri: str | None) -> None:
 
 
 def upload_own(folder: Path, uri: str | None) -> Sent:
-    """Uploads an outbox, if there is one, to its own store, which `uri` may be or not."""
+    """Uploads the outbox of a folder, if it has one, to the outbox's own store."""
     if not exists(folder):
         return Sent(0, 0)
     return upload(folder, uri if uri and is_for(folder, uri) else None)
 
 
 def is_for(folder: Path, uri: str) -> bool:
-    """Whether a folder's outbox is for the store at this address; not where that is damaged."""
+    """Whether a folder's outbox is for the store at this address; False where it is damaged."""
     with suppress(InputError):
         return read_facts(folder).uri == absolute_uri(uri)
     return False

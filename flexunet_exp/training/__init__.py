@@ -1,1 +1,1 @@
-"""One fit, from where it stands to its best weights."""
+"""The training of one run, from its state to its best weights."""

@@ -1,4 +1,4 @@
-"""What a process does with a run it has claimed, from wherever that stands to its end."""
+"""The work of one process on a run that it has claimed, from the run's state to its end."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ class Attempt:
     def begin(self, cfg: DictConfig, identity: Identity) -> None:
         """Opens the run in the store, and takes the weights of one that trained the same.
 
-        The store is asked for that one before: it may not answer, and the run would not be begun.
-        The state is read before too: it puts the outbox back to where the state was written, and
-        what is begun now comes after.
+        The search for that one comes first: where the store does not answer, no run must be begun.
+        The state is read next, because reading it puts the outbox back to the length it had when
+        the state was written; the entries of `record.begin` follow.
         """
         store = self.tracker.store_with(identity.signature) if cfg.rerun != "all" else None
         same = store.same_weights(identity.signature) if store else None
         self.progress = self.keeper.read()
         record.begin(self.tracker, cfg, self.dataset, self.folder, tags_of(identity))
-        self.is_whole = not self.progress.epochs  # else its minutes are those of what was left
+        self.is_whole = not self.progress.epochs  # else its minutes are those of the rest alone
         if store and same and self.is_whole:
             self.progress.best_dice = record.take_weights(store, same, self.keeper.best)
             self.progress.fitted, self.is_whole = True, False
@@ -67,7 +67,7 @@ class Attempt:
         fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, extra)
 
     def evaluate(self, score: ScoreSettings, title: str) -> dict[str, float]:
-        """The run's figures: the network is scored once, and they are kept with the state."""
+        """The run's figures; scores the network once, and keeps the figures with the state."""
         if self.progress.figures is None:
             self.progress.figures = self.scored(score, title)
             self.tracker.metrics({BEST_DICE: self.progress.best_dice, **self.progress.figures})
@@ -105,5 +105,5 @@ class Attempt:
 
 
 def tags_of(identity: Identity) -> dict[str, str]:
-    """By what the store finds the run again."""
+    """The tags by which the store finds the run again."""
     return {SIGNATURE: identity.signature, SCORING: identity.scoring, EFFORT: identity.effort}

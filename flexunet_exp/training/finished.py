@@ -1,4 +1,4 @@
-"""Work that a run of the store has done already: it is skipped, not trained again."""
+"""Finds work that a run of the store has already done: it is skipped, not trained again."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from flexunet_exp.training.settings import Request
 
 
 def skip(request: Request, identity: Identity, tracker: Tracker) -> Outcome | None:
-    """The outcome of a run that did this very work, as `rerun` reads it; None where there is none.
+    """The outcome of a run that did the same work, as `rerun` reads it; None where there is none.
 
-    Its multirun learns of it, and a model that is to be registered is. Raises Hopeless where the
-    run did not reach what is required.
+    Records that run in the multirun, and registers its model where `tracking.register` names one.
+    Raises Hopeless where the run did not reach what `require` asks for.
     """
     store = tracker.store_with(identity.signature)
     if store is None:
@@ -49,15 +49,15 @@ def require(least: float | None, reached: float) -> None:
     """Raises Hopeless unless a run's best val_dice, at training size, exceeds `least`."""
     if least is not None and not reached > least:
         raise Hopeless(
-            f"val_dice reached {reached:.4f} and must exceed {least}: if the network "
-            "cannot even memorise these pictures, look at model, loss, learning rate and masks."
+            f"val_dice reached {reached:.4f} and must exceed {least}. If the network cannot "
+            "memorise these pictures, check the model, the loss, the learning rate and the masks."
         )
 
 
 def complete(outcome: Outcome, signature: str) -> None:
-    """Makes a whole one of a finished run that was cut off in its last moments.
+    """Completes a run that the store has as finished, but that was killed before it cleaned up.
 
-    Its state goes, result.json says finished, and nothing is left to be sent of its interruption.
+    Removes the state and the unsent entries of the outbox, and writes `finished` to result.json.
     """
     folder = Path(outcome.folder)
     with suppress(claims.Busy, outbox.Held):

@@ -1,4 +1,4 @@
-"""From settings to a fitted model holding its best weights."""
+"""Builds a model from its settings and trains it to its best weights."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def check_output(model: keras.Model, shape: tuple[int, int, int], dataset: Datas
         raise InputError(
             f"The model turns an image of {shape} into {model.output.dtype} {found[1:]}; expected "
             f"float32 logits {expected[1:]}, one a class ({', '.join(dataset.class_names)}). "
-            "Look at its last layer: linear, num_classes channels, dtype float32."
+            "Its last layer must be linear, with num_classes channels and dtype float32."
         )
 
 
 def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
-    """The loss, `class_weights` being `none`, a rule over the training split's pixels or a list."""
+    """The loss; `class_weights` is `none`, a list, or a rule over the training split's pixels."""
     node = dict(loss)
     rule = node.get("class_weights")
     if rule == "none":
@@ -88,7 +88,10 @@ def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
 
 
 def describe(model: keras.Model, size: Size) -> str:
-    """What model.txt says of the model; where no summary can be made, why: no run ends by it."""
+    """The text of model.txt: the layers, or the reason why they cannot be listed.
+
+    A failure is logged as a warning and does not end the run.
+    """
     try:
         return summary.describe(model, (*size, 3))
     except Exception as error:  # of a layer of any package
@@ -104,10 +107,10 @@ def fit(
     progress: state.Progress,
     extra: Mapping[str, keras.callbacks.Callback] | None = None,
 ) -> None:
-    """Trains the model from where `progress` stands to the end, and leaves the best epoch's weights
-    in it and in best.keras.
+    """Trains the model from `progress` to the end of the training.
 
-    `extra` are callbacks beside the configured ones, by name, such as a study's pruning.
+    Afterwards the model and best.keras have the weights of the best epoch. `extra` are callbacks
+    beside the configured ones, by name, such as a study's pruning.
     """
     if not progress.fitted:
         try:
@@ -165,7 +168,7 @@ def all_callbacks(
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks between those that every training has, by name, in their order.
 
-    The latters' names are in brackets, as no configured one's can be.
+    The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
     named = {
@@ -198,7 +201,8 @@ def warn_of_absent_classes(dataset: Dataset) -> None:
     absent = [name for name, n in zip(dataset.class_names, pixels, strict=True) if not n]
     if absent:
         log.warning(
-            "No validation picture shows %s: its epoch figures are logged as 0 and leave the mean.",
+            "No validation picture shows %s: its epoch figures are logged as 0 and do not count in "
+            "the mean.",
             ", ".join(absent),
         )
 

@@ -1,7 +1,7 @@
 """trainer.precision=auto: the faster of float32 and mixed_bfloat16 for a network on this machine.
 
-Measured on the run's own network, loss and optimizer, once, and remembered in the cache folder: the
-same command must not resolve to another precision, and so to other weights, the next day.
+Measured once, on the run's own network, loss and optimizer, and remembered in the cache folder: the
+same command must not choose another precision, and so train other weights, the next day.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANDIDATES = ("float32", "mixed_bfloat16")
-WORTH_IT = 0.95  # of the float32 step's time: less of a gain is within what such a timing can tell
+WORTH_IT = 0.95  # of the float32 step's time; a smaller gain is within the noise of the timing
 STEPS = 5
 
 
@@ -53,7 +53,7 @@ def resolve(settings: TrainingSettings, dataset: Dataset) -> str:
 
 
 def check_targets(settings: TrainingSettings) -> None:
-    """Raises InputError with every problem of what a training step is made of."""
+    """Raises InputError with every problem of the sections that a training step is made from."""
     sections = ("model", "loss", "optimizer", "schedule")
     nodes = {section: getattr(settings, section) for section in sections}
     validation.check_targets(OmegaConf.create(nodes), sections)
@@ -66,7 +66,7 @@ def faster(seconds: dict[str, float]) -> str:
 
 
 def remembered(path: Path) -> dict[str, float] | None:
-    """What was measured before; None where nothing was, or it cannot be read."""
+    """What was measured before; None where the file is missing or cannot be read."""
     try:
         seconds = json.loads(path.read_text())["seconds_a_step"]
         return {name: float(seconds[name]) for name in CANDIDATES}
@@ -101,7 +101,7 @@ def memory(settings: TrainingSettings, dataset: Dataset) -> Path:
 
 
 def processor() -> str:
-    """What computes here, as far as the system tells."""
+    """Names and flags of this machine's processors, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

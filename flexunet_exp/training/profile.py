@@ -1,4 +1,4 @@
-"""trainer.profile=true: where an epoch's time goes."""
+"""trainer.profile=true: times the phases of an epoch."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FILE = "profile.csv"
 
 
 class Profile(keras.callbacks.Callback):
-    """Times the phases of every epoch and writes their means to profile.csv: waiting for input, the
-    training step, validation, and each callback's work at the epoch's end.
+    """Times the phases of every epoch and writes their means to profile.csv.
 
-    The first of the callbacks; `watching` puts a clock behind each of the others. The first epoch,
-    in which the graph is made, counts only where there is no other.
+    The phases are waiting for input, the training step, validation, and each callback's work at the
+    epoch's end. It is the first callback; `watching` puts a clock behind each of the others. The
+    first epoch, which builds the graph, counts only where it is the only one.
     """
 
     def __init__(self, path: Path):
@@ -43,7 +43,7 @@ class Profile(keras.callbacks.Callback):
         return [self, *(callback for pair in timed for callback in pair)]
 
     def timing_batches(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """The same batches, the moment noted at which each was there."""
+        """The same batches; notes the time at which each one is ready."""
 
         def note(images: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             with tf.control_dependencies([tf.numpy_function(self.record_batch, [], tf.bool)]):
@@ -98,7 +98,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def summary(epochs: Sequence[Mapping[str, float]]) -> pd.DataFrame:
-    """A row a phase, the mean over epochs: `phase seconds share`, the longest first, then all."""
+    """A row a phase, the mean over epochs: `phase seconds share`; longest first, the sum last."""
     warm = epochs[1:] or epochs
     means = pd.DataFrame(list(warm)).fillna(0.0).mean().sort_values(ascending=False)
     means["all"] = means.sum()

@@ -1,4 +1,4 @@
-"""Which run a command is for: one that began with it and was cut off, or a new one."""
+"""Finds the run a command is for: an unfinished one that the same command began, or a new one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
-# Seconds until a run's other process has ended, if it is to.
+# Seconds that a command waits for the end of another process of its run.
 PATIENCE = processes.SECONDS_TO_END + 5
 
 
 def await_end(resume: str, signature: str, home: job.Home, tracker: Tracker) -> None:
-    """Waits for a process that trains this very run and may be ending: a killed sweep's worker."""
+    """Waits for the end of a process that trains this run, such as a killed sweep's worker."""
     if resume == "never":
         return
     folders = claims.search(signature, begun(tracker, signature), home.folder)
@@ -43,8 +43,8 @@ def claim(resume: str, signature: str, home: job.Home, tracker: Tracker) -> Clai
     """The claim on the run this command is for.
 
     Going on with a run moves the job into its folder, and the tracker to its run in the store.
-    With `resume` "never" it is ended as KILLED and stands as it is. Raises InputError when
-    another process is training it.
+    With `resume` "never" an unfinished run is ended as KILLED and keeps its files. Raises
+    InputError where another process trains the run.
     """
     stored = begun(tracker, signature)
     busy: claims.Busy | None = None
@@ -77,7 +77,7 @@ def may_go_on(
 ) -> bool:
     """Whether to go on with a run that was taken up; its run in the store is then the tracker's."""
     run_id, status = stored.get(str(taken.run_folder), (outbox.run_id_in(taken.run_folder), ""))
-    if status == "FINISHED":  # it was killed in its very last moment
+    if status == "FINISHED":  # it was killed after its last report
         taken.end()
         return False
     if resume == "never":
@@ -90,16 +90,16 @@ def may_go_on(
         which = f"run {run_id}" if run_id else "a run"
         raise InputError(
             f"The unfinished run in {taken.run_folder} is {which} of another store. Go on with it "
-            "under the same tracking, or begin anew with trainer.resume=never"
+            "with the tracking options it began with, or start a new run with trainer.resume=never"
         )
     tracker.open(taken.run_folder)
     return True
 
 
 def abandon(taken: Claim, uri: str | None) -> None:
-    """Ends a run that nothing trains any more, as it stands; the store at `uri` is told."""
+    """Ends an unfinished run as KILLED, here and in the store at `uri`; its files stay."""
     folder = taken.run_folder
-    log.info("Left as it is, its state removed: the unfinished run in %s", folder)
+    log.info("The unfinished run in %s keeps its files; its state is removed.", folder)
     if outbox.exists(folder):
         with closing(Outbox(folder)) as kept:
             if kept.facts.run_id or kept.length:
@@ -111,11 +111,12 @@ def abandon(taken: Claim, uri: str | None) -> None:
 
 
 def begin(home: job.Home, signature: str) -> Claim:
-    """A new run, in the folder that Hydra made, unless that holds another one."""
+    """A new run in the folder that Hydra made; InputError where that holds another run."""
     home.is_ours = not holds_run(home.folder) and not claims.is_marked(home.folder)
     if holds_run(home.folder):
         raise InputError(
-            f"{home.folder} holds a run already. Nothing was changed in it; choose another folder."
+            f"{home.folder} holds a run already. Nothing was changed in it. Choose another folder "
+            "with hydra.run.dir=FOLDER"
         )
     taken = claims.begin(home.folder, signature)
     home.is_ours = True
@@ -124,10 +125,11 @@ def begin(home: job.Home, signature: str) -> Claim:
 
 @contextmanager
 def ended_if_hopeless() -> Iterator[list[Claim]]:
-    """Ends the claims it is given when their run is through, or failed as it would fail again.
+    """Ends the claims put into its list when their run has ended, or failed as it would again.
 
-    After anything else (Ctrl-C, a full disk, a store or data that are away, a mistyped callback)
-    the same command goes on, if there is a state to go on from.
+    After any other error (Ctrl-C, a full disk, a store or data that are away, a mistyped callback)
+    it releases a claim that has a state, and the same command goes on from there. Ctrl-C also
+    releases a claim without a state.
     """
     held: list[Claim] = []
     try:

@@ -1,4 +1,4 @@
-"""What a training is made from, and what is asked of it, as objects."""
+"""The settings of a training, and what a command asks of it, as objects."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 
 @dataclass(frozen=True)
 class Request:
-    """What a command asks of a run, beside how it is trained."""
+    """What a command asks of a run, beside the settings of its training."""
 
-    rerun: str  # which work that was done before is done again
-    resume: str  # whether an unfinished run is gone on with
+    rerun: str  # which work that ended before is done again
+    resume: str  # whether the command goes on with an unfinished run
     objective: str
     require: float | None  # what the best val_dice must exceed
 
@@ -39,7 +39,7 @@ class TrainingSettings:
     process: ProcessSettings
     feed: FeedSettings
     predict: PredictSettings  # of the pictures that are drawn every few epochs
-    save_every: int  # epochs between two states to go on from
+    save_every: int  # epochs between two states
     profile: bool
 
     @classmethod

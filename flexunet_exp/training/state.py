@@ -1,8 +1,8 @@
-"""The state of a training: all that decides how it goes on, written so that it is whole or absent.
+"""The state of a training: all that decides how it goes on, written whole or not at all.
 
-One file of NumPy arrays, one after the other: first a JSON text with everything that is a number or
-a word, then the variables of the network and its optimizer. Keras's own files lack the state of
-dropout's generators and of the callbacks, so a training continued from them is another one.
+One file holds NumPy arrays in a row: a JSON text with the numbers and words, then the variables of
+the network and its optimizer. Keras's own files lack the states of dropout's generators and of the
+callbacks, so a training that goes on from them has other weights.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
-# Set by fit on every callback; and the sign that Keras itself turns when it first needs it.
+# Not kept: fit sets the first two, and Keras changes the sign of the third when it first needs it.
 OF_KERAS = ("params", "_model", "min_delta")
 
 
 @dataclass
 class Progress:
-    """How far a run has come: `epochs` done, all of them once `fitted`, `figures` once scored."""
+    """How far a run has come: `epochs` done, `fitted` after the last, `figures` once scored."""
 
     epochs: int = 0
     fitted: bool = False
@@ -54,9 +54,9 @@ class Keeper:
         self.best = folder.parent / "best.keras"
 
     def read(self) -> Progress:
-        """How far the run had come, its best epoch's file put back; a fresh one where none is."""
+        """Reads the progress, and puts best.keras and the outbox back to it; 0 epochs if new."""
         progress = self.progress()
-        self.best.unlink(missing_ok=True)  # maybe of a later epoch, which comes again
+        self.best.unlink(missing_ok=True)  # it may be of a later epoch, which is trained again
         name_twice(self.kept_best(progress), self.best)
         self.tracker.rewind(progress.journal)
         return progress
@@ -80,9 +80,10 @@ class Keeper:
         return self.folder / f"best_{progress.epochs}.keras"
 
     def write(self, progress: Progress, variables: Sequence[Any] = ()) -> None:
-        """Replaces the state in one step; the outbox goes with it.
+        """Commits the outbox and replaces the state in one step.
 
-        Upload that only now: nothing must be sent that a resumed run would send anew.
+        The outbox may be uploaded after this and not before: the store must not receive an entry
+        that a resumed run would report again.
         """
         progress.journal, progress.arrays = self.tracker.commit(), len(variables)
         name_twice(self.best, self.kept_best(progress))
@@ -95,13 +96,13 @@ class Keeper:
                 path.unlink()
 
     def choose_best(self, model: keras.Model) -> None:
-        """Takes the network as it is for the best one where no callback kept a better one."""
+        """Writes best.keras from the present network where no callback has."""
         if not self.best.exists():
-            log.warning("No callback chose a best epoch: best.keras holds the last one's weights.")
+            log.warning("No callback chose a best epoch: best.keras is that of the last epoch.")
             save_model(model, self.best)
 
     def restore(self, model: keras.Model) -> None:
-        """Gives the network and its optimizer the values they had."""
+        """Gives the network and its optimizer the values of the state."""
         with open(self.folder / STATE, "rb") as file:
             read_json(file)
             for variable in variables_of(model):
@@ -109,10 +110,10 @@ class Keeper:
 
 
 class KeepState(keras.callbacks.Callback):
-    """Puts a resumed training back where it stood, and writes its state every `every` epochs.
+    """Restores a resumed training from its state, and writes the state every `every` epochs.
 
-    The last of the callbacks, so that it keeps what the others did in an epoch; `others` are those,
-    by name.
+    It is the last callback, so that the state has what the others did in an epoch; `others` are
+    those callbacks by name.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class KeepState(keras.callbacks.Callback):
         progress.best_dice = max(progress.best_dice, float((logs or {})["val_dice"]))
         progress.fitted = self.model.stop_training or progress.epochs == self.epochs
         self.kept = progress.fitted or progress.epochs % self.every == 0
-        if progress.fitted:  # only the best epoch's network is needed from here on
+        if progress.fitted:  # from here on only the best epoch's network is needed
             self.keeper.choose_best(self.model)
             self.keeper.write(progress)
         elif self.kept:
@@ -150,17 +151,17 @@ class KeepState(keras.callbacks.Callback):
             self.keeper.write(progress, variables_of(self.model))
 
     def changes(self, name: str) -> dict[str, Any]:
-        """What a callback remembers: its attributes that are no longer what they were at first."""
+        """The attributes of a callback that differ from those before the training."""
         fresh = self.fresh[name]
         attributes = plain_attributes(self.others[name])
         return {key: value for key, value in attributes.items() if fresh.get(key, ...) != value}
 
 
 class Upload(keras.callbacks.Callback):
-    """Sends to the store what the state just written will not have a resumed run send anew.
+    """Uploads the outbox after each state: a resumed run does not report those entries again.
 
-    Once the first step is done, it sends how the run began: importing MLflow takes seconds, which
-    the first step need not wait for.
+    After the first step it uploads how the run began. The first step does not wait for MLflow,
+    whose import takes seconds.
     """
 
     def __init__(self, tracker: Tracker, keep_state: KeepState):
@@ -184,7 +185,7 @@ def variables_of(model: keras.Model) -> list[Any]:
 
 
 def view(variable: Any) -> np.ndarray:
-    """A variable's values without a copy: half a gigabyte of new pages for the original network."""
+    """A variable's values without a copy, which takes half a gigabyte for the original network."""
     return np.asarray(memoryview(variable.value.read_value()))
 
 
@@ -226,7 +227,7 @@ def restore_generators(state: Mapping[str, Any]) -> None:
 
 
 def name_twice(path: Path, second: Path) -> None:
-    """A second name for a file that is only ever replaced, so that it outlives the replacement."""
+    """Gives a file a second name, under which it stays when the first name gets a new file."""
     if not path.exists():
         return
     with whole_or_nothing(second) as part:

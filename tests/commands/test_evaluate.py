@@ -159,7 +159,7 @@ def test_a_network_s_file_alone_needs_the_pictures_it_is_scored_on(folds, tmp_pa
 
 def test_other_scoring_of_the_same_training_trains_nothing(folds, twin):
     folder, printed = twin
-    assert "Trained already, by run" in printed and "epoch 1/1" not in printed
+    assert "has trained the same" in printed and "epoch 1/1" not in printed
     donor = run_folders(folds)[0]
     found = {run.data.tags.get("run_folder"): run.data.metrics for run in all_runs(folds)}
     best, auroc = "epoch/val/best_dice", "val/pixel_auroc"
@@ -203,10 +203,10 @@ def copy_of(run: Path, to: Path) -> Path:
         ("config.yaml", lambda text: text.replace("tta: none", "tta: bogus"), "predict.tta=bogus"),
         ("config.yaml", lambda text: text.replace("tile: auto", "tile: 0"), "predict.tile=0 is"),
         ("config.yaml", lambda text: "a: 1\n", "dataset.image_size is missing"),
-        ("config.yaml", lambda text: "- 1\n", "is no configuration of a run"),
-        ("config.yaml", lambda text: "{", "is no configuration of a run"),
+        ("config.yaml", lambda text: "- 1\n", "is not the configuration of a run"),
+        ("config.yaml", lambda text: "{", "is not the configuration of a run"),
         ("config.yaml", lambda text: text.replace("name: bent", "name: bend"), "label bent, which"),
-        ("samples.csv", lambda text: "", "is no sample table"),
+        ("samples.csv", lambda text: "", "is not a sample table"),
         ("samples.csv", lambda text: "a,b\n1,2\n", "it lacks height, image"),
         ("result.json", lambda text: text.replace("finished", "killed"), "was cut off"),
     ],
@@ -261,7 +261,7 @@ def test_pictures_of_one_name_in_two_data_sets_are_not_pooled(folds, tmp_path):
     table = pd.read_csv(other / "samples.csv")
     table["sha256"] = [f"{index:064x}" for index in range(len(table))]
     table.to_csv(other / "samples.csv", index=False)
-    with pytest.raises(InputError, match="names are those of different test pictures"):
+    with pytest.raises(InputError, match="names belong to several different test pictures"):
         pooling.groups([load(first), load(other)], ensemble=False)
 
 

@@ -132,7 +132,7 @@ def test_a_run_that_is_not_promoted_is_exit_status_1_and_one_sentence(tmp_path):
 def test_runs_that_cannot_be_promoted_are_named_with_the_reason(tmp_path, promote):
     run = write_run(tmp_path / "run", [50] * 12)
     running.store(tmp_path)
-    with pytest.raises(InputError, match="is no run of sqlite"):
+    with pytest.raises(InputError, match="is not a run of sqlite"):
         promote(run)
     stored(tmp_path, run, "RUNNING")
     with pytest.raises(InputError, match="is RUNNING"):

@@ -1,6 +1,7 @@
-"""MLflow makes an empty SQLite store by dozens of migrations: as long as a tiny training takes.
+"""Copies an empty SQLite store, which MLflow makes by dozens of migrations.
 
-Here they run once a process; every other new store is a copy of what they made.
+The migrations take as long as a tiny training. Here they run once a process; every other new store
+is a copy of the first.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def use_copies() -> None:
 
 
 def by_migration() -> bytes:
-    """The file that MLflow itself makes."""
+    """The content of the file that MLflow makes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mlflow.db")
         client_of(f"sqlite:///{path}")

@@ -1,4 +1,4 @@
-"""Data sets full of files that no one should have, each with the sentence it deserves."""
+"""Data sets of defective files, each with a part of the error message expected for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def content(array: np.ndarray, kind: str, mode: str | None = None) -> bytes:
 
 
 def png(side: int, pixels: bytes) -> bytes:
-    """A grey PNG of side x side pixels by its header, with whatever for its pixels."""
+    """A PNG whose header says grey, side x side pixels; `pixels` is its compressed content."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -55,7 +55,7 @@ def png(side: int, pixels: bytes) -> bytes:
 
 
 def deep_tiff(side: int, bits: int = 16) -> bytes:
-    """The directory of a TIFF of RGB, and nothing behind it."""
+    """The directory of an RGB TIFF without any pixels after it."""
     tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 3, 200), (259, 3, 1, 1), (262, 3, 1, 2)]
     tags += [(273, 4, 1, 300), (277, 3, 1, 3), (278, 4, 1, side), (279, 4, 1, 64)]
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
@@ -82,7 +82,7 @@ def npz(member: bytes, name: str = "mask.npy") -> bytes:
 
 
 CMYK = content(picture(), "JPEG", "CMYK")
-# What lies in the file of a picture of the class bent → what is said of it.
+# Content of the file of a picture of the class bent → a part of its error message.
 PICTURES: dict[str, tuple[bytes, str]] = {
     "empty.png": (b"", "the file is empty"),
     "cut.png": (content(picture(), "PNG")[:2000], "cut off half-way"),
@@ -112,7 +112,7 @@ PLACES = {
     "circle.png": "symbolic link",
     "giant.png": "3.0 GiB, expected less than 2 GiB",
 }
-# What lies in the file of a mask of the class cut → what is said of it.
+# Content of the file of a mask of the class cut → a part of its error message.
 BINARY_MASKS: dict[str, tuple[bytes, str]] = {
     "ones": (content(truth(1), "PNG"), "found 1 too: multiply it by 255"),
     "soft": (content(truth(128), "PNG"), "found 128 too: was it resized with interpolation"),
@@ -133,7 +133,7 @@ GOOD_NAMES = ("größe 1.png", "鏈 [a,b]=c.png", "عيب.png", "🙂.png", "a'b
 
 
 def make_raw(folder: Path) -> dict[str, str]:
-    """A raw MVTec AD folder with all of it among good pictures; file → sentence."""
+    """A raw MVTec AD folder with all these files among good ones; file → message."""
     bent, cut = folder / "test/bent", folder / "test/cut"
     truths = folder / "ground_truth"
     for number in range(6):
@@ -182,7 +182,7 @@ def _make_names(images: Path, masks: Path) -> None:
     Path(os.fsdecode(os.fsencode(images) + b"/\xff.png")).write_bytes(content(picture(), "PNG"))
 
 
-# What lies in the file of a multiclass mask → what is said of it.
+# Content of the file of a multiclass mask → a part of its error message.
 CLASS_MASKS: dict[str, tuple[bytes, str]] = {
     "foreign.png": (content(truth((9, 9, 99)), "PNG"), "no class colour, at most 2.00% may"),
     "white.png": (content(truth(255), "PNG"), "does not say which class it shows"),
@@ -206,7 +206,7 @@ CLASS_MASKS: dict[str, tuple[bytes, str]] = {
 
 
 def make_ready(folder: Path) -> dict[str, str]:
-    """An image/mask folder with all of it among good pairs; file → sentence."""
+    """An image/mask folder with all these files among good pairs; file → message."""
     for number in range(3):
         save(folder / f"train/images/bent_{number}.png", picture(number))
         save(folder / f"train/masks/bent_{number}.png", truth((0, 0, 255)))

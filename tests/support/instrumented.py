@@ -1,4 +1,4 @@
-"""`python instrumented.py FILE train …`: a flexunet command that writes which code of it ran.
+"""`python instrumented.py FILE train …`: a flexunet command that lists the code that ran.
 
 FILE gets a line a definition, `module name`: every function of the package that was called, in any
 thread, by the top-level definition it lies in.
@@ -17,7 +17,7 @@ RAN: set[tuple[str, str]] = set()
 
 
 class Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a module whose functions note that they ran."""
+    """Compiles a module so that its functions record that they ran."""
 
     def get_code(self, fullname: str):
         path = self.get_filename(fullname)

@@ -1,4 +1,4 @@
-"""Which tests are slow: those that reach tests/support/running.py, which starts commands."""
+"""Finds slow tests: those that reach tests/support/running.py, which starts commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import running
 
-CLEANER = "nothing_left_running"  # a fixture of all tests, which ends what they started
+CLEANER = "nothing_left_running"  # a fixture of all tests, which ends the commands they started
 
 
 def starts_commands(item: pytest.Item) -> bool:
@@ -35,7 +35,7 @@ def reaches_running(function: Any, seen: set[int] | None = None) -> bool:
 
 
 def globals_used(function: Any) -> Iterator[Any]:
-    """What a function, or a class's methods, name of their module."""
+    """The globals of its module that a function, or a class's methods, use."""
     if isinstance(function, type):
         methods = [each for each in vars(function).values() if hasattr(each, "__code__")]
         for method in methods:

@@ -1,8 +1,8 @@
 """`python prepared.py SOCKET`: starts commands whose imports are done already.
 
 Importing TensorFlow and MLflow takes longer than a tiny training. This process does it once, then
-forks itself for every command: it has a process, folder, environment and output of its own, as if
-it had been started by itself. It ends when the process that started it does.
+forks itself for every command. A command has a process, folder, environment and output of its own,
+as if it had been started alone. This process ends when the process that started it does.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ LONGEST = 1_000_000  # bytes of a command with its environment
 
 
 def serve(path: str) -> list[str]:
-    """Answers one connection after the other; returns, in the forked process, with what to run."""
+    """Answers connections in turn; returns, in a forked process, the command to run."""
     parent = os.getppid()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how those that wait have ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no one waits for children
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
         server.listen()
@@ -51,7 +51,7 @@ def serve(path: str) -> list[str]:
 
 
 def answer(client: socket.socket) -> list[str]:
-    """Says who runs the command and how that ended; returns, in the process that is to run it."""
+    """Sends the command's process id and exit status; returns, in the fork, the command."""
     message, (output,), _, _ = socket.recv_fds(client, LONGEST, 1)
     if (pid := os.fork()) == 0:
         client.close()
@@ -90,5 +90,5 @@ if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
     empty_store.use_copies()
-    gc.freeze()  # what is shared with the commands stays shared
+    gc.freeze()  # memory shared with the commands stays shared
     run(serve(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Real commands in real folders, and what they leave there and in the store."""
+"""Runs real commands in real folders, and reads their results there and in the store."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from flexunet_exp.tracking.store import Store
 SUPPORT = Path(__file__).parent  # where the programs lie that tests run
 ROOT = SUPPORT.parents[1]
 KILL_AT = SUPPORT / "kill_at.py"
-STARTED: list[Command] = []  # conftest.py kills what is left of them
+STARTED: list[Command] = []  # conftest.py kills those that still run
 
 
 class Command:
-    """`python command …` in a folder, which is made if need be.
+    """`python command …` in a folder, which is made where it is missing.
 
-    It is `-m module …` or `program.py …`, in a process that has imported TensorFlow and MLflow
-    already; both its outputs are in `stdout`.
+    `command` is `-m module …` or `program.py …`. It runs in a process that has imported TensorFlow
+    and MLflow already; `stdout` has both its outputs.
     """
 
     def __init__(self, folder: Path, *command: str):
@@ -75,7 +75,7 @@ class Command:
         return int.from_bytes(told, "little", signed=True)
 
     def communicate(self, timeout: float = 300) -> tuple[str, None]:
-        """What it printed since; waits for its end."""
+        """Waits for the end of the command; returns its output since the last call."""
         watch = Timer(timeout, self.kill)
         watch.start()
         with self.stdout:
@@ -90,7 +90,7 @@ def start_flexunet(folder: Path, *words: str) -> Command:
 
 
 def ended(command: Command) -> subprocess.CompletedProcess:
-    """The command's end, with what it printed."""
+    """Waits for the command's end; returns its exit status and output."""
     printed, _ = command.communicate()
     return subprocess.CompletedProcess(command.command, command.returncode, printed)
 
@@ -102,7 +102,7 @@ def flexunet(folder: Path, *words: str) -> subprocess.CompletedProcess:
 def signalled(
     folder: Path, name: str, function: str, nth: int, *words: str
 ) -> subprocess.CompletedProcess:
-    """A command that was sent the signal `name` when `function` was called for the nth time."""
+    """A command that got the signal `name` when `function` was called for the nth time."""
     return ended(Command(folder, str(KILL_AT), name, function, str(nth), *words))
 
 
@@ -138,7 +138,7 @@ def train(folder: Path, *words: str) -> subprocess.CompletedProcess:
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 120) -> None:
-    """Waits for what another process does; fails after so many seconds."""
+    """Waits until `holds()` is true, through another process; fails after `seconds`."""
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends, "waited in vain"
@@ -173,5 +173,5 @@ def weights(run_folder: Path) -> list[np.ndarray]:
 
 
 def same_weights(first: Path, second: Path) -> bool:
-    """Whether two run folders hold the same network, bit by bit."""
+    """Whether two run folders have the same network, bit by bit."""
     return all(map(np.array_equal, weights(first), weights(second)))

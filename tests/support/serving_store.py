@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 class Postgres:
-    """A database cluster of its own in a folder of its own; root cannot be its user."""
+    """A database cluster in a folder of its own; PostgreSQL refuses to run as root."""
 
     def __init__(self) -> None:
         if not BINARIES:
@@ -86,7 +86,7 @@ class Server:
         raise TimeoutError((self.folder / "server.log").read_text()[-3000:])
 
     def signal(self, number: int) -> None:
-        """To the server and its workers."""
+        """Sends a signal to the server and its workers."""
         if self.process:
             os.killpg(self.process.pid, number)
 

@@ -1,6 +1,6 @@
 """Runs a flexunet command that stops itself (SIGSTOP) before its first epoch's upload.
 
-What a test does to the store meanwhile, it does to a training in its middle.
+Meanwhile a test can change the store in the middle of a training.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network that needs no TensorFlow, and pictures of which it is known what it must find.
+"""A network without TensorFlow, and pictures whose prediction is known.
 
 `python standin.py PHOTOS OUTPUT [module:function NTH]` predicts PHOTOS into OUTPUT, and kills
 itself when the function is called for the NTH time.
@@ -27,7 +27,7 @@ SIDE = 32
 
 
 class Brightness:
-    """Takes dark pixels for background, grey ones for a scratch, bright ones for a dent."""
+    """Predicts background for dark pixels, a scratch for grey ones, a dent for bright ones."""
 
     def __init__(self):
         self.weights = [np.array(list(GREYS.values()), np.float32)]
@@ -39,7 +39,7 @@ class Brightness:
 
 
 def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
-    """As `trained.load` gives it, for pictures of 32 × 32 px."""
+    """The result of `networks.load` for this network, for pictures of 32 × 32 px."""
     predictor = Predictor(Brightness(), (SIDE, SIDE), batch_size)
     as_run = PredictSettings((SIDE, SIDE), "none", 0.25, "none", batch_size, "as_trained")
     return SimpleNamespace(
@@ -51,7 +51,7 @@ def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
 
 
 def draw(path: Path, *boxes: tuple[str, int, int, int, int], side: int = SIDE) -> Path:
-    """A black picture with boxes (class, left, top, width, height) in their greys."""
+    """Draws a black picture with boxes (class, left, top, width, height) in the class's grey."""
     picture = np.zeros((side, side), np.uint8)
     for name, left, top, width, height in boxes:
         picture[top : top + height, left : left + width] = GREYS[name]

@@ -51,7 +51,7 @@ def write(path: Path, picture: np.ndarray) -> None:
 
 @cache
 def fold_of(root: Path, fold: str) -> tuple[DictConfig, Dataset]:
-    """The configuration of a fold and its data; what else a run is asked for changes neither."""
+    """The configuration of a fold and its data, which the other options of a run do not change."""
     from hydra import compose, initialize_config_dir
 
     resolvers.register_resolvers()
@@ -85,7 +85,7 @@ def stored_run(
 ) -> str:
     """Records the run that `words` would train, as good as `quality` (0..1), and returns its id.
 
-    `keep` of its files: everything, or no predictions, or nothing.
+    `keep` says which files it keeps: everything, no predictions, or nothing.
     """
     settings = {word.key.rsplit(".", 1)[-1]: word.value for word in map(Word.parse, words)}
     params = {"model": "flexunet", "loss": "ce_dice", "seed": "0", "fold": "0", **settings}
@@ -165,7 +165,7 @@ def predict(
 def sweep(
     store: Store, root: Path, name: str, qualities: dict[str, float], seeds: int = 2
 ) -> tuple[str, list[str]]:
-    """A parent's id and those of its runs: each of the losses in `qualities`, seeds and folds."""
+    """The ids of a parent and its runs: one for each loss in `qualities`, seed and fold."""
     parent = parent_run(store, name)
     cells = itertools.product(qualities.items(), range(seeds), range(FOLDS))
     runs = [

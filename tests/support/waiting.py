@@ -1,4 +1,4 @@
-"""`python waiting.py -m …`: flexunet train, but its jobs note their process and wait."""
+"""`python waiting.py -m …`: flexunet train whose jobs write their process id and wait."""
 
 from __future__ import annotations
 

@@ -255,7 +255,7 @@ def test_nothing_outside_of_the_run_folder_is_sent(uri, tmp_path, caplog, name):
         tracker.add(ArtifactEntry(name, folder=""))
     store = Store(uri, "flexunet")
     assert store.client.list_artifacts(tracker.run_id) == []
-    assert "is no file of the run folder" in caplog.text
+    assert "lies outside the run folder" in caplog.text
     assert [run.info.status for run in store.search()] == ["FINISHED"]
 
 
@@ -377,7 +377,7 @@ def test_a_run_folder_from_elsewhere_cannot_change_another_run(uri, tmp_path):
     store = Store(uri, "flexunet")
     other = store.create_run("precious", {"a": "1"})
     sent = upload(foreign(tmp_path / "run", {"uri": uri, "run_id": other}, TAGS))
-    assert "not the one that this outbox began" in sent.because
+    assert "not the run that this outbox began" in sent.because
     assert store.client.get_run(other).data.tags["a"] == "1"
 
 
@@ -497,7 +497,7 @@ def test_another_program_s_database_is_left_as_it_is(tmp_path):
     before = database.read_bytes()
     run = b'{"what": "run", "name": "x", "tags": {}, "time": 1}\n'
     sent = upload(foreign(tmp_path / "run", {"uri": f"sqlite:///{database}"}, run))
-    assert "is no MLflow store" in sent.because and database.read_bytes() == before
+    assert "is not an MLflow store" in sent.because and database.read_bytes() == before
 
 
 def test_a_line_too_deep_and_a_folder_for_a_file_are_said(uri, tmp_path):

@@ -1,7 +1,7 @@
-"""Augmentation: each transform turns an image and its mask together, drawing from a generator.
+"""Augmentation: each transform changes an image and its mask, drawing from a generator.
 
-A transform is a dataclass; called with (image, mask, generator) it returns the pair, uint8 still.
-Geometric ones and warps move image and mask alike, photometric ones touch the image only.
+A transform is a dataclass; called with (image, mask, generator) it returns the pair as uint8.
+Geometric transforms and warps move image and mask alike, photometric ones change the image only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class Used(NamedTuple):
-    """A transform that fired, by its class, and what it drew for its settings."""
+    """A transform that was applied: its class and the values drawn for its settings."""
 
     name: str
     values: dict[str, float]
@@ -69,8 +69,8 @@ def augment(
 ) -> Pair:
     """Applies the transforms in order; the result is a pure function of the pair and `key`.
 
-    Each transform fires with its own `probability` and draws from a stream of its own, so that
-    adding one to the end of the list leaves what the others draw unchanged.
+    Each transform is applied with its own `probability` and draws from a stream of its own, so that
+    a transform added to the end of the list does not change what the others draw.
     """
     return traced(transforms, image, mask, key)[0]
 
@@ -78,7 +78,7 @@ def augment(
 def traced(
     transforms: Sequence[Transform], image: np.ndarray, mask: np.ndarray, key: tuple[int, ...]
 ) -> tuple[Pair, list[Used]]:
-    """The pair of `augment`, and what was done to it."""
+    """The pair of `augment`, and the transforms that were applied."""
     used = []
     for position, transform in enumerate(transforms):
         draws = Draws([*key, position])

@@ -1,4 +1,4 @@
-"""Flips, turns, and what one matrix does: image and mask stay each other's twins."""
+"""Flips, turns and transforms by one matrix, of image and mask alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flexunet_exp.data.augmentation.transform import (
     within,
 )
 
-# OpenCV's copies take a tenth of the time that making pictures of NumPy's mirrored views takes.
+# OpenCV's copies take a tenth of the time of copying NumPy's mirrored views.
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 

@@ -1,4 +1,4 @@
-"""Moving pixels: one matrix or one field of positions, for the image and for its mask."""
+"""Moves the pixels of image and mask by one matrix or one field of positions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flexunet_exp.data.masks import IGNORE
 class Move(Checked):
     """Moves image and mask by the same positions: the image bilinear, the mask to the nearest.
 
-    What lies beyond the edge is the picture's own reflection, for image and mask alike: a defect
-    cut by the edge goes on, and no corner is painted in a grey that no part has and then called
-    background. With `border: ignore` the mask is 255 there, so that it is not learned from.
+    Beyond the edge, image and mask are reflected alike: a defect at the edge continues, and no
+    corner is a constant grey labelled background. With `border: ignore` the mask is 255 there, so
+    that the network does not learn from these pixels.
     """
 
     border: str = one_of("reflect", "ignore")
@@ -38,7 +38,7 @@ class Move(Checked):
 
 
 def moved(pixels: np.ndarray, positions: np.ndarray, interpolation: int, beyond: int) -> np.ndarray:
-    """The pixels taken from their positions; `beyond` is OpenCV's rule for those outside."""
+    """The pixels taken from their positions; `beyond` is OpenCV's rule outside the picture."""
     if positions.ndim == 3:
         # One map of x and y costs a third less than two; OpenCV's type hints know only two.
         return cv2.remap(  # type: ignore[call-overload]

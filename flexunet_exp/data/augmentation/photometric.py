@@ -1,4 +1,4 @@
-"""What lamp and lens do to a picture: the image changes, the mask stays."""
+"""Changes of light and lens: the image changes, the mask does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, drawn
 
 @dataclass(frozen=True)
 class Photometric(Checked):
-    """Changes the image and hands the mask on as it is."""
+    """Changes the image and returns the mask unchanged."""
 
     @abstractmethod
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -63,8 +63,8 @@ class Gamma(Photometric):
 class Noise(Photometric):
     """Adds normal noise of the standard deviation `sigma`, a share of full scale, pixel by pixel.
 
-    The three channels get the same, so that a grey picture stays grey. Pixels of the picture's own
-    size, not of the reference: a sensor's noise knows no scale.
+    The three channels get the same noise, so that a grey picture stays grey. The noise is drawn for
+    the picture's own pixels, not those of the reference size: a sensor's noise has no scale.
     """
 
     sigma: Range = within(0, 0.5, (0.0, 0.03))
@@ -113,8 +113,8 @@ def remap(image: np.ndarray, levels: np.ndarray) -> np.ndarray:
 def normal_quantiles() -> np.ndarray:
     """256 equally likely values of the standard normal distribution, of variance 1.
 
-    A random byte picks one: four times faster than drawing normal numbers, and no difference is
-    left once an image is rounded to whole levels.
+    A random byte picks a value, which is four times faster than drawing normal numbers; after
+    rounding to whole levels the two do not differ visibly.
     """
     values = np.array([NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256)])
     return values / values.std()

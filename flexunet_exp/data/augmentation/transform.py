@@ -1,4 +1,4 @@
-"""What a transform is, and its settings: one number, or a range from which each picture draws."""
+"""The type of a transform, and its settings: numbers, or ranges that each picture draws from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Pair = tuple[np.ndarray, np.ndarray]
 Range = float | Sequence[float]
 
 # Settings in pixels mean pixels of a picture whose shorter side is this long (the original
-# program's size), so that they do the same to the same picture at any `dataset.image_size`.
+# program's size), so that they have the same effect at any `dataset.image_size`.
 REFERENCE_SIDE = 512
 
 
 class Transform(Protocol):
-    """What `augment` needs: a chance to be used, and a function of the pair."""
+    """The interface that `augment` needs: a probability, and a function of the pair."""
 
     @property
     def probability(self) -> float: ...
@@ -48,9 +48,9 @@ def chance(default: float) -> Any:
 
 @dataclass(frozen=True)
 class Checked(ABC):
-    """A transform whose settings are checked when it is made; InputError with every wrong one.
+    """A transform that checks its settings; InputError with every wrong setting.
 
-    `probability` is the share of pictures it is used on.
+    `probability` is the share of pictures that it is applied to.
     """
 
     probability: float = chance(0.5)
@@ -66,11 +66,11 @@ class Checked(ABC):
 
     @abstractmethod
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
-        """The image uint8 (H, W, 3) and its mask uint8 (H, W), transformed; neither is written."""
+        """The image uint8 (H, W, 3) and its mask uint8 (H, W), transformed; inputs stay as is."""
 
 
 def expected(value: Any, rule: Any) -> str | None:
-    """What a setting should have been, or None where it is."""
+    """The expected value of a setting in words; None where the value is valid."""
     if "choices" in rule:
         return None if value in rule["choices"] else " or ".join(rule["choices"])
     if "chance" in rule:
@@ -82,7 +82,7 @@ def expected(value: Any, rule: Any) -> str | None:
 
 
 class Draws(np.random.Generator):
-    """A stream of random numbers that keeps, by name, what was drawn for a transform's settings."""
+    """A stream of random numbers that records the values drawn for a transform's settings."""
 
     def __init__(self, key: Sequence[int]):
         super().__init__(np.random.PCG64(list(key)))  # the numbers of default_rng
@@ -90,7 +90,7 @@ class Draws(np.random.Generator):
 
 
 def record(generator: np.random.Generator, **values: float) -> None:
-    """Keeps what was drawn, where somebody wants to know: `traced` does."""
+    """Records drawn values where the generator is a `Draws`, as in `traced`."""
     if isinstance(generator, Draws):
         generator.values |= values
 
@@ -104,5 +104,5 @@ def drawn(name: str, value: Range, generator: np.random.Generator) -> float:
 
 
 def scale(height: int, width: int) -> float:
-    """How many of a picture's pixels a pixel of the settings is."""
+    """The pixels of a picture for one pixel of the settings."""
     return min(height, width) / REFERENCE_SIDE

@@ -11,8 +11,8 @@ import numpy as np
 from flexunet_exp.data.augmentation.moving import Move
 from flexunet_exp.data.augmentation.transform import Range, drawn, scale, within
 
-# A field smoothed by a Gaussian of that many grid points is as smooth between them: a wider one is
-# drawn on a coarser grid, which costs a fraction.
+# Grid points of the Gaussian that smooths a field. The field is smooth between the points, so that
+# a wider Gaussian is drawn on a coarser grid, which costs a fraction of the time.
 SMOOTH = 4
 
 
@@ -34,8 +34,8 @@ class Elastic(Move):
         sigma = drawn("sigma", self.sigma, generator) * unit
         step = grid_step(sigma)
         noise = uniform_noise((*on_grid(height, width, step), 2), generator)
-        # Noise of one value an area: on a grid of step x step pixels it is as strong in the mean
-        # when it is divided by the step.
+        # The grid has one noise value for step x step pixels: dividing by the step keeps the
+        # standard deviation of the blurred field.
         field = blurred(noise, sigma / step) * (alpha * unit**2 / step)
         return displaced(enlarged(field, height, width))
 
@@ -44,8 +44,8 @@ class Elastic(Move):
 class Distortion(Move):
     """Moves pixels along the slopes of smooth hills, by at most `fraction` of the shorter side.
 
-    That is along each axis; the hills are noise blurred by a Gaussian of `sigma` pixels at the
-    reference size.
+    The limit holds for each axis. The hills are noise blurred by a Gaussian of `sigma` pixels at
+    the reference size.
     """
 
     fraction: Range = within(0, 0.2, (0.005, 0.02))
@@ -63,10 +63,11 @@ class Distortion(Move):
 
 @dataclass(frozen=True)
 class Radial(Move):
-    """Scales the distances within a disc, whose rim stays: d of the radius comes from d · f(d).
+    """Scales the distances from the centre of a disc: a pixel at d comes from d · f(d).
 
-    f(d) = sin(π/2 · d)^e. `radius` is a share of the shorter side, `centre` a share of each side,
-    drawn for x and for y; `amount` is the size of e, and 0 does nothing.
+    d is a share of the radius, and f(d) = sin(π/2 · d)^e, so that the rim stays. `radius` is a
+    share of the shorter side, `centre` a share of each side, drawn for x and for y. `amount` is the
+    size of e; 0 changes nothing.
     """
 
     amount: Range = within(0, 0.9, (0.05, 0.25))
@@ -86,14 +87,14 @@ class Radial(Move):
         y = np.arange(height, dtype=np.float32) - centre_y * (height - 1)
         y = y[:, None]
         distance = np.sqrt(x**2 + y**2) / reach
-        # f may be infinite at the very centre, where nothing moves whatever it is.
+        # f may be infinite at the centre, which does not move for any f.
         factor = np.sin(np.pi / 2 * np.clip(distance, 1e-6, 1)) ** exponent
         return displaced(np.dstack([(factor - 1) * x, (factor - 1) * y]))
 
 
 @dataclass(frozen=True)
 class Barrel(Radial):
-    """Bulges a disc: what lies near its centre is drawn apart."""
+    """Bulges a disc: enlarges the part near its centre."""
 
     def exponent(self, amount: float) -> float:
         return amount
@@ -101,7 +102,7 @@ class Barrel(Radial):
 
 @dataclass(frozen=True)
 class Pincushion(Radial):
-    """Pinches a disc: what lies near its centre is drawn together."""
+    """Pinches a disc: shrinks the part near its centre."""
 
     def exponent(self, amount: float) -> float:
         return -amount
@@ -132,7 +133,7 @@ def enlarged(field: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def displaced(field: np.ndarray) -> np.ndarray:
-    """Displacements (H, W, 2) in pixels as the positions (x, y) they lead to."""
+    """Positions (x, y) from displacements (H, W, 2) in pixels; changes `field` itself."""
     height, width = field.shape[:2]
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)

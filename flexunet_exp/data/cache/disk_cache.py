@@ -1,4 +1,4 @@
-"""Decoded and resized samples on disk: built once for all runs, folds, seeds and processes."""
+"""Decoded and resized samples on disk, built once for all runs, folds, seeds and processes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
-VERSION = 1  # of the files' form; `entry_key` covers what is in them
+VERSION = 1  # of the file format; `entry_key` covers the content
 Content = tuple[str, str, str]
 
 
 class DiskCache:
     """The samples of a data set at one size (height, width), from an entry in `folder`.
 
-    An entry that is missing or damaged is built first, by one process while the others wait. Raises
-    InputError where it cannot be written, or a picture changes meanwhile.
+    One process builds an entry that is missing or damaged, while the others wait. Raises
+    InputError where the entry cannot be written, or a picture changes meanwhile.
     """
 
     def __init__(self, dataset: Dataset, size: tuple[int, int], folder: Path):
@@ -68,7 +68,7 @@ class DiskCache:
             if self.opened() is not None:
                 return  # another process has built it meanwhile
             if self.path.exists():
-                log.warning("The disk cache %s is damaged: it is built anew.", self.path)
+                log.warning("The disk cache %s is damaged and is built again.", self.path)
             part = self.path.with_suffix(".part")
             for old in (self.path, part):
                 entry.discard(old)
@@ -103,19 +103,19 @@ class DiskCache:
 
 
 def origin(sample: Any) -> tuple[str, str, str]:
-    """What a row's pixels come from, by name."""
+    """A row's pixels by place: paths of picture and mask file, label."""
     return sample.image, sample.mask, sample.label
 
 
 def content(sample: Any) -> Content:
-    """What a row's pixels come from, wherever it lies: hashes of picture and mask file, label."""
+    """A row's pixels by content: hashes of picture and mask file, label."""
     return sample.sha256, file_hash(sample.mask), sample.label
 
 
 def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) -> str:
-    """16 hex digits over all that decides the arrays of an entry and their order.
+    """Hash (16 hex digits) of all that decides the arrays of an entry and their order.
 
-    The split is not part of it. The code that reads pictures is: other code may give other pixels.
+    The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
     sources = [identity.source_digest(Path(str(module.__file__))) for module in (masks, layouts)]
     code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
@@ -124,7 +124,7 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
 
 
 def refuse_if_full(folder: Path, megabytes: float) -> None:
-    """Raises OSError before anything is written where it cannot fit."""
+    """Raises OSError, before anything is written, where the disk has too little space."""
     free = shutil.disk_usage(folder).free / 1e6
     if free < megabytes:
         raise OSError(errno.ENOSPC, f"{megabytes:.1f} MB are needed, {free:.1f} MB are free")

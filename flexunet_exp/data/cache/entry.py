@@ -1,8 +1,8 @@
 """An entry of the disk cache as files.
 
 `cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, 3) and masks.npy
-(N, H, W), uint8, and info.json, whose modification time is when the entry was last used. It is
-built as KEY.part and renamed when whole, so what is called KEY can be used.
+(N, H, W), uint8, and info.json, whose modification time is the time of the last use. An entry is
+built as KEY.part and renamed when it is whole, so that a folder KEY was never half built.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ FILES = (*array_shapes(0, (0, 0)), INFO)
 class ArrayFile:
     """An .npy file of uint8, shape (N, …), read and written one of the N at a time.
 
-    It is not mapped: pages of a mapping count as memory of the process, and a file cut off under a
-    mapping kills it. Once open it can be read to the end, even if its entry is removed meanwhile.
+    It is not memory-mapped: the pages of a mapping count as memory of the process, and a file that
+    is truncated under a mapping kills the process. An open file can be read to the end even if its
+    entry is removed meanwhile.
     """
 
     def __init__(self, path: Path, shape: Shape, flags: int = os.O_RDONLY):
@@ -57,14 +58,14 @@ class ArrayFile:
     def read(self, place: int) -> np.ndarray:
         array = np.empty(self.shape[1:], np.uint8)
         if os.preadv(self.file, [array.data], self.offset(place)) < array.nbytes:
-            raise InputError(f"{self.path} was cut off while it was in use: start again.")
+            raise InputError(f"{self.path} was truncated while it was in use. Start again.")
         return array
 
     def write(self, place: int, array: np.ndarray) -> None:
         write_all(self.file, array.tobytes(), self.offset(place))
 
     def finish(self) -> None:
-        """Writes the head, and waits for the disk: a power failure must not leave zeros behind."""
+        """Writes the head and waits for the disk: a power failure must not leave zeros."""
         write_all(self.file, self.head, 0)
         os.fsync(self.file)
 
@@ -73,7 +74,7 @@ class ArrayFile:
 
 
 def npy_head(shape: Shape) -> bytes:
-    """What an .npy file of uint8 in this shape begins with."""
+    """The first bytes of an .npy file of uint8 in this shape."""
     head = io.BytesIO()
     kind = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(head, kind)
@@ -81,14 +82,14 @@ def npy_head(shape: Shape) -> bytes:
 
 
 def write_all(file: int, data: bytes, offset: int) -> None:
-    """Writes at a place; a disk that is nearly full takes a part before it refuses the rest."""
+    """Writes at an offset, in several calls where a nearly full disk takes a part first."""
     while data:
         taken = os.pwrite(file, data, offset)
         data, offset = data[taken:], offset + taken
 
 
 def opened(path: Path, number: int, size: tuple[int, int]) -> list[ArrayFile] | None:
-    """Images and masks of an entry; None where it is not there, or not whole."""
+    """Images and masks of an entry; None where it is missing or not whole."""
     try:
         shapes = array_shapes(number, size)
         arrays = [ArrayFile(path / name, shape) for name, shape in shapes.items()]
@@ -114,9 +115,9 @@ def create(path: Path, dataset: str, number: int, size: tuple[int, int]) -> list
 
 
 def discard(path: Path) -> None:
-    """Removes an entry or what is left of one; a file of another name is an OSError, and stays."""
+    """Removes an entry or the rest of one; OSError where the folder holds another file."""
     if path.is_symlink():
-        path.unlink()  # what it points to lies elsewhere
+        path.unlink()  # its target lies outside the cache
     elif path.is_dir():
         for name in FILES:
             (path / name).unlink(missing_ok=True)
@@ -124,23 +125,23 @@ def discard(path: Path) -> None:
 
 
 def lock_of(path: Path) -> Path:
-    """The file whose lock the process that builds an entry holds, and that is there meanwhile."""
+    """The lock file of an entry, which exists while a process builds the entry."""
     return path.with_suffix(".lock")
 
 
 def record_use(path: Path) -> None:
-    with suppress(OSError):  # an entry of somebody else may be for reading only
+    with suppress(OSError):  # an entry of another user may be read-only
         os.utime(path / INFO)
 
 
 def last_use(path: Path) -> float:
-    """When it was used, built or begun last, in seconds since 1970."""
+    """The time of the last use or build, in seconds since 1970."""
     info = path / INFO
     return (info if info.exists() else path).stat().st_mtime
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """The dataset, size, number, bytes, built of info.json; nothing where it cannot be read."""
+    """Content of info.json (dataset, size, number, bytes, built); empty where unreadable."""
     try:
         info = json.loads((path / INFO).read_text())
     except (OSError, ValueError):
@@ -149,7 +150,7 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """The entries in `cache_dir`, whole or not; other files and folders in it do not count."""
+    """The entries in `cache_dir`, whole or not, without other files and folders."""
     return [path for path in sorted(folder.iterdir()) if is_entry(path)] if folder.is_dir() else []
 
 
@@ -181,4 +182,4 @@ def remove_locks(folder: Path) -> None:
     for path in folder.glob("*.lock"):
         if re.fullmatch(r"[0-9a-f]{16}", path.stem):
             with suppress(locks.Locked), locks.temporary(path):
-                pass  # its end removes the file
+                pass  # leaving the context removes the file

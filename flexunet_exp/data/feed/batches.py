@@ -1,7 +1,7 @@
 """From rows of the sample table to batches on the device: uint8 images and class masks, in tf.data.
 
 Order, patches and augmentation are pure functions of (seed, epoch, picture, turn): neither threads
-nor a restart change what the network sees.
+nor a restart change the batches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flexunet_exp.data.feed.reader import SampleReader, Tiles
 from flexunet_exp.data.feed.sampling import Draw, Sampler
 from flexunet_exp.data.tiles import Pair, Size
 
-PATCH_STREAM = 10_000  # of random numbers, beside those of the transforms, which count from 0
+PATCH_STREAM = 10_000  # number of a random stream; those of the transforms count from 0
 
 
 def training(
@@ -38,8 +38,8 @@ def training(
 ) -> tf.data.Dataset:
     """The batches of epochs `first_epoch`..`epochs` - 1 in a row.
 
-    Pictures are `size` (height, width), whole or, where `patch` is given, patches of so many of
-    their own pixels, resized.
+    Pictures are `size` (height, width). With `patch` they are patches of so many of the picture's
+    own pixels, resized.
     """
     steps = steps_per_epoch(len(sampler), batch_size)
     draws = lru_cache(2)(
@@ -88,13 +88,12 @@ def batches(
 ) -> tf.data.Dataset:
     """One element a step: images (B, H, W, 3) uint8, masks (B, H, W) uint8.
 
-    `wanted` gives the arguments of `read` for each picture of a step.
-
-    B is a multiple of `multiple_of`, the number of devices a batch is divided among: one without a
-    picture would fail. What a batch lacks is filled with its first picture, every pixel ignored.
+    `wanted` gives the arguments of `read` for each picture of a step. B is a multiple of
+    `multiple_of`, the number of devices that share a batch, since a device without a picture fails.
+    A smaller batch is filled up with its first picture, every pixel ignored.
     """
 
-    # Threads of our own: TensorFlow's parallel map becomes a serial one in deterministic runs.
+    # A pool of threads, because TensorFlow's parallel map is serial in deterministic runs.
     readers = ThreadPoolExecutor(2)
 
     def load(step: Any) -> Pair:

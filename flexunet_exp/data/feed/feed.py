@@ -1,4 +1,4 @@
-"""From a split data set to what a network is fed: patches or whole pictures."""
+"""From a split data set to the batches of a training: patches or whole pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flexunet_exp.data.feed.settings import FeedSettings
 
 
 class Feed(NamedTuple):
-    """Batches as `pipeline.batches` describes them."""
+    """Batches as `batches.batches` describes them."""
 
     training: tf.data.Dataset  # the epochs that are left, in a row
     steps: int  # batches an epoch
@@ -27,7 +27,7 @@ def feed(
 ) -> Feed:
     """Training and validation batches, from epoch `first_epoch` on.
 
-    Raises InputError where sampling or cache do not go with the data.
+    Raises InputError where the sampling or the cache does not fit the data.
     """
     size, patch, batch_size = settings.size, settings.patch, settings.batch_size
     train, valid = (

@@ -1,4 +1,4 @@
-"""Patches of pictures at full resolution: drawn to train on, laid side by side to validate."""
+"""Patches of pictures at full resolution: random ones for training, a grid for validation."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def draw(pair: Pair, patch: Size, focus: int, generator: np.random.Generator) ->
     """A random patch (height, width) of image (H, W, 3) and class mask (H, W).
 
     With a `focus`, a random pixel of that class lies in the inner half of the patch, as far as the
-    picture's borders allow; always in its very middle, the network would learn the place. What a
-    picture smaller than the patch lacks is reflected, and ignored in the mask.
+    picture's borders allow; if it lay always in the middle, the network would learn its place.
+    A picture smaller than the patch is extended by reflection; the mask is ignored (255) there.
     """
     image, mask = pair
     corner = corner_of(mask, patch, focus, generator)
@@ -45,7 +45,7 @@ def cut(image: np.ndarray, mask: np.ndarray, corner: Size, patch: Size) -> Pair:
 
 
 def repeated(start: int, length: int, tile: int) -> int:
-    """How many of a tile's pixels along a side the tile before it has shown."""
+    """The number of a tile's pixels along a side that the tile before it also shows."""
     begins = starts(length, tile, 0)
     place = begins.index(start)
     return begins[place - 1] + tile - start if place else 0

@@ -1,4 +1,4 @@
-"""Reads pictures and masks of a sample table, whole or as tiles, once or again and again."""
+"""Reads pictures and masks of a sample table, whole or as tiles, with or without a cache."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ READ_AT_ONCE = 4  # pictures kept while their tiles are taken one after the othe
 
 
 class Tiles:
-    """All pictures of a reader as tiles, each of their pixels once: what validation is shown.
+    """All pictures of a reader as tiles that count each pixel once, for validation.
 
-    What a tile shares with the one before it in its row or column is ignored in it.
-    `reader` gives pictures at their own size; tiles are `patch` (height, width) of it and resized
-    to `size`, as in training.
+    The part of a tile that the tile before it in its row or column also shows is ignored (255).
+    `reader` gives pictures at their own size. Tiles are `patch` (height, width) of their pixels,
+    resized to `size` as in training.
     """
 
     def __init__(self, reader: SampleReader, patch: Size, size: Size):
@@ -35,7 +35,7 @@ class Tiles:
             for left in starts(sample.width, patch[1], 0)
         ]
         self.read = lru_cache(READ_AT_ONCE)(reader)
-        self.lock = Lock()  # or two threads that begin a picture would both decode it
+        self.lock = Lock()  # else two threads that begin a picture would both decode it
 
     def __len__(self) -> int:
         return len(self.places)
@@ -51,10 +51,11 @@ class Tiles:
 
 
 class SampleReader:
-    """Reads row `index` of a table, resized to `size` or at its own; with cache "memory" only once.
+    """Reads row `index` of a table, resized to `size` or, where it is None, at its own size.
 
-    With "disk" it reads from the entry of the whole data set in the folder `cache_dir`, which holds
-    pictures of one size only: InputError where `size` is None and theirs differ.
+    The cache "memory" reads each row once. The cache "disk" reads from the entry of the whole data
+    set in the folder `cache_dir`, which holds pictures of one size only: InputError where `size` is
+    None and the pictures differ in size.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ def the_one_size(table: pd.DataFrame) -> Size:
     sizes = table[["height", "width"]].drop_duplicates()
     if len(sizes) > 1:
         raise InputError(
-            f"dataset.cache=disk keeps pictures of one size; with dataset.patch.size they keep "
-            f"their own, and there are {len(sizes)}. Use dataset.cache=memory, or none."
+            f"dataset.cache=disk keeps pictures of one size. With dataset.patch.size they keep "
+            f"their own sizes, of which there are {len(sizes)}. Use dataset.cache=memory, or none."
         )
     return tuple(sizes.iloc[0].tolist())

@@ -1,8 +1,8 @@
-"""Which pictures an epoch shows, in which order, and what of them: a pure function of the epoch.
+"""Which pictures an epoch shows, in which order, and which part: a pure function of the epoch.
 
-Every place of an epoch belongs to one stream: a patch centred on a defect, a good picture, or
-whatever picture is next. Streams are mixed so that any run of places, such as a batch, has its
-share of each to within two.
+Every place of an epoch belongs to one stream: a patch near a defect, a good picture, or the next
+picture of all. Streams are mixed so that consecutive places, such as a batch, have the share of
+each stream to within two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flexunet_exp.errors import InputError
 
 
 class Draw(NamedTuple):
-    """One place of an epoch: which picture, and what of it."""
+    """One place of an epoch: the picture, and the part of it."""
 
     row: int  # of the training split
     turn: int  # how often this stream has shown the picture in this epoch, from 0
@@ -68,11 +68,11 @@ def sampler(
 ) -> Sampler:
     """How the pictures of a training split are drawn, `per_image` times their number an epoch.
 
-    `labels` are theirs, `shows` (N, C) is true where a picture shows a class. `uniform` takes every
-    picture equally often, `balanced` every label. `good_share` is the share of defect-free pictures
-    (None: as they come); `foreground` the share of draws that look at a pixel of a defect, evenly
-    over the classes that are shown; both together are at most 1. Raises InputError where there is
-    no such picture.
+    `labels` has the label of each picture; `shows` (N, C) is true where a picture shows a class.
+    `uniform` draws every picture equally often, `balanced` every label. `good_share` is the share
+    of defect-free pictures (None: their share of the split). `foreground` is the share of draws
+    around a pixel of a defect, evenly over the classes that are shown. Both together are at most 1.
+    Raises InputError where `good_share` needs pictures that the split lacks.
     """
     names = np.asarray(labels)
     rows, good = np.arange(len(names)), names == GOOD
@@ -82,7 +82,7 @@ def sampler(
     groups = [others[names[others] == kind] for kind in kinds] or [others]
     classes = [c for c in range(1, shows.shape[1]) if shows[:, c].any()] if foreground else []
     share = good_share or 0.0
-    focused = foreground if classes else 0.0  # pictures of good parts alone have no defect
+    focused = foreground if classes else 0.0  # a split of good pictures alone has no defect
     streams = [
         Stream(focused, tuple(rows[shows[:, c].astype(bool)] for c in classes), tuple(classes)),
         Stream(share, (rows[good],), (0,)),
@@ -109,10 +109,11 @@ def refuse_impossible(good: np.ndarray, good_share: float | None) -> None:
 
 
 def interleaved(shares: Sequence[float], length: int, generator: np.random.Generator) -> np.ndarray:
-    """Which stream each of `length` places belongs to: up to any place as its share says, within 2.
+    """The stream of each of `length` places; up to any place, each share is met to within 2.
 
-    Places go to the streams in the order in which each one's next is due. Its first is due at a
-    random moment, or epochs of few places would never see the smallest share.
+    Each stream has due times at equal distances, and places go to the streams in the order of these
+    times. The first due time is random: else an epoch of few places would never show the stream of
+    the smallest share.
     """
     due = [
         (np.arange(math.ceil(length * share) + 1) + generator.random()) / share for share in shares
@@ -122,7 +123,7 @@ def interleaved(shares: Sequence[float], length: int, generator: np.random.Gener
 
 
 def deal(stream: Stream, count: int, generator: np.random.Generator) -> Iterator[Draw]:
-    """`count` draws: the groups in turn, each group's pictures all once before any comes again."""
+    """`count` draws: the groups in turn, and all pictures of a group before one is repeated."""
     number = len(stream.groups)
     decks = [Deck(group, generator) for group in stream.groups]
     rounds = (generator.permutation(number) for _ in range(math.ceil(count / number)))
@@ -131,7 +132,7 @@ def deal(stream: Stream, count: int, generator: np.random.Generator) -> Iterator
 
 
 class Deck:
-    """Pictures in random order, shuffled anew whenever all have been shown."""
+    """Pictures in random order, shuffled again when all have been shown."""
 
     def __init__(self, rows: np.ndarray, generator: np.random.Generator):
         self.rows, self.generator = rows, generator

@@ -1,4 +1,4 @@
-"""What decides the batches of a training, as one object."""
+"""The settings that decide the batches of a training, as one object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FeedSettings:
 
     size: Size  # (height, width) of what the network takes
     patch: Size | None  # of the pictures' own pixels; None where whole pictures are trained on
-    foreground: float  # share of patches that look at a defect
+    foreground: float  # share of patches around a pixel of a defect
     per_image: int  # patches an epoch, for each picture
     sampling: str
     good_share: float | None

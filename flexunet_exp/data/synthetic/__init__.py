@@ -1,6 +1,6 @@
 """Pictures of zippers, grids and screws drawn from random numbers, with exact defect masks.
 
-They stand in for MVTec AD where nothing may be downloaded: same folder layout, same class names.
+They replace MVTec AD where nothing may be downloaded: same folder layout, same class names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from flexunet_exp.data.synthetic import grid, screw, texture, zipper
 from flexunet_exp.errors import InputError, did_you_mean
 
 VERSION = 1
-"""Raised whenever the same parameters would draw other pictures."""
+"""Raise this whenever the same parameters draw other pictures."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "zipper": tuple(zipper.CLASSES),
@@ -59,7 +59,7 @@ def generate(
     """Draw the category `name` into `folder`, in the raw MVTec layout, and return the folder.
 
     Writes RGB PNGs `size` × `size` and masks of 0 and 255, all at once or not at all; half of the
-    `good` pictures go to train/good. A folder that holds the same set already is left as it is.
+    `good` pictures go to train/good. A folder that already holds the same set is not changed.
     Every picture depends on its category, class, number, seed and size only. `progress` is called
     with (pictures done, all pictures). Raises InputError for bad parameters and for a folder that
     holds anything else.
@@ -105,7 +105,7 @@ def _draw(
     flaw = _generator(category, f"flaw {defect}", index, seed)
     picture, region = _DRAW[category](size, scene, defect, flaw)
     lens = _generator(category, "lens", index, seed)
-    # One type whatever the flaw computed with, or the twins would be rounded differently.
+    # One type for both twins: with two types they would be rounded differently.
     picture = (picture * texture.light(lens, size)).astype(np.float32)
     return cv2.GaussianBlur(picture, (0, 0), lens.uniform(0.35, 0.7) * size / 256), region
 
@@ -155,7 +155,7 @@ def _make(draft: Path) -> None:
         draft.mkdir(parents=True)
     except OSError as error:
         raise InputError(
-            f"No folder can be made in {draft.parent} ({error.strerror}); name another."
+            f"No folder can be made in {draft.parent} ({error.strerror}). Name another folder."
         ) from error
 
 
@@ -163,7 +163,7 @@ def _publish(draft: Path, folder: Path, record: _Record) -> None:
     try:
         draft.replace(folder)
     except OSError:
-        # Another process may have finished the same set in the meantime: theirs is as good.
+        # Another process may have written the same set meanwhile, which serves as well.
         if not _holds(folder, record):
             raise
 
@@ -193,7 +193,7 @@ def _draw_all(
 
 
 def _jobs(name: str, images_per_class: int, good: int) -> Iterator[_Job]:
-    """All pictures; scenes are numbered so that no two share one, however many are asked for."""
+    """All pictures; each has a scene number of its own, whatever their number."""
     in_train = max(1, good // 2) if good else 0
     groups: list[tuple[str, str | None, int]] = [
         ("train/good", None, in_train),

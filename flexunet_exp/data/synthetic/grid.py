@@ -1,8 +1,8 @@
 """A grid of wavy wires that touch at their crests (expanded metal), seen from above.
 
-Wires are tables: `centre[j, k]` is how far across wire j runs at sample k along it, in units of the
-wire distance. A pixel looks its two neighbouring wires up (and the next ones, since a bent wire
-may stray), so shading and edges need no drawing.
+Wires are tables: `centre[j, k]` is the position of wire j across the grid at sample k along it, in
+units of the wire distance. A pixel is shaded from its two neighbouring wires (and from the next
+ones, since a bent wire may stray), so that no wire has to be drawn.
 """
 
 from __future__ import annotations

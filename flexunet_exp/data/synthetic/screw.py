@@ -1,8 +1,8 @@
 """A countersunk wood screw on bright paper, at any angle.
 
 The screw lies along s (0 = rim of the head, 1 = tip) with r across it, both in screw lengths. Its
-half width is a profile over s; the thread's ridges are windings numbered along s, each with a
-height on either side, so that a flaw can flatten one.
+half width is a profile over s. The thread's windings are numbered along s; each has a height on
+either side, so that a flaw can flatten one winding.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PROFILE = 512
 
 @dataclass
 class Scar:
-    """A filed or scraped place: its outline in the picture, bared metal's grey and the grooves'
-    direction (radians)."""
+    """A filed or scraped place: its outline in the picture, the grey of the bared metal, and the
+    direction of the grooves (radians)."""
 
     outline: NDArray[np.float64]
     grey: float

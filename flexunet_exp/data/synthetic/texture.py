@@ -1,4 +1,4 @@
-"""What the drawn materials share: noise, blobs, strokes, light, sensor, and the mask of a change.
+"""Parts that the drawn materials share: noise, blobs, strokes, light, sensor, mask of a change.
 
 Coordinates are fractions of the picture (x right, y down, 0..1), so that one scene drawn at two
 sizes shows the same thing. Pictures in the making are float32 (size, size), grey 0..255.
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Of float32; the stubs of NumPy and OpenCV do not agree on how to say so.
+# Of float32, for which the stubs of NumPy and OpenCV have different types.
 Floats: TypeAlias = NDArray[Any]
 Point: TypeAlias = tuple[float, float] | NDArray[Any]
 FRACTION_BITS = 4
@@ -127,7 +127,7 @@ def paint(canvas: NDArray[np.uint8], strokes: Iterable[Stroke]) -> None:
 
 
 def _fixed_point(points: NDArray[np.floating], side: int) -> NDArray[np.int32]:
-    # OpenCV puts pixel centres on whole numbers; ours are half a pixel further.
+    # OpenCV puts pixel centres on whole numbers; here they lie half a pixel further.
     return np.round((points * side - 0.5) * (1 << FRACTION_BITS)).astype(np.int32)
 
 
@@ -170,10 +170,10 @@ def expose(rng: np.random.Generator, picture: Floats) -> NDArray[np.uint8]:
 
 
 def changed(good: Floats, flawed: Floats, region: Floats, contrast: float) -> NDArray[np.bool_]:
-    """Where a flaw is: changed by more than `contrast` greys, or its natural region (cover > 0.5).
+    """The mask of a flaw: changed by more than `contrast` greys, or in its `region` (above 0.5).
 
-    Gaps of a few pixels are closed (a shifted pattern meets itself here and there) and specks
-    dropped, as a person would outline it.
+    Gaps of a few pixels are closed, because a shifted pattern is equal to itself in places. Specks
+    are dropped, as a person who outlines the flaw would do.
     """
     size = good.shape[0]
     mask = ((np.abs(flawed - good) > contrast) | (region > 0.5)).astype(np.uint8)

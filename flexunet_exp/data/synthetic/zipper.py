@@ -1,7 +1,7 @@
 """A closed coil zipper on dark woven tape, on white paper.
 
-A scene is the tape's two edges, the teeth (two rows of wire loops that interlock in the middle)
-and whatever lies on or under them; flaws change these before anything is drawn.
+A scene consists of the tape's two edges, the teeth (two rows of wire loops that interlock in the
+middle) and everything on or under them. Flaws change the scene before it is drawn.
 """
 
 from __future__ import annotations

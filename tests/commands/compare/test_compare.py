@@ -282,11 +282,11 @@ def test_a_locked_a_newer_a_half_made_and_a_damaged_store_are_said_in_a_sentence
         connection.execute("create table experiment_tags (key)")
     with pytest.raises(Exception) as error:
         Store(f"sqlite:///{tmp_path}/half.db", "flexunet", create=False)
-    assert "half made" in explain(error.value) and "CREATE TABLE" not in explain(error.value)
+    assert "incomplete" in explain(error.value) and "CREATE TABLE" not in explain(error.value)
     (broken := tmp_path / "broken.db").write_bytes(b"nonsense" * 500)
     with pytest.raises(Exception) as error:
         Store(f"sqlite:///{broken}", "flexunet", create=False)
-    assert "no SQLite database" in explain(error.value)
+    assert "not an SQLite database" in explain(error.value)
 
 
 def test_the_disk_filling_up_leaves_no_half_file(shelf, monkeypatch, tmp_path):

@@ -287,7 +287,7 @@ def test_a_run_keeps_reading_an_entry_that_is_removed(dataset, tmp_path):
 def test_a_file_that_is_cut_off_while_in_use_is_said(dataset, tmp_path):
     cache = DiskCache(dataset, SIZE, tmp_path)
     os.truncate(cache.path / "images.npy", 1000)
-    with pytest.raises(InputError, match="cut off while it was in use"):
+    with pytest.raises(InputError, match="truncated while it was in use"):
         check(cache, dataset)
 
 
