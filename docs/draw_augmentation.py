@@ -1,4 +1,4 @@
-"""python benchmarks/augmentation_figure.py: draws docs/guides/augmentation.png.
+"""Draws docs/guides/augmentation.png: python docs/draw_augmentation.py
 
 Every transform at the strongest of a few draws from its range in `augmentation=strong`, and six
 pictures of the whole list; the defect's mask is tinted.
@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from augmentation import listed
 from PIL import Image, ImageDraw
 
+from flexunet_exp.config.building import build
+from flexunet_exp.config.compose import composed, plain
 from flexunet_exp.data import synthetic
 from flexunet_exp.data.augmentation import Pair, Transform, augment
 from flexunet_exp.reporting import panels
 
-FIGURE = Path(__file__).resolve().parents[1] / "docs" / "guides" / "augmentation.png"
+FIGURE = Path(__file__).parent / "guides" / "augmentation.png"
 SIDE, LINE, GAP, COLUMNS, DRAWS = 176, 20, 6, 6, 12
 PALETTE = np.array([(0, 0, 0), (255, 60, 60)], np.uint8)
 
@@ -36,6 +37,12 @@ def main() -> None:
         overlay = panels.overlay(image, np.minimum(mask, 1), PALETTE)
         sheet.paste(Image.fromarray(overlay), (x, y + LINE))
     sheet.quantize(128).save(FIGURE, optimize=True)
+
+
+def listed(name: str, **changes: float) -> list[Transform]:
+    """The transforms of `augmentation=name`, with some of their arguments changed."""
+    nodes = composed("train", [f"augmentation={name}"]).augmentation.transforms
+    return [build({**plain(node), **changes}) for node in nodes]
 
 
 def pictures() -> Iterator[tuple[str, Pair]]:
