@@ -83,3 +83,16 @@ def test_pooled_records_are_one_record_of_all_their_pictures():
     assert records.summary(together, 0.5) == pytest.approx(
         records.summary(whole, 0.5), rel=1e-12, nan_ok=True
     )
+
+
+@pytest.mark.parametrize(("good_sources", "is_known"), [(3, False), (4, True)])
+def test_variants_of_few_good_pictures_give_no_interval_of_auroc(good_sources, is_known):
+    masks, names = pictures(12, 12)
+    good = [f"good/{number}" for number in range(good_sources)]
+    empty = np.zeros((16, 16), np.uint8)
+    variants = [f"{name}/{variant}" for name in good for variant in range(5)]
+    sources = [*names, *(name for name in good for _ in range(5))]
+    _, intervals = intervals_of(
+        [*masks, *[(empty, empty)] * len(variants)], [*names, *variants], sources=sources
+    )
+    assert np.isfinite(intervals.loc["image_auroc", "low"]) == is_known
