@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Imported when it is asked for: name → the module that defines it.
+# Imported at the first use: name → the module that defines it.
 PUBLIC = {"compare": "flexunet_exp.api.comparison", "load_run": "flexunet_exp.api.run"}
 
-# Models that were registered before the package had folders carry code of their own, which does
-# `from flexunet_exp import predict, regions, runs, trained`, and then uses predict.collect,
+# Models registered before the package had folders contain their own code. It runs
+# `from flexunet_exp import predict, regions, runs, trained`, and uses predict.collect,
 # regions.find, regions.Region, runs.load (see flexunet_exp.runs), trained.load and
-# trained.prepare_process. All of these names are a promise to such models.
+# trained.prepare_process. These names must stay, or such models cannot be loaded.
 EARLIER_MODULES = {
     "predict": "flexunet_exp.prediction.predictor",
     "regions": "flexunet_exp.prediction.regions",

@@ -1,4 +1,4 @@
-"""The console script: picks a command, makes paths safe for Hydra, turns errors into words."""
+"""The console script: picks a command, quotes paths for Hydra, prints errors as messages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from flexunet_exp.tracking.address import require_valid
 COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
-    "compare": "ranks runs of the store, decides between the leaders on the same test pictures",
+    "compare": "ranks runs of the store, compares the leaders on the same test pictures",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
-    "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, honestly split, augmented",
+    "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
-    "export": "run=RUN format=saved_model|onnx|litert: its network as a file that proves itself",
-    "promote": "run=RUN name=NAME registers a run's best model; the champion if it is better",
-    "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS empties it",
-    "sync": "tells the store what runs kept for it while it was away; run=FOLDER for one",
+    "export": "run=RUN format=saved_model|onnx|litert: its network as a file, with a proof",
+    "promote": "run=RUN name=NAME registers a run's best model; as the champion if it is better",
+    "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS removes entries",
+    "sync": "uploads the outboxes of runs to the store; run=FOLDER for one run",
     "ui": "opens the MLflow UI on the project's store",
 }
 TRACE = "HYDRA_FULL_ERROR"
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     interrupt.listen()
     try:
         require_addresses(overrides)
-    except InputError as error:  # before Hydra writes down what was typed
+    except InputError as error:  # before Hydra writes the typed words into files
         print(f"flexunet {command}: {error}", file=sys.stderr)
         return 1
     # Python searches all of TensorFlow for garbage before it ends, which takes over a second.
@@ -54,9 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(command: str) -> int:
-    """Runs the command's Hydra app; nothing a person can cause ends in a stack trace."""
+    """Runs the command's Hydra app; an error prints a message, and no stack trace unless asked."""
     wants_trace = os.environ.get(TRACE) == "1"
-    os.environ[TRACE] = "1"  # Hydra then hands its errors to us instead of printing them
+    os.environ[TRACE] = "1"  # Hydra then raises its errors instead of printing them
     try:
         return importlib.import_module(module_of(command)).main() or 0
     except KeyboardInterrupt:
@@ -72,13 +72,13 @@ def run(command: str) -> int:
 
 
 def module_of(command: str) -> str:
-    """The module with a command's `main`: a file of `commands/`, or `command` in a folder of it."""
+    """The module with a command's `main`: `commands/NAME.py`, or `commands/NAME/command.py`."""
     folder = Path(__file__).parent / "commands" / command
     return f"flexunet_exp.commands.{command}" + ".command" * folder.is_dir()
 
 
 def require_addresses(overrides: list[str]) -> None:
-    """Raises InputError for a `tracking.uri=` that is none, or has a password in it."""
+    """Raises InputError for a `tracking.uri=` that is not an address, or contains a password."""
     for word in map(Word.parse, overrides):
         address = word.as_typed().value
         if word.key == "tracking.uri" and address not in (None, "", "null") and "${" not in address:

@@ -121,7 +121,7 @@ def test_a_broken_yaml_is_named(tmp_path):
         "train", f"--config-dir={tmp_path}", "+mine=x", "--config-name=mine", cwd=tmp_path
     )
     assert done.returncode == 1
-    assert "no valid YAML" in done.stderr and "mine.yaml" in done.stderr
+    assert "is not valid YAML" in done.stderr and "mine.yaml" in done.stderr
 
 
 @pytest.mark.parametrize(

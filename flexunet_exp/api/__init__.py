@@ -1,4 +1,4 @@
-"""What notebooks and scripts use (docs/reference/api.md). It calls the code of the commands."""
+"""The Python API for notebooks and scripts (docs/reference/api.md); calls the commands' code."""
 
 from flexunet_exp.api.comparison import Comparison, compare
 from flexunet_exp.api.run import Prediction, Run, Scores, load_run

@@ -22,18 +22,18 @@ class Comparison:
 
     title: str
     metric: str
-    leaderboard: pd.DataFrame  # a row a cell, best first within each `group`
-    pairs: pd.DataFrame  # a row a pair of leaders: difference, 95 % interval, p, verdict
-    left_out: pd.DataFrame  # a row a run that is not ranked, and why
-    notes: tuple[str, ...]  # what the tables do not say of themselves
+    leaderboard: pd.DataFrame  # one row per cell, best first within each `group`
+    pairs: pd.DataFrame  # one row per pair of leaders: difference, 95 % interval, p, verdict
+    left_out: pd.DataFrame  # one row per run that is not ranked, and why
+    notes: tuple[str, ...]  # sentences on what the tables do not show
 
 
 def compare(runs: Name | Iterable[Name] | None = None, *overrides: str) -> Comparison:
     """Compares runs of the store: ids, folders, names of sweeps, loaded runs, `latest`, `all`.
 
-    Without `runs` the newest sweep, or all runs where there is none. `overrides` are words as
-    `flexunet compare` takes them, such as "metric=val/iou" or "tracking.uri=http://HOST:5000".
-    Raises InputError where a name is no run of the store, or no run can be ranked.
+    Without `runs` it compares the newest sweep, or all runs if there is no sweep. `overrides` are
+    options of `flexunet compare`, such as "metric=val/iou" or "tracking.uri=http://HOST:5000".
+    Raises InputError if a name matches no run of the store, or no run can be ranked.
 
     >>> import flexunet_exp
     >>> compared = flexunet_exp.compare(["all"], "metric=val/dice")

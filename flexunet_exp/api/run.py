@@ -31,12 +31,12 @@ Picture = np.ndarray | str | os.PathLike  # an image (H, W, 3) uint8 RGB, or its
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network makes of one picture, at the picture's own size."""
+    """A network's prediction of one picture, at the picture's own size."""
 
     mask: np.ndarray  # (H, W) uint8, an index of class_names
-    certainty: np.ndarray  # (H, W) float16, the predicted class's probability before limits
-    probabilities: np.ndarray | None  # (H, W, C) float32, summing to one; only when asked for
-    regions: pd.DataFrame  # a row a connected region of a defect class, in pixels
+    certainty: np.ndarray  # (H, W) float16, the likeliest class's probability, 0 to 1
+    probabilities: np.ndarray | None  # (H, W, C) float32, summing to one; None unless requested
+    regions: pd.DataFrame  # one row per connected region of a defect class, in pixels
     anomaly: float  # 0 to 1, the highest probability of any defect
     class_names: tuple[str, ...]  # background first
 
@@ -45,9 +45,9 @@ class Scores(NamedTuple):
     """The figures of a split; NaN where one is undefined."""
 
     summary: pd.Series  # figure → value
-    classes: pd.DataFrame  # a row a class
-    images: pd.DataFrame  # a row a picture
-    intervals: pd.DataFrame  # a row a figure: value, low, high (95 %), sources
+    classes: pd.DataFrame  # one row per class
+    images: pd.DataFrame  # one row per picture
+    intervals: pd.DataFrame  # one row per figure: value, low, high (95 %), sources
 
 
 class Run:
@@ -55,7 +55,7 @@ class Run:
 
     def __init__(self, found: FinishedRun, predict: DictConfig, fetched: TemporaryDirectory):
         self._found, self._predict = found, predict
-        self._fetched = fetched  # holds a run whose folder is gone, for as long as this object
+        self._fetched = fetched  # keeps a run fetched from the store as long as this object exists
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}>"
@@ -67,7 +67,7 @@ class Run:
 
     @property
     def run_id(self) -> str | None:
-        """Its id in the store, where it was found there."""
+        """The run's id in the store; None if it was not found there."""
         return self._found.run_id
 
     @property
@@ -77,7 +77,7 @@ class Run:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes it tells apart, background first: a mask holds indices of them."""
+        """The classes in the order of a mask's indices, background first."""
         return tuple(entry.name for entry in self._found.cfg.dataset.classes)
 
     @property
@@ -88,9 +88,9 @@ class Run:
         return {path.stem: path for path in sorted(self.folder.glob("*.png"))} | of_splits
 
     def scores(self, split: str = "test") -> Scores:
-        """The figures that the run folder keeps of a split: "valid", "test".
+        """The figures of a split, "valid" or "test", read from the run folder.
 
-        Raises InputError where it keeps none.
+        Raises InputError if the folder has none of this split.
         """
         from flexunet_exp.evaluation.results import read_evaluation
         from flexunet_exp.scores.record import IMAGES, read_table
@@ -132,7 +132,7 @@ class Run:
 
         A picture is an array (H, W, 3) uint8 RGB of any size, or a file. Regions of fewer pixels
         than `min_area`, or a lower mean probability than `min_probability`, become background.
-        Raises InputError naming every picture that is none, before anything is predicted.
+        Raises InputError with every picture that cannot be read, before anything is predicted.
 
         >>> picture = np.full((48, 80, 3), 127, np.uint8)
         >>> found = flexunet_exp.load_run("latest").predict(picture, min_area=5)
@@ -174,9 +174,9 @@ class Run:
 def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     """A finished run: its folder or id, `latest`, `best`, `models:/NAME@champion`, a .keras file.
 
-    `overrides` are words as `flexunet infer` takes them, such as "predict.tta=flips",
+    `overrides` are options of `flexunet infer`, such as "predict.tta=flips",
     "tracking.uri=http://HOST:5000" or "dataset=zipper". The network is loaded at the first
-    prediction. Raises InputError where there is no such run, or it is not a whole one.
+    prediction. Raises InputError if there is no such run, or its folder is incomplete.
 
     >>> import flexunet_exp
     >>> run = flexunet_exp.load_run("latest")
@@ -196,7 +196,7 @@ def load_run(run: str | os.PathLike, *overrides: str) -> Run:
 
 
 def read_all(pictures: Sequence[Picture]) -> list[np.ndarray]:
-    """The images (H, W, 3) uint8; InputError naming all that are none."""
+    """The images (H, W, 3) uint8; raises InputError with every picture that cannot be read."""
     images, problems = [], []
     for number, picture in enumerate(pictures, start=1):
         try:

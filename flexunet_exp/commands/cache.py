@@ -1,4 +1,4 @@
-"""flexunet cache: what the disk cache of decoded pictures holds, and its removal."""
+"""flexunet cache: lists and prunes the disk cache of decoded pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def task(cfg: DictConfig) -> None:
     from flexunet_exp.data.cache import entry
 
     if not is_text(cfg.cache_dir):
-        raise InputError(f"cache_dir={cfg.cache_dir} names no folder. Try cache_dir=cache")
+        raise InputError(f"cache_dir={cfg.cache_dir} is not a folder's path. Try cache_dir=cache")
     folder = compose.cache_dir(cfg)
     days = days_unused(cfg.prune)
     if days is not None:
@@ -38,7 +38,10 @@ def task(cfg: DictConfig) -> None:
 
 
 def days_unused(prune: Any) -> float | None:
-    """From how many days without use on entries go; None where none does."""
+    """The days without use after which an entry is removed; None if no entry is removed.
+
+    Raises InputError for anything but null, all or a number.
+    """
     if prune is None:
         return None
     if prune == "all":
@@ -52,7 +55,7 @@ def days_unused(prune: Any) -> float | None:
 
 
 def prune(folder: Path, days: float) -> None:
-    """Removes what was not used for so long, and whatever is no complete entry."""
+    """Removes the entries that were not used for `days` days, and every incomplete one."""
     from flexunet_exp.data.cache import entry
 
     for path in entry.entries(folder):
@@ -79,7 +82,7 @@ def remove(path: Path) -> None:
 
 
 def show(folder: Path, paths: list[Path]) -> None:
-    """A row an entry."""
+    """Prints one row per entry."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

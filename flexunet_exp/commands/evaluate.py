@@ -73,7 +73,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
 
 def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
-    """Each group's networks with the pictures it was tested on, loaded when it is its turn."""
+    """Each group's networks with its test pictures, loaded one group after the other."""
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.evaluation.scoring import Part
     from flexunet_exp.prediction import networks
@@ -99,7 +99,7 @@ def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
 
 
 def describe(cfg: DictConfig, found: list[FinishedRun], score: ScoreSettings) -> dict[str, str]:
-    """What the report says below its title."""
+    """The facts below the report's title: label → text."""
     from flexunet_exp.evaluation.settings import report_facts
     from flexunet_exp.prediction.settings import PredictSettings
 

@@ -46,23 +46,23 @@ def task(cfg: DictConfig) -> float:
 
 # The order of the steps is important.
 #
-#  1. Send what runs near here kept for the store while it was away: steps 5 and 6 ask the store.
-#  2. Check the settings before any data are read. Keras's parts wait for step 7: importing Keras
-#     takes seconds, and a sweep of finished cells needs none of it.
+#  1. Upload the outboxes of runs in this folder: steps 5 and 6 look for runs in the store.
+#  2. Check the settings before any data are read. Keras's parts are checked in step 7: importing
+#     Keras takes seconds, and a sweep of finished cells does not need it.
 #  3. Load the data: their digest is a part of the run's identity.
-#  4. Identify the run, once `auto` is a precision: that too decides the weights.
-#  5. Await a process that trains this very run and is about to end, before the store is asked:
-#     what it finishes is skipped, what it leaves is gone on with.
+#  4. Identify the run after precision=auto is resolved: the precision decides the weights too.
+#  5. Wait for another process that trains this run and is about to end. If it finishes the run,
+#     step 6 skips it; if not, step 7 goes on with it.
 #  6. Skip finished work before the claim: a claim marks a folder as unfinished.
 #  7. Claim the run before anything is written: going on with one moves the job into its folder and
-#     the tracker to its run in the store. Only then write down what the run is made from.
-#  8. Build the network before the run begins in the store: one that cannot be built leaves no run
-#     there.
-#  9. Fit, from wherever the run stands.
+#     the tracker to its run in the store. Only then write config.yaml and samples.csv.
+#  8. Build the network before the run begins in the store: a network that cannot be built then
+#     leaves no run there.
+#  9. Fit, from the run's last state or from the beginning.
 # 10. Evaluate, and keep the figures with the state: a run that is cut off in step 11 is not scored
 #     again.
-# 11. Record what the run folder holds. Only then judge what it reached, so that a run that fails
-#     can be looked at; its model is registered last, and not at all if it fails.
+# 11. Record the run folder in the store. Only then check `require`, so that the files of a run
+#     that fails are in the store. Register the model last: only that of a run that did not fail.
 def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     name, tracking = record.run_name(cfg), TrackingSettings.from_config(cfg)
@@ -100,7 +100,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises InputError with all that is wrong in the settings, and in what loads the data."""
+    """Raises InputError with every problem of the settings, and of the targets that load data."""
     validation.check_settings(cfg)
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
 
@@ -115,7 +115,7 @@ def load(cfg: DictConfig) -> Dataset:
 
 
 def prepare(cfg: DictConfig, settings: TrainingSettings, dataset: Dataset, folder: Path) -> None:
-    """Sets the process up for the run, and writes down what it is made from."""
+    """Prepares the process for the run, and writes config.yaml and samples.csv into `folder`."""
     from flexunet_exp.data import dataset as datasets
 
     tensorflow.prepare(settings.process)

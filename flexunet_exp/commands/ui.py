@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 PORTS = range(5000, 5100)  # where port=null looks for a free one
-MARK = "X-Flexunet-Ui"  # the header by which a server is known as the one that was started
+MARK = "X-Flexunet-Ui"  # the header that identifies the server started here
 START_SECONDS = 60
 QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # two processes instead of ten
@@ -43,7 +43,7 @@ def task(cfg: DictConfig) -> None:
     if cfg.columns:
         store.share_columns(cfg.columns)
     if artifact_location(store.uri) is None:
-        log.info("The server shows itself at %s", ui_address(store, store.uri, cfg.columns))
+        log.info("The server has its own UI: %s", ui_address(store, store.uri, cfg.columns))
         return
     try:
         for port in PORTS if cfg.port is None else [cfg.port]:
@@ -54,11 +54,11 @@ def task(cfg: DictConfig) -> None:
         return
     if cfg.port is None:
         raise InputError(f"The ports {PORTS[0]} to {PORTS[-1]} are taken. Try port=8000")
-    raise InputError(f"Port {cfg.port} is taken. Leave port= away: a free one is found.")
+    raise InputError(f"Port {cfg.port} is taken. Leave out port=, and a free one is found.")
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises InputError with all that is wrong in the configuration."""
+    """Raises InputError with every problem of the configuration."""
     problems = []
     if not cfg.tracking.uri:
         problems.append(
@@ -67,11 +67,12 @@ def check(cfg: DictConfig) -> None:
     problems += validation.own_problems(cfg, "ui")
     if not OmegaConf.is_list(cfg.columns):
         problems.append(
-            f"columns={cfg.columns} is no list. Try columns=[params.loss] or columns=[]"
+            f"columns={cfg.columns} is not a list. Try columns=[params.loss] or columns=[]"
         )
         raise InputError(problems)
     problems += [
-        f"columns: {column!r} is no column of the runs table. Try params.loss or metrics.val/dice"
+        f"columns: {column!r} is not a column of the runs table. Try params.loss or "
+        "metrics.val/dice"
         for column in cfg.columns
         if not str(column).startswith(tuple(f"{kind}." for kind in COLUMN_KINDS))
     ]
@@ -80,7 +81,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def serve(store: Store, port: int, cfg: DictConfig) -> bool:
-    """Shows the store until the server ends; False where another program was faster at the port."""
+    """Shows the store until the server ends; False if another program took the port first."""
     mark = secrets.token_hex(8)
     server = subprocess.Popen(server_command(store, port, mark), env={**os.environ, **QUIET})
     try:
@@ -107,7 +108,7 @@ def server_command(store: Store, port: int, mark: str) -> list[str]:
 
 
 def came_up(server: subprocess.Popen, port: int, mark: str) -> bool:
-    """Waits for the server; False where it ended because its port was taken meanwhile."""
+    """Waits for the server; False if it ended because another program took the port."""
     deadline = time.monotonic() + START_SECONDS
     while not answers(port, mark):
         if server.poll() is not None and not is_free(port):
@@ -119,7 +120,7 @@ def came_up(server: subprocess.Popen, port: int, mark: str) -> bool:
 
 
 def answers(port: int, mark: str) -> bool:
-    """Whether the server with this mark answers, not just any."""
+    """Whether the server that answers at the port has this mark."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/health")
@@ -131,9 +132,9 @@ def answers(port: int, mark: str) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen there, found out by listening."""
+    """Whether a server can listen at the port; tries it by listening."""
     with socket.socket() as probe:
-        # As the server does: connections of one that has just ended do not keep it from starting.
+        # The server sets this too: connections of a server that just ended do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,1 +1,1 @@
-"""What a composed configuration means: built, checked, hashed, its words taken apart."""
+"""The composed configuration: composing, checking, building, hashing, parsing of its words."""

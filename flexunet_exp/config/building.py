@@ -15,8 +15,8 @@ from omegaconf import DictConfig
 from flexunet_exp.config.compose import plain
 from flexunet_exp.errors import InputError
 
-# What a configuration may build. A configuration is data, maybe somebody else's: without this list
-# `_target_: os.system` would run. Own packages are added by name in $FLEXUNET_TRUSTED (a,b,c).
+# What a configuration may build. A configuration may come from somebody else: without this list
+# `_target_: os.system` would run. $FLEXUNET_TRUSTED (a,b,c) adds a person's own packages by name.
 TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbacks.")
 
 
@@ -26,7 +26,10 @@ def is_trusted(target: str) -> bool:
 
 
 def locate(target: str) -> Callable[..., Any]:
-    """The class or function a `_target_` names; InputError when it is untrusted or not there."""
+    """The class or function that a `_target_` names.
+
+    Raises InputError if it is not trusted, or cannot be imported.
+    """
     if not is_trusted(target):
         raise InputError(
             f"_target_ {target!r} is not among the packages a configuration may use "
@@ -40,7 +43,7 @@ def locate(target: str) -> Callable[..., Any]:
 
 
 def build(node: DictConfig | dict, **context: Any) -> Any:
-    """Calls the node's `_target_` with its arguments, and with those of `context` it asks for."""
+    """Calls the node's `_target_` with its arguments, and with those of `context` it accepts."""
     arguments = dict(plain(node) if isinstance(node, DictConfig) else node)
     target = locate(arguments.pop("_target_"))
     asked = inspect.signature(target).parameters

@@ -1,4 +1,4 @@
-"""The composed configuration: where it lives, its resolvers, building from it, its signature."""
+"""The composed configuration: the folder of its files, composing it, the sizes in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def conf_dir() -> Path:
 
 
 def composed(command: str, words: Sequence[str] = ()) -> DictConfig:
-    """A command's configuration with these words, outside of its Hydra app; Hydra stays as it is.
+    """A command's configuration with these overrides, composed outside of its Hydra app.
 
-    Raises Hydra's errors for words that it does not take.
+    Hydra's global state stays unchanged. Raises Hydra's errors for overrides that are not valid.
     """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -39,7 +39,7 @@ def composed(command: str, words: Sequence[str] = ()) -> DictConfig:
 
 
 def plain(config: Any) -> Any:
-    """The configuration as dicts and lists, every interpolation resolved; a copy of one that is."""
+    """The configuration as dicts and lists, every interpolation resolved; plain ones are copied."""
     if not OmegaConf.is_config(config):
         return copy.deepcopy(config)
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -48,9 +48,9 @@ def plain(config: Any) -> Any:
 def section_or_default(
     name: str, cfg: DictConfig, overrides: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A section of a run, and what replaces it: whatever is not null in `overrides`.
+    """A section of a run's configuration, with the values of `overrides` that are not null.
 
-    What the run lacks, because it is older than the option, is as in the section's default.yaml.
+    An option that the run lacks, because the run is older, has its value in default.yaml.
     """
     settings = plain(OmegaConf.load(conf_dir() / name / "default.yaml"))
     for part in (cfg.get(name), overrides):
@@ -65,8 +65,8 @@ def image_size(cfg: DictConfig) -> tuple[int, int]:
 
 
 def patch_size(cfg: DictConfig) -> tuple[int, int] | None:
-    """(height, width) of the patches that are trained on; None where whole pictures are."""
-    size = OmegaConf.select(cfg, "dataset.patch.size")  # runs of before there were any lack it
+    """(height, width) of the patches that are trained on; None for whole pictures."""
+    size = OmegaConf.select(cfg, "dataset.patch.size")  # older runs lack it
     return None if size is None else sides(size)
 
 
@@ -81,5 +81,5 @@ def size_text(size: Sequence[int]) -> str:
 
 
 def cache_dir(cfg: DictConfig) -> Path:
-    """The folder of what is remembered between runs: decoded pictures, measured precisions."""
+    """The folder of what is kept between runs: decoded pictures, measured precisions."""
     return Path(cfg.cache_dir).expanduser().absolute()

@@ -21,22 +21,22 @@ from flexunet_exp.config.options import OPTIONS, can_change, takes_minutes
 from flexunet_exp.config.options.row import ROUNDING, SCORES, WEIGHTS
 from flexunet_exp.errors import InputError
 
-SCHEME = 2  # of what a signature is made of; the first had no number
+SCHEME = 2  # the version of what a signature is made of; hashes of version 1 lack a number
 
-# Releases whose code trains the same weights as this code: the digest of their whole source, which
-# their signatures were made of. Who changes code that can change the weights empties this table and
-# says so in CHANGELOG.md; tests/config/test_weights_code.py reminds them.
+# Releases whose code trains the same weights as this code, by the digest of their whole source: it
+# is a part of their signatures. After a change of code that can change the weights, empty this
+# table and write so in CHANGELOG.md; tests/config/test_weights_code.py fails until then.
 SAME_WEIGHTS = {
     "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
 }
 
-# Sections whose options decide how long a run takes, in the order that the hash has always had.
+# Sections whose options decide how long a run takes. Another order would change the hash.
 EFFORT = ("model", "predict", "dataset", "split", "trainer")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """By what a run is known again: three hashes of 16 hex digits."""
+    """What a run is found again by: three hashes of 16 hex digits."""
 
     signature: str  # of all that can change the trained weights
     scoring: str  # of what can change the scores of the same weights
@@ -52,12 +52,12 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     """The resolved settings that can change the trained weights: no tracking, drawing or paths."""
     settings = plain(config)
     if not (settings["dataset"].get("patch") or {}).get("size"):
-        settings["dataset"].pop("patch", None)  # how many, and of what, when there are none
+        settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
     return kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
 
 
 def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:
-    """A section without the options that are not kept."""
+    """The options of a section for whose keys `is_kept` holds."""
     if not isinstance(node, dict):
         return node
     keys = {name: f"{section}.{name}".lstrip(".") for name in node}
@@ -69,13 +69,13 @@ def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:
 
 
 class Signature(str):
-    """A signature, and in `earlier` those that released code gave to runs of the same weights."""
+    """A signature; `earlier` are those that earlier releases gave to runs of the same weights."""
 
     earlier: tuple[str, ...] = ()
 
 
 def every(signature: str) -> tuple[str, ...]:
-    """All names of the work that has this signature, the current one first."""
+    """All signatures of the work that has this one, the current one first."""
     return (str(signature), *getattr(signature, "earlier", ()))
 
 
@@ -102,7 +102,7 @@ def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Si
 def own_code(targets: tuple[str, ...]) -> str:
     """The digest of this package's code that can change the weights of a training of `targets`.
 
-    Made once a process, which goes on with what it has loaded: cells of a sweep share it.
+    It is made once per process, whose loaded code does not change: cells of a sweep share it.
     """
     return weights_code.digest(PACKAGE, targets)
 
@@ -126,7 +126,7 @@ def hashed(parts: Any) -> str:
 
 
 def effort(config: DictConfig | dict) -> str:
-    """Hash of what decides how long a run takes: runs of one effort tell each other's minutes."""
+    """Hash of what decides how long a run takes: runs with the same hash take similar minutes."""
     settings = plain(config)
     return hashed([kept(settings[name], takes_minutes, name) for name in EFFORT])
 
@@ -161,7 +161,7 @@ def targets_in(node: Any) -> Iterator[str]:
 
 
 def source_of(package: str) -> Path:
-    """The folder or file of an installed package; InputError when there is none."""
+    """The folder or file of an installed package; InputError if it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise InputError(f"The package {package!r}, named by a _target_, is not installed.")

@@ -1,4 +1,4 @@
-"""The words of a command line: taken apart, quoted for Hydra and for a shell, shown in short."""
+"""The words of a command line: parsed, quoted for Hydra and for a shell, abbreviated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flexunet_exp.config.options import LITERAL, PATTERN
 if TYPE_CHECKING:
     from omegaconf import ListConfig
 
-# A word of a line of them: blanks in quotes are part of it.
+# One word of a command line; blanks in quotes belong to the word.
 WORD = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"])+""", re.DOTALL)
 
 
@@ -40,13 +40,13 @@ class Word:
 
     @property
     def is_literal(self) -> bool:
-        """Whether the value is a path, or other text that Hydra shall not read as its grammar."""
+        """Whether the value is a path, or other text that Hydra must not parse by its grammar."""
         return self.key in LITERAL or self.key in PATTERN
 
     def quoted(self) -> Word:
-        """The word as Hydra's grammar takes any path as it is.
+        """The word with its value in quotes, so that Hydra's grammar accepts any path.
 
-        Left alone: values already quoted, and lists `[a,b]` that are not themselves a path.
+        Values already quoted are unchanged, and lists `[a,b]` that are not the path of a file.
         """
         value = self.value
         if not self.is_literal or self.sign == "~" or not value or value == "null":
@@ -79,7 +79,7 @@ def halved(backslashes: re.Match[str]) -> str:
 
 
 def quote_path(argument: str) -> str:
-    """A word of the command line for Hydra, which would stumble over many a path."""
+    """A word of the command line, with a path quoted for Hydra."""
     return str(Word.parse(argument).quoted())
 
 
@@ -91,12 +91,12 @@ def words_in(line: str) -> list[Word]:
 
 
 def shell(words: Iterable[str | Word]) -> str:
-    """A command as one types it into a shell."""
+    """A command as it is typed into a shell."""
     return shlex.join(map(str, words))
 
 
 def unresolved(words: ListConfig) -> list[str]:
-    """Overrides as Hydra was given them: a `${…}` in them can have no value yet."""
+    """Overrides as Hydra got them: a `${…}` in them may have no value yet."""
     from omegaconf import OmegaConf
 
     return cast(list[str], OmegaConf.to_container(words, resolve=False))
@@ -123,6 +123,6 @@ def short(key: str, value: str) -> str:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)
     is_number = re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", value)
-    if is_number and len(value) >= 8:  # one that a search drew
+    if is_number and len(value) >= 8:  # a number that a search drew
         value = f"{float(value):.3g}"
     return f"{initials}={value}"

@@ -16,14 +16,14 @@ from flexunet_exp.system.files import replace_file
 log = logging.getLogger(__name__)
 
 VARIABLE = "FLEXUNET_CONF"
-KEPT: dict[str, bool] = {}  # sentences on files that were asked for → whether they were logged
+KEPT: dict[str, bool] = {}  # warnings on files that Hydra looked for → whether they were logged
 
 
 def own_folder() -> Path | None:
-    """The person's folder: `$FLEXUNET_CONF`, else `conf` where the command is given.
+    """The person's folder: `$FLEXUNET_CONF`, else `conf` in the working folder.
 
-    None where there is none, where it is the shipped one, or where it holds no choice of any group
-    of ours. Raises InputError where the variable names no folder.
+    None if there is no such folder, if it is the shipped one, or if it has no file in a group of
+    the shipped one. Raises InputError if the variable does not name a folder.
     """
     folder = place()
     if not folder.is_dir() or folder.samefile(conf_dir()) or not holds_choices(folder):
@@ -37,14 +37,14 @@ def place() -> Path:
     folder = Path(named or "conf").expanduser().absolute()
     if named and not folder.is_dir():
         raise InputError(
-            f"${VARIABLE}={named} is no folder. Make it (mkdir -p), or name another one: "
+            f"${VARIABLE}={named} is not a folder. Make it (mkdir -p), or name another one: "
             f"export {VARIABLE}=FOLDER"
         )
     return folder
 
 
 def holds_choices(folder: Path) -> bool:
-    """Whether any of our groups (dataset, model, dataset/layout …) has a file in a folder."""
+    """Whether any shipped group (dataset, model, dataset/layout …) has a file in a folder."""
     shipped = conf_dir()
     groups = {file.parent.relative_to(shipped) for file in shipped.rglob("*.yaml")} - {Path()}
     return any(next((folder / group).glob("*.yaml"), None) for group in groups)
@@ -53,7 +53,7 @@ def holds_choices(folder: Path) -> bool:
 def is_read(folder: Path, name: str) -> bool:
     """Whether `name` ("dataset/grid.yaml") is read from a person's folder.
 
-    A primary configuration, which decides what a command does, is the shipped one always.
+    A command's primary configuration is always the shipped one: it decides what the command does.
     """
     own, shipped = folder / name, conf_dir() / name
     if "/" in name or not shipped.is_file():
@@ -68,7 +68,7 @@ def is_read(folder: Path, name: str) -> bool:
 
 
 def warn_if_hidden(folder: Path, name: str) -> None:
-    """Notes that a file which is being read hides a shipped one."""
+    """Keeps a warning if a file of the person's folder replaces a shipped one."""
     own, shipped = folder / name, conf_dir() / name
     if shipped.is_file() and differ(own, shipped):
         keep_warning(f"{own} is used in place of {shipped}.")
@@ -84,7 +84,7 @@ def keep_warning(sentence: str) -> None:
 
 
 def log_warnings() -> None:
-    """Logs what was noted and was not logged yet."""
+    """Logs the kept warnings that were not logged yet."""
     for sentence in [each for each, is_logged in KEPT.items() if not is_logged]:
         log.warning("%s", sentence)
         KEPT[sentence] = True
@@ -93,9 +93,9 @@ def log_warnings() -> None:
 def write_new(name: str | Path, text: str, instead: str = "another name") -> Path:
     """Writes a new file such as "dataset/bolt.yaml" into the person's folder; returns its path.
 
-    The folder is made if need be. In a checkout it is the checkout's `conf`; it is never within the
-    package. `instead` says what to type where the name is taken. Raises InputError where the file
-    exists, and where it cannot be written.
+    The folder is made if it is missing. In a checkout it is the checkout's `conf`; it is never
+    inside the package. `instead` says what to type if the name is taken. Raises InputError if the
+    file exists, or cannot be written.
     """
     folder = place()
     path = folder / name
@@ -106,7 +106,7 @@ def write_new(name: str | Path, text: str, instead: str = "another name") -> Pat
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(exist_ok=False)  # the name is ours from here on
+        path.touch(exist_ok=False)  # reserves the name
         try:
             replace_file(path, text.encode())
         except BaseException:
@@ -118,7 +118,7 @@ def write_new(name: str | Path, text: str, instead: str = "another name") -> Pat
         ) from error
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror}). Name a folder that can: "
+            f"{path} cannot be written ({error.strerror}). Name a folder that can be written: "
             f"export {VARIABLE}=FOLDER"
         ) from error
     return path

@@ -1,4 +1,4 @@
-"""The words that our yaml files use in `${word:value}`."""
+"""The resolvers that the yaml files use, as in `${upper:grid}`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flexunet_exp.errors import Abort, InputError
 
 
 def register_resolvers() -> None:
-    """Makes the words that our yaml files use in `${word:value}` known to OmegaConf."""
+    """Registers the resolvers of the yaml files with OmegaConf."""
     from flexunet_exp.config.resolvers import categories
 
     resolvers: dict[str, Callable[..., str]] = {
@@ -25,30 +25,30 @@ def register_resolvers() -> None:
 
 
 def monitor_mode(monitor: str) -> str:
-    """Which way a figure that Keras logs is better: losses `min`, scores `max`."""
+    """`min` for a figure of Keras that is better lower (losses), `max` for the others (scores)."""
     return "min" if monitor in ("loss", "val_loss") else "max"
 
 
 def categories(*, _root_: DictConfig) -> str:
-    """The names of the categories whose folder is there, as a sweep: `grid,screw`.
+    """The names of the categories whose folder exists, as a sweep: `grid,screw`.
 
-    The resolver of `${categories:}`. Candidates are the choices of `dataset=`; where each would
-    lie says `dataset.path`, so that every layout is looked up in its own way.
+    This is the resolver of `${categories:}`. Candidates are the choices of `dataset=`. The folder
+    of each is its `dataset.path`, which follows from the chosen layout.
     """
     from hydra.core.global_hydra import GlobalHydra
 
     names = GlobalHydra.instance().config_loader().get_group_options("dataset")
     places = {name: place_of(name, _root_) for name in names}
     found = [name for name, place in places.items() if place.is_dir()]
-    looked = places[names[0]]
+    first = places[names[0]]
     if len(set(places.values())) == 1:
         problem = (
-            f"dataset.path={looked} is one folder; sweep=categories looks for all of them below "
-            "data_root. Leave dataset.path out, or the preset."
+            f"dataset.path={first} is one folder, and sweep=categories needs one per category. "
+            "Leave out dataset.path, to look below data_root, or leave out the preset."
         )
     elif not found:
         problem = (
-            f"sweep=categories found no category: looked in {looked.parent} for "
+            f"sweep=categories found no category: looked in {first.parent} for "
             f"{', '.join(names)}. Set data_root=FOLDER (or $FLEXUNET_DATA), or another layout such "
             "as dataset/layout=image_mask"
         )
@@ -58,7 +58,7 @@ def categories(*, _root_: DictConfig) -> str:
 
 
 def place_of(name: str, cfg: DictConfig) -> Path:
-    """The folder where a category would lie."""
-    trial = OmegaConf.masked_copy(cfg, ["data_root", "dataset"])
-    trial.dataset.name = name
-    return Path(trial.dataset.path).expanduser().absolute()
+    """The folder of a category, which may be missing."""
+    of_category = OmegaConf.masked_copy(cfg, ["data_root", "dataset"])
+    of_category.dataset.name = name
+    return Path(of_category.dataset.path).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""Rules: what a value must be, the same in words, and a value that would do."""
+"""Rules: what a value must be as a check, the same in words, and an example."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Rule(NamedTuple):
     example: str
 
     def problem(self, key: str, value: Any, instead: str = "") -> str | None:
-        """What is wrong with a key's value and what to type `instead`; None where nothing is."""
+        """The problem of a key's value and what to type `instead`; None if there is no problem."""
         if self.holds(value):
             return None
         is_there = value is not None and value is not MISSING
@@ -30,7 +30,8 @@ class Rule(NamedTuple):
 class Arguments(NamedTuple):
     """What the arguments of a `_target_` must be: each by its rule, and all of them together.
 
-    `together` is given the node's key, its arguments and all settings, once every rule holds.
+    `together` gets the node's key, its arguments and all settings; it is called if every rule
+    holds.
     """
 
     rules: Mapping[str, Rule]
@@ -171,7 +172,7 @@ def lookup(settings: Any, key: str) -> Any:
 
 
 def broken_rules(settings: dict, rules: Mapping[str, Rule], prefix: str = "") -> Iterator[str]:
-    """What is wrong with those of these keys that are there; `prefix` precedes them in words."""
+    """The problems of those keys that `settings` has; messages put `prefix` before the key."""
     for key, rule in rules.items():
         value = lookup(settings, key)
         if value is not MISSING and (problem := rule.problem(prefix + key, value)):

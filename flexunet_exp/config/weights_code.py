@@ -68,7 +68,7 @@ EXCLUDED = {
 
 
 class Definition(NamedTuple):
-    """A function, class or name at the top of a module; with the name "" all other statements."""
+    """A function, class or name at the top of a module; the name "" is all other statements."""
 
     module: str  # within the package
     name: str
@@ -138,7 +138,7 @@ class WithoutSentences(ast.NodeTransformer):
 
 
 class WithoutHints(ast.NodeTransformer):
-    """Removes type hints: they lead to the classes that a function is given, and change nothing."""
+    """Removes type hints: they name the classes of arguments, and do not change the weights."""
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(arg=node.arg)
@@ -155,7 +155,7 @@ class WithoutHints(ast.NodeTransformer):
 def digest(root: Path, targets: Iterable[str]) -> str:
     """Hash of the code below `root`, the package's folder, that can change the weights.
 
-    `targets` are the configuration's `_target_`s; those of other packages are passed over.
+    `targets` are the configuration's `_target_`s; those of other packages are ignored.
     """
     code = hashlib.sha256()
     for text in sorted(module(root, m).dumped(name) for m, name in reached(root, targets)):
@@ -219,7 +219,7 @@ def of_import(target: Definition, name: ast.Name, attribute: ast.Attribute | Non
 
 
 def names_defined(node: ast.stmt) -> list[str]:
-    """The names that a top-level statement defines; "" for one that only does something."""
+    """The names that a top-level statement defines; "" for a statement that defines none."""
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or is_type_checking(node):
         return []
     if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -1,1 +1,1 @@
-"""What surrounds any command: its Hydra app, its processes, its errors in words."""
+"""The code around every command: its Hydra app, its processes, its error messages."""

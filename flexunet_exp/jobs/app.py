@@ -1,4 +1,4 @@
-"""A command as a Hydra app: composes its configuration and hands it to its work."""
+"""A command as a Hydra app: composes its configuration and passes it to the command's function."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from flexunet_exp.system import interrupt
 
 
 def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
-    """Composes `config_name`.yaml with the command line and hands it to `work`, in each job.
+    """Composes `config_name`.yaml with the command line and calls `work` with it, in each job.
 
-    An error of `work` is raised here as it was, without Hydra's words around it.
+    An error of `work` is raised unchanged, without Hydra's message around it.
     """
     raised: list[Exception] = []
 
     def task(cfg: DictConfig) -> Any:
         end_with_parent()
-        interrupt.check()  # a launcher's worker is handed its next job even then
+        interrupt.check()  # a launcher gives its worker the next job even after an interrupt
         own_conf.log_warnings()
         try:
             return work(cfg)

@@ -1,4 +1,4 @@
-"""Errors in words: what was found, what was expected, what to type next."""
+"""Error messages: what was found, what was expected, what to type next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flexunet_exp.tracking.trouble import STORE_ADVICE, first_line, silent
 
 
 def explain(error: BaseException, command: str = "train") -> str:
-    """The error as text for a person; unforeseen ones name their type and how to see the trace."""
+    """The error as a message; an unexpected one with its type and how to see the stack trace."""
     if isinstance(error, InputError):
         return listing(error.problems)
     if isinstance(error, OSError) and error.errno in DISK_ADVICE:
@@ -31,12 +31,12 @@ def explain(error: BaseException, command: str = "train") -> str:
         or_else = instead.get(command, "name another store: tracking.uri=ADDRESS")
         return f"The MLflow server does not answer ({silence}). Start it, or {or_else}."
     if package == "yaml":
-        return f"A configuration file is no valid YAML: {error}"
+        return f"A configuration file is not valid YAML: {error}"
     return f"{type(error).__name__}: {error}\nSet HYDRA_FULL_ERROR=1 for the stack trace."
 
 
 FULL = (
-    "Free some space and give the same command again, which goes on with what it began; or write "
+    "Free some space and give the same command again, which goes on with the run; or write "
     "elsewhere with trainer.resume=never hydra.run.dir=FOLDER."
 )
 DISK_ADVICE = {
@@ -57,7 +57,7 @@ def listing(problems: list[str]) -> str:
 
 
 def explain_composition(error: BaseException, command: str) -> str:
-    """Hydra's own words without its internals, and for an unknown word those that there are."""
+    """Hydra's message without its internals; for an unknown option or choice, the known ones."""
     from flexunet_exp import errors
 
     texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
@@ -72,22 +72,23 @@ def explain_composition(error: BaseException, command: str) -> str:
         there_are = ", ".join(options)
         return f"Unknown choice {choice[1]}={choice[2]}.{hint} There are: {there_are}."
     if "Ambiguous value for argument" in text:
-        return f"{text}\nTo run one job a value, add -m: flexunet {command} -m …"
+        return f"{text}\nTo start one job per value, add -m: flexunet {command} -m …"
     return text
 
 
 def unknown_option(option: str, command: str) -> str:
-    """That the option is unknown, the closest one, and the ones there are beside it."""
+    """A message with the unknown option, the closest one, and all options of its section."""
     section, _, _ = option.rpartition(".")
     siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
     if option in siblings and (below := known_keys(command, option)):
         options = ", ".join(f"{option}.{key}" for key in below)
-        return f"There are no choices of {option}= here, but the options {options}."
-    if option in siblings:  # it is there with the first choice of a sweep
+        return f"{option}= has no choices here. Its options are {options}."
+    if option in siblings:  # the first choice of a sweep has it
         group = option.split(".")[0]
         return (
-            f"Not every {group} has the option {option!r}. Leave it out, or sweep over those of "
-            f"{group}= that have it; flexunet {command} {group}=NAME --cfg job -p {group} shows it"
+            f"Not every {group} has the option {option!r}. Leave it out, or sweep over choices of "
+            f"{group}= that have it. To print the options of one: flexunet {command} {group}=NAME "
+            f"--cfg job -p {group}"
         )
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
     hint = goes_with(option) or did_you_mean(option, siblings)
@@ -95,7 +96,7 @@ def unknown_option(option: str, command: str) -> str:
 
 
 def goes_with(option: str) -> str:
-    """Which choices of its group have an option that the one made has not; empty if none has."""
+    """A sentence with the choices of the option's group that have it; empty if none has."""
     import yaml
 
     from flexunet_exp.config.compose import conf_dir
@@ -114,7 +115,7 @@ def choices(words: Sequence[str]) -> Iterator[str]:
 
 
 def known_keys(command: str, section: str) -> list[str]:
-    """The keys of a section of the command's configuration, with the choices that were made."""
+    """The keys of a section of the command's configuration, with the typed choices."""
     from hydra.errors import HydraException
     from omegaconf import DictConfig, OmegaConf
 

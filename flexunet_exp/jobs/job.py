@@ -1,4 +1,4 @@
-"""What surrounds a job: its outcome on disk, its errors in words, and never an exit of its own."""
+"""Runs a job: writes its outcome to disk, logs its errors as messages, never ends the process."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Home:
 
     def __init__(self) -> None:
         self.folder = self.given = Path(HydraConfig.get().runtime.output_dir)
-        self.is_ours = True  # not the folder of another run, in which nothing may be written
+        self.is_ours = True  # False for the folder of another run, where nothing may be written
 
     def move_to(self, folder: Path) -> None:
-        """Goes on in another folder, its log file too.
+        """Moves the job and its log file to another folder.
 
-        What Hydra just made is removed, and nothing else: hydra.run.dir can name any folder. A cell
-        of a sweep keeps its place among the others, for the table at the end.
+        Only files that Hydra just made are removed: hydra.run.dir can name any folder. A cell of a
+        sweep keeps its folder among the others, for the table at the end.
         """
         if folder == self.given:
             return
@@ -51,7 +51,7 @@ class Home:
             for name in ("config.yaml", "hydra.yaml", "overrides.yaml"):
                 (self.given / subdir / name).unlink(missing_ok=True)
         for folder in (self.given / (subdir or ""), self.given):
-            with suppress(OSError):  # there is something else in it
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
     def move_log(self, handler: logging.FileHandler) -> None:
@@ -64,7 +64,7 @@ class Home:
             path.unlink(missing_ok=True)
 
     def folders(self) -> list[Path]:
-        """Those that are to say how the job ended."""
+        """The folders that get the outcome of the job."""
         if not self.is_ours:
             return []
         return list(dict.fromkeys([self.folder, self.given] if in_multirun() else [self.folder]))
@@ -72,7 +72,7 @@ class Home:
 
 @contextmanager
 def writing_to(output: Path) -> Iterator[None]:
-    """Says of an interrupt, and of a disk that is full or closed to us, how to go on."""
+    """Logs how to go on after an interrupt; raises InputError if the disk is full or read-only."""
     try:
         yield
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def writing_to(output: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise InputError(
-            f"{error.filename or output}: {error.strerror}. Mend this and give the same command "
+            f"{error.filename or output}: {error.strerror}. Fix this and give the same command "
             "again, which does what is missing; or choose another output=FOLDER."
         ) from error
 
@@ -97,9 +97,9 @@ def supervised(
 ) -> float:
     """Runs a job and writes how it ended to result.json; returns its objective, NaN if it failed.
 
-    A failure is logged and kept (error.txt has the trace) but not raised: a sweep goes on. Only
-    Ctrl-C is, because it means all of them. Work that `goes_on` may be given the folder of an
-    unfinished run.
+    A failure is logged and written (error.txt has the stack trace) but not raised: a sweep goes on.
+    Only Ctrl-C is raised, because it ends the whole sweep. Work that `goes_on` may start in the
+    folder of an unfinished run.
     """
     home = Home()
     started = time.time()
@@ -139,9 +139,9 @@ def exit_status() -> int:
 def keep_trace(folder: Path) -> None:
     try:
         (folder / "error.txt").write_text(traceback.format_exc())
-        log.error("Its stack trace is in %s", folder / "error.txt")
+        log.error("The stack trace is in %s", folder / "error.txt")
     except OSError as error:
-        log.error("The stack trace could not be kept: %s", error)
+        log.error("The stack trace could not be written: %s", error)
 
 
 def write_outcome(home: Home, outcome: Outcome, started: float) -> None:

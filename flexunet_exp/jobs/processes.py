@@ -1,4 +1,4 @@
-"""Processes that run a job: one of its own, and one that ends with its parent."""
+"""Processes that run jobs: a new process for one job, and workers that end with their parent."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from flexunet_exp.jobs.job import ENDED
 from flexunet_exp.runs.outcome import read_outcome
 from flexunet_exp.system import interrupt
 
-SECONDS_TO_END = 5.0  # that an interrupted run has to tell the store, when nobody waits for it
+SECONDS_TO_END = 5.0  # that an interrupted run has to end in the store if its parent is gone
 
 
 def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:
-    """Runs a job in a new process, for what this one cannot change any more; its objective.
+    """Runs a job in a new process; returns the job's objective.
 
-    `task` is a function of a module, which calls `supervised`.
+    It is for settings that this process cannot change any more. `task` is a function at the top of
+    a module, and calls `supervised`.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     hydra_node = OmegaConf.create({"hydra": HydraConfig.get()})
@@ -37,7 +38,7 @@ def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
     try:
         process.join()
     except KeyboardInterrupt:
-        process.join(5)  # on a terminal it was interrupted too
+        process.join(5)  # a terminal has interrupted it too
         process.terminate()
         process.join()
         raise
@@ -47,7 +48,7 @@ def in_own_process(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
 
 
 def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: Any) -> None:
-    """What the new process does: sets up what Hydra would have, and runs the job."""
+    """Runs the job in the new process, after setting up what Hydra sets up."""
     end_with_parent()
     setup_globals()
     resolvers.register_resolvers()
@@ -59,11 +60,12 @@ def take_over(task: Callable[[DictConfig], float], cfg: DictConfig, hydra_node: 
         sys.exit(130)
 
 
-@cache  # one watch a process, whatever the number of its jobs
+@cache  # one thread per process, whatever the number of its jobs
 def end_with_parent() -> None:
-    """Has a process that was started to run jobs end when the one that started it is gone.
+    """Ends a process that was started to run jobs when the process that started it is gone.
 
-    A launcher's workers would else train all they were handed, beside the same command begun again.
+    Otherwise a launcher's workers would go on with all their jobs, beside a new start of the same
+    command.
     """
     if starter := parent_process():
         interrupt.listen()
@@ -76,5 +78,5 @@ def end_after(starter: int) -> None:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(SECONDS_TO_END)
-    # As after kill -9, the run goes on from its state; a worker would idle for minutes.
+    # As after kill -9, the run goes on from its state. Otherwise a worker would idle for minutes.
     os._exit(130)

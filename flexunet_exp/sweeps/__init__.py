@@ -1,1 +1,1 @@
-"""Sweeps: presets, what would be trained (dry), and studies that search (Optuna)."""
+"""Sweeps: presets, dry runs, launchers, and studies that search with Optuna."""

@@ -1,9 +1,9 @@
-"""The cells of a sweep, composed quickly.
+"""Composes the cells of a sweep quickly.
 
-Hydra composes a configuration in some 100 ms, a sweep of 500 cells in a minute. Here each choice of
-an axis is composed once, beside the first choice of all the others; a cell is the first cell's
-configuration with its choices' differences laid over it. Choices that reach into other sections,
-such as an experiment's, are always composed.
+Hydra composes a configuration in some 100 ms, and so a sweep of 500 cells in a minute. Here Hydra
+composes each choice of an axis once, with the first choice of all other axes. A cell is the first
+cell's configuration with the differences of its choices applied. Choices that set options of other
+sections, such as an experiment's, are always composed by Hydra.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.sweeps import presets
 
 Place = tuple[str, ...]  # the keys that lead to a setting
-GONE = object()  # the value of one that a choice has not got
+GONE = object()  # the value of a setting that a choice does not have
 
 
 def overrides_of(cfg: DictConfig, loader: Any, words: Sequence[str]) -> list[list[str]]:
-    """What every cell of a sweep is called with, as Hydra's own sweeper would make them."""
+    """The overrides of every cell of a sweep, as Hydra's own sweeper makes them."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     given = [f"{axis}={values}" for axis, values in presets.params(cfg).items()] + list(words)
@@ -35,7 +35,7 @@ def overrides_of(cfg: DictConfig, loader: Any, words: Sequence[str]) -> list[lis
 
 
 def varying(cells: Sequence[Sequence[str]]) -> list[list[str]]:
-    """What each cell differs in from others; all of it where there is one cell alone."""
+    """The words in which each cell differs from the others; all words of a single cell."""
     if len(cells) == 1:
         return [[word for word in cells[0] if word != "dry=true"]]
     differs = [len(set(choices)) > 1 for choices in zip(*cells, strict=True)]
@@ -43,20 +43,20 @@ def varying(cells: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 class Composer:
-    """Gives the configuration of each cell of one sweep, without Hydra's own part."""
+    """Composes the configuration of each cell of one sweep, without the section `hydra`."""
 
     def __init__(self, cfg: DictConfig, loader: Any, all_words: Sequence[Sequence[str]]):
         self.loader = loader
         self.always = unresolved(cfg.hydra.overrides.hydra)
         self.name = cfg.hydra.job.config_name
-        self.groups = set(cfg.hydra.runtime.choices)  # what a choice of which names a file
+        self.groups = set(cfg.hydra.runtime.choices)  # keys whose value names a file
         self.wide = self.wide_axes(all_words)
         self.bases: dict[tuple[str, ...], Base] = {}
 
     def cell(self, words: Sequence[str]) -> DictConfig:
-        """The configuration of a cell, until the next one is asked for: the same object may be it.
+        """The configuration of a cell, valid until the next call, which may change the object.
 
-        Copying it would take as long as all the rest.
+        A copy would take as long as everything else here.
         """
         key = tuple(words[axis] for axis in self.wide)
         if key not in self.bases:
@@ -64,16 +64,17 @@ class Composer:
         return self.bases[key].cell(words)
 
     def compose(self, words: Sequence[str]) -> DictConfig:
-        """As Hydra does it."""
+        """The configuration as Hydra composes it."""
         cfg = self.loader.load_configuration(self.name, [*self.always, *words], RunMode.RUN)
         with open_dict(cfg):
             del cfg["hydra"]
         return cfg
 
     def wide_axes(self, all_words: Sequence[Sequence[str]]) -> list[int]:
-        """The axes whose choices reach beyond a section of their own: nothing is laid over those.
+        """The axes whose choices set options outside of a section that only they set.
 
-        What they set can be hidden by another axis in one cell and show in the next.
+        Hydra composes these always: another axis may override such an option in one cell, and not
+        in the next.
         """
         axes = {
             number: sorted(set(choices))
@@ -112,7 +113,7 @@ def is_foreign(entry: InputDefault) -> bool:
 
 
 class Base:
-    """A cell composed whole, and what its choices' alternatives change in it."""
+    """A cell composed by Hydra, and the differences that other choices of its axes make."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class Base:
         self.first, self.compose, self.groups = list(first), compose, groups
         self.cfg = compose(first)
         self.raw = OmegaConf.to_container(self.cfg)
-        self.changed: set[Place] = set()  # where cfg is another cell's at the moment
+        self.changed: set[Place] = set()  # where `cfg` currently differs from `raw`
         self.known: dict[tuple[int, str], dict[Place, Any]] = {}
 
     def cell(self, words: Sequence[str]) -> DictConfig:
@@ -132,7 +133,7 @@ class Base:
             for number, (word, first) in enumerate(zip(words, self.first, strict=True))
             if word != first
         ]
-        if meet(changes):  # two choices decide the same setting: Hydra knows which one wins
+        if meet(changes):  # two choices set the same option: only Hydra knows which one wins
             return self.compose(words)
         wanted = {place: value for change in changes for place, value in change.items()}
         with open_dict(self.cfg):
@@ -144,7 +145,7 @@ class Base:
         return self.cfg
 
     def changes(self, number: int, word: str) -> dict[Place, Any]:
-        """What this word in the place of the first cell's makes of its configuration."""
+        """The differences in the first cell's configuration with this word in its place."""
         if (number, word) not in self.known:
             self.known[number, word] = self.plain_value(word) or self.composed(number, word)
         return self.known[number, word]
@@ -154,7 +155,7 @@ class Base:
         return dict(differences(self.raw, OmegaConf.to_container(self.compose(words))))
 
     def plain_value(self, word: str) -> dict[Place, Any]:
-        """What a word changes that sets one number or text of the configuration; else nothing."""
+        """The difference of a word that sets one number or text; empty for any other word."""
         override = parsed(word)
         key, value = override.key_or_group, override.value()
         place = tuple(key.split("."))
@@ -166,7 +167,7 @@ class Base:
 
 
 def differences(old: Any, new: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """The settings, interpolations as they are written, that are others in `new`."""
+    """The settings that differ in `new`, with interpolations not resolved."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
             yield from differences(old.get(key, GONE), new.get(key, GONE), (*place, key))
@@ -175,7 +176,7 @@ def differences(old: Any, new: Any, place: Place = ()) -> Iterator[tuple[Place, 
 
 
 def meet(changes: Sequence[dict[Place, Any]]) -> bool:
-    """Whether two of the changes are in the same place, or one within another's."""
+    """Whether two of the changes are in the same place, or one is inside another."""
     places = [place for change in changes for place in change]
     heads = {place[:length] for place in places for length in range(1, len(place))}
     return len(set(places)) < len(places) or not heads.isdisjoint(places)

@@ -32,9 +32,9 @@ Item = TypeVar("Item")
 
 @dataclass
 class Cell:
-    """A run that a command asks for: how it stands, and the minutes it still takes.
+    """A cell of a command: its state, and the minutes it still takes.
 
-    0 minutes: nothing is left to do; NaN: nobody knows.
+    0 minutes: nothing is left to do; NaN: unknown.
     """
 
     words: list[str]
@@ -45,7 +45,7 @@ class Cell:
 
 
 class Past:
-    """What is there already: the store's runs, the unfinished ones' folders, how long runs took."""
+    """What exists already: the store's runs, unfinished runs' folders, minutes of finished runs."""
 
     def __init__(self, cfg: DictConfig):
         tracking = cfg.tracking
@@ -75,7 +75,7 @@ class Past:
 
 
 class Surveyor:
-    """Tells how each cell stands; every data set is read once."""
+    """Finds the state of each cell; every data set is read once."""
 
     def __init__(self, past: Past):
         self.past = past
@@ -117,7 +117,7 @@ class Surveyor:
         )
 
     def once(self, key: str, load: Callable[[], Dataset]) -> Dataset:
-        """What `load` gives, or raises, the first time it is asked for under this key."""
+        """The result of `load`, which is called once per key; its InputError is raised again."""
         if key not in self.known:
             try:
                 self.known[key] = load()
@@ -148,7 +148,7 @@ class Surveyor:
 
 
 def show(cfg: DictConfig, loader: Any, all_words: Sequence[list[str]]) -> None:
-    """Prints how each cell stands, called with its words; InputError with what would be refused."""
+    """Prints the state of each cell; raises InputError with the problems of refused cells."""
     composer = compose_cells.Composer(cfg, loader, all_words)
     surveyor = Surveyor(Past(cfg))
     named = zip(all_words, compose_cells.varying(all_words), strict=True)
@@ -162,10 +162,10 @@ def show(cfg: DictConfig, loader: Any, all_words: Sequence[list[str]]) -> None:
 
 
 def with_progress(items: list[Item]) -> Iterable[Item]:
-    """The items, a bar over them on a terminal."""
+    """The items, with a progress bar on a terminal."""
     from rich.progress import track
 
-    return track(items, "Looking at the cells", transient=True, disable=not sys.stdout.isatty())
+    return track(items, "Checking cells", transient=True, disable=not sys.stdout.isatty())
 
 
 def problems_of(found: Sequence[Cell]) -> list[str]:
@@ -180,7 +180,7 @@ def problems_of(found: Sequence[Cell]) -> list[str]:
 
 
 def print_cells(found: Sequence[Cell], objective: str) -> None:
-    """A row a cell, and what is left in all."""
+    """Prints one row per cell, and a summary."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -204,7 +204,7 @@ def minutes_text(minutes: float) -> str:
 
 
 def summary(found: Sequence[Cell]) -> str:
-    """How many cells there are of each state, and the minutes of what is left."""
+    """The number of cells in each state, and the minutes that are left."""
     states = Counter(re.sub(r"( at)?,? (epoch|cell) \d+$", "", cell.state) for cell in found)
     counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     left = [cell.minutes for cell in found if cell.minutes != 0]

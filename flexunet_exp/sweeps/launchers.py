@@ -1,4 +1,4 @@
-"""Several trials at once: the cores and GPUs of each, and whether a launcher can start at all."""
+"""Several runs at once: the cores and GPUs of each, and whether a launcher can start them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from flexunet_exp.system import locks, tensorflow
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-HELD: list[IO[bytes]] = []  # this process's place among those that train at once, until it ends
+HELD: list[IO[bytes]] = []  # the lock of this process's place among those that train at once
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises InputError with all that keeps the chosen launcher from starting trials."""
+    """Raises InputError with every problem that keeps the chosen launcher from starting runs."""
     validation.check_sections(cfg, ["launcher"])
     chosen, launcher = cfg.hydra.runtime.choices["hydra/launcher"], cfg.launcher
     problems = []
     if chosen == "basic" and launcher.parallel > 1:
         problems.append(
-            f"launcher.parallel={launcher.parallel}, but launcher=basic trains one after the other."
-            " Choose another one: launcher=joblib"
+            f"launcher.parallel={launcher.parallel}, but launcher=basic trains one run after the "
+            "other. Choose another launcher: launcher=joblib"
         )
     if is_elsewhere(cfg) and launcher.cpus is None:
         problems.append(
-            "Trials run on other machines, and launcher.cpus does not say how many cores of them "
-            "each gets. Try launcher.cpus=4"
+            "launcher.cpus is missing; expected the cores of each run, because runs are trained on "
+            "other machines. Try launcher.cpus=4"
         )
     if chosen == "flexunet_ray" and importlib.util.find_spec("ray") is None:
         problems.append(not_installed("ray", "ray"))
@@ -45,20 +45,20 @@ def check(cfg: DictConfig) -> None:
 
 
 def is_elsewhere(cfg: DictConfig) -> bool:
-    """Whether trials run on machines that this command cannot see the cores of."""
+    """Whether runs are trained on other machines, whose number of cores is unknown here."""
     chosen = cfg.hydra.runtime.choices["hydra/launcher"]
     return chosen == "submitit_slurm" or bool(cfg.hydra.launcher.get("address"))
 
 
 def cores_of_each(cfg: DictConfig) -> int:
-    """Cores of a trial: as configured, else this machine's ÷ the trials at once; at least 1."""
+    """Cores of a run: as configured, else this machine's ÷ the runs at once; at least 1."""
     return cfg.launcher.cpus or max(1, tensorflow.available_cores() // cfg.launcher.parallel)
 
 
 def thread_overrides(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
-    """The overrides from which trials learn how many threads are theirs.
+    """The override that sets the threads of each run.
 
-    Nothing where the user says it, or where one trial has the machine to itself.
+    Empty if the user sets them, or if one run at a time has the whole machine.
     """
     is_alone = cfg.launcher.parallel == 1 and cfg.launcher.cpus is None
     if is_alone or cfg.trainer.threads or "trainer.threads" in axes:
@@ -67,9 +67,9 @@ def thread_overrides(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
 
 
 def spread_gpus(cfg: DictConfig) -> None:
-    """Leaves this process its part of the machine's GPUs, before TensorFlow looks for them.
+    """Limits this process to its part of the machine's GPUs, before TensorFlow looks for them.
 
-    A process that is used again keeps its part. Ray and SLURM (launcher.gpus is a number) hand out
+    A worker keeps its part for all of its jobs. Ray and SLURM (launcher.gpus is a number) assign
     GPUs themselves.
     """
     visible = gpus()
@@ -98,7 +98,7 @@ def take_place(folder: Path) -> int:
 
 
 def part(visible: Sequence[str], place: int, parallel: int) -> Sequence[str]:
-    """The GPUs of one of `parallel` processes: none of another's, unless there are too few."""
+    """The GPUs of one of `parallel` processes; they are shared only if there are too few."""
     each = len(visible) // parallel
     if each == 0:
         return [visible[place % len(visible)]]

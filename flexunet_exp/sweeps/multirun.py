@@ -27,17 +27,17 @@ from flexunet_exp.tracking.settings import TrackingSettings
 
 log = logging.getLogger(__name__)
 
-# What the running command learns of the multirun that Hydra starts for it. Hydra makes the callback
-# by its name alone and keeps it to itself, so that the two can only meet here.
+# The running command, which gets the multirun that Hydra starts. Hydra makes the callback from its
+# name and returns no reference to it, so the callback finds the command in this variable.
 COMMAND: ContextVar[Command | None] = ContextVar("COMMAND", default=None)
 
 
 class SweepCallback(Callback):
-    """Opens the parent run before the first job, and tells every job of it on any launcher.
+    """Opens the parent run before the first job, and passes its id to every job of any launcher.
 
-    The jobs learn their parent, and the keys they differ in, as overrides of their own: no
-    environment variable or shared memory has to reach another process or machine. With dry=true
-    it says what there is to do, and ends the command.
+    The jobs get the parent's id, and the keys they differ in, as overrides: no environment variable
+    or shared memory has to reach another process or machine. With dry=true the callback prints what
+    would be trained, and ends the command.
     """
 
     multirun: Multirun | None = None
@@ -70,19 +70,19 @@ class SweepCallback(Callback):
             add_overrides(config, threads)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In the process of the job, which a launcher may have started."""
+        """Runs in the process of the job, which a launcher may have started."""
         if config.hydra.job.name == "train":
             interrupt.listen()
             launchers.spread_gpus(config)
 
     def refuse_preset(self, config: DictConfig) -> None:
-        """A preset without -m would be passed over in silence."""
+        """Raises InputError for a preset without -m, which Hydra would ignore without a message."""
         choices = config.hydra.runtime.choices
         if preset := choices.get("sweep"):
-            raise InputError(f"sweep={preset} sweeps: flexunet train -m sweep={preset} …")
+            raise InputError(f"sweep={preset} needs -m: flexunet train -m sweep={preset} …")
         if (launcher := choices.get("launcher")) != "basic":
             raise InputError(
-                f"launcher={launcher} is for several runs: flexunet train -m launcher={launcher} …"
+                f"launcher={launcher} needs -m: flexunet train -m launcher={launcher} …"
             )
 
     def show_dry(self, config: DictConfig, all_words: list[list[str]]) -> None:
@@ -98,8 +98,8 @@ class SweepCallback(Callback):
         started = Multirun(tracking, Path(config.hydra.sweep.dir).absolute())
         if outcomes_in(started.folder):
             raise InputError(
-                f"{started.folder} holds a sweep already. Choose another hydra.sweep.dir: what was "
-                "finished or begun there is found and not trained again."
+                f"{started.folder} holds a sweep already. Choose another hydra.sweep.dir=FOLDER. "
+                "Runs finished or begun there are found, and not trained again."
             )
         if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
@@ -128,7 +128,7 @@ class Command:
 
 @contextmanager
 def command() -> Iterator[Command]:
-    """The command within, whose multirun is ended in the store if it is left by an error."""
+    """The running command; an error that leaves it ends its multirun in the store."""
     token = COMMAND.set(running := Command())
     try:
         yield running
@@ -143,22 +143,22 @@ def command() -> Iterator[Command]:
 
 
 def of(context: HydraContext) -> Multirun:
-    """The multirun that a sweeper was made for; InputError where its command starts none."""
+    """The multirun that a sweeper was made for; InputError if its command starts none."""
     for callback in context.callbacks.callbacks:
         if isinstance(callback, SweepCallback) and callback.multirun:
             return callback.multirun
-    raise InputError("hydra/sweeper=flexunet_optuna serves flexunet train alone.")
+    raise InputError("hydra/sweeper=flexunet_optuna works with flexunet train only.")
 
 
 def add_overrides(config: DictConfig, overrides: list[str]) -> None:
-    """Gives every job of a multirun these overrides too."""
+    """Adds these overrides to every job of a multirun."""
     with read_write(config), open_dict(config):
         config.hydra.overrides.task.extend(overrides)
 
 
 @contextmanager
 def handed_on() -> Iterator[None]:
-    """Has an error leave a Hydra callback, where it would only be warned of."""
+    """Raises an error of a Hydra callback as Abort: Hydra logs any other only as a warning."""
     try:
         yield
     except Exception as error:
@@ -166,7 +166,7 @@ def handed_on() -> Iterator[None]:
 
 
 def loader() -> Any:
-    """What composes configurations for the command that runs."""
+    """Hydra's loader of configurations for the running command."""
     return GlobalHydra.instance().config_loader()
 
 

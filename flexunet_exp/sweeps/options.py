@@ -1,4 +1,4 @@
-"""The options that a sweep or a search goes over: whether there are such, and such choices."""
+"""Checks that the options and choices of a sweep or a search exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flexunet_exp.errors import did_you_mean
 
 
 def problems(cfg: DictConfig, loader: Any, key: str, values: Iterable[Any]) -> Iterator[str]:
-    """Why a key names no option of the configuration, or a value no file of its group."""
+    """A message if the key is not an option, and for each value that is not a file of its group."""
     choices = loader.get_group_options(key)
     if not choices:
         if OmegaConf.select(cfg, key, default=...) is ...:
@@ -20,7 +20,7 @@ def problems(cfg: DictConfig, loader: Any, key: str, values: Iterable[Any]) -> I
                 *leaves(compose.plain(OmegaConf.masked_copy(cfg, sections(cfg)))),
                 *groups(cfg),
             ]
-            yield f"{key} is no option.{did_you_mean(key, known)}"
+            yield f"{key} is not an option.{did_you_mean(key, known)}"
         return
     for value in values:
         if str(value) not in choices:

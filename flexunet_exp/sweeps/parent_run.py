@@ -1,4 +1,4 @@
-"""A multirun as one thing: its parent run in the store, the table of its cells, its end."""
+"""A multirun: its parent run in the store, the table of its cells, and its end."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ CELLS = "cells.csv"
 class Multirun:
     """A multirun in `folder`, and its parent run in the store where there is one.
 
-    `conclude` prints and keeps what came of it once all jobs have ended: the table of its cells,
-    unless a search puts its report in the place. Launchers send a multirun to their workers.
+    `conclude` prints and writes the result once all jobs have ended: the table of cells, or the
+    report of a search. Launchers send a multirun to their workers.
     """
 
     def __init__(self, tracking: TrackingSettings, folder: Path):
         self.tracking, self.folder = tracking, folder
         self.parent_run_id: str | None = None
-        self.is_new = True  # not begun by an earlier command and completed by this one
+        self.is_new = True  # False if an earlier command began it
         self.is_ended = False
         self.conclude: Callable[[Multirun], None] = show_cells
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
-        """Opens the run of this very sweep if it was started before, or a new one."""
+        """Reopens the parent run if the same sweep was started before, else creates one."""
         assert self.tracking.uri
         store = Store(self.tracking.uri, self.tracking.experiment_name)
         found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
@@ -65,12 +65,12 @@ class Multirun:
 
     @cached_property
     def parent_key(self) -> str:
-        """By which the parent run and its outbox know each other."""
+        """The key by which the parent run and its outbox are matched."""
         return uuid.uuid4().hex
 
     @cached_property
     def parent(self) -> Tracker:
-        """Reports on the parent run, as a job's tracker does on its own."""
+        """The tracker of the parent run."""
         tracker = Tracker(self.tracking, "sweep", self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tracker.open(self.folder)
@@ -80,7 +80,7 @@ class Multirun:
         return tracker
 
     def keep_cells(self, outcomes: list[Outcome]) -> None:
-        """How the cells ended, as a table in the multirun's folder and on its parent run."""
+        """Writes how the cells ended as a table into the multirun's folder and its parent run."""
         if not outcomes:
             return
         import pandas as pd
@@ -99,14 +99,14 @@ class Multirun:
         return int(failed)
 
     def abandon(self, status: str) -> None:
-        """Ends the parent run of a multirun that did not come to its end."""
+        """Ends the parent run of a multirun that was interrupted or failed."""
         if not self.is_ended:
             with log_trouble():
                 self.end(status)
 
     def end(self, status: str) -> None:
-        """Ends the parent run; one that never got a job leaves no trace in the store."""
-        self.is_ended = True  # whatever interrupts what follows
+        """Ends the parent run; deletes a new one that never got a job."""
+        self.is_ended = True  # also if the rest is interrupted
         if not self.parent_run_id:
             return
         with closing(self.parent) as parent:
@@ -133,21 +133,21 @@ class Multirun:
 
 
 def outcomes_in(folder: Path) -> list[Outcome]:
-    """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir calls theirs."""
+    """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir is."""
     folders = {path.parent for name in (".hydra", RESULT) for path in folder.rglob(name)}
     outcomes = [read_outcome(path) for path in folders]
     return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
 
 
 def show_cells(multirun: Multirun) -> None:
-    """Prints the table of a multirun's cells, and keeps it."""
+    """Prints the table of a multirun's cells, and writes it."""
     outcomes = outcomes_in(multirun.folder)
     print_cells(outcomes)
     multirun.keep_cells(outcomes)
 
 
 def print_cells(outcomes: list[Outcome]) -> None:
-    """A row a cell: what it was, how it ended, its objective and minutes; errors below."""
+    """Prints one row per cell: name, how it ended, objective and minutes; errors below."""
     from rich.console import Console
     from rich.table import Table
 

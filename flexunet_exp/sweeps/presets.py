@@ -1,4 +1,4 @@
-"""Presets of sweeps: the categories on this disk, and presets that contradict each other."""
+"""Presets of sweeps: their axes, and the check for wrong axes and contradicting presets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def params(cfg: DictConfig) -> dict[str, Any]:
 
 
 def check(cfg: DictConfig, loader: Any) -> None:
-    """Raises InputError where two of the chosen files set the same axis, or lists and a search.
+    """Raises InputError for wrong axes, and for two presets that contradict each other.
 
-    Hydra lets the last one win, in silence, and the sweep lacks cells. So does an axis without a
-    value, with which there is none.
+    Two presets contradict if both set an axis, or if one lists cells and one searches: Hydra would
+    use the last one without a message, and the sweep would lack cells.
     """
     words = [*unresolved(cfg.hydra.overrides.hydra), *unresolved(cfg.hydra.overrides.task)]
     name = cfg.hydra.job.config_name
@@ -57,16 +57,16 @@ def check(cfg: DictConfig, loader: Any) -> None:
 
 
 def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
-    """What is wrong with the axes: one without a value, no option, no choice.
+    """The problems of the axes: without a value, not an option, not a choice.
 
-    Hydra says one at a time, when the parent run is in the store already.
+    Hydra would report one at a time, after the parent run was created in the store.
     """
     given = [f"{axis}={values}" for axis, values in params(cfg).items()]
     words = [*given, *unresolved(cfg.hydra.overrides.task)]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
     axes = [(axis, list(axis.sweep_string_iterator())) for axis in parsed if is_list(axis)]
     yield from (
-        f"{axis.input_line} is no value at all, and the sweep would have no cell. Give it one."
+        f"{axis.input_line} has no value, and the sweep would have no cell. Give it a value."
         for axis, values in axes
         if not values
     )
@@ -83,7 +83,7 @@ def axis_problems(cfg: DictConfig, loader: Any) -> Iterator[str]:
 
 
 def is_list(axis: Override) -> bool:
-    """Whether an axis lists values of an option that is there, and adds none."""
+    """Whether an axis lists values of an existing option, and does not add an option."""
     return axis.is_discrete_sweep() and axis.type == OverrideType.CHANGE and not axis.package
 
 

@@ -1,7 +1,7 @@
-"""Trials as tasks of Ray: on this machine, or on whatever nodes a cluster has.
+"""Runs the jobs of a multirun as tasks of Ray: on this machine, or on the nodes of a cluster.
 
-The folder in which the command was given has to be there on every node, under the same path: run
-folders, relative data roots and caches are in it.
+The working folder must exist on every node under the same path: run folders, relative data roots
+and caches are in it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from flexunet_exp.system import tensorflow
 
 log = logging.getLogger(__name__)
 
-GRACE = 20  # seconds in which interrupted trials can say so in the store
-STORE_MEMORY = 100 * 2**20  # bytes of Ray's own object store: trials exchange next to nothing
+GRACE = 20  # seconds in which interrupted jobs can end their runs in the store
+STORE_MEMORY = 100 * 2**20  # bytes of Ray's own object store: jobs exchange little data
 
 
 @dataclass
@@ -61,14 +61,14 @@ class Sweep:
 
 
 def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
-    """Runs the jobs, `launcher.parallel` at once; what each returned, in their order."""
+    """Runs the jobs, `launcher.parallel` at once; returns their results, in their order."""
     configure_log(sweep.cfg.hydra.hydra_logging, sweep.cfg.hydra.verbose)
     Path(str(sweep.cfg.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     with started(sweep.cfg) as ray:
-        trial = ray.remote(train).options(
+        remote_train = ray.remote(train).options(
             num_cpus=launchers.cores_of_each(sweep.cfg),
             num_gpus=sweep.cfg.hydra.launcher.gpus,
-            max_retries=0,  # a run that is cut off is gone on with, not begun again beside itself
+            max_retries=0,  # a retry may start while the first process still trains the run
         )
         shared = ray.put((sweep, Singleton.get_state(), os.getcwd()))
         waiting = list(enumerate(jobs, start=first))
@@ -79,7 +79,7 @@ def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobR
                 while waiting and len(running) < sweep.cfg.hydra.launcher.parallel:
                     number, words = waiting.pop(0)
                     log.info("\t#%d : %s", number, " ".join(filter_overrides(words)))
-                    running[trial.remote(shared, number, words)] = number
+                    running[remote_train.remote(shared, number, words)] = number
                 (ended,), _ = ray.wait(list(running))
                 number = running.pop(ended)
                 returned[number] = result(ray, ended, sweep, number, jobs[number - first])
@@ -93,9 +93,9 @@ def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobR
 def started(cfg: DictConfig) -> Iterator[Any]:
     """Ray, connected to the cluster or started for this machine alone and ended with the sweep."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # equal lines of several trials are all wanted
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # shows equal lines of several jobs
     address = cfg.hydra.launcher.address
-    if not address:  # Ray listens on every interface: nobody but this command is to be let in
+    if not address:  # Ray listens on every interface: the token admits this command only
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
@@ -110,10 +110,10 @@ def started(cfg: DictConfig) -> Iterator[Any]:
     try:
         ray.init(logging_level=logging.ERROR, **({"address": address} if address else alone))
     except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"No Ray answers at {address}" if address else "Ray cannot be started here"
+        what = f"Ray does not answer at {address}" if address else "Ray cannot be started here"
         raise InputError(
-            f"{where}: {str(error).splitlines()[0]} Is the head started (ray start --head), and "
-            "hydra.launcher.address=HOST:6379 its address?"
+            f"{what}: {str(error).splitlines()[0]} For a cluster, start its head (ray start "
+            "--head) and give its address: hydra.launcher.address=HOST:6379"
         ) from error
     try:
         yield ray
@@ -122,7 +122,7 @@ def started(cfg: DictConfig) -> Iterator[Any]:
 
 
 def train(shared: tuple[Sweep, dict, str], number: int, overrides: list[str]) -> JobReturn:
-    """One job, in a process of Ray's that may have had others."""
+    """Runs one job, in a process of Ray that may have run other jobs."""
     sweep, singletons, folder = shared
     Singleton.set_state(singletons)
     os.chdir(folder)
@@ -138,11 +138,11 @@ def train(shared: tuple[Sweep, dict, str], number: int, overrides: list[str]) ->
 
 
 def result(ray: Any, ended: Any, sweep: Sweep, number: int, overrides: Sequence[str]) -> JobReturn:
-    """What a job returned; NaN where its process or node was lost, so that the others go on."""
+    """What a job returned; NaN if its process or node was lost, so that the others go on."""
     try:
         return ray.get(ended)
     except ray.exceptions.RayError as error:
-        log.error("Trial %d was lost: %s", number, error)
+        log.error("Cell %d was lost: %s", number, error)
         return lost(sweep.job(number, overrides), last_line(error))
 
 
@@ -151,7 +151,7 @@ def last_line(error: Exception) -> str:
 
 
 def lost(cfg: DictConfig, reason: str) -> JobReturn:
-    """Says for a job that cannot how it ended, and stands for what it would have returned."""
+    """Writes the outcome of a lost job, and returns NaN in place of the job's own result."""
     folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     outcome = Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
@@ -166,8 +166,8 @@ def lost(cfg: DictConfig, reason: str) -> JobReturn:
 
 
 def interrupt(ray: Any, running: list[Any]) -> None:
-    """Hands Ctrl-C on to the trials, and gives them time to end their runs."""
-    for trial in running:
-        ray.cancel(trial)
+    """Interrupts the jobs, and gives them time to end their runs."""
+    for job in running:
+        ray.cancel(job)
     if running:
         ray.wait(running, num_returns=len(running), timeout=GRACE)

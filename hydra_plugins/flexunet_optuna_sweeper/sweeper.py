@@ -1,7 +1,7 @@
 """Hydra's sweeper `flexunet_optuna`: searches with Optuna. conf/sweep/tpe.yaml chooses it."""
 
 # No `from __future__ import annotations`: Hydra runs this file before Python knows its module, and
-# dataclasses could not look the names up.
+# dataclasses could not look up the names.
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class StudyConf:
-    """The options `hydra.sweeper.*`; docs/guides/sweeps.md says what they do."""
+    """The options `hydra.sweeper.*`; docs/guides/sweeps.md explains them."""
 
     _target_: str = "hydra_plugins.flexunet_optuna_sweeper.sweeper.StudySweeper"
     study_name: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)
@@ -38,14 +38,14 @@ ConfigStore.instance().store(
 
 
 class StudySweeper(Sweeper):
-    """Hands Hydra's launcher to the search of flexunet_exp.sweeps."""
+    """Passes Hydra's launcher to the search of flexunet_exp.sweeps."""
 
     config: DictConfig
     hydra_context: HydraContext
     launcher: Launcher
 
     def __init__(self, **settings: Any) -> None:
-        pass  # the search reads them from the configuration
+        pass  # the search reads the settings from the configuration
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

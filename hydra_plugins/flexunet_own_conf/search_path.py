@@ -1,4 +1,4 @@
-"""Has Hydra search a person's own configuration before the shipped one: config/own_conf.py."""
+"""Makes Hydra search a person's own configuration before the shipped one: config/own_conf.py."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from flexunet_exp.config import own_conf
 from flexunet_exp.config.compose import conf_dir
 
-MAIN = "main"  # Hydra's name of what searches the folder that an app names
+MAIN = "main"  # Hydra's provider of the folder that an app names
 
 
 class OwnConfigSource(FileConfigSource):
@@ -30,7 +30,7 @@ class OwnConfigSource(FileConfigSource):
 
 
 class OwnConfigSearchPath(SearchPathPlugin):
-    """Leaves the Hydra apps of other packages alone."""
+    """Adds the person's folder, but not to the Hydra apps of other packages."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         searched = {part.path for part in search_path.get_path() if part.provider == MAIN}

@@ -1,7 +1,7 @@
-"""Hydra's launcher `flexunet_ray`: trials as tasks of Ray. conf/launcher/ray.yaml chooses it."""
+"""Hydra's launcher `flexunet_ray`: jobs as tasks of Ray. conf/launcher/ray.yaml chooses it."""
 
 # No `from __future__ import annotations`: Hydra runs this file before Python knows its module, and
-# dataclasses could not look the names up.
+# dataclasses could not look up the names.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class RayConf:
-    """The options `hydra.launcher.*`; docs/guides/sweeps.md says what they do."""
+    """The options `hydra.launcher.*`; docs/guides/sweeps.md explains them."""
 
     _target_: str = "hydra_plugins.flexunet_ray_launcher.launcher.RayLauncher"
     address: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)
@@ -30,10 +30,10 @@ ConfigStore.instance().store(
 
 
 class RayLauncher(Launcher):
-    """Hands Hydra's jobs to flexunet_exp.sweeps.ray_launcher."""
+    """Passes Hydra's jobs to flexunet_exp.sweeps.ray_launcher."""
 
     def __init__(self, **settings: Any) -> None:
-        pass  # they are read from the configuration
+        pass  # the settings are read from the configuration
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

@@ -148,7 +148,7 @@ def test_runs_are_compared_by_folder_or_as_they_were_loaded(here, run, run_folde
     pd.testing.assert_frame_equal(
         flexunet_exp.compare([latest, run]).leaderboard, by_folder.leaderboard
     )
-    with pytest.raises(InputError, match="runs=nothing is no run"):
+    with pytest.raises(InputError, match="runs=nothing is not a run"):
         flexunet_exp.compare(["nothing"])
 
 

@@ -230,7 +230,7 @@ def test_a_stranger_s_run_cannot_build_what_it_likes_to_change_precision(folds, 
     cfg.model = {"_target_": "flexunet_exp.tracking.store.Store", **target}
     OmegaConf.save(cfg, run / "config.yaml")
     done = flexunet(tmp_path, "evaluate", f"run={run}", "tracking=none")
-    assert done.returncode == 1 and "is nothing that model can use" in done.stdout
+    assert done.returncode == 1 and "cannot be used as model" in done.stdout
     assert not (tmp_path / "here").exists()
 
 

@@ -123,7 +123,7 @@ def test_a_run_that_is_not_promoted_is_exit_status_1_and_one_sentence(tmp_path):
     for hits in (50, 40):
         stored(tmp_path, write_run(tmp_path / str(hits), [hits] * 12))
     first = flexunet(tmp_path, "promote", f"run={tmp_path / '50'}", "name=grid")
-    assert first.returncode == 0 and "Version 1 of grid is its champion now" in first.stdout
+    assert first.returncode == 0 and "Version 1 of grid is the champion now" in first.stdout
     second = flexunet(tmp_path, "promote", f"run={tmp_path / '40'}", "name=grid")
     assert second.returncode == 1 and "version 1 stays the champion" in second.stdout
     assert "Traceback" not in second.stdout
@@ -183,7 +183,7 @@ def test_other_masks_and_other_classes_are_not_compared(tmp_path):
     confusions.save_counts(
         path, kept.names, kept.counts, kept.dice_coef_multiclass, ("background", "cut")
     )
-    assert "other classes" in judging.judge(challenger, present).because
+    assert "different classes" in judging.judge(challenger, present).because
     path.unlink()
     assert not judging.judge(challenger, present).is_better
 

@@ -187,7 +187,7 @@ def test_a_stranger_s_run_folder_cannot_build_what_it_likes(run_folder, tmp_path
     cfg.dataset.layout = {"_target_": target, "path": str(victim), "mask": [[0]], "palette": []}
     OmegaConf.save(cfg, run / "config.yaml")
     done = flexunet(tmp_path, "evaluate", f"run={run}", "tracking=none")
-    assert done.returncode == 1 and "is nothing that dataset can use" in done.stdout
+    assert done.returncode == 1 and "cannot be used as dataset" in done.stdout
     assert victim.read_text() == "mine"
 
 

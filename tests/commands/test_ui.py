@@ -69,6 +69,6 @@ def test_all_that_is_wrong_is_said_at_once_and_no_store_is_made(composed, tmp_pa
     said = str(refused.value)
     assert "has no store to show" in said and "port=80" in said
     assert "'metric.val/dice'" in said and "'params.loss'" not in said
-    with pytest.raises(InputError, match="columns=params.loss is no list"):
+    with pytest.raises(InputError, match="columns=params.loss is not a list"):
         ui.task(composed("columns=params.loss"))
     assert not list(tmp_path.iterdir())

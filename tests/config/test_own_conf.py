@@ -74,7 +74,7 @@ def test_the_variable_names_another_folder(project, tmp_path, monkeypatch):
 
 def test_a_variable_that_names_no_folder_is_refused(project, monkeypatch):
     monkeypatch.setenv(own_conf.VARIABLE, "nowhere")
-    with pytest.raises(InputError, match=r"\$FLEXUNET_CONF=nowhere is no folder\. Make it"):
+    with pytest.raises(InputError, match=r"\$FLEXUNET_CONF=nowhere is not a folder\. Make it"):
         composed()
 
 

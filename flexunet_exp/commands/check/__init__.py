@@ -1,1 +1,1 @@
-"""What flexunet check is made of: the examination, the terminal, the page."""
+"""The parts of flexunet check: the survey of a data set, the terminal output, the page."""

@@ -30,7 +30,10 @@ def task(cfg: DictConfig) -> float:
 
 
 def check(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
-    """Examines the data set into this command's own folder; InputError with all that is wrong."""
+    """Examines the data set, and writes its card into the command's folder.
+
+    Raises InputError with every error of the data set; with strict=true, every warning too.
+    """
     from flexunet_exp.commands.check import settings
 
     settings.check(cfg)
@@ -49,7 +52,7 @@ def check(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
 
 def write(examined: Examined, folder: Path) -> None:
-    """card.json and card.html."""
+    """Writes card.json and card.html."""
     from flexunet_exp.commands.check import page
     from flexunet_exp.data import card
     from flexunet_exp.system.files import replace_file

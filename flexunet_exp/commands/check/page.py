@@ -1,4 +1,4 @@
-"""card.html: the data card on one page that opens from disk and needs nothing beside it."""
+"""card.html: the data card as one page that opens from disk without other files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from flexunet_exp.system.files import replace_file
 
 MOST_PAIRS, MOST_FILES, PICTURED_PAIRS = 60, 40, 4
 COLOURS = {"train": "#1f5fa8", "valid": "#9dc3e6", "test": "#d1600a"}
-AROUND = 96  # pixels: a defect is shown with at least so much of its picture
+AROUND = 96  # pixels: the least side of the part of a picture that is shown around a defect
 
 
 def write(path: Path, examined: Examined) -> None:
@@ -55,7 +55,7 @@ def write(path: Path, examined: Examined) -> None:
 
 
 def counts_chart(card: Card) -> str:
-    """Pictures of each class, one bar a class with a part a split."""
+    """Pictures of each class: one bar per class, with one part per split."""
     labels = [label for label in card["counts"] if label != "all"]
     figure = Figure(figsize=(7.5, 0.8 + 0.35 * len(labels)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -73,14 +73,14 @@ def counts_chart(card: Card) -> str:
 
 
 def defects_chart(examined: Examined) -> str:
-    """Every defect's area, and what resizing leaves of it, a line a class."""
+    """Every defect's area before and after resizing, one line per class."""
     names = list(examined.card["defects"])
     figure = Figure(figsize=(9, 1.2 + 0.42 * len(names)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for row, name in enumerate(names):
         found = [one for _, one in defects_of(examined, name)]
         areas = np.maximum([[one.area, one.resized] for one in found], 0.5)
-        labels = ("own size", "resized; gone at the left") if row == 0 else (None, None)
+        labels = ("own size", "resized (gone: at the left)") if row == 0 else (None, None)
         axes.plot(
             areas[:, 0],
             np.full(len(found), row - 0.14),
@@ -108,7 +108,7 @@ def defects_chart(examined: Examined) -> str:
 
 
 def class_panels(examined: Examined) -> Iterator[tuple[str, list[str]]]:
-    """Class by class: the picture of its median defect, and its smallest after resizing."""
+    """For each class: the picture of its median defect, and its smallest defect after resizing."""
     for name in examined.card["defects"]:
         found = sorted(defects_of(examined, name), key=lambda pair: pair[1].area)
         smallest = min(found, key=lambda pair: (pair[1].resized, pair[1].area))
@@ -147,7 +147,7 @@ def panel(examined: Examined, image: str, defect: Defect, whole: bool) -> np.nda
 
 
 def surroundings(defect: Defect, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns around a defect, twice as large as it and at least AROUND."""
+    """Rows and columns around a defect: twice the defect's size, and at least AROUND."""
     spans = []
     boxes = ((defect.top, defect.height), (defect.left, defect.width))
     extent = max(AROUND, 2 * defect.height, 2 * defect.width)
@@ -158,7 +158,7 @@ def surroundings(defect: Defect, shape: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def pair_pictures(card: Card) -> Iterator[dict[str, Any]]:
-    """The first pairs with both pictures."""
+    """The first pairs of the leakage, each with both of its pictures."""
     root = Path(card["path"])
     for pair in card["leakage"]["pairs"][:PICTURED_PAIRS]:
         sides = [masks.read_image(root / pair[key]) for key in ("first", "second")]

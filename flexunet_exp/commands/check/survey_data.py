@@ -1,4 +1,4 @@
-"""A data set read whole, however much of it is broken: what is there, what is wrong."""
+"""Reads a whole data set, even a damaged one, and collects its figures and problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flexunet_exp.errors import InputError
 
 
 class Examined(NamedTuple):
-    """`card` has `errors`, which training refuses, and `warnings`, with which it goes on."""
+    """`card` has `errors`, which training refuses, and `warnings`, which training only logs."""
 
     card: Card
     dataset: Dataset  # of the pictures that can be read
@@ -29,7 +29,7 @@ class Examined(NamedTuple):
 def examine(cfg: DictConfig) -> Examined:
     """Reads every picture and mask, splits what can be read, and makes the card of it.
 
-    Raises InputError only where there is no such folder.
+    Raises InputError only if the folder does not exist.
     """
     unread, view = datasets.from_table(cfg, pd.DataFrame()), datasets.network_view(cfg)
     scan = unread.layout.scan(datasets.folder_of(cfg), view)
@@ -45,7 +45,7 @@ def examine(cfg: DictConfig) -> Examined:
 
 
 def divided(cfg: DictConfig, unsplit: Dataset, findings: Findings) -> Dataset:
-    """The data set with its split; as the folders have it, and a problem, where that fails."""
+    """The data set with its split; if that fails, with the folders' split and a problem more."""
     dataset, warnings = unsplit, findings.warnings
     if dataset.table.empty:
         return dataset
@@ -58,7 +58,7 @@ def divided(cfg: DictConfig, unsplit: Dataset, findings: Findings) -> Dataset:
 
 
 def colours(dataset: Dataset, scan: ScanRecord) -> Card:
-    """The colours of masks that are none of the classes', also of masks refused for them."""
+    """The colours in masks that belong to no class, also in masks that are refused for them."""
     if "off_palette" not in dataset.recipe:
         return {"number": 0, "most_frequent": {}}
     paths = [

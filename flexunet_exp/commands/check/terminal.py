@@ -17,7 +17,7 @@ MOST = 8  # files, colours and pairs shown; the page and card.json have more
 
 
 def show(card: Card, console: Console | None = None) -> None:
-    """Prints the card but for its errors, which end the command."""
+    """Prints the card without its errors, which the command raises at its end."""
     console = console or terminal()
     for table in (counts_table(card), defects_table(card)):
         console.print(table)
@@ -79,14 +79,14 @@ def seeing(card: Card) -> str:
 
 
 def sizing(card: Card) -> str:
-    """The option that decides it."""
+    """The option that decides how large the network sees the defects."""
     return "patch.size" if card["patch_size"] else "image_size"
 
 
 def lines(card: Card) -> Iterator[str]:
     odd, leaks = card["off_palette"], card["leakage"]
     for what, number in card["normalised"].items():
-        yield f"Let in: {number} pictures {what}."
+        yield f"Accepted: {number} pictures {what}."
     yield (
         f"Off the palette: {odd['pixels']:,} mask pixels ({percent(odd['share'])} %) in "
         f"{len(odd['files'])} of {odd['masks']} masks."

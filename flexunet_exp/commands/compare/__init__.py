@@ -1,1 +1,1 @@
-"""What flexunet compare is made of: runs of the store, cells of them, statistics, tables, page."""
+"""The parts of flexunet compare: selection of runs, cells, statistics, tables, page."""

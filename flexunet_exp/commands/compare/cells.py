@@ -1,4 +1,4 @@
-"""Cells: runs that differ in nothing but seed, fold and split.seed. Groups: cells that compare."""
+"""Cells: runs that differ in seed, fold and split.seed alone. Groups: cells that are comparable."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ class Cell:
 
     @cached_property
     def replicates(self) -> dict[tuple[str, str], list[Trial]]:
-        """Seed and split.seed → its runs, one a fold."""
+        """Seed and split.seed → its runs, one per fold."""
         found = defaultdict(list)
         for trial in self.trials:
             found[trial.replicate].append(trial)
         return dict(sorted(found.items()))
 
     def is_whole_on(self, test_sets: frozenset) -> bool:
-        """Whether all of its seeds were tested on these, and on no others."""
+        """Whether every seed of the cell was tested on all of these test sets, and on no others."""
         by_split = defaultdict(set)
         for (_, split_seed), runs in self.replicates.items():
             by_split[split_seed].add(frozenset(trial.test_set for trial in runs))
         return self.test_sets == test_sets and all(len(sets) == 1 for sets in by_split.values())
 
     def values(self, metric: str) -> np.ndarray:
-        """The figure of every run, NaN where one has not got it."""
+        """The figure of every run; NaN for a run that lacks it."""
         return np.array([trial.metrics.get(metric, np.nan) for trial in self.trials])
 
     @property
     def minutes(self) -> float:
-        """Of the median run: one that was cut off and went on counts its pause too."""
+        """Minutes of the median run; those of a run that was cut off include its pause."""
         return float(np.nanmedian([trial.minutes for trial in self.trials]))
 
     def command(self, where: Sequence[str] = ()) -> str:
-        """What to type to train all its runs again, in the store that `where` chooses."""
+        """The command that trains all its runs again, in the store that the words `where` name."""
         words = [str(word) for word in self.trials[0].overrides if word.key not in REPEATED]
         repeats = zip(*(trial.repeat for trial in self.trials), strict=True)
         lists = [sorted(set(values), key=by_number) for values in repeats]
@@ -74,11 +74,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells with test pictures in common, best first; never is one ranked with those of another."""
+    """Cells with common test pictures, best first; cells of different groups are not ranked."""
 
     name: str
     cells: list[Cell]
-    complete: frozenset  # the test sets that most cells have: those with others are partial
+    complete: frozenset  # the test sets that most cells have; a cell with others is partial
 
     @cached_property
     def varying(self) -> list[str]:
@@ -95,7 +95,7 @@ class Group:
         return not cell.is_whole_on(self.complete)
 
     def label(self, cell: Cell) -> str:
-        """What is its own of a cell, in a few words."""
+        """The settings in which a cell differs from the others, in a few words."""
         return label({key: rounded(value) for key, value in cell.settings.items()}, self.varying)
 
 
@@ -110,12 +110,12 @@ def label(settings: dict[str, str], keys: Iterable[str]) -> str:
 
 
 def rounded(value: str) -> str:
-    """A number of many decimals, as a search draws them, to four digits."""
+    """A number with many decimals, as a search draws it, to four digits; other values unchanged."""
     return f"{float(value):.4g}" if re.fullmatch(r"-?\d+\.\d{5,}(e[+-]?\d+)?", value) else value
 
 
 def is_choice(key: str) -> bool:
-    """Whether its value is a name that says of itself what it is."""
+    """Whether the key's value is a name that is clear without the key."""
     return key in CHOICES
 
 
@@ -124,18 +124,17 @@ def by_number(value: str) -> tuple[float, str]:
 
 
 def varying_keys(settings: Sequence[dict[str, str]]) -> list[str]:
-    """The settings that are not alike in all, choices first."""
+    """The keys whose values differ between the settings, choices first."""
     keys = dict.fromkeys(key for one in settings for key in one)
     varying = [key for key in keys if len({one.get(key, UNSET) for one in settings}) > 1]
     return sorted(varying, key=lambda key: not is_choice(key))
 
 
 def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[tuple[Trial, str]]]:
-    """Cells of the runs that finished; those left out beside newer ones of their cell, and why.
+    """Cells of finished runs; and the runs left out for a newer run of their cell, with reasons.
 
-    A fold of one split has one set of test pictures; where there are two, the data was changed.
-    A seed and fold has one run; where there are two, the program or what it ran on was changed.
-    `trials` are newest first.
+    Two sets of test pictures for one fold mean that the data changed. Two runs for one seed and
+    fold mean that the program or the machine changed. `trials` are sorted newest first.
     """
     by_settings = defaultdict(list)
     for trial in trials:
@@ -155,7 +154,7 @@ def cells_of(trials: Sequence[Trial]) -> tuple[list[Cell], list[tuple[Trial, str
 
 
 def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
-    """The cells in groups that share test sets, directly or through others; largest group first."""
+    """Groups of cells that share test sets, directly or through other cells; largest first."""
     groups: list[tuple[set, list[Cell]]] = []
     for cell in cells:
         tests, members = set(cell.test_sets), [cell]
@@ -173,7 +172,7 @@ def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
 
 
 def ranked(name: str, cells: list[Cell], metric: str) -> Group:
-    """The group, its cells by the mean of a figure; those tested on other pictures come last."""
+    """The group with its cells sorted by the mean of a figure; partial cells come last."""
     number: dict[frozenset, int] = defaultdict(int)
     for cell in cells:
         number[cell.test_sets] += 1
@@ -188,7 +187,7 @@ def ranked(name: str, cells: list[Cell], metric: str) -> Group:
 
 
 def unique_names(groups: Sequence[list[Cell]]) -> list[str]:
-    """Each group's data set, numbered where two groups have one."""
+    """Each group's data set, numbered if several groups have the same data set."""
     plain = [", ".join(sorted({cell.settings.get(DATASET, "?") for cell in g})) for g in groups]
     return [
         name if plain.count(name) == 1 else f"{name} ({plain[: place + 1].count(name)})"

@@ -1,4 +1,4 @@
-"""Charts one can hover and drag, as parts of a page that holds plotly.js itself."""
+"""Interactive charts, as parts of a page that contains plotly.js."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def html(figure: Any, name: str) -> str:
 
 
 def parallel(one: Judged, comparison: Comparison) -> Any | None:
-    """Parallel coordinates: an axis a setting that varies, then validation and test."""
+    """Parallel coordinates: one axis per varying setting, then validation and test."""
     from plotly import graph_objects
 
     table = tables.leaderboard(one, comparison.metric, comparison.twin)
@@ -44,7 +44,7 @@ def parallel(one: Judged, comparison: Comparison) -> Any | None:
 
 
 def axis(title: str, values: pd.Series) -> dict[str, Any]:
-    """Numbers in their order and at equal distances, other values as they come."""
+    """One axis: numbers in their order at equal distances, other values as in the table."""
     numbers = pd.to_numeric(values, errors="coerce")
     known = values if numbers.isna().any() else values.iloc[np.argsort(numbers, kind="stable")]
     ticks = list(dict.fromkeys(known))
@@ -60,7 +60,7 @@ def axis(title: str, values: pd.Series) -> dict[str, Any]:
 
 
 def cost(one: Judged, comparison: Comparison) -> Any | None:
-    """Validation and test over the minutes of the median run, a point a cell."""
+    """Validation and test over the minutes of the median run, one point per cell."""
     from plotly import graph_objects
 
     table = tables.leaderboard(one, comparison.metric, comparison.twin)

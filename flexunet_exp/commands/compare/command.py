@@ -1,4 +1,4 @@
-"""flexunet compare: ranks runs of the store, and decides between the leaders on test."""
+"""flexunet compare: ranks runs of the store, and compares the leaders on test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def task(cfg: DictConfig) -> float:
 
 
 def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
-    """Compares runs from the store alone, into this command's own folder and their parent run."""
+    """Compares runs of the store; writes files into the command's folder and the parent run."""
     settings.check(cfg)  # before anything heavy is imported
     from flexunet_exp.commands.compare import files as outputs
     from flexunet_exp.commands.compare import terminal
@@ -53,9 +53,9 @@ def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
 
 def read(cfg: DictConfig, scratch: Path) -> tuple[Comparison, Selection, Files]:
-    """The comparison that the settings ask for; files of runs that it needs go into `scratch`.
+    """The comparison that the settings describe; files of runs are downloaded into `scratch`.
 
-    Raises InputError where a setting is wrong, or names no run that can be ranked.
+    Raises InputError if a setting is wrong, or no run can be ranked.
     """
     settings.check(cfg)
     from flexunet_exp.commands.compare import comparison, selection

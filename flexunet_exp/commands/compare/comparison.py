@@ -21,18 +21,18 @@ from flexunet_exp.scores.paired import PairedDifference
 
 log = logging.getLogger(__name__)
 
-NO_RANK = tuple(  # figures of validation that count what is there, or of which less is better
+NO_RANK = tuple(  # validation figures that are only counts, or of which less is better
     f"val/{start}" for start in ("baseline_", "num_", "false_alarms", "smallest_found")
 )
 BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "no verdict"
 
 
 class Pair(NamedTuple):
-    """Two leaders by their places in the group; `verdict` is on the first of them."""
+    """Two leaders by their places in the group; `verdict` judges the first of them."""
 
     first: int
     second: int
-    result: PairedDifference | None  # None where they do not compare
+    result: PairedDifference | None  # None if they are not comparable
     holm: float  # the p-value corrected for the number of pairs
     verdict: str
     because: str  # why there is no verdict
@@ -40,7 +40,7 @@ class Pair(NamedTuple):
 
 @dataclass
 class Judged:
-    """A group with what was read of its leaders, the best cells: by their places, from 0."""
+    """A group with the evidence on its leaders, the best cells, by their places from 0."""
 
     group: Group
     leaders: dict[int, Evidence]
@@ -51,7 +51,7 @@ class Judged:
 
     @property
     def has_folds(self) -> bool:
-        """Whether any leader's pictures are those of several runs, so that pooling means much."""
+        """Whether a leader's test pictures come from several folds, which are pooled."""
         return any(len(tests) > 1 for one in self.leaders.values() for tests in one.units())
 
     @property
@@ -59,7 +59,7 @@ class Judged:
         return [pair for pair in self.pairs if pair.first == 0]
 
     def of_first(self, place: int) -> str:
-        """How a leader does on test against the first: better, worse, tie, or nothing."""
+        """A leader's verdict on test against the first; empty if the two are not a pair."""
         verdicts = [pair.verdict for pair in self.against_first if pair.second == place]
         turned = {BETTER: WORSE, WORSE: BETTER}
         return turned.get(verdicts[0], verdicts[0]) if verdicts else ""
@@ -67,13 +67,13 @@ class Judged:
 
 @dataclass
 class Comparison:
-    """All that is shown; `metric` ranks, and `twin` is the same figure on test."""
+    """All that is shown; cells are ranked by `metric`, and `twin` is the same figure on test."""
 
     title: str
     metric: str
     groups: list[Judged]
     left_out: list[tuple[Trial, str]]  # runs, and why
-    where: tuple[str, ...]  # what to type for a command to use their store
+    where: tuple[str, ...]  # the words that make a command use their store
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -90,7 +90,7 @@ def compare(
 ) -> Comparison:
     """Ranks the selected runs, and compares the leaders of each group in pairs.
 
-    Raises InputError where no run can be ranked.
+    Raises InputError if no run can be ranked.
     """
     trials = newest(selection.trials)
     finished = [trial for trial in trials if trial.status == "FINISHED"]
@@ -111,8 +111,8 @@ def why(trial: Trial) -> str:
 def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -> None:
     if not finished:
         ends = Counter(trial.status.lower() for trial in selection.trials)
-        stand = ", ".join(f"{number} {end}" for end, number in ends.items())
-        found = f"none of its runs has finished ({stand})" if ends else "there is no run in it"
+        counts = ", ".join(f"{number} {end}" for end, number in ends.items())
+        found = f"none of its runs has finished ({counts})" if ends else "there is no run in it"
         raise InputError(
             f"{selection.title}: {found}, so there is nothing to compare. Try runs=all or another "
             "tracking.experiment_name=NAME, or train with flexunet train"
@@ -123,19 +123,19 @@ def check_metric(metric: str, finished: Sequence[Trial], selection: Selection) -
     hint = did_you_mean(str(metric), known)
     overall = ", ".join(key for key in known if key.count("/") == 1)
     raise InputError(
-        f"metric={metric} is no validation figure of these runs that is the higher, the better."
+        f"metric={metric} is not a validation figure of these runs of which higher is better."
         f"{hint} Runs are ranked by validation, and test is shown beside it. There are: {overall}, "
-        "and of each class such as val/dice/NAME"
+        "and those of each class such as val/dice/NAME"
     )
 
 
 def can_rank(figure: str) -> bool:
-    """Whether a run of the store is the better, the higher this figure of it is."""
+    """Whether a higher value of this figure means a better run."""
     return figure.startswith("val/") and not figure.startswith(NO_RANK)
 
 
 def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
-    """The group with its best `top` cells read and compared; `notes` get what cannot be read."""
+    """The group with its best `top` cells read and compared; adds what is missing to `notes`."""
     leaders = {}
     for place, cell in enumerate(group.cells[:top]):
         log.info("Reading %s: %s", group.name, group.label(cell))
@@ -143,7 +143,7 @@ def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
             leaders[place] = evidences.of_cell(cell, files)
         except InputError as error:
             notes += [
-                f"#{place + 1} of {group.name} is in no pair: {why}" for why in error.problems
+                f"#{place + 1} of {group.name} is not compared: {why}" for why in error.problems
             ]
     return Judged(group, leaders, pairs_of(leaders))
 
@@ -173,26 +173,26 @@ def verdict(result: PairedDifference | None, holm: float) -> str:
 
 
 def notes_on(groups: Sequence[Judged], metric: str) -> list[str]:
-    """A sentence on what the tables do not say of themselves."""
+    """Sentences on groups, partial cells and undefined figures, which the tables only show."""
     notes = []
     if len(groups) > 1:
         notes.append(
-            f"{len(groups)} groups of runs have other test pictures or classes, and each has its "
-            "own leaderboard."
+            f"The runs have {len(groups)} different sets of test pictures or classes. Each set has "
+            "its own leaderboard."
         )
         notes += [f"{one.group.name}: {one.group.tested_on}." for one in groups]
     for one in groups:
         partial = [cell for cell in one.group.cells if one.group.is_partial(cell)]
         if partial:
             notes.append(
-                f"{one.group.name}: {len(partial)} cells (marked *) lack folds that the others "
-                "have, or have more, or not those of every seed; they stand below, and their means "
-                "do not compare."
+                f"{one.group.name}: {len(partial)} cells (marked *) have fewer or more folds than "
+                "the others, or not every fold of each seed. They are ranked last, and their means "
+                "are not comparable."
             )
         undefined = [cell for cell in one.group.cells if np.isnan(cell.values(metric)).any()]
         if undefined:
             notes.append(
-                f"{one.group.name}: {len(undefined)} cells have no {metric} in some of their runs; "
-                "they stand below, whatever the mean of the others is."
+                f"{one.group.name}: {len(undefined)} cells have runs without {metric}. They are "
+                "ranked below cells that have it in every run."
             )
     return notes

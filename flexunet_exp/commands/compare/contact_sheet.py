@@ -31,18 +31,18 @@ class Chosen:
 
     row: Any  # of the sample table, with its `name`
     why: str
-    pixels: np.ndarray  # (C,) of each class in its truth when it was scored
+    pixels: np.ndarray  # (C,) pixels of each class in the truth when the picture was scored
 
 
 @dataclass(frozen=True)
 class Column:
-    """A leader on the sheet, called so."""
+    """A leader on the sheet, with its title."""
 
     title: str
     evidence: Evidence
 
     def run_of(self, chosen: Chosen) -> tuple[Tested, int] | None:
-        """The first of its runs that was tested on a picture, and the picture's place in it."""
+        """The leader's first run that was tested on a picture, and the picture's index in it."""
         key = (chosen.row.name, chosen.row.sha256)
         for one in self.evidence.tested:
             if key in one.keys:
@@ -52,14 +52,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A picture of the sheet as it is drawn, and its figures for who cannot see it."""
+    """A drawn row of the sheet, and its figures as text for readers who cannot see it."""
 
     strip: np.ndarray  # uint8 (h, w, 3)
     words: str
 
 
 def draw(columns: Sequence[Column], files: Files, images: int) -> tuple[np.ndarray, str, list[str]]:
-    """The sheet, uint8 (h, w, 3), what it shows in words, and a sentence on each thing it lacks."""
+    """The sheet, uint8 (h, w, 3), its content as text, and a sentence on each missing part."""
     dataset = dataset_of(columns[0].evidence, files)
     problems: list[str] = []
     drawn = [
@@ -150,7 +150,7 @@ def prediction_of(column: Column, chosen: Chosen, files: Files) -> tuple[np.ndar
 
 
 def read_image(chosen: Chosen, size: tuple[int, int], problems: list[str]) -> np.ndarray:
-    """The picture, or grey where it is gone or another one by now."""
+    """The picture; grey if its file is gone or has changed since it was scored."""
     path = Path(chosen.row.image)
     try:
         if datasets.file_hash(str(path)) == chosen.row.sha256:
@@ -162,7 +162,7 @@ def read_image(chosen: Chosen, size: tuple[int, int], problems: list[str]) -> np
 
 
 def read_truth(dataset: Dataset, chosen: Chosen, problems: list[str]) -> np.ndarray | None:
-    """The true mask (H, W), or None where it is gone or another one by now."""
+    """The true mask (H, W); None if its file is gone or has changed since it was scored."""
     try:
         mask = dataset.layout.read_mask(chosen.row)
     except (OSError, InputError):

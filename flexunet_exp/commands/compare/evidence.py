@@ -1,4 +1,4 @@
-"""What the runs of a cell predicted of their test pictures, read from the store."""
+"""The predictions of a cell's runs on their test pictures, read from the store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEST = "evaluation/test"
 
 @dataclass(frozen=True)
 class Tested:
-    """A run's test pictures and what it made of them, in one order."""
+    """A run's test pictures and its confusion counts on them, in the same order."""
 
     trial: Trial
     pictures: pd.DataFrame  # the sample table's rows, with the `name` the evaluation gave each
@@ -40,7 +40,7 @@ class Tested:
         return list(zip(self.pictures["name"], self.pictures["sha256"], strict=True))
 
     def in_order_of(self, keys: Sequence[tuple[str, str]]) -> np.ndarray:
-        """The counts of these pictures; InputError where they are not the run's test pictures."""
+        """The counts of these pictures; InputError if they are not the run's test pictures."""
         place = {key: index for index, key in enumerate(self.keys)}
         if set(place) != set(keys):
             raise InputError("they were tested on other pictures")
@@ -48,7 +48,7 @@ class Tested:
 
 
 class Files:
-    """The files of runs: where the store keeps them, or fetched into a folder of ours, once."""
+    """The files of runs: in the store's own folder, or downloaded once into `folder`."""
 
     def __init__(self, store: Store, folder: Path):
         self.store, self.folder = store, folder
@@ -60,13 +60,14 @@ class Files:
     def require(self, trial: Trial, name: str) -> Path:
         if (path := self.find(trial, name)) is None:
             raise InputError(
-                f"Run {trial.name} ({trial.run_id}) keeps no {name} in the store: score it again "
-                f"with `flexunet evaluate run={trial.run_id}`, or leave it out."
+                f"Run {trial.name} ({trial.run_id}) has no {name} in the store. If its run folder "
+                "has an outbox, upload it with `flexunet sync run=FOLDER`; else leave the run out, "
+                "or train it again with rerun=all."
             )
         return path
 
     def tested(self, trial: Trial) -> Tested:
-        """Raises InputError where a file is missing, damaged, or of other pictures."""
+        """A run's scores; InputError if a file is missing, damaged, or of other pictures."""
         kept = confusions.load_counts(self.require(trial, f"{TEST}/{CONFUSIONS}"))
         table = datasets.read_table(self.require(trial, "samples.csv"))
         test = table[table["split"] == "test"]
@@ -74,23 +75,24 @@ class Files:
         names = kept.names.tolist()
         if sorted(names) != sorted(test["name"]):
             raise InputError(
-                f"Run {trial.name} ({trial.run_id}): its scores are not of its test pictures."
+                f"Run {trial.name} ({trial.run_id}): its scores are of other pictures than the "
+                "test pictures in its sample table. Leave it out, or train it again with rerun=all."
             )
         pictures = test.set_index("name").loc[names].reset_index()
         return Tested(trial, pictures, kept.counts, tuple(kept.classes.tolist()))
 
     def parameters(self, trial: Trial) -> int | None:
-        """How many the network has, from the description the run keeps of it."""
+        """The network's number of parameters, from the run's model.txt; None if it is missing."""
         path = self.find(trial, "config/model.txt")
         found = re.search(r"^parameters: +([\d,]+)", path.read_text(), re.M) if path else None
         return int(found[1].replace(",", "")) if found else None
 
 
 class Unit(NamedTuple):
-    """Test pictures that replicates predicted each once: the folds of a split, or one test set."""
+    """Test pictures that each replicate predicted once: all folds of a split, or one test set."""
 
     pictures: pd.DataFrame
-    counts: np.ndarray  # (S, N, C, C), a replicate each
+    counts: np.ndarray  # (S, N, C, C) for S replicates
     runs: list[list[Tested]]  # of each replicate
 
 
@@ -107,7 +109,7 @@ class Evidence:
         return self.tested[0].classes
 
     def units(self, digests: frozenset[str] | None = None) -> dict[frozenset[str], Unit]:
-        """Test digests → the replicates that have all of them; of some `digests` alone."""
+        """Test digests → the replicates tested on all of them; `digests` limits the test sets."""
         by_replicate: dict[Any, list[Tested]] = defaultdict(list)
         for one in self.tested:
             if digests is None or one.trial.test_digest in digests:
@@ -151,7 +153,7 @@ def unit_of(replicates: list[list[Tested]]) -> Unit:
 
 
 def of_cell(cell: Cell, files: Files) -> Evidence:
-    """Reads a cell's runs; InputError with all that is missing or does not fit together."""
+    """Reads a cell's runs; InputError with every missing file and every mismatch."""
     problems: list[str] = []
     tested = []
     for trial in cell.trials:
@@ -160,38 +162,37 @@ def of_cell(cell: Cell, files: Files) -> Evidence:
         except InputError as error:
             problems += error.problems
     if len({one.classes for one in tested}) > 1:
-        problems.append(f"The runs of {cell.trials[0].name} tell other classes apart.")
+        problems.append(f"The runs of the cell of {cell.trials[0].name} have different classes.")
     if problems:
         raise InputError(problems)
     return Evidence(cell, tested, files.parameters(cell.trials[0]))
 
 
 def difference(first: Evidence, second: Evidence) -> PairedDifference:
-    """The paired difference over the test pictures of both; InputError where there are none."""
+    """The paired difference over the common test pictures; InputError if there are none."""
     if first.classes != second.classes:
         raise InputError(
-            f"they tell other classes apart: {', '.join(first.classes)}; "
-            f"{', '.join(second.classes)}"
+            f"they have different classes: {', '.join(first.classes)}; {', '.join(second.classes)}"
         )
     common = digests_of(first) & digests_of(second)
-    ours, theirs = first.units(common), second.units(common)
-    both = sorted(set(ours) & set(theirs), key=sorted)
+    of_first, of_second = first.units(common), second.units(common)
+    both = sorted(set(of_first) & set(of_second), key=sorted)
     if not both:
-        raise InputError("no seed of theirs was tested on the same pictures")
-    return paired.paired_difference([part_of(ours[tests], theirs[tests]) for tests in both])
+        raise InputError("none of their seeds has the same test pictures")
+    return paired.paired_difference([part_of(of_first[tests], of_second[tests]) for tests in both])
 
 
 def digests_of(evidence: Evidence) -> frozenset[str]:
     return frozenset(one.trial.test_digest for one in evidence.tested)
 
 
-def part_of(ours: Unit, theirs: Unit) -> Part:
-    keys = [key for one in ours.runs[0] for key in one.keys]
-    place = {key: index for index, key in enumerate(k for o in theirs.runs[0] for k in o.keys)}
+def part_of(first: Unit, second: Unit) -> Part:
+    keys = [key for one in first.runs[0] for key in one.keys]
+    place = {key: index for index, key in enumerate(k for o in second.runs[0] for k in o.keys)}
     if set(place) != set(keys):
         raise InputError("they were tested on other pictures")
-    second = theirs.counts[:, [place[key] for key in keys]]
-    if not np.array_equal(ours.counts[0].sum(axis=2), second[0].sum(axis=2)):
-        raise InputError("the masks of the test pictures have changed between them")
-    sources, labels = (ours.pictures[key].to_numpy(str) for key in ("source", "label"))
-    return Part(ours.counts, second, sources, labels)
+    counts = second.counts[:, [place[key] for key in keys]]
+    if not np.array_equal(first.counts[0].sum(axis=2), counts[0].sum(axis=2)):
+        raise InputError("the masks of the test pictures changed between the runs")
+    sources, labels = (first.pictures[key].to_numpy(str) for key in ("source", "label"))
+    return Part(first.counts, counts, sources, labels)

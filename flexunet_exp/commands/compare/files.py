@@ -26,7 +26,7 @@ PAGE, BOARD, BOARD_TEXT, PAIRS = "compare.html", "leaderboard.csv", "leaderboard
 
 
 def write(comparison: Comparison, folder: Path, files: Files, images: int) -> None:
-    """Writes all files into `folder`, each whole or not at all."""
+    """Writes all files into `folder`, each in one step."""
     write_table(folder / BOARD, tables.all_leaderboards(comparison))
     write_table(folder / PAIRS, tables.all_pairs(comparison))
     replace_file(folder / BOARD_TEXT, markdown(comparison).encode())
@@ -38,9 +38,9 @@ def write(comparison: Comparison, folder: Path, files: Files, images: int) -> No
 
 
 class Sheet(NamedTuple):
-    """A contact sheet of the page; where there is none, `problems` say why."""
+    """A contact sheet of the page; if it cannot be drawn, `problems` say why."""
 
-    address: str = ""  # which holds the picture itself
+    address: str = ""  # a `data:` address that contains the picture
     words: str = ""
     problems: Sequence[str] = ()
 
@@ -51,8 +51,8 @@ def draw_sheet(one: Judged, number: int, folder: Path, files: Files, images: int
         for place, evidence in one.leaders.items()
     ]
     if not columns:
-        lost = "No leader keeps its files in the store: there are no pictures."
-        return Sheet(problems=[lost])
+        missing = "No leader has its files in the store, so no pictures are shown."
+        return Sheet(problems=[missing])
     try:
         drawn, captions, problems = contact_sheet.draw(columns, files, images)
     except InputError as error:
@@ -90,7 +90,7 @@ def html(comparison: Comparison, sheets: Sequence[Sheet]) -> str:
 
 
 def settings_shown(one: Judged) -> list[str]:
-    """What varies, a column each; with nothing, the cell's name."""
+    """The varying settings, one column each; the cell's label if none varies."""
     return one.group.varying or ["cell"]
 
 
@@ -100,7 +100,7 @@ def shown_effects(one: Judged, comparison: Comparison) -> Shown | None:
 
 
 def drawn_charts(one: Judged, comparison: Comparison, number: int) -> list[tuple[str, str]]:
-    """Title and part of the page of each chart there is something for."""
+    """Title and HTML of each chart that has data."""
     drawn = {
         "Settings and scores": charts.parallel(one, comparison),
         "Score against cost": charts.cost(one, comparison),
@@ -141,5 +141,5 @@ def markdown_table(shown: Shown) -> str:
 
 
 def inline(text: str) -> str:
-    """A text of the store in one line, of which Markdown makes no tags."""
+    """A text of the store on one line, escaped so that Markdown makes no tags of it."""
     return escape(" ".join(text.splitlines()), quote=False)

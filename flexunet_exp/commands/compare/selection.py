@@ -1,4 +1,4 @@
-"""The runs that are compared, as the store knows them without opening one of their files."""
+"""Selects the runs to compare, from the store's database alone: their files are not opened."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from flexunet_exp.tracking.store import (
     SWEEP,
 )
 
-REPEATED = tuple(map(options.param_name, options.REPEATED))  # in these, runs of a cell differ
-SHORTEST = 4  # digits of a run's id that are taken for its beginning
+REPEATED = tuple(map(options.param_name, options.REPEATED))  # in which runs of one cell differ
+SHORTEST = 4  # the least number of digits that is taken for the beginning of a run's id
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Trial:
 
     run_id: str
     name: str
-    status: str  # FINISHED; or FAILED, KILLED, RUNNING, and "stopped" or "not scored" of ours
+    status: str  # FINISHED, FAILED, KILLED, RUNNING of MLflow; else "stopped" or "not scored"
     started: int  # milliseconds
     minutes: float  # from its beginning to its end, pauses included; NaN while it runs
     settings: dict[str, str]
@@ -47,7 +47,7 @@ class Trial:
 
     @property
     def replicate(self) -> tuple[str, str]:
-        """Seed and split.seed: the folds of one replicate are one prediction of all sources."""
+        """Seed and split.seed: the folds of one replicate together predict every source once."""
         return self.repeat[0], self.repeat[2]
 
     @property
@@ -60,7 +60,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Selection:
-    """The trials to compare, what they are called, and their common parent if there is one."""
+    """The runs to compare, their title, and the id of their common parent run if there is one."""
 
     trials: list[Trial]
     title: str
@@ -68,11 +68,12 @@ class Selection:
 
 
 def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) -> Selection:
-    """The trainings among all runs of an experiment, newest first, that `words` name.
+    """The trainings that `words` name among all `runs` of an experiment, which are newest first.
 
     A word is `all`, `latest` (the newest sweep), the id of a run, a sweep's name, a run folder, or
-    the beginning of an id; none at all is the newest sweep where there is one, else all. `allowed`
-    are the ids a filter lets through. Raises InputError with every word that names nothing.
+    the beginning of an id. Without words it is the newest sweep; all runs if there is no sweep, or
+    with a filter. `allowed` are the ids that match the filter, None without one. Raises InputError
+    with every word that names nothing.
     """
     parents = [run for run in runs if SWEEP in run.data.tags]
     if not words:
@@ -92,7 +93,7 @@ def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) 
     title = ", ".join(one.title for one in found)
     if trained and not trials:
         raise InputError(
-            f"{title}: the filter lets none of its {len(trained)} runs through. Look at the "
+            f"{title}: the filter matches none of its {len(trained)} runs. Look at the "
             "parameters and metrics of a run in the UI (flexunet ui), or leave out filter="
         )
     of_one = {one.parent for one in found} if len(found) == 1 else {None}
@@ -102,7 +103,7 @@ def select(runs: Sequence[Any], words: Sequence[str], allowed: set[str] | None) 
 
 
 class Named(NamedTuple):
-    """What a word names: in words, its runs, and the sweep if it is one."""
+    """What a word names: a title, the runs, and the id of the sweep if it is one."""
 
     title: str
     runs: list[Any]
@@ -110,7 +111,7 @@ class Named(NamedTuple):
 
 
 def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> Named:
-    """What a word names; InputError where it is nothing, or not one thing."""
+    """The runs that a word names; InputError if it matches nothing, or several ids."""
     if word == "all":
         return Named("all runs", list(runs))
     if word == "latest":
@@ -132,7 +133,7 @@ def find(word: str, runs: Sequence[Any], parents: Sequence[Any]) -> Named:
 
 
 def of_sweep(parent: Any, runs: Sequence[Any]) -> Named:
-    """A sweep's cells, those among them whose work had been done before it."""
+    """A sweep's cells, including cells skipped because their work was finished before."""
     skipped = {key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)}
     own = parent.info.run_id
     cells = [run for run in runs if run.data.tags.get(PARENT) == own or run.info.run_id in skipped]
@@ -144,13 +145,13 @@ def of_sweep(parent: Any, runs: Sequence[Any]) -> Named:
 def not_one(word: str, found: Sequence[Any], runs: Sequence[Any]) -> str:
     if found:
         listed = ", ".join(run.info.run_id for run in found[:5])
-        return f"runs={word} is the beginning of {len(found)} ids ({listed} …). Give more of it."
+        return f"runs={word} is the beginning of {len(found)} ids ({listed} …). Give more digits."
     known = [run.info.run_id for run in runs] + [run.info.run_name for run in runs]
     near = difflib.get_close_matches(word, list(dict.fromkeys(known)), n=3, cutoff=0.3)
     nearest = f" The nearest are {', '.join(near)}." if near else ""
     return (
-        f"runs={word} is no run of this experiment.{nearest} Use ids [a,b] from the UI, a sweep's "
-        "id or name, a run folder, latest, or all."
+        f"runs={word} is not a run of this experiment.{nearest} Use ids [a,b] from the UI, a "
+        "sweep's id or name, a run folder, latest, or all."
     )
 
 
@@ -188,7 +189,7 @@ def status_of(run: Any) -> str:
 
 
 def settings_of(params: dict[str, str], overrides: Iterable[Word]) -> dict[str, str]:
-    """The run's parameters, and what was overridden beyond them and can change its scores."""
+    """The run's parameters and its other overrides, without those that cannot change scores."""
     beyond = {
         word.key: word.value or ""
         for word in overrides
@@ -202,7 +203,7 @@ def settings_of(params: dict[str, str], overrides: Iterable[Word]) -> dict[str, 
 
 
 def newest(trials: Sequence[Trial]) -> list[Trial]:
-    """Without those that were trained again, or failed and then went well; newest first."""
+    """The runs without those trained again later, or finished after a failure; newest first."""
     kept: dict[Any, Trial] = {}
     for one in sorted(trials, key=lambda trial: (trial.status == "FINISHED", trial.started)):
         kept[one.signature or (one.parent, one.name)] = one

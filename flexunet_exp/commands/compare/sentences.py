@@ -1,4 +1,4 @@
-"""A comparison in words: figures as they are shown, and the sentences that decide."""
+"""A comparison as text: formatted figures, and the sentences with the verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flexunet_exp.commands.compare.comparison import (
 )
 from flexunet_exp.reporting.text import figure_text
 
-Shown = list[tuple[str, list[str], list[Any]]]  # of a column: header, texts, what to sort by
+Shown = list[tuple[str, list[str], list[Any]]]  # of each column: header, texts, sort keys
 OF_FIRST = {TIE: "tie", BETTER: "better", WORSE: "worse", UNKNOWN: "?", "": ""}
 
 
@@ -45,9 +45,9 @@ def chance(p: float) -> str:
 
 
 def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[str]) -> Shown:
-    """The columns of a leaderboard that say something; `settings` first, or `cell` for its label.
+    """The columns of a leaderboard that are not empty: rank, `settings`, figures, cost.
 
-    The classes' Dice is left to `shown_classes`.
+    `cell` in `settings` is the cell's label. The Dice of each class is in `shown_classes`.
     """
     table = tables.leaderboard(one, comparison.metric, comparison.twin)
     stars = ["*" if partial else "" for partial in table["partial"]]
@@ -93,7 +93,7 @@ def shown_pairs(one: Judged) -> Shown:
         for places in zip(*((pair.first, pair.second) for pair in one.pairs), strict=True)
     )
     spans = [interval(*pair) for pair in zip(table["low"], table["high"], strict=True)]
-    said = verdicts(one.pairs)
+    judged = verdicts(one.pairs)
     return [
         ("first", first, first),
         ("second", second, second),
@@ -102,7 +102,7 @@ def shown_pairs(one: Judged) -> Shown:
         ("p", list(map(chance, table["p"])), table["p"].tolist()),
         ("p, Holm", list(map(chance, table["holm"])), table["holm"].tolist()),
         ("sources", table["sources"].astype(str).tolist(), table["sources"].tolist()),
-        ("the first is", said, said),
+        ("the first is", judged, judged),
     ]
 
 
@@ -123,7 +123,7 @@ def shown_frame(table: pd.DataFrame) -> Shown:
 
 
 def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
-    """Who leads, by how much, whether that is more than chance."""
+    """Which cell leads, by how much, and whether the difference is more than chance."""
     best = tables.leaderboard(one, comparison.metric, comparison.twin).iloc[0]
     runs = f"{best['runs']} runs" if best["runs"] > 1 else "one run"
     pooled = f", pooled {figure_text(best['pooled'], 3)}" if one.has_folds else ""
@@ -137,8 +137,8 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
         yield "There is no other cell to compare it with."
     elif not against:
         yield (
-            "It was compared with none of the others: that takes top=2 or more, and the files of "
-            "both in the store."
+            "It was not compared with another cell. A comparison needs top=2 or more, and the "
+            "files of both cells in the store."
         )
     else:
         yield of_pair(against[0], f"#{against[0].second + 1}, {one.label(against[0].second)}")
@@ -147,7 +147,7 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
 
 
 def of_pair(pair: Pair, name: str) -> str:
-    """How the first does on test against another."""
+    """The verdict on the first cell against another one, on test."""
     result = pair.result
     if result is None or pair.verdict == UNKNOWN:
         return f"Against {name}: no verdict ({pair.because})."
@@ -165,10 +165,10 @@ def of_pair(pair: Pair, name: str) -> str:
 
 def counted(against: Sequence[Pair]) -> str:
     number = {verdict: [p.verdict for p in against].count(verdict) for verdict in OF_FIRST}
-    said = [
+    parts = [
         f"better than {number[BETTER]}" if number[BETTER] else "",
         f"tied with {number[TIE]}" if number[TIE] else "",
         f"worse than {number[WORSE]}" if number[WORSE] else "",
         f"without a verdict on {number[UNKNOWN]}" if number[UNKNOWN] else "",
     ]
-    return f"Of the {len(against)} other leaders it is {', '.join(filter(None, said))}."
+    return f"Of the {len(against)} other leaders it is {', '.join(filter(None, parts))}."

@@ -27,11 +27,11 @@ def together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
-    """A row a cell, best first: what varies, figures by validation and test, cost.
+    """One row per cell, best first: varying settings, figures by validation and test, cost.
 
-    `pooled` is the test figure of the counts pooled over folds, `seed_sd` the standard deviation of
-    the pooled macro Dice over seeds, both and `parameters` of leaders alone. `of_first` says how a
-    leader does on test against the first.
+    `pooled` is the test figure of the counts pooled over folds. `seed_sd` is the standard deviation
+    of the pooled macro Dice over seeds. These two and `parameters` are of leaders only. `of_first`
+    is a leader's verdict on test against the first.
     """
     return pd.DataFrame([row(one, place, metric, twin) for place in range(len(one.group.cells))])
 
@@ -71,7 +71,7 @@ def class_names(cell: Cell) -> list[str]:
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of those that are defined; NaN where none is."""
+    """The mean of the defined values; NaN if there is none."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
@@ -81,7 +81,7 @@ def deviation(values: np.ndarray) -> float:
 
 
 def pairs(one: Judged) -> pd.DataFrame:
-    """A row a pair of leaders: the difference of their macro Dice on test, and the verdict."""
+    """One row per pair of leaders: the difference of their macro Dice on test, the verdict."""
     columns = ["group", "first", "second", "difference", "low", "high", "p", "holm", "sources"]
     rows = []
     for pair in one.pairs:
@@ -93,10 +93,10 @@ def pairs(one: Judged) -> pd.DataFrame:
 
 
 def effects(one: Judged, metric: str, twin: str) -> pd.DataFrame:
-    """Main effects: the mean figures over the cells that have each value of what varies.
+    """Main effects: for each value of a varying setting, the mean figures over its cells.
 
-    Cells that others do not compare with are left out. In a full grid every value meets the same
-    others; in any other design its mean also holds what it happened to meet.
+    Partial cells are left out. In a full grid every value is combined with the same other values.
+    In any other design the mean of a value also contains the effects of the values beside it.
     """
     cells = [cell for cell in one.group.cells if not one.group.is_partial(cell)]
     rows = []
@@ -115,8 +115,8 @@ def mean_of(values: Sequence[float]) -> float:
 def across(comparison: Comparison) -> pd.DataFrame:
     """Test figure of every recipe (row) in every group (column), with the mean of whole rows.
 
-    A recipe is what varies within groups, the data set aside; settings that go with a group (its
-    epochs, say) are no part of it. Empty where there is one group.
+    A recipe is what varies within groups, without the data set. A setting that is the same in a
+    whole group, such as its epochs, is not part of the recipe. Empty if there is only one group.
     """
     if len(comparison.groups) < 2:
         return pd.DataFrame()
@@ -137,6 +137,6 @@ def across(comparison: Comparison) -> pd.DataFrame:
 
 
 def left_out(comparison: Comparison) -> pd.DataFrame:
-    """A row a run that is not ranked, and why."""
+    """One row per run that is not ranked, and why."""
     rows = [[trial.name, trial.run_id, reason] for trial, reason in comparison.left_out]
     return pd.DataFrame(rows, columns=["run", "id", "why"])

@@ -1,1 +1,1 @@
-"""Networks as files for other programs, each with the proof that it computes what it should."""
+"""Writes networks as files for other programs, each with a proof that it computes the same."""

@@ -1,4 +1,4 @@
-"""flexunet export: a run's best network as a file for other programs, which proves itself."""
+"""flexunet export: writes a run's best network as a file for other programs, with a proof."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """The command; it fails, with exit status 1, where the file is not proven."""
+    """The command; it fails, with exit status 1, if the file is not proven."""
     app.run_app("export", task)
 
 
@@ -46,7 +46,7 @@ def task(cfg: DictConfig) -> None:
 
 
 def export(cfg: DictConfig, run: FinishedRun, output: Path) -> dict[str, Any]:
-    """The proof of what is then in `output`, or in its unproven neighbour."""
+    """Exports into `output`, or into its unproven neighbour; returns the proof."""
     from flexunet_exp.commands.export import parity, pictures
     from flexunet_exp.commands.export import proof as proving
 
@@ -57,7 +57,7 @@ def export(cfg: DictConfig, run: FinishedRun, output: Path) -> dict[str, Any]:
         return proving.export(run, cfg.format, output, paths, tolerance, cfg.overwrite)
     except OSError as error:
         raise InputError(
-            f"{error.filename or output}: {error.strerror}. Nothing was exported; mend this, or "
+            f"{error.filename or output}: {error.strerror}. Nothing was exported. Fix this, or "
             "choose another output=FOLDER."
         ) from error
 
@@ -74,7 +74,7 @@ def add_to_store(cfg: DictConfig, run: FinishedRun, output: Path) -> None:
         store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
         stored = store.run_of(run.run_id, str(run.folder))
         if stored is None:
-            log.info("The run is not in %s, so nothing was added to it.", store.uri)
+            log.info("The run is not in %s: the proof is only in the output folder.", store.uri)
             return
         sent = output if cfg.log else output / folders.PARITY
         artifacts.log_files(store, stored.info.run_id, sent, f"exports/{cfg.format}")

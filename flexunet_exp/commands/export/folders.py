@@ -1,4 +1,4 @@
-"""The folder of an export: there whole or not at all, and never in the place of anything else."""
+"""The folder of an export: written in one step, and never over anything but an export."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FILES = {CLASSES, PARITY, PICTURES, *(form.file for form in FORMATS.values())}
 
 
 def destination(output: str | None, run: FinishedRun, form: str) -> Path:
-    """The folder that `output` names; where it is null, one below exports/ called by the run."""
+    """The folder that `output` names; if it is null, a folder below exports/ named by the run."""
     if output:
         path = Path(output).expanduser().absolute()
         if not path.name:
-            raise InputError(f"output={output} is no folder of its own. Try output=exports/grid")
+            raise InputError(f"output={output} is the root folder. Try output=exports/grid")
         return path
     is_named = (run.folder / outcome.RESULT).is_file()
     name = outcome.read_outcome(run.folder).name if is_named else run.cfg.dataset.name
@@ -31,12 +31,12 @@ def destination(output: str | None, run: FinishedRun, form: str) -> Path:
 
 
 def unproven(output: Path) -> Path:
-    """Where an export goes whose file does not compute what the network does."""
+    """The folder of an export whose file does not compute the same as the network."""
     return output.with_name(f"{output.name}_unproven")
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
-    """Raises InputError where something is in the way that must not, or was not to be, replaced."""
+    """Raises InputError if `folder` is a file, holds other files, or an export not to overwrite."""
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
@@ -44,8 +44,8 @@ def check_free(folder: Path, overwrite: bool) -> None:
     found = {path.name for path in folder.iterdir()}
     if found and not found <= FILES:
         raise InputError(
-            f"{folder} holds other things than an export ({sorted(found - FILES)[0]}), so nothing "
-            "was written. Choose another output=FOLDER."
+            f"{folder} holds files that are not of an export ({sorted(found - FILES)[0]}), so "
+            "nothing was written. Choose another output=FOLDER."
         )
     if found and not overwrite:
         raise InputError(
@@ -56,7 +56,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
 
 @contextmanager
 def begun(output: Path) -> Iterator[Path]:
-    """An empty folder beside `output` to work in; what is left of it goes."""
+    """An empty working folder beside `output`, which is removed at the end."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=".export-") as scratch:
         part = Path(scratch) / "export"
@@ -65,7 +65,7 @@ def begun(output: Path) -> Iterator[Path]:
 
 
 def finish(part: Path, folder: Path, overwrite: bool) -> None:
-    """Gives a folder that was begun its final name; what it replaces goes with the rest."""
+    """Renames the working folder to `folder`; an export there is removed with the former."""
     check_free(folder, overwrite)
     replaced = part.with_name("replaced")
     if os.path.lexists(folder):

@@ -56,7 +56,7 @@ def open_litert(path: Path, threads: int) -> Forward:
 
 @dataclass(frozen=True)
 class Format:
-    """One format: its name in Keras, what is written, the packages it takes, and its runtime."""
+    """One format: its name in Keras, the file it writes, the packages it needs, its runtime."""
 
     keras_name: str
     file: str
@@ -72,21 +72,21 @@ FORMATS = {
 
 
 def check_installed(name: str) -> None:
-    """Raises InputError where a package that the format takes is missing."""
+    """Raises InputError if a package that the format needs is missing."""
     packages = FORMATS[name].packages
     missing = [package for package in packages if find_spec(package.replace("-", "_")) is None]
     if missing:
         raise InputError(
-            f"format={name} takes the packages {', '.join(packages)}; {', '.join(missing)} is "
-            f"missing. They are the extra `export`: python -m pip install {' '.join(missing)}"
+            f"format={name} needs the packages {', '.join(packages)} (the extra `export`); "
+            f"{', '.join(missing)} is missing. Try python -m pip install {' '.join(missing)}"
         )
 
 
 def write(network: keras.Model, name: str, folder: Path, size: Size) -> tuple[Path, Size | None]:
-    """Writes a float32 network into the folder; what was written, and the size it is bound to.
+    """Writes a float32 network into the folder; returns the file and the size it is bound to.
 
-    That is None, any size, unless the network can only be written for pictures of one `size`
-    (height, width). Raises InputError where it cannot be written at all.
+    The size is None, for any size, unless the network can only be written for pictures of one
+    `size` (height, width). Raises InputError if it cannot be written at all.
     """
     path = folder / FORMATS[name].file
     reasons = []
@@ -97,9 +97,12 @@ def write(network: keras.Model, name: str, folder: Path, size: Size) -> tuple[Pa
             return path, sides
         except OSError:
             raise
-        except Exception as error:  # each converter raises kinds of its own
+        except Exception as error:  # each converter raises its own types
             reasons.append(brief(error))
-    raise InputError(f"The network cannot be written with format={name} ({reasons[-1]}).")
+    raise InputError(
+        f"The network cannot be written with format={name} ({reasons[-1]}). Try another format=: "
+        f"{', '.join(FORMATS)}."
+    )
 
 
 def write_sides(
@@ -117,20 +120,23 @@ def write_sides(
 def opened(path: Path, name: str, threads: int, example: np.ndarray) -> Forward:
     """The exported file in its own runtime, warmed up with an example (1, H, W, 3).
 
-    Raises InputError where the runtime cannot compute it.
+    Raises InputError if the runtime cannot compute it.
     """
     try:
         with quiet():
             forward = FORMATS[name].open(path, threads)
             forward(example)
-    except Exception as error:  # each runtime raises kinds of its own
-        raise InputError(f"The runtime of format={name} fails ({brief(error)}).") from error
+    except Exception as error:  # each runtime raises its own types
+        raise InputError(
+            f"The runtime of format={name} fails ({brief(error)}). Try another format=: "
+            f"{', '.join(FORMATS)}."
+        ) from error
     return forward
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the notices and warnings of converters and runtimes off the screen."""
+    """Suppresses the notices and warnings of converters and runtimes."""
     logging.disable(logging.WARNING)
     try:
         with tensorflow.quiet_start(), warnings.catch_warnings(action="ignore"):

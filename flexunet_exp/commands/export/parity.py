@@ -1,4 +1,4 @@
-"""How far an exported file computes what the network does, and how fast, picture by picture."""
+"""How closely an exported file computes a network's logits, and how fast, for each picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tolerance(NamedTuple):
 def compare(
     exported: Forward, networks: Sequence[Network], pictures: Iterable[tuple[Path, np.ndarray]]
 ) -> pd.DataFrame:
-    """A row a picture (1, H, W, 3) and network; all compute each picture one after the other.
+    """One row per picture (1, H, W, 3) and network; file and networks compute it in turn.
 
     Columns: picture, network, precision, agreement (share of pixels of the same class),
     max_logit_difference, mean_logit_difference, and the milliseconds of both.
@@ -64,7 +64,7 @@ def timed(forward: Forward, image: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def difference(logits: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Between logits (1, H, W, C); where one is not finite, so are the differences."""
+    """The differences of logits (1, H, W, C); they are not finite if one logit is not."""
     distance = np.abs(logits - expected)
     return {
         "agreement": float((logits.argmax(-1) == expected.argmax(-1)).mean()),
@@ -74,7 +74,7 @@ def difference(logits: np.ndarray, expected: np.ndarray) -> dict[str, float]:
 
 
 def summary(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row a network over all pictures, which are of one size; times are medians.
+    """One row per network over all pictures, which have one size; times are medians.
 
     A difference that is not finite is None.
     """
@@ -89,7 +89,7 @@ def summary(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def failures(summary: Iterable[Mapping[str, Any]], tolerance: Tolerance) -> list[str]:
-    """A sentence for each tolerance that is not kept; an undefined difference keeps none."""
+    """A sentence for each tolerance that is exceeded; an undefined difference exceeds its own."""
     sentences = []
     for row in summary:
         agreement, largest = row["agreement"], row["max_logit_difference"]

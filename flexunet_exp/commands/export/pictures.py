@@ -16,9 +16,10 @@ GIVE = "Give pictures on which the file can be compared with the network: input=
 
 
 def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: Path) -> list[Path]:
-    """`number` pictures, or all where they are fewer: of `words`, else test pictures of the run.
+    """`number` pictures, or all if there are fewer: those that `words` name, else test pictures.
 
-    Evenly from the whole list, which is sorted by class. Raises InputError where there are none.
+    They are spread evenly over the list, which is sorted by class. Raises InputError if there are
+    no pictures.
     """
     given = find_pictures.find(words, output) if words else ()
     paths = [found.path for found in given] or test_pictures(run)
@@ -27,9 +28,11 @@ def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: P
 
 
 def test_pictures(run: FinishedRun) -> list[Path]:
-    """Raises InputError where the run has none, or one is gone."""
+    """The run's test pictures; InputError if it has none, or a file is gone."""
     if not run.samples.is_file():
-        raise InputError(f"{run.network} lies in no run folder, which would name pictures. {GIVE}")
+        raise InputError(
+            f"{run.network} is not in a run folder, so its test pictures are unknown. {GIVE}"
+        )
     table = datasets.read_table(run.samples)
     paths = [Path(path) for path in table.loc[table["split"] == "test", "image"]]
     if not paths:

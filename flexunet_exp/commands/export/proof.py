@@ -1,4 +1,4 @@
-"""From a finished run to a file in a folder that says what it is and proves it."""
+"""Exports a finished run's network: the file, its description and its proof in one folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export(
     """Writes the run's network in the format `name` and compares it on the pictures of `paths`.
 
     The folder becomes `output` if the file is proven, else its unproven neighbour. Returns the
-    proof. Raises InputError where the format or its runtime cannot hold the network.
+    proof. Raises InputError if the format cannot hold the network, or its runtime cannot run it.
     """
     prepare_process(run)
     size = compose.image_size(run.cfg)
@@ -37,7 +37,7 @@ def export(
         networks = load(run)
         file, bound_to = formats.write(networks[-1].model, name, part, size)
         if bound_to:
-            log.info("Exported, this network takes pictures of %d × %d px alone.", *bound_to)
+            log.info("The exported network takes pictures of %d × %d px only.", *bound_to)
         _, example = next(pictures.read(paths, size))
         threads = ProcessSettings.from_config(run.cfg).num_threads
         exported = formats.opened(file, name, threads, example)
@@ -55,10 +55,10 @@ def export(
 
 
 def load(run: FinishedRun) -> list[Network]:
-    """The network as it was trained and, where that was not in float32, rebuilt in float32.
+    """The network as it was trained and, if that was not in float32, rebuilt in float32.
 
-    The last one computes in float32: it is what is exported, as the runtimes lack 16-bit kernels.
-    Raises InputError where it cannot be rebuilt.
+    The last one computes in float32 and is exported, because the runtimes lack 16-bit kernels.
+    Raises InputError if it cannot be rebuilt.
     """
     precision = run.cfg.trainer.precision
     network = load_network(run)
@@ -68,7 +68,7 @@ def load(run: FinishedRun) -> list[Network]:
         networks.append(Network(f"in {EXACT}", EXACT, rebuilt))
     if found := {layer.compute_dtype for layer in networks[-1].model.layers} - {EXACT}:
         raise InputError(
-            f"{run.network} computes in {', '.join(sorted(found))}, and only a run folder says how "
-            "to rebuild it in float32, which is exported. Give the run: run=FOLDER"
+            f"{run.network} computes in {', '.join(sorted(found))}, and an export needs float32. "
+            "Only a run folder says how to rebuild the network. Give the run: run=FOLDER"
         )
     return networks

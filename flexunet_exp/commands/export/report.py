@@ -1,4 +1,4 @@
-"""What stands beside an exported file: how to use it, and how it was proven."""
+"""The files beside an exported file: how to use it, and how it was proven."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from flexunet_exp.runs.folder import FinishedRun
 
 
 def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
-    """All that a program must know to use the file: classes, input, output.
+    """Everything a program needs to use the file: classes, input, output.
 
-    `bound_to` is the only size (height, width) it takes, None if it takes others.
+    `bound_to` is the only size (height, width) that it takes; None if it takes any.
     """
     settings = PredictSettings.from_config(run.cfg)
     (height, width), tile = settings.size, settings.tile_size
@@ -59,7 +59,7 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
 def proof(
     run: FinishedRun, name: str, file: Path, compared: pd.DataFrame, tolerance: parity.Tolerance
 ) -> dict[str, Any]:
-    """What was compared, on what, with which result, and which bytes it is true of."""
+    """The proof: what was compared, on which pictures, the result, and the files' hashes."""
     packages = ("tensorflow", "keras", *formats.FORMATS[name].packages)
     summary = parity.summary(compared)
     failures = parity.failures(summary, tolerance)
@@ -93,7 +93,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def show(proof: dict[str, Any]) -> None:
-    """Prints a row a network that the file was compared with."""
+    """Prints one row per network that the file was compared with."""
     from rich.console import Console
     from rich.table import Table
 

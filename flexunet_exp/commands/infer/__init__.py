@@ -1,1 +1,1 @@
-"""Prediction of any number of pictures into an output folder, which can be cut off and goes on."""
+"""Predicts any number of pictures into an output folder; goes on after it was cut off."""

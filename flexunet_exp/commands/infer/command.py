@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def task(cfg: DictConfig) -> None:
-    """Finds the pictures, loads the network, predicts; InputError lists what was refused."""
+    """Finds the pictures, loads the network, predicts; InputError with the refused pictures."""
     from flexunet_exp.commands.infer import records, settings
     from flexunet_exp.data import find_pictures
 
@@ -60,7 +60,7 @@ def load(cfg: DictConfig) -> tuple[TrainedNetworks, str]:
 
 
 def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
-    """By what a run can be recognised later: not by where it was fetched to."""
+    """A name by which the run can be found later: not the temporary folder of a fetched run."""
     if run.run_id:
         return f"run {run.run_id}"
     return str(cfg.run if run.network.is_relative_to(scratch) else run.network)

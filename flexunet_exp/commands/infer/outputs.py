@@ -1,4 +1,4 @@
-"""What is written of each picture, and only inside the output folder."""
+"""The files written for each picture, always inside the output folder."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SUFFIXES = {"masks": ".png", "overlays": ".png", "probabilities": ".npz"}
 
 
 class Output:
-    """The files of an output folder: KIND/NAME.png, whole at any moment."""
+    """The files of an output folder: KIND/NAME.png, each written in one step."""
 
     def __init__(self, folder: Path, class_names: Sequence[str], palette: np.ndarray):
         self.folder, self.class_names, self.palette = folder, class_names, palette
 
     def path(self, kind: str, name: str) -> Path:
-        """Where a file goes; InputError where a link or a name leads elsewhere."""
+        """A file's path; InputError if a link or a name leads out of the output folder."""
         path = self.folder / kind / f"{name}{SUFFIXES[kind]}"
         parent = path.parent.relative_to(self.folder)
         if path.parent.resolve() != self.folder.resolve() / parent:
             raise InputError(
-                f"{path.parent} leads elsewhere, through a link or `..`; nothing is written there. "
-                "Remove it, or choose another output=FOLDER."
+                f"{path.parent} leads out of the output folder, through a link or `..`. Nothing "
+                "was written there. Remove it, or choose another output=FOLDER."
             )
         return path
 
@@ -55,10 +55,10 @@ class Output:
         panels.write_png(self.prepared("overlays", name), picture)
 
     def keep_probabilities(self, name: str, bands: Iterable[Band], size: Size) -> Iterator[Band]:
-        """The bands as they come, each written on its way as float16 (H, W, C).
+        """Yields the bands unchanged, and writes them as one float16 array (H, W, C).
 
-        The file is `numpy.load`'s .npz with one array, `probabilities`; not compressed, because
-        that saves a tenth.
+        The file is an .npz for `numpy.load` with the array `probabilities`. It is not compressed,
+        because compression saves only a tenth.
         """
         shape = (*size, len(self.class_names))
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}

@@ -1,6 +1,6 @@
-"""Pictures read ahead in threads, predicted here, and written behind in threads.
+"""Reads pictures in threads, predicts them in the main thread, writes results in threads.
 
-At most a few pictures are in memory at once, however many there are.
+Only a few pictures are in memory at once, however many there are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 @dataclass(frozen=True)
 class Options:
-    """What is made of a prediction. Regions below `min_area` (px) or `min_probability` are not."""
+    """What is written of a prediction. Smaller regions than `min_area` (px) are background.
+
+    So are regions of a lower mean probability than `min_probability` (0 to 1).
+    """
 
     min_area: int = 1
     min_probability: float = 0.0
@@ -62,11 +65,11 @@ class Predicted(NamedTuple):
 def infer(
     trained: TrainedNetworks, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
-    """Predicts the pictures that `find_pictures` found into a folder, but for those done already.
+    """Predicts the pictures that `find_pictures` found into a folder, except those done already.
 
-    `run` names the network. The tables are written even when it is interrupted.
-    Raises InputError where the folder holds something else; a picture that cannot be read is
-    refused and the others go on.
+    `run` names the network. The tables are written even after an interrupt. Raises InputError if
+    the folder holds something else. A picture that cannot be read is refused, and the others are
+    predicted.
     """
     output = Output(folder, trained.class_names, trained.palette)
     with records.opened(output, made_of(trained, options, run), options.overwrite) as done:
@@ -81,7 +84,7 @@ def infer(
 
 
 def made_of(trained: TrainedNetworks, options: Options, run: str) -> dict[str, Any]:
-    """What decides the results: only what was made of the same may stand beside them."""
+    """Everything that decides the results: a folder holds results of one such description."""
     settings = {name: getattr(trained.settings, name) for name in DECISIVE}
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
     return {
@@ -104,19 +107,19 @@ def digest(trained: TrainedNetworks) -> str:
 
 
 def is_done(picture: Picture, done: Records, output: Output, options: Options) -> bool:
-    """Whether nothing is to be made of a picture: its file is as it was, and all files are there"""
+    """Whether a picture is done: its file is unchanged, and all its output files exist."""
     entry = done.entries.get(picture.path)
     if entry is None or options.overwrite:
         return False
     try:
         return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
-    except OSError:  # reading it gives the reason
+    except OSError:  # reading the picture will give the reason
         return False
 
 
 @dataclass
 class Inference:
-    """One call's way from files to files."""
+    """One call of `infer`: reads, predicts and writes its pictures."""
 
     trained: TrainedNetworks
     output: Output
@@ -161,7 +164,7 @@ class Inference:
                 yield one
 
     def write(self, predicted: Predicted | Refusal) -> Record | Refusal:
-        """Makes a picture's files, and keeps its record when they are in place."""
+        """Writes a picture's files, and then its record."""
         if isinstance(predicted, Refusal):
             return predicted
         (picture, state, image), (mask, certainty, anomaly) = predicted
@@ -191,12 +194,12 @@ class Inference:
 
 
 def significant(value: Any) -> Any:
-    """A fractional figure without digits that mean nothing; anything else as it is."""
+    """A float rounded to six significant digits; any other value unchanged."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def refusal(picture: Picture, error: OSError) -> Refusal:
-    """That this one picture's files cannot be; any other error of writing is raised."""
+    """A refusal for an error that this picture's name causes; raises any other error."""
     if error.errno not in NAME_TROUBLE:
         raise error
     return Refusal(picture, f"{picture.path}: {picture.name} cannot be written ({error.strerror}).")

@@ -1,4 +1,4 @@
-"""Pictures from files that may be anything."""
+"""Reads pictures from files that may have any content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def read(picture: Picture) -> Read | Refusal:
-    """Decodes a picture; a Refusal gives the reason where it cannot be."""
+    """Decodes a picture; returns a Refusal with the reason if that fails."""
     try:
         state = stamp(picture.path)
         data = image_files.read_bytes(picture.path)

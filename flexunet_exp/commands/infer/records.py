@@ -1,7 +1,7 @@
-"""The finished pictures of an output folder, so that whatever cuts the work off, it goes on.
+"""The finished pictures of an output folder, from which a command that was cut off goes on.
 
-`records.jsonl` is a journal of which network and settings the results are, with an entry a picture;
-a later one of the same picture replaces an earlier one.
+`records.jsonl` is a journal. Its header names the network and the settings of the results. Each
+entry is a finished picture; a later entry of the same picture replaces an earlier one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Record(NamedTuple):
 
     @classmethod
     def of(cls, fields: Any) -> Record:
-        """The record of a journal's entry; ValueError or TypeError where that is none."""
+        """The record of a journal's entry; ValueError or TypeError if the entry is not a record."""
         record = cls(**fields)
         if Path(record.name).is_absolute() or ".." in Path(record.name).parts:
             raise ValueError("a name that leads out of the output folder")
@@ -56,7 +56,7 @@ class Record(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A finished picture, and where its line begins."""
+    """A finished picture, and where its line begins in the journal."""
 
     file: str
     name: str
@@ -86,9 +86,9 @@ def entry(record: Record, offset: int) -> Entry:
 
 @contextmanager
 def opened(output: Output, made_of: dict[str, Any], overwrite: bool) -> Iterator[Records]:
-    """The records of an output folder, which is made if need be, and this process's meanwhile.
+    """The records of an output folder, which is made if missing and locked by this process.
 
-    `made_of` holds the run and the settings that decide its results. Raises InputError where the
+    `made_of` holds the run and the settings that decide its results. Raises InputError if the
     folder holds something else, another process works in it, or it holds other results and
     `overwrite` is false; if true, these are removed.
     """
@@ -113,7 +113,7 @@ def check_folder(folder: Path) -> None:
     if links or (others and journal.read_header(folder / RECORDS, MADE_BY) is None):
         shown = ", ".join(sorted(links or others)[:3])
         raise InputError(
-            f"output={folder} holds what flexunet infer did not make ({shown}). Nothing was "
+            f"output={folder} holds files that flexunet infer did not write ({shown}). Nothing was "
             "changed in it; choose a new or empty folder."
         )
 
@@ -124,7 +124,7 @@ def visible(folder: Path) -> set[str]:
 
 
 def begin(held: Journal, output: Output, made_of: dict[str, Any], overwrite: bool) -> None:
-    """Has the records be of `made_of`."""
+    """Writes the header `made_of`; removes other results, or raises InputError for them."""
     header = held.header
     if header is not None and is_same(header, made_of):
         return
@@ -136,7 +136,7 @@ def begin(held: Journal, output: Output, made_of: dict[str, Any], overwrite: boo
 
 
 def is_same(header: dict[str, Any], made_of: dict[str, Any]) -> bool:
-    """Whether the results are of the same network and settings, by whatever name it was called."""
+    """Whether the results are of the same network and settings, whatever the run was called."""
     return all(header.get(key) == made_of[key] for key in made_of if key != "run")
 
 
@@ -150,21 +150,23 @@ def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> s
 
     again = " as it is now" if header.get("run") == made_of["run"] and not differing else ""
     return (
-        f"output={folder} holds the results of {shown(header.get('run'), old)}; this is "
-        f"{shown(made_of['run'], new)}{again}. Choose another output=FOLDER, or remove those "
-        "results with overwrite=true"
+        f"output={folder} holds the results of {shown(header.get('run'), old)}; this command "
+        f"predicts with {shown(made_of['run'], new)}{again}. Choose another output=FOLDER, or "
+        "remove those results with overwrite=true"
     )
 
 
 def read_entries(journal: Journal) -> dict[Path, Entry]:
-    """The finished pictures, each by its last entry; one that is no record is passed over."""
+    """The finished pictures, each by its last entry; an entry that is not a record is skipped."""
     entries: dict[Path, Entry] = {}
     for number, (offset, fields) in enumerate(journal.entries(), start=2):
         try:
             record = Record.of(fields)
         except (ValueError, TypeError):
             log.warning(
-                "%s: line %d is no record; its picture is done again.", journal.path, number
+                "%s: line %d is not a record; its picture is predicted again.",
+                journal.path,
+                number,
             )
         else:
             entries[Path(record.path)] = entry(record, offset)

@@ -1,4 +1,4 @@
-"""What a call did, in figures and sentences."""
+"""What a call of `infer` did, as figures and sentences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LISTED = 20  # refused pictures in the last message; summary.csv has them all
 
 @dataclass
 class Report:
-    """What a call of `infer` did; `refused` gives the reason of each picture that it could not."""
+    """What a call of `infer` did; `refused` gives the reason for each refused picture."""
 
     already: int = 0  # done by an earlier call
     done: int = 0
@@ -21,7 +21,7 @@ class Report:
     refused: dict[Picture, str] = field(default_factory=dict)
 
     def sentence(self, output: Path) -> str:
-        """The outcome."""
+        """The outcome in one line."""
         rate = f" ({self.done / self.seconds:.2f} a second)" if self.done else ""
         before = f"; {self.already} were done before" if self.already else ""
         return (

@@ -1,4 +1,4 @@
-"""regions.csv and summary.csv: all that the records hold, and what was refused."""
+"""regions.csv and summary.csv: all records of the folder, and the refused pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write(
 
 
 def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
-    # File names that are no text in any encoding come out as the bytes they are.
+    # File names that are not valid UTF-8 are written as their original bytes.
     with (
         whole_or_nothing(path) as part,
         open(part, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
@@ -37,7 +37,7 @@ def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
 
 
 def records(done: Records, refused: Mapping[Picture, str]) -> Iterator[Record]:
-    """The records by file, without those of pictures whose file is not what it was."""
+    """The records sorted by file, without those of pictures that are refused now."""
     without = {picture.path for picture in refused}
     for path, entry in sorted(done.entries.items(), key=lambda item: item[1].file):
         if path not in without:
@@ -63,7 +63,7 @@ def summary_header(defects: Sequence[str]) -> Row:
 def summary_rows(
     done: Records, refused: Mapping[Picture, str], defects: Sequence[str]
 ) -> Iterator[Row]:
-    """A row a picture; those refused have nothing but the reason, and come last."""
+    """One row per picture; refused ones have only the reason, and come last."""
     for record in records(done, refused):
         yield summary_row(record, defects)
     blank = [""] * (len(summary_header(defects)) - 3)

@@ -1,1 +1,1 @@
-"""From raw MVTec AD to an image/mask data set on disk, which can be cut off and goes on."""
+"""Makes an image/mask data set from raw MVTec AD; goes on after it was cut off."""

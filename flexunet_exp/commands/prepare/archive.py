@@ -1,8 +1,8 @@
-"""Archives from anywhere: only regular files of the wanted category come out, into one folder.
+"""Unpacks untrusted archives: only regular files of the chosen category, into one folder.
 
 Python's data filter for `tarfile` (PEP 706) does not replace these checks: it admits links within
-the folder, makes an absolute name relative instead of refusing it, and limits no size. Nothing but
-the content of a member is taken from the archive; `place_of` makes its path.
+the folder, makes an absolute name relative instead of refusing it, and does not limit the size.
+Only a member's content is taken from the archive; `place_of` makes its path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 MAX_MEMBERS = 100_000  # MVTec AD has about 7,000
 MAX_BYTES = 32 * 2**30  # unpacked; MVTec AD is 5 GiB
-MAX_READ = 2**24  # bytes at once: a header that claims more is no header
+MAX_READ = 2**24  # bytes at once: a header that claims more is damaged
 PARTS = ("train", "test", "ground_truth")
 OPENERS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
@@ -38,9 +38,9 @@ BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFi
 
 
 def folder_of(source: Path, category: str, unpacked: Path) -> Path:
-    """The category's raw folder: `source` itself, the one in it, or what its archive holds.
+    """The category's raw folder: `source` itself, the folder in it, or that of its archive.
 
-    An archive is taken to be unpacked in `unpacked`, once.
+    An archive is unpacked into `unpacked`, if that was not done before.
     """
     if source.is_file():
         target = unpacked / category
@@ -65,7 +65,7 @@ def unpack(archive: Path, category: str, target: Path) -> Path:
         shutil.rmtree(part)
         if isinstance(error, BROKEN):
             raise InputError(
-                f"{archive}: no readable tar archive, or cut off half-way ({error}). Download it "
+                f"{archive} is not a readable tar archive, or incomplete ({error}). Download it "
                 "again."
             ) from error
         raise
@@ -84,20 +84,20 @@ def extract(archive: Path, category: str, folder: Path) -> None:
         stream.check_end()
     if not found:
         raise InputError(
-            f"{archive}: there is no {category}/test in it. Choose the archive of {category} or of "
-            "all MVTec AD, or the category that it is of: dataset=NAME"
+            f"{archive} has no folder {category}/test. Choose the archive of {category} or of all "
+            "MVTec AD, or the archive's category: dataset=NAME"
         )
 
 
 def admitted(members: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
-    """The members, until one must not be there."""
+    """The members; raises InputError at the first one that is not allowed."""
     total = 0
     for number, member in enumerate(members, start=1):
         total += member.size
         if reason := refusal(member):
             raise InputError(
-                f"{archive}: {member.name!r} {reason}. Nothing was unpacked; is it from where you "
-                "think? Unpack it yourself if you trust it, and give the folder: input=FOLDER"
+                f"{archive}: {member.name!r} {reason}. Nothing was unpacked. If you trust the "
+                "archive, unpack it yourself and give the folder: input=FOLDER"
             )
         if number > MAX_MEMBERS or total > MAX_BYTES:
             raise InputError(
@@ -108,7 +108,7 @@ def admitted(members: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInf
 
 
 def refusal(member: tarfile.TarInfo) -> str:
-    """Why a member must not be in an archive, wherever it would lie; empty if it may."""
+    """Why a member is not allowed in an archive, of whatever category; empty if it is allowed."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         return "leads out of the folder it is unpacked to"
@@ -120,7 +120,7 @@ def refusal(member: tarfile.TarInfo) -> str:
 
 
 def place_of(name: str, category: str) -> Path | None:
-    """Where a member lies below its category; None if it is of none or another one."""
+    """A member's path below the category's folder; None if it is not in that folder."""
     parts = PurePosixPath(name).parts
     for at, part in enumerate(parts[:-2]):
         if part == category and parts[at + 1] in PARTS:
@@ -134,7 +134,7 @@ def copy(content: IO[bytes] | None, path: Path, shown: str) -> None:
         with open(path, "xb") as file:
             shutil.copyfileobj(content, file)  # type: ignore[arg-type]  # a file's, never None
     except FileExistsError as error:
-        raise InputError(f"{shown} is in it twice. Download the archive again.") from error
+        raise InputError(f"{shown} is there twice. Download the archive again.") from error
 
 
 class Guarded:
@@ -152,9 +152,9 @@ class Guarded:
         return self.last
 
     def check_end(self) -> None:
-        """Raises ReadError unless the last that was read is the block of zeros behind the members.
+        """Raises ReadError unless the last block read is the block of zeros behind the members.
 
-        What follows is read for the sake of its checksum, if that is near.
+        Up to 1 MiB more is read, so that the decompressor checks a checksum at the end.
         """
         if self.last != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("the end is missing")
@@ -163,7 +163,7 @@ class Guarded:
 
 @contextmanager
 def opened(archive: Path) -> Iterator[Guarded]:
-    """The tar inside of a plain or compressed file; a bar shows on a terminal how far it is."""
+    """The tar stream of a plain or compressed file, with a progress bar on a terminal."""
     no_terminal = not sys.stdout.isatty()
     with rich.progress.open(archive, "rb", disable=no_terminal, transient=True) as file:
         start = file.read(6)

@@ -1,4 +1,4 @@
-"""flexunet prepare: raw MVTec AD → an image/mask data set, honestly split, augmented offline."""
+"""flexunet prepare: raw MVTec AD → an image/mask data set, split by source, augmented offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture and its mask as the bytes of two PNG files, and what is known of them."""
+"""A picture and its mask as the bytes of two PNG files, with their hashes."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ MOST = 150  # bytes of a name; file systems take 255
 def of_sources(sources: Iterable[str]) -> dict[str, str]:
     """Source (`bent/003`) → its name (`bent_003`).
 
-    A file that is not called by a number is given one behind the numbers of its class, in the order
-    of the names.
+    A file whose name is not a number gets the next free number of its class, in the order of the
+    names.
     """
     named: dict[str, str] = {}
     others: dict[str, list[str]] = {}
@@ -59,11 +59,12 @@ def word(used: Used) -> str:
 
 
 def of_picture(variant: str, source: str, class_names: Sequence[str]) -> str:
-    """The stem of a picture's files; InputError where it would not be read back as it is meant."""
+    """The stem of a picture's files; InputError if `parse_name` would read it differently."""
     stem = source if variant == "original" else f"{variant}_{source}"
     if parse_name(stem, class_names, "") != (source, variant):
         raise InputError(
-            f"The name {stem} would not be read as {variant} of {source}: a class is called like a "
-            f"transform and another class ({', '.join(class_names)}). Rename it in dataset.classes."
+            f"The file name {stem} would not be read as variant {variant} of source {source}: one "
+            f"class is named like a transform with another class ({', '.join(class_names)}). "
+            "Rename it in dataset.classes."
         )
     return stem

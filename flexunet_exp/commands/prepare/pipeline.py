@@ -1,4 +1,4 @@
-"""From a scanned folder to the finished set: every source once, in threads, recorded when done."""
+"""Makes the finished set from a scanned folder: each source once, in threads, then recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from flexunet_exp.system.parallel import in_threads
 ORIGINAL = "original"  # the variant of a picture as it is
 log = logging.getLogger(__name__)
 
-SHARE = 0.35  # of the bytes of its pixels that a picture's file takes, about
+SHARE = 0.35  # about the size of a picture's file by the bytes of its pixels
 
 
 def load(cfg: DictConfig, raw: Path) -> Dataset:
@@ -43,12 +43,12 @@ def load(cfg: DictConfig, raw: Path) -> Dataset:
 
 
 def size_of(cfg: DictConfig) -> tuple[int, int] | None:
-    """(height, width) of what is written; None where each picture keeps its own."""
+    """(height, width) of the written pictures; None if each picture keeps its own size."""
     return None if cfg.dataset.image_size is None else compose.image_size(cfg)
 
 
 def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Picture]:
-    """Makes what is missing in the stage; all pictures, in the order of the table."""
+    """Makes the pictures that the stage lacks; returns all pictures, in the order of the table."""
     found = sources(dataset)
     waiting = [source for source in found if source.name not in stage.done]
     number = sum(expected(cfg, source) for source in found)
@@ -80,14 +80,14 @@ def sources(dataset: Dataset) -> list[Source]:
 
 
 def expected(cfg: DictConfig, source: Source) -> int:
-    """How many pictures a source becomes, unless copies among its rows make it fewer."""
+    """The number of pictures made of a source; they are fewer if its rows contain copies."""
     return len(source.rows) * (cfg.variants if source.split in cfg.augment_splits else 1)
 
 
 def through(
     maker: Maker, waiting: Sequence[Source], stage: Stage, number: int, workers: int
 ) -> None:
-    """Every source through the maker and into the journal."""
+    """Makes each waiting source, and records it in the journal."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the sources already take all cores
     done = 0
@@ -119,9 +119,9 @@ def warn_of_space(cfg: DictConfig, dataset: Dataset, folder: Path, number: int) 
 
 
 def refuse_leaks(pictures: Sequence[Picture]) -> None:
-    """Raises Hopeless where equal pictures of several sources came to lie in different splits.
+    """Raises Hopeless if equal pictures of several sources are in different splits.
 
-    Copies of a raw file are one source already; these are copies in other files.
+    Identical raw files already count as one source. These pictures are equal in different files.
     """
     first: dict[str, Picture] = {}
     problems = [
@@ -135,7 +135,7 @@ def refuse_leaks(pictures: Sequence[Picture]) -> None:
 
 
 def warn_of_lost(pictures: Sequence[Picture]) -> None:
-    """Warns of raw pictures of a defect that show none any more at the chosen size."""
+    """Logs a warning if raw pictures of a defect show no defect at the chosen size."""
     lost = [one.original for one in pictures if is_emptied(one) and one.variant == ORIGINAL]
     if lost:
         log.warning(
@@ -155,5 +155,5 @@ def sentence(pictures: Sequence[Picture]) -> str:
 
 
 def is_emptied(picture: Picture) -> bool:
-    """Whether it is of a defect that its mask no longer shows."""
+    """Whether a picture of a defect has a mask that no longer shows it."""
     return picture.label == splits.GOOD and Path(picture.original).parent.name != splits.GOOD

@@ -1,4 +1,4 @@
-"""The settings of flexunet prepare: checked before anything is read, kept with what they made."""
+"""The settings of flexunet prepare: checked before anything is read, recorded with the result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check(cfg: DictConfig) -> None:
     problems = [*option_problems(settings), *class_problems(settings)]
     if not problems and settings["variants"] > 1 and not settings["augmentation"]["transforms"]:
         problems = [
-            f"variants={cfg.variants} of a list without transforms would be equal pictures. "
+            f"variants={cfg.variants} without any transform would be equal pictures. "
             "Choose augmentation=standard, or variants=1"
         ]
     if problems:
@@ -43,7 +43,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def option_problems(settings: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the options that are its own, and those it shares with training."""
+    """The problems of the command's own options, and of those it shares with training."""
     shared = [row for key in SHARED if (row := option(key))]
     yield from broken_options(settings, [*shared, *of_command("prepare")])
     yield from section_problems(settings, ("split",))
@@ -53,30 +53,30 @@ def unusable_choices(cfg: DictConfig) -> list[str]:
     problems = []
     if str(cfg.dataset.layout._target_).endswith(".ImageMask"):
         problems.append(
-            "dataset/layout=image_mask is what prepare makes. Choose what it makes that of: "
-            "dataset/layout=mvtec or synthetic"
+            "dataset/layout=image_mask is the layout that prepare writes. Choose the layout that "
+            "it reads: dataset/layout=mvtec or synthetic"
         )
     if not str(cfg.split._target_).endswith((".ratios", ".folds")) and not problems:
-        problems.append("prepare deals the sources itself. Choose split=ratios or split=folds")
+        problems.append("prepare splits the sources itself. Choose split=ratios or split=folds")
     return problems
 
 
 def folder(path: str) -> Path:
-    """The real place of a path that somebody typed."""
+    """The absolute path of a typed one, with links resolved."""
     return Path(path).expanduser().resolve()
 
 
 def check_apart(source: Path, output: Path) -> None:
-    """Raises InputError where what is read and what is written lie in each other."""
+    """Raises InputError if one of the two folders is the other, or inside the other."""
     if source == output or source in output.parents or output in source.parents:
         raise InputError(
-            f"output={output} and input={source} lie in each other: the next reading would take "
-            "the new pictures for raw ones. Choose another output=FOLDER"
+            f"output={output} and input={source} are the same or one inside the other: the next "
+            "command would read the new pictures as raw ones. Choose another output=FOLDER"
         )
 
 
 def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
-    """What decides the bytes of a prepared data set, but for the pictures in a folder."""
+    """What decides the bytes of a prepared data set, except the raw pictures of a folder."""
     settings = compose.plain(cfg)
     names = ("variants", "augment_splits", "seed", "split")
     augments = settings["variants"] > 1
@@ -92,7 +92,7 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
 
 
 def code_digest(settings: dict[str, Any]) -> str:
-    """16 hex digits over the code that makes the pictures: other code may make other ones."""
+    """16 hex digits over the code that makes the pictures: other code may make other pictures."""
     sources = ("data/augmentation", "data/image_files.py", "data/masks.py", "data/layouts.py")
     dealt = ("data/splits.py", "data/dataset.py", "data/class_pixels.py")
     ours = (

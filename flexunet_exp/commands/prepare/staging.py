@@ -1,8 +1,8 @@
-"""The folder in which a data set is made, beside its place: whole at the end, or not there at all.
+"""The folder beside the output in which a data set is made; the complete set is then renamed.
 
-`.NAME.preparing` holds `set/`, which becomes the output, `unpacked/`, what was taken out of an
-archive, and a journal of what the set is made of, with an entry a finished source. So whatever cuts
-the work off, it goes on.
+`.NAME.preparing` holds `set/`, which becomes the output, `unpacked/`, the files of an archive, and
+a journal. The journal's header says what the set is made of, and each entry is a finished source. A
+command that was cut off goes on from the journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
 
     image: str
     mask: str
-    label: str  # the most frequent defect class in the mask, which a crop may have emptied
+    label: str  # the most frequent defect class in the mask; `good` if a crop removed the defect
     source: str
     variant: str
     split: str
@@ -50,7 +50,7 @@ class Picture(NamedTuple):
 
 
 class Stage:
-    """An output folder in the making. `settings` and `data`, a digest, are what it is made of."""
+    """An output folder that is being made, from `settings` and from `data` (a digest)."""
 
     def __init__(self, output: Path, settings: dict[str, Any], journal: Journal):
         self.output, self.settings, self.journal = output, settings, journal
@@ -61,14 +61,14 @@ class Stage:
         self.done: dict[str, list[Picture]] = {}
 
     def begin(self, data: str) -> None:
-        """Makes this the folder of `data`; InputError where it is begun with anything else."""
+        """Begins or continues the set of `data`; InputError if it was begun with anything else."""
         made_of = {"settings": self.settings, "data": data}
         if self.finished:
             check_same(self.output, self.finished, made_of)
             check_whole(self.output)
             return
         header, found = self.journal.header, read_sources(self.journal)
-        if header and found:  # else nothing is lost with it
+        if header and found:  # without finished sources, another header may be replaced
             check_same(self.folder, header, made_of)
             self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
         if not self.done:  # pictures without an entry may be of other settings
@@ -85,21 +85,21 @@ class Stage:
         self.done[name] = pictures
 
     def publish(self) -> None:
-        """Puts the set in its place, in one step, and removes what was needed to make it."""
+        """Renames the set to the output, in one step."""
         os.sync()  # a power failure must not leave empty files behind
         os.rename(self.set, self.output)
 
     def leave(self) -> None:
-        """Removes this folder, unless something made in it is still to go on from."""
+        """Removes the staging folder, unless it has finished sources of an unfinished set."""
         if (self.output / RECORD).is_file() or not read_sources(self.journal):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
 def opened(output: Path, settings: dict[str, Any]) -> Iterator[Stage]:
-    """The stage of an output folder, this process's meanwhile.
+    """The stage of an output folder, locked by this process.
 
-    Raises InputError where the output or the stage is not of this command, or another process is
+    Raises InputError if the output or the stage was not made by this command, or another process is
     making it.
     """
     folder = staging_of(output)
@@ -126,13 +126,13 @@ def staging_of(output: Path) -> Path:
 
 
 def check_folders(output: Path, folder: Path) -> None:
-    """Raises InputError unless the output is missing, empty or ours, and the stage ours."""
+    """Raises InputError if the output or the stage holds files of anything but this command."""
     if output.exists() and not output.is_dir():
         raise InputError(f"output={output} is a file. Choose a folder: output=FOLDER")
     others = [] if read_record(output) else sorted(os.listdir(output) if output.is_dir() else [])
     if others:
         raise InputError(
-            f"output={output} holds what flexunet prepare did not make "
+            f"output={output} holds files that flexunet prepare did not write "
             f"({', '.join(others[:3])}). Nothing was changed in it; choose a new or empty folder."
         )
     ours = {JOURNAL, LOCK, SET, UNPACKED}
@@ -140,14 +140,14 @@ def check_folders(output: Path, folder: Path) -> None:
     strange = sorted(name for name in found - ours if not files.is_part(name))
     if strange or folder.is_symlink() or folder.is_file():
         raise InputError(
-            f"{folder}, where {output.name} would be made, holds what flexunet prepare did not "
-            f"make ({', '.join(strange[:3]) or 'it is no folder'}). Nothing was changed in it; "
-            "choose another output=FOLDER"
+            f"{folder}, where {output.name} would be made, holds files that flexunet prepare did "
+            f"not write ({', '.join(strange[:3]) or 'it is not a folder'}). Nothing was changed in "
+            "it; choose another output=FOLDER"
         )
 
 
 def read_record(output: Path) -> dict[str, Any] | None:
-    """How a finished data set was made; None where there is none."""
+    """The record of how a finished data set was made; None if there is no such data set."""
     try:
         return journal.header_of(json.loads((output / RECORD).read_text()), MADE_BY)
     except (OSError, ValueError):
@@ -155,7 +155,7 @@ def read_record(output: Path) -> dict[str, Any] | None:
 
 
 def read_sources(journal: Journal) -> list[tuple[str, list[Picture]]]:
-    """The finished sources; a line that is none is passed over."""
+    """The finished sources; a line that is not a source is skipped."""
     found = []
     for _, entry in journal.entries():
         with suppress(ValueError, TypeError):
@@ -165,7 +165,7 @@ def read_sources(journal: Journal) -> list[tuple[str, list[Picture]]]:
 
 
 def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
-    """The files of these pictures that are gone, or not what was written."""
+    """The files of these pictures that are gone or changed."""
     pairs = [((one.image, one.sha256), (one.mask, one.mask_sha256)) for one in pictures]
     return [
         file
@@ -175,27 +175,27 @@ def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
 
 
 def check_whole(output: Path) -> None:
-    """Raises InputError where a finished data set no longer matches its manifest."""
+    """Raises InputError if a finished data set no longer matches its manifest."""
     with open(output / MANIFEST, newline="") as file:
         gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
     if gone:
         raise InputError(
             f"{output}: {len(gone)} file(s) are gone or changed since it was made, such as "
-            f"{gone[0]}. Remove it yourself (rm -r {shlex.quote(str(output))}) and give the same "
-            "command again, or choose another output=FOLDER"
+            f"{gone[0]}. Remove the folder yourself (rm -r {shlex.quote(str(output))}) and give "
+            "the same command again, or choose another output=FOLDER"
         )
 
 
 def check_same(folder: Path, found: dict[str, Any], made_of: dict[str, Any]) -> None:
-    """Raises InputError saying in what a folder was made of something else."""
+    """Raises InputError with the settings and data in which a folder differs from `made_of`."""
     old = {**found["settings"], "data": found.get("data")}
     new = {**made_of["settings"], "data": made_of["data"]}
     differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if differing:
         raise InputError(
-            f"{folder} was made with {listed(old, differing)}; this is "
-            f"{listed(new, differing)}. Choose another output=FOLDER, or remove it yourself: "
-            f"rm -r {shlex.quote(str(folder))}"
+            f"{folder} was made with {listed(old, differing)}; this command has "
+            f"{listed(new, differing)}. Choose another output=FOLDER, or remove the folder "
+            f"yourself: rm -r {shlex.quote(str(folder))}"
         )
 
 

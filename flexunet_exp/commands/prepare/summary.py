@@ -19,7 +19,7 @@ from flexunet_exp.system.files import replace_file
 
 
 def write(stage: Stage, pictures: Sequence[Picture], dataset: Dataset) -> None:
-    """The three files; the same for the same settings and data, wherever and whenever."""
+    """Writes the three files; equal settings and data give equal files."""
     manifest = pd.DataFrame(pictures, columns=list(Picture._fields))
     replace_file(stage.set / MANIFEST, manifest.to_csv(index=False).encode())
     counts = count(manifest, dataset)
@@ -53,12 +53,12 @@ def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:
 
 
 def command() -> str:
-    """The command that made the data set, without the words that only name places."""
+    """The command that made the data set, without the words that only name folders."""
     words = [str(word) for word in task_overrides() if decides_bytes(word)]
     return " ".join(["flexunet prepare", *words])
 
 
 def decides_bytes(word: Word) -> bool:
-    """Whether another value would make other pictures: not one that only says where."""
+    """Whether another value would make other pictures; False for a folder, for example."""
     row = option(word.key, "prepare")
     return row is None or not (row.literal or row.changes is NOTHING)

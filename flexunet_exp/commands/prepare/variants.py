@@ -1,4 +1,4 @@
-"""What is made of each source: its original and its variants, a pure function of the source."""
+"""Makes the original and the variants of each source, as a pure function of the source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system.files import replace_file
 
-IN_VAIN = 50  # draws in a row that make no new picture: there is none
+IN_VAIN = 50  # draws in a row without a new picture: no other one is expected
 
 
 class View(NamedTuple):
@@ -67,7 +67,7 @@ class Maker:
         return [self.write(source, place, view) for place, view in enumerate(views)]
 
     def new(self, row: Any, wanted: int, seen: set) -> Iterator[View]:
-        """So many views of a raw picture that are not `seen` yet; none of a mere copy."""
+        """The `wanted` first views of a raw picture that are not in `seen`; none of a copy."""
         in_vain = made = 0
         for view in self.views(row):
             key = view.files.sha256, view.files.mask_sha256
@@ -76,9 +76,9 @@ class Maker:
             in_vain = in_vain + 1 if key in seen else 0
             if in_vain == IN_VAIN:
                 raise Hopeless(
-                    f"{row.image}: {IN_VAIN} draws in a row made nothing but the {made} pictures "
-                    f"there are of it; variants={self.variants} are wanted. Choose fewer, or an "
-                    "augmentation that draws more, such as augmentation=standard"
+                    f"{row.image}: only {made} different pictures for variants={self.variants}; "
+                    f"the last {IN_VAIN} draws made no new one. Choose fewer variants, or an "
+                    "augmentation with more transforms, such as augmentation=standard"
                 )
             if not in_vain:
                 seen.add(key)
@@ -88,9 +88,9 @@ class Maker:
                 return
 
     def views(self, row: Any) -> Iterator[View]:
-        """The picture as it is, then as drawn anew, without end.
+        """The picture unchanged, then endless random variants of it.
 
-        Resized first, as in training.
+        It is resized first, as in training.
         """
         image, mask = self.dataset.read(row, self.size)
         yield self.view(row, 0, (image, mask), [])

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """The command; it fails, with exit status 1, where the run is not promoted."""
+    """The command; it fails, with exit status 1, if the run is not promoted."""
     app.run_app("promote", task)
 
 
@@ -38,7 +38,7 @@ def task(cfg: DictConfig) -> None:
         if champion is None:
             verdict = judging.FIRST
         elif champion.version == version.version:
-            log.info("Version %s of %s is its champion already.", version.version, cfg.name)
+            log.info("Version %s of %s is the champion already.", version.version, cfg.name)
             return
         else:
             present = judging.fetch_scores(store, champion, Path(folder) / "champion")
@@ -47,7 +47,7 @@ def task(cfg: DictConfig) -> None:
         raise InputError(refusal(version, champion, verdict.because))
     because = verdict.because if verdict.is_better else f"force=true, although {verdict.because}"
     registry.crown(store, version, champion, because)
-    log.info("Version %s of %s is its champion now: %s", version.version, cfg.name, because)
+    log.info("Version %s of %s is the champion now: %s", version.version, cfg.name, because)
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -61,14 +61,14 @@ def check_settings(cfg: DictConfig) -> None:
         )
     if str(cfg.run).startswith("models:/"):
         problems.append(
-            f"run={cfg.run} is a registered model already; expected a run. Its id is the version's "
-            "tag run_id in the UI"
+            f"run={cfg.run} is a registered model already; expected a run. The run's id is the "
+            "version's tag run_id in the UI"
         )
     problems += validation.own_problems(cfg, "promote")
     if not cfg.tracking.uri:
         problems.append(
-            "tracking=none has no store, and the registry is a part of it. Use tracking=local or "
-            "tracking=server."
+            "tracking=none has no store, and the registry is a part of the store. Use "
+            "tracking=local or tracking=server."
         )
     if problems:
         raise InputError(problems)
@@ -77,5 +77,5 @@ def check_settings(cfg: DictConfig) -> None:
 def refusal(version: Any, champion: Any, because: str) -> str:
     return (
         f"Version {version.version} of {version.name} is registered but not promoted, version "
-        f"{champion.version} stays the champion: {because} force=true promotes it all the same."
+        f"{champion.version} stays the champion: {because} Add force=true to promote it anyway."
     )

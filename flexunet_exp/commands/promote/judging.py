@@ -1,4 +1,4 @@
-"""Whether a version is to replace the champion: the same test pictures, compared in pairs."""
+"""Decides whether a version replaces the champion, by paired scores of the same test pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JUDGED = ("config.yaml", "samples.csv", "evaluation/test/confusions.npz")
 
 
 class Verdict(NamedTuple):
-    """Whether a version is to replace the champion, and the figures that say so."""
+    """Whether a version is better than the champion, and the reason with its figures."""
 
     is_better: bool
     because: str
@@ -29,7 +29,7 @@ FIRST = Verdict(True, "there was no champion.")
 
 
 def fetch_scores(store: Store, version: Any, folder: Path) -> Path:
-    """The run that a version carries, below `folder`: what `judge` reads, without the network."""
+    """Downloads the files of a version that `judge` reads; returns the run's folder in `folder`."""
     fetch_files(store, version, JUDGED, folder)  # what is missing is named when it is read
     return folder / RUN
 
@@ -52,27 +52,28 @@ def judge(challenger: Path, present: Path) -> Verdict:
 
 
 def difference(challenger: Path, present: Path) -> paired.PairedDifference:
-    """The paired difference of the runs in two folders; InputError where they do not compare."""
-    ours, theirs = (confusions.load_counts(counts_file(run)) for run in (challenger, present))
-    if ours.classes.tolist() != theirs.classes.tolist():
+    """The paired difference of the runs in two folders; InputError if they are not comparable."""
+    new, old = (confusions.load_counts(counts_file(run)) for run in (challenger, present))
+    if new.classes.tolist() != old.classes.tolist():
         raise InputError(
-            f"they tell other classes apart: {', '.join(ours.classes)}; the champion "
-            f"{', '.join(theirs.classes)}."
+            f"the runs have different classes: {', '.join(new.classes)}; the champion has "
+            f"{', '.join(old.classes)}."
         )
     tested, pictures = tested_pictures(challenger), tested_pictures(present)
     if hashes(tested) != hashes(pictures):
         common = len(hashes(tested) & hashes(pictures))
         raise InputError(
-            f"they were tested on other pictures ({common} of {len(pictures)} are the same), so "
-            f"their scores do not compare. Train it with the champion's {split_words(present)}."
+            f"the runs were tested on different pictures ({common} of {len(pictures)} are the "
+            "same), so their scores are not comparable. Train the new run with the champion's "
+            f"split: {split_words(present)}."
         )
-    place = {name: index for index, name in enumerate(theirs.names)}
-    counts = theirs.counts[[place[name] for name in ours.names]]
-    if not np.array_equal(ours.counts.sum(axis=2), counts.sum(axis=2)):
-        raise InputError("the masks of the test pictures have changed between them.")
-    rows = [tested[name] for name in ours.names]
+    place = {name: index for index, name in enumerate(old.names)}
+    counts = old.counts[[place[name] for name in new.names]]
+    if not np.array_equal(new.counts.sum(axis=2), counts.sum(axis=2)):
+        raise InputError("the masks of the test pictures changed between the runs.")
+    rows = [tested[name] for name in new.names]
     sources, labels = (np.array([getattr(row, key) for row in rows]) for key in ("source", "label"))
-    part = paired.Part(ours.counts[None], counts[None], sources, labels)
+    part = paired.Part(new.counts[None], counts[None], sources, labels)
     return paired.paired_difference([part])
 
 

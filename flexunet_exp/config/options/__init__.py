@@ -34,9 +34,9 @@ PATTERN = {row.key for row in OPTIONS if row.pattern}
 
 @cache
 def option(key: str, command: str = TRAIN) -> Option | None:
-    """The row of a key in a command's configuration, maybe one of a group; None where none is.
+    """The row of a key in a command's configuration, or of its group; None if there is none.
 
-    A group of files is what it chooses between: `dataset/layout` has the row `dataset.layout.*`.
+    A group of files has the row of the section it sets: `dataset/layout` has `dataset.layout.*`.
     """
     key = key.replace("/", ".")
     candidates = [key, *(f"{group}.*" for group in (key, *parents(key)))]
@@ -46,7 +46,7 @@ def option(key: str, command: str = TRAIN) -> Option | None:
 
 @cache
 def rows(key: str) -> tuple[Option, ...]:
-    """All rows of a key: its own, or those of the options below it; none of an unknown key."""
+    """All rows of a key: its own and those of the options below it; none for an unknown key."""
     key = key.replace("/", ".")
     below = [row for row in OPTIONS if not row.commands and row.key.startswith(f"{key}.")]
     own = option(key)
@@ -54,7 +54,7 @@ def rows(key: str) -> tuple[Option, ...]:
 
 
 def of_command(command: str) -> list[Option]:
-    """The options of one command that others have not got, or have otherwise."""
+    """The options that only this command has, or defines differently from others."""
     return [row for row in OPTIONS if command in row.commands]
 
 
@@ -76,9 +76,9 @@ def takes_minutes(key: str) -> bool:
 
 
 def param_name(key: str) -> str:
-    """The parameter that the store shows a typed option as; empty where it shows none.
+    """The name of a typed option's parameter in the store; empty if it has none.
 
-    The last word of the option, or what tells it apart: trainer.seed is not split.seed.
+    It is the option's last word, or a longer name if that is not unique: seed and split.seed.
     """
     row = option(key)
     if row is None or key in SECTIONS:
@@ -88,6 +88,6 @@ def param_name(key: str) -> str:
 
 
 def key_of_param(param: str) -> str:
-    """The option that a parameter of the store is of, as far as a row says; else itself."""
+    """The option of a parameter in the store; the parameter itself if no row names it."""
     row = BY_PARAM.get(param)
     return row.key if row else param

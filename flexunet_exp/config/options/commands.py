@@ -18,7 +18,7 @@ from flexunet_exp.config.rules import (
     text,
 )
 
-LOGITS = "largest difference of a logit from the network in float32 that is no failure"
+LOGITS = "largest allowed difference of a logit from the network in float32"
 RUN = "MLflow run id, run folder, latest, best, models:/NAME@ALIAS, .keras file"
 PICTURES = "a picture, a folder, a glob or a list [a,b] of these"
 
@@ -26,13 +26,14 @@ ROWS = (
     Option("strict", "whether warnings are errors too", flag(), commands=("check",)),
     Option(
         "small_defect",
-        "pixels of a defect after resizing, below which it is warned of",
+        "pixels; a defect that has fewer after resizing gets a warning",
         count(16),
         commands=("check",),
     ),
     Option(
         "prune",
-        "all: removes every entry; a number: what no run used for so many days; null: lists only",
+        "all: removes every entry; a number: removes entries that no run used for so many days; "
+        "null: lists only",
         commands=("cache",),
         example="prune=30",
     ),
@@ -55,7 +56,7 @@ ROWS = (
     ),
     Option(
         "only",
-        "of dataset=…: one of its folders train, valid, test",
+        "scores one folder of dataset=… alone: train, valid or test",
         commands=("evaluate",),
         example="only=test",
     ),
@@ -68,20 +69,20 @@ ROWS = (
     ),
     Option(
         "output",
-        "folder, new, empty or made by this command: only what is missing is done",
+        "folder: new, empty, or one of this command, in which missing pictures are predicted",
         text("a folder", "results"),
         literal=True,
         commands=("infer",),
     ),
     Option(
         "min_area",
-        "pixels of a region, below which it is background",
+        "pixels; smaller regions become background",
         count(20),
         commands=("infer",),
     ),
     Option(
         "min_probability",
-        "mean probability of a region, below which it is background",
+        "0 to 1; regions of a lower mean probability become background",
         part(0.5),
         commands=("infer",),
     ),
@@ -108,16 +109,16 @@ ROWS = (
     ),
     Option(
         "input",
-        "pictures to prove the file on; null: test pictures of the run",
+        "pictures on which file and network are compared; null: test pictures of the run",
         or_null(Rule(is_text_or_texts, PICTURES, "photos")),
         literal=True,
         commands=("export",),
     ),
-    Option("images", "so many of these pictures", count(8), commands=("export",)),
+    Option("images", "number of these pictures", count(8), commands=("export",)),
     Option("max_logit_difference", LOGITS, not_negative(0.01), commands=("export",)),
     Option(
         "min_agreement",
-        "least share of pixels of the same class as by the network that was trained",
+        "least share of pixels to which file and trained network give the same class",
         part(0.999),
         commands=("export",),
     ),
@@ -131,7 +132,7 @@ ROWS = (
     ),
     Option(
         "output",
-        "folder, new or empty; the same command goes on with it",
+        "folder: new or empty; the same command goes on after it was cut off",
         text("a folder", "data/imagemask/MVTEC-ZIPPER"),
         literal=True,
         commands=("prepare",),
@@ -145,7 +146,7 @@ ROWS = (
     ),
     Option(
         "augment_splits",
-        "splits of which variants are made; of others there are the originals only",
+        "splits that get variants; the others have originals only",
         Rule(
             lambda value: (
                 isinstance(value, list) and set(map(str, value)) <= {"train", "valid", "test"}
@@ -158,7 +159,7 @@ ROWS = (
     ),
     Option(
         "seed",
-        "chance that draws the variants; the split has its own, split.seed",
+        "seed of the variants; that of the split is split.seed",
         at_least(0, example=0),
         DATA,
         commands=("prepare",),
@@ -184,14 +185,14 @@ ROWS = (
     ),
     Option(
         "filter",
-        "in MLflow's language, over params, metrics, tags and attributes",
+        "filter in MLflow's language, over params, metrics, tags and attributes",
         or_null(text("a filter", "\"params.loss = 'dice'\"")),
         literal=True,
         commands=("compare",),
     ),
     Option(
         "metric",
-        "figure that ranks",
+        "validation figure that ranks the cells",
         Rule(
             lambda value: is_text(value) and value.startswith("val/"),
             "a validation figure (test is shown beside it)",
@@ -209,7 +210,7 @@ ROWS = (
     Option("name", "name of the registered model", commands=("promote",), example="name=zipper"),
     Option(
         "force",
-        "makes it the champion whatever the test figures say",
+        "makes the version the champion, whatever its test figures are",
         flag(),
         commands=("promote",),
     ),

@@ -70,7 +70,7 @@ ROWS = (
     ),
     Option(
         "dataset.patch.foreground",
-        "share of the patches that look at a defect, evenly over the classes",
+        "share of the patches that show a defect, evenly over the classes",
         part(0.5),
         WEIGHTS,
         minutes=True,
@@ -88,7 +88,7 @@ ROWS = (
     ),
     Option(
         "dataset.sampling",
-        "uniform: every picture equally often; balanced: every class equally often, good being one",
+        "uniform: every picture equally often; balanced: every class equally often, good is one",
         one_of("uniform", "balanced", example="balanced"),
         WEIGHTS,
         minutes=True,
@@ -97,7 +97,7 @@ ROWS = (
     ),
     Option(
         "dataset.good_share",
-        "share of defect-free pictures in the batches; null: as they come",
+        "share of defect-free pictures in the batches; null: what dataset.sampling gives",
         or_null(share(0.25)),
         WEIGHTS,
         minutes=True,

@@ -42,7 +42,7 @@ ROWS = (
         "what val_dice of the best epoch must exceed, else the run fails",
         or_null(Rule(is_number, "a number", "null")),
     ),
-    Option("dry", "says what would be trained, and stops", flag(), optional=True),
+    Option("dry", "prints what would be trained, and stops", flag(), optional=True),
     Option(
         "rerun",
         "which finished work is trained again: failed skips finished work, all trains everything, "
@@ -52,7 +52,7 @@ ROWS = (
     # Where it is recorded
     Option(
         "tracking.uri",
-        "address of the MLflow store; null: none",
+        "address of the MLflow store; null: no store",
         or_null(text("an address", "sqlite:///mlruns/mlflow.db")),
         literal=True,
         example="tracking=local",
@@ -72,7 +72,7 @@ ROWS = (
     Option("tracking.log_model", "stores the best model in the run", flag()),
     Option(
         "tracking.register",
-        "registered model of which the best model becomes the next version",
+        "registered model that gets the best model as its next version",
         or_null(
             Rule(
                 is_model_name,
@@ -95,20 +95,20 @@ ROWS = (
     ),
     Option(
         "tracking.vary",
-        "keys in which jobs differ; set by a multirun",
+        "keys in which cells differ; set by a multirun",
         Rule(lambda value: isinstance(value, list), "a list", "[]"),
     ),
     # Several runs
-    Option("launcher.parallel", "trials at once", count(2), optional=True),
+    Option("launcher.parallel", "runs at once", count(2), optional=True),
     Option(
         "launcher.cpus",
-        "cores of a trial; null: those of the machine divided by launcher.parallel",
+        "cores of a run; null: those of the machine divided by launcher.parallel",
         or_null(count(4)),
         optional=True,
     ),
     Option(
         "launcher.gpus",
-        "GPUs of a trial; null: those of the machine, spread over the trials",
+        "GPUs of a run; null: those of the machine, spread over the runs",
         or_null(at_least(0, example=1)),
         optional=True,
     ),

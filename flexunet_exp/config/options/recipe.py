@@ -16,7 +16,7 @@ ROWS = (
     ),
     Option(
         "split.seed",
-        "chance that deals the sources to train, valid and test",
+        "seed that divides the sources into train, valid and test",
         changes=WEIGHTS,
         repeats=True,
         param="split.seed",
@@ -68,7 +68,7 @@ ROWS = (
     ),
     Option(
         "optimizer.use_ema",
-        "judges and keeps the moving average of the weights",
+        "validates and keeps the moving average of the weights",
         flag(),
         WEIGHTS,
         param="use_ema",
@@ -76,7 +76,7 @@ ROWS = (
     ),
     Option(
         "optimizer.ema_momentum",
-        "of that average: about the last 1 / (1 - ema_momentum) steps",
+        "momentum of that average, which covers about the last 1 / (1 - ema_momentum) steps",
         fraction(0.99),
         WEIGHTS,
         param="ema_momentum",
@@ -108,7 +108,7 @@ ROWS = (
     ),
     Option(
         "callbacks.epoch_images.*",
-        "pictures that are predicted again after epochs",
+        "pictures that are predicted again every few epochs",
         example="callbacks.epoch_images.every=10",
     ),
     Option(

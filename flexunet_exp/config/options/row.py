@@ -25,20 +25,20 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Option:
-    """A row of the table: an option, or with a key `section.*` all below it without a row."""
+    """A row of the table: an option, or with a key `section.*` all options below without a row."""
 
     key: str
     meaning: str
-    rule: Rule | None = None  # None: whoever reads the option checks it
+    rule: Rule | None = None  # None: the code that reads the option checks it
     changes: Changes = NOTHING
     minutes: bool = False  # whether it decides how long a training takes
     repeats: bool = False  # whether runs that differ in it alone repeat one cell
     param: str = ""  # the parameter that the store shows it as, if typed; `*`: its last word
     literal: bool = False  # whether its value is any text, such as a path: quoted for Hydra
-    pattern: bool = False  # likewise, but a `${…}` in it is Hydra's
-    optional: bool = False  # whether runs of before it, and some commands, lack it
-    example: str = ""  # what to type, where the example of the rule is not it
-    commands: tuple[str, ...] = ()  # whose own option it is; none: of train, and any that has it
+    pattern: bool = False  # like `literal`, but Hydra resolves a `${…}` in it
+    optional: bool = False  # whether older runs, and some commands, lack it
+    example: str = ""  # what to type, if the rule's example does not fit
+    commands: tuple[str, ...] = ()  # whose own option it is; (): of train and all that have it
 
     @property
     def section(self) -> str:

@@ -17,7 +17,7 @@ ROWS = (
     ),
     Option(
         "predict.overlap",
-        "of neighbouring tiles, as a share of their side",
+        "overlap of neighbouring tiles, as a share of their side",
         or_null(share(0.25)),
         SCORES,
         minutes=True,

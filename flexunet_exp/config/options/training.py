@@ -24,7 +24,7 @@ ROWS = (
     ),
     Option(
         "trainer.seed",
-        "chance of initial weights, order and augmentation",
+        "seed of initial weights, order, augmentation and dropout",
         at_least(0, example=0),
         WEIGHTS,
         repeats=True,
@@ -41,7 +41,7 @@ ROWS = (
     ),
     Option(
         "trainer.threads",
-        "threads of a training; null: all cores of the machine, or a trial's part of them",
+        "threads of a run; null: all cores of the machine, or the part of one of several runs",
         or_null(count(2)),
         ROUNDING,
         minutes=True,
@@ -73,7 +73,7 @@ ROWS = (
     ),
     Option(
         "trainer.resume",
-        "auto: the same command goes on with a run that was cut off; never: it begins anew",
+        "auto: the same command goes on with a run that was cut off; never: it begins a new run",
         one_of("auto", "never"),
         param="resume",
         optional=True,

@@ -1,4 +1,4 @@
-"""Checks a composed configuration before any work: every problem at once, each with its mend."""
+"""Checks a composed configuration before any work: every problem at once, each with its fix."""
 
 from flexunet_exp.config.validation.settings import (
     check_objective,

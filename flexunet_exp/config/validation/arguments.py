@@ -1,9 +1,9 @@
-"""The arguments of what `_target_`s name, checked by rules that lie beside it.
+"""Checks the arguments of `_target_`s by rules in a file beside the target's module.
 
-Rules are a file of their own, because a model's or a loss's imports Keras and the light step does
-not: of a module `nets/wide.py` they are `nets/wide_rules.py`, of a package `nets/` they are
-`nets/rules.py`, with `RULES = {"wide": Arguments(…)}` by the name of the function or class. The
-file is found and run without importing what it lies beside. It may be missing.
+Rules have a file of their own because the module of a model or a loss imports Keras, and the light
+step does not. The rules of a module `nets/wide.py` are in `nets/wide_rules.py`, those of a package
+`nets/` are in `nets/rules.py`: `RULES = {"wide": Arguments(…)}` by the name of the function or
+class. The file is run without importing the module beside it. It may be missing.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ def ruled_nodes(settings: dict, sections: Iterable[str]) -> Iterator[Node]:
 
 
 def broken_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str]:
-    """What is wrong with single arguments."""
+    """The problems of single arguments."""
     for node in ruled_nodes(settings, sections):
         yield from broken_rules(node.arguments, node.rules.rules, f"{node.key}.")
 
 
 def unfitting_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str]:
-    """What does not fit together, or to other settings, where no single argument is wrong."""
+    """The problems of arguments that are valid alone, but not together or with other settings."""
     for node in ruled_nodes(settings, sections):
         if node.rules.together:
             yield from node.rules.together(node.key, node.arguments, settings)
 
 
 def rules_of(target: str) -> Arguments | None:
-    """The rules of a `_target_`; None where it has none, or may not be imported."""
-    if target.startswith(KERAS):  # what we know of Keras's own lies beside ours of that kind
+    """The rules of a `_target_`; None if it has none, or is not trusted."""
+    if target.startswith(KERAS):  # the rules of keras.callbacks are beside flexunet_exp.callbacks
         target = OURS + target.removeprefix(KERAS)
     module, _, name = target.rpartition(".")
     path = rules_file(module) if is_trusted(target) else None
@@ -62,11 +62,11 @@ def rules_of(target: str) -> Arguments | None:
 
 @cache
 def rules_file(module: str) -> Path | None:
-    """Where the rules of a module lie, whether they are there or not; None: no such module."""
+    """The file with the rules of a module; None if there is no such file or module."""
     top, *names = module.split(".")
     try:
         spec = importlib.util.find_spec(top)
-    except ValueError:  # a script that runs has none
+    except ValueError:  # the running script has no spec
         return None
     if spec is None or spec.origin is None:
         return None
@@ -79,7 +79,7 @@ def rules_file(module: str) -> Path | None:
 
 @cache
 def run(path: Path) -> ModuleType:
-    """The module in a file, without the packages around it."""
+    """The module in a file, run without importing its package."""
     spec = importlib.util.spec_from_file_location(f"_rules_of_{path.parent.name}_{path.stem}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

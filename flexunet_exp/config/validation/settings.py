@@ -18,7 +18,7 @@ MAX_CLASSES = 255  # index 255 means ignore
 
 
 def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
-    """The rules of some sections alone; InputError with every problem of theirs."""
+    """Checks some sections alone; raises InputError with every problem."""
     settings = {name: compose.plain(cfg[name]) for name in sections}
     if problems := list(section_problems(settings, sections)):
         raise InputError(problems)
@@ -40,14 +40,14 @@ def check_settings(cfg: DictConfig | dict) -> None:
 
 
 def own_problems(cfg: DictConfig, command: str) -> list[str]:
-    """What is wrong with the options that a command has for itself."""
+    """The problems of a command's own options."""
     rows = of_command(command)
     own = OmegaConf.masked_copy(cfg, sorted({row.key.split(".")[0] for row in rows}))
     return list(broken_options(compose.plain(own), rows))
 
 
 def section_problems(settings: dict, sections: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the options of some sections, and the arguments in them."""
+    """The problems of the options of some sections, and of the arguments in them."""
     rows = [row for row in of_train() if row.key.split(".")[0] in sections]
     yield from broken_options(settings, rows)
     yield from broken_arguments(settings, sections)
@@ -58,7 +58,7 @@ def of_train() -> list[Option]:
 
 
 def broken_options(settings: dict, rows: Iterable[Option]) -> Iterator[str]:
-    """What is wrong with the values of options by their rules."""
+    """The problems of options' values by their rules."""
     for row in rows:
         value = lookup(settings, row.key)
         if row.rule is None or (value is MISSING and row.optional):
@@ -68,7 +68,7 @@ def broken_options(settings: dict, rows: Iterable[Option]) -> Iterator[str]:
 
 
 def unknown_keys(node: dict, section: str = "") -> Iterator[str]:
-    """Keys that nothing reads, such as a misspelt one in a yaml of one's own."""
+    """Keys that no code reads, such as a misspelt one in a person's own yaml."""
     for name, child in node.items():
         key = f"{section}.{name}".lstrip(".")
         if key in SECTIONS and option(key) is None:
@@ -78,7 +78,7 @@ def unknown_keys(node: dict, section: str = "") -> Iterator[str]:
 
 
 def siblings(section: str) -> list[str]:
-    """What a key of this section can be."""
+    """The known keys of this section."""
     known = {row.key.removesuffix(".*") for row in of_train()} | SECTIONS
     return sorted(key for key in known if key.startswith(section))
 
@@ -101,7 +101,7 @@ def class_problems(settings: dict) -> Iterator[str]:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
             yield f"Class name {name!r} must be a text of letters, digits, _ and - only."
         elif name == "good":
-            yield "No class can be called good: that is what pictures without a defect are."
+            yield "No class can be called good: this is the label of pictures without a defect."
         color = entry["color"] if isinstance(entry["color"], list) else []
         if len(color) != 3 or not all(is_int(part) and 0 <= part <= 255 for part in color):
             yield f"Color {entry['color']} of {entry['name']} must be three numbers, 0 to 255."
@@ -117,7 +117,7 @@ def name_problems(settings: dict) -> Iterator[str]:
     for key, known in (("monitor", monitors(defects)), ("objective", objectives(defects))):
         if settings[key] not in known:
             value, hint = settings[key], did_you_mean(str(settings[key]), known)
-            yield f"{key}={value} is no figure of this run.{hint} There are: {', '.join(known)}"
+            yield f"{key}={value} is not a figure of this run.{hint} There are: {', '.join(known)}"
 
 
 def check_objective(objective: str, cfg: DictConfig) -> None:
@@ -126,7 +126,8 @@ def check_objective(objective: str, cfg: DictConfig) -> None:
     if objective not in known:
         hint = did_you_mean(str(objective), known)
         raise InputError(
-            f"objective={objective} is no figure of this run.{hint} There are: {', '.join(known)}"
+            f"objective={objective} is not a figure of this run.{hint} There are: "
+            f"{', '.join(known)}"
         )
 
 
@@ -137,7 +138,7 @@ def monitors(defects: list[str]) -> list[str]:
 
 
 def objectives(defects: list[str]) -> list[str]:
-    """Final validation figures a sweep may compare; the seed's own metric is never one."""
+    """Final validation figures a sweep may compare, without the original program's own metric."""
     figures = ["dice", "iou", "precision", "recall"]
     more = ["defect_dice", "defect_iou", "image_dice", "image_iou"]
     classwise = [f"{figure}/{name}" for figure in figures for name in defects]
@@ -145,19 +146,19 @@ def objectives(defects: list[str]) -> list[str]:
 
 
 def share_problems(settings: dict) -> Iterator[str]:
-    """Patches on a defect and those of good pictures are shares of one whole."""
+    """The shares of patches on a defect and of good pictures together are at most 1."""
     dataset = settings["dataset"]
     patch, good = dataset.get("patch") or {}, dataset.get("good_share") or 0
     if patch.get("size") and good + patch["foreground"] > 1:
         yield (
             f"dataset.good_share={good} and dataset.patch.foreground={patch['foreground']} are "
-            "more than all patches together. Try dataset.good_share=0.25 "
+            "shares of the same patches, and their sum is above 1. Try dataset.good_share=0.25 "
             "dataset.patch.foreground=0.5"
         )
 
 
 def registry_problems(settings: dict) -> Iterator[str]:
-    """The registry is a part of the store."""
+    """`tracking.register` needs a store, which has the registry."""
     tracking = settings["tracking"]
     if tracking.get("register") and not tracking["uri"]:
         yield (

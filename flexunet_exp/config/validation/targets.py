@@ -1,6 +1,6 @@
-"""The heavy step: what the configuration builds is imported, every argument checked by name.
+"""The heavy step: imports what the configuration builds, and checks every argument by name.
 
-By name, because signatures with `**kwargs`, Keras's among them, swallow a misspelt one in silence.
+Signatures with `**kwargs`, such as those of Keras, would accept a misspelt name without an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FROM_PROGRAM = {
 
 
 def is_kind(section: str, target: Any) -> bool:
-    """Whether a target is what its section builds, and not any function of a trusted package."""
+    """Whether a target is of the kind that its section builds, such as a loss."""
     if section in ("loss", "optimizer", "callbacks"):
         import keras
 
@@ -43,7 +43,7 @@ def is_kind(section: str, target: Any) -> bool:
 
 
 def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
-    """The heavy step for these sections; raises InputError with every problem of their targets."""
+    """Checks the targets of these sections; raises InputError with every problem."""
     settings = compose.plain(cfg)
     problems: list[str] = []
     for section in sections:
@@ -60,7 +60,7 @@ def check_targets(cfg: DictConfig, sections: Sequence[str]) -> None:
 
 
 def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
-    """Every mapping with a `_target_` in a section, with where it stands."""
+    """Every mapping with a `_target_` in a section, with its dotted key."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield key, node
@@ -72,19 +72,19 @@ def target_nodes(node: Any, key: str) -> Iterator[tuple[str, dict]]:
 
 
 def target_problems(section: str, key: str, node: dict) -> list[str]:
-    """Why a target cannot be built: it is not there, or an argument is unknown or missing."""
+    """Why a target cannot be built: not importable, or an argument is unknown or missing."""
     try:
         target = building.locate(str(node["_target_"]))
     except InputError as error:
         return [f"{key}: {problem}" for problem in error.problems]
     if not is_kind(section, target):
-        return [f"{key}: _target_ {node['_target_']} is nothing that {section} can use."]
+        return [f"{key}: _target_ {node['_target_']} cannot be used as {section}."]
     accepted, required = named_arguments(target)
     from_program = FROM_PROGRAM.get(section, set())
     accepted = [name for name in accepted if name not in from_program]
     given = set(node) - {"_target_"}
     problems = [
-        f"{key}.{name} is no argument of {node['_target_']}.{did_you_mean(name, accepted)} "
+        f"{key}.{name} is not an argument of {node['_target_']}.{did_you_mean(name, accepted)} "
         f"There are: {', '.join(accepted) or 'none'}"
         for name in sorted(given - set(accepted))
     ]
@@ -94,7 +94,7 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
 
 
 def value_problems(key: str, node: dict) -> list[str]:
-    """What a transform says of its settings: making one costs nothing, so it is made here."""
+    """The problems that a transform's constructor raises; it is cheap, so it is called here."""
     try:
         building.build(node)
     except InputError as error:

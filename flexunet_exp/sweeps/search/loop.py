@@ -1,4 +1,4 @@
-"""The search: asks a study for settings, has them trained, and tells it what came of it."""
+"""The search: asks a study for settings, trains them, and records the outcomes in the study."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ Launch = Callable[..., Sequence[Any]]  # Hydra's launcher
 
 
 def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multirun) -> float:
-    """Searches until the study has its trials, whose report then concludes the multirun; the best
-    objective."""
+    """Searches until the study has all of its trials; returns the best objective.
+
+    The report of the study then concludes the multirun.
+    """
     plan = study.plan(cfg, GlobalHydra.instance().config_loader(), words)
     with study.alone(plan):
         known = study.opened(plan)
@@ -38,8 +40,8 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multiru
                 [*plan.constants, *space.words(t.params), trial_override(t, plan)] for t in trials
             ]
             returned = launch(jobs, initial_job_idx=number)
-            for trial, back in zip(trials, returned, strict=True):
-                record_outcome(known, trial, read_outcome(output_folder(back)))
+            for trial, job in zip(trials, returned, strict=True):
+                record_outcome(known, trial, read_outcome(output_folder(job)))
             number += len(trials)
         multirun.conclude = partial(report.conclude, known, plan)
     return report.best_value(known)
@@ -48,18 +50,22 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multiru
 def log_progress(known: optuna.Study, plan: Plan) -> None:
     ended = [trial for trial in known.trials if trial.state.is_finished()]
     log.info(
-        "Study %s in %s: %d of %d trials.", plan.name, plan.storage, len(ended), plan.conf.n_trials
+        "Study %s in %s: %d of %d trials have ended.",
+        plan.name,
+        plan.storage,
+        len(ended),
+        plan.conf.n_trials,
     )
 
 
 def batches(known: optuna.Study, plan: Plan) -> Iterator[list[optuna.Trial]]:
-    """The trials to be trained, as many at once as may be; first those that were cut off."""
+    """Batches of at most n_jobs trials to train; trials that were cut off come first."""
     left = cut_off(known)
     while batch := next_batch(known, plan, left):
         to_train: list[optuna.Trial] = []
         for trial in batch:
             if any(trial.params == other.params for other in to_train):
-                left.append(trial)  # what comes of the other one will be its result too
+                left.append(trial)  # it gets the result of the other one
             elif not settled(known, trial):
                 to_train.append(trial)
         if to_train:
@@ -84,7 +90,7 @@ def begun(known: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def cut_off(known: optuna.Study) -> list[optuna.Trial]:
-    """Trials that no process trains any more (this one holds the study): their runs go on."""
+    """Trials that were cut off: none is being trained, because this process holds the lock."""
     import optuna
 
     running = [trial for trial in known.trials if trial.state.name == "RUNNING"]
@@ -92,8 +98,10 @@ def cut_off(known: optuna.Study) -> list[optuna.Trial]:
 
 
 def settled(known: optuna.Study, trial: optuna.Trial) -> bool:
-    """Tells a trial whose end is known without training: it was pruned just before a kill, or an
-    earlier one had the same parameters."""
+    """Ends a trial in the study whose result is known without training; returns whether it is.
+
+    It was pruned just before the process was killed, or an earlier trial had its parameters.
+    """
     if PRUNED in trial.user_attrs:
         known.tell(trial, state=state("PRUNED"))
         return True
@@ -107,7 +115,9 @@ def settled(known: optuna.Study, trial: optuna.Trial) -> bool:
         trial.set_user_attr(name, value)
     values = twin.value if twin.state.name == "COMPLETE" else None
     known.tell(trial, values, state=twin.state)
-    log.info("Trial %d: the parameters of trial %d again.", trial.number, twin.number)
+    log.info(
+        "Trial %d has the parameters of trial %d, and gets its result.", trial.number, twin.number
+    )
     return True
 
 
@@ -122,7 +132,7 @@ def state(name: str) -> optuna.trial.TrialState:
 
 
 def trial_override(trial: optuna.Trial, plan: Plan) -> str:
-    """What a job learns of the trial that it is."""
+    """The override that passes a trial's study, number and epochs to its job."""
     return f"tracking.trial={{study:{plan.name},number:{trial.number},epochs:{plan.epochs}}}"
 
 
@@ -131,7 +141,7 @@ def output_folder(returned: Any) -> Path:
 
 
 def record_outcome(known: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
-    """Tells the study how a trial's run ended."""
+    """Records in the study how a trial's run ended."""
     trial.set_user_attr("folder", outcome.folder)
     trial.set_user_attr("minutes", outcome.minutes)
     if outcome.status == "pruned":

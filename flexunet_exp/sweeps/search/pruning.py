@@ -1,4 +1,4 @@
-"""A trial within its run: every epoch is told to the study, which may end it."""
+"""Reports each epoch of a trial's run to the study, which may end the trial."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Pruning(keras.callbacks.Callback):
-    """Tells a trial the monitored figure after each epoch; raises Pruned when it is to end.
+    """Reports the monitored figure after each epoch; raises Pruned if the study ends the trial.
 
-    `sign` is -1 where the study wants more and `monitor` less, or the other way round.
+    `sign` is -1 if the study maximizes and `monitor` is better lower, or the reverse; else 1.
     """
 
     def __init__(self, trial: optuna.Trial, monitor: str, sign: int, epochs: int):
@@ -30,7 +30,7 @@ class Pruning(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         step = epoch + 1
-        if step not in self.reported:  # else it was told before the run was cut off
+        if step not in self.reported:  # else it was reported before the run was cut off
             self.trial.report(self.sign * float((logs or {})[self.monitor]), step)
         if step < self.epochs and self.trial.should_prune():
             self.trial.set_user_attr(study.PRUNED, step)
@@ -38,7 +38,7 @@ class Pruning(keras.callbacks.Callback):
 
 
 def callbacks(cfg: DictConfig) -> dict[str, keras.callbacks.Callback]:
-    """What a run needs that is a trial of a study which prunes; nothing for any other run."""
+    """The pruning callback for the run of a trial whose study has a pruner; else no callback."""
     if not cfg.tracking.get("trial") or (conf := HydraConfig.get().sweeper).pruner == "none":
         return {}
     less_is_better = resolvers.monitor_mode(cfg.monitor) == "min"

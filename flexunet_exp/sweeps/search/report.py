@@ -29,13 +29,13 @@ BEST, PAGE, TABLE = "best.yaml", "study.html", "trials.csv"
 
 
 def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
-    """Prints what was found, and leaves it in the multirun's folder and on its parent run."""
+    """Prints the results, and writes them into the multirun's folder and its parent run."""
     trials = known.trials
     print_trials(trials, plan, known)
     print(tally(trials))
     best = best_trial(known)
     if best is None:
-        print("No trial was finished: there is no best one.")
+        print("No trial has finished, so there is no best trial.")
         return
     found = summary(best, plan)
     multirun.folder.mkdir(parents=True, exist_ok=True)
@@ -45,12 +45,12 @@ def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     if multirun.parent_run_id:
         to_store(multirun, found)
     print(f"Best: trial {best.number}, {plan.meaning['objective']} {best.value:.4f}")
-    print(f"Its run again     {found['command']}")
-    print(f"All of the study  {multirun.folder / PAGE}")
+    print(f"Train it again    {found['command']}")
+    print(f"Study             {multirun.folder / PAGE}")
 
 
 def best_trial(known: optuna.Study) -> FrozenTrial | None:
-    """The finished trial with the best objective, the earliest of equals."""
+    """The finished trial with the best objective; of equal ones the earliest, None if none has."""
     finished = [trial for trial in known.trials if trial.state.name == "COMPLETE"]
     sign = 1 if known.direction.name == "MAXIMIZE" else -1
     return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
@@ -62,7 +62,7 @@ def best_value(known: optuna.Study) -> float:
 
 
 def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
-    """What best.yaml says."""
+    """The content of best.yaml."""
     return {
         "study": plan.name,
         "trial": best.number,
@@ -74,19 +74,19 @@ def summary(best: FrozenTrial, plan: Plan) -> dict[str, Any]:
 
 
 def command(trial: FrozenTrial, plan: Plan) -> str:
-    """What trains a trial's settings alone."""
+    """The command that trains one run with a trial's settings."""
     constants = [word.as_typed() for word in map(Word.parse, plan.constants) if is_of_run(word)]
     return shell(["flexunet", "train", *constants, *space.words(trial.params)])
 
 
 def is_of_run(word: Word) -> bool:
-    """Whether a word is also one of a run without its study."""
+    """Whether a word also applies to a run outside of the study."""
     of_study = ("sweep", "tracking.vary", "tracking.parent_run_id")
     return word.key not in of_study and not word.key.startswith(("launcher", "hydra"))
 
 
 def show_dry(plan: Plan) -> None:
-    """Prints how the study stands, and how long the trials that are left will take."""
+    """Prints the state of the study, and how long its remaining trials will take."""
     known = if_there(plan)
     trials = known.trials if known else []
     if known and trials:
@@ -94,7 +94,7 @@ def show_dry(plan: Plan) -> None:
         print(tally(trials))
     took = [trial.user_attrs["minutes"] for trial in trials if "minutes" in trial.user_attrs]
     left = plan.conf.n_trials - sum(trial.state.is_finished() for trial in trials)
-    minutes = f"about {max(left, 0) * mean(took):.0f} minutes" if took else "nobody knows how long"
+    minutes = f"about {max(left, 0) * mean(took):.0f} minutes" if took else "of unknown length"
     print(f"Nothing is trained: dry=true. Left: {max(left, 0)} trials, {minutes}.")
     for key, entry in plan.space.items():
         print(f"  {key}: {space.describe(entry)}")
@@ -119,14 +119,14 @@ def ended_as(trial: FrozenTrial) -> str:
 
 
 def tally(trials: Sequence[FrozenTrial]) -> str:
-    """How many trials ended how."""
+    """The number of trials in each state."""
     states = [ended_as(trial).split(" ")[0].rstrip(",") for trial in trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     return f"{len(trials)} trials: {counts}."
 
 
 def table_of(trials: Sequence[FrozenTrial], plan: Plan) -> Any:
-    """A row a trial, as pandas keeps it."""
+    """One row per trial, as a DataFrame."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -146,13 +146,13 @@ def table_of(trials: Sequence[FrozenTrial], plan: Plan) -> Any:
 
 
 def columns(plan: Plan) -> list[str]:
-    """The heads of the table as a person reads it: options by their last word."""
+    """The headers of the printed table: options by their last word."""
     options = [key.rsplit(".", 1)[-1] for key in plan.space]
     return ["trial", *options, "ended", plan.meaning["objective"], "minutes"]
 
 
 def rows(trials: Sequence[FrozenTrial], plan: Plan) -> list[list[str]]:
-    """A row a trial, under `columns`."""
+    """One row per trial, under `columns`."""
     return [
         [
             str(trial.number),
@@ -190,7 +190,7 @@ def print_trials(trials: Sequence[FrozenTrial], plan: Plan, known: optuna.Study)
 
 
 def write_page(path: Path, known: optuna.Study, plan: Plan, found: dict[str, Any]) -> None:
-    """study.html: opens from disk and needs nothing beside it."""
+    """Writes study.html, which opens from disk without other files."""
     from flexunet_exp.reporting.html import template
 
     figures: list[tuple[str, str]] = []

@@ -1,7 +1,7 @@
 """The space of a study: which options are searched, and between what.
 
 An entry of `hydra.sweeper.space` is `{type: choice, values: […]}` or `{type: float|int, low: …,
-high: …, step: …, log: …}`; a sweep on the command line takes the place of the entry of its key.
+high: …, step: …, log: …}`; a sweep on the command line replaces the entry of its key.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Word(str):
 
 
 def entry_problems(key: str, entry: Any) -> Iterator[str]:
-    """What is wrong with an entry, each with an example."""
+    """The problems of an entry, each with an example."""
     if not isinstance(entry, Mapping) or entry.get("type") not in KEYS:
         choice = "{type: choice, values: [8, 16]}"
-        yield f"space {key}: {entry} is neither {EXAMPLE}, nor the same of int, nor {choice}"
+        yield f"space {key}: {entry} is neither {EXAMPLE}, nor the same with int, nor {choice}"
         return
     known = KEYS[entry["type"]]
     for name in entry:
@@ -52,7 +52,7 @@ def choice_problems(key: str, values: Any) -> Iterator[str]:
     if not scalars or not all(v is None or isinstance(v, str | int | float) for v in values):
         yield f"space {key}: values={values} is not a list of words or numbers such as [8, 16]"
     elif len(set(map(text_of, values))) < len(values):
-        yield f"space {key}: values={list(values)} names one twice"
+        yield f"space {key}: values={list(values)} has a value twice"
 
 
 def range_problems(key: str, entry: Mapping) -> Iterator[str]:
@@ -82,7 +82,7 @@ def distribution(entry: Mapping) -> BaseDistribution:
     if entry["type"] == "choice":
         return CategoricalDistribution([text_of(value) for value in entry["values"]])
     low, high, log, step = entry["low"], entry["high"], bool(entry.get("log")), entry.get("step")
-    if step:  # Optuna wants the last of low, low + step … as the end
+    if step:  # Optuna requires a `high` that is low plus a multiple of step
         high = low + int((high - low) / step + 1e-9) * step
     if entry["type"] == "int":
         return IntDistribution(low, high, log, step or 1)
@@ -90,7 +90,7 @@ def distribution(entry: Mapping) -> BaseDistribution:
 
 
 def draw(trial: Trial, key: str, entry: Mapping) -> Any:
-    """The trial's value of an option: the one it has, else a new one of its study's sampler."""
+    """The trial's value of an option: the value it has, else a new one from the sampler."""
     if entry["type"] == "choice":
         return trial.suggest_categorical(key, list(map(text_of, entry["values"])))
     wanted: Any = distribution(entry)

@@ -1,7 +1,7 @@
-"""A study: what it searches for, checked before anything runs, and its memory in an SQLite file.
+"""A study: its space, checked before anything runs, and its trials in an SQLite file.
 
-The sampler's random numbers are a function of (seed, trial, parameter), so that a study that was
-interrupted goes on as if it had not been.
+The sampler's random numbers are a function of (seed, trial, parameter), so that an interrupted
+study goes on with the same values as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ class Plan:
     constants: tuple[str, ...]  # the overrides that every trial is given
     conf: DictConfig  # hydra.sweeper
     epochs: int  # of a trial that is not pruned
-    meaning: Mapping[str, str]  # all that makes it this study and no other
+    meaning: Mapping[str, str]  # everything that distinguishes it from other studies
 
     @property
     def identity(self) -> list[str]:
-        """What a study's parent run is found again by, whatever n_trials says."""
+        """What a study's parent run is found again by, whatever n_trials is."""
         return [f"study={self.name}", f"storage={self.storage}"]
 
 
 def is_study(cfg: DictConfig) -> bool:
-    """Whether the command searches, and does not list its cells."""
+    """Whether the command searches, instead of listing its cells."""
     return "space" in cfg.hydra.sweeper
 
 
 def plan(cfg: DictConfig, loader: Any, words: Sequence[str]) -> Plan:
-    """The study that a command asks for; InputError with all that is wrong with it."""
+    """The study that a command asks for; InputError with every problem of it."""
     require_optuna()
     conf = cfg.hydra.sweeper
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
@@ -83,7 +83,10 @@ def plan(cfg: DictConfig, loader: Any, words: Sequence[str]) -> Plan:
     problems = list(broken_rules(compose.plain(conf), RULES, PREFIX))
     name = conf.study_name or default_name(cfg)
     if not re.fullmatch(r"[A-Za-z][\w.-]*", name, re.ASCII):
-        problems.append(f"{PREFIX}study_name={name}: letters, digits, _ - and dots are expected.")
+        problems.append(
+            f"{PREFIX}study_name={name} is not a letter followed by letters, digits, _ - and dots. "
+            f"Try {PREFIX}study_name=grid"
+        )
     problems += space_problems(cfg, loader, entries, constants)
     if problems:
         raise InputError(problems)
@@ -122,7 +125,7 @@ def storage_of(conf: DictConfig, tracking_uri: str | None) -> str:
 def space_problems(
     cfg: DictConfig, loader: Any, entries: Mapping[str, Any], constants: Sequence[str]
 ) -> list[str]:
-    """What is wrong with a space: its entries, their options, and the runs at its corners."""
+    """The problems of a space: of its entries, their options, and the runs at its corners."""
     if not entries:
         return [f"{PREFIX}space is empty: name an option, as in 'loss=dice,ce_dice'"]
     problems = [text for key, entry in entries.items() for text in space.entry_problems(key, entry)]
@@ -141,7 +144,7 @@ def space_problems(
         for word in words[1:]
     ]
     composer = Composer(cfg, loader, [[*constants, *words] for words in (first, *alternatives)])
-    found: dict[str, str] = {}  # each problem once, with where it was met first
+    found: dict[str, str] = {}  # each problem once, with the first words that have it
     for words in (first, *alternatives):
         try:
             validation.check_settings(composer.cell([*constants, *words]))
@@ -156,7 +159,7 @@ def choices_of(entry: Any) -> Sequence[Any]:
 
 
 def meaning(cfg: DictConfig, entries: Mapping[str, Any]) -> dict[str, str]:
-    """What is searched, in what, for what: every part by its name, as text."""
+    """The space, the objective and the fixed settings of a search, by name, as text."""
     settings = with_effect(OmegaConf.masked_copy(cfg, options.sections(cfg)))
     searched = [key.replace("/", ".") for key in entries]
     fixed = {
@@ -177,7 +180,7 @@ def text_at(settings: dict, key: str) -> str:
 
 
 def opened(plan: Plan) -> optuna.Study:
-    """The study of this name, made if need be; InputError where it is one of another meaning."""
+    """The study of this name, made if it is missing; InputError if it has another meaning."""
     import optuna
 
     if found := if_there(plan):
@@ -195,7 +198,7 @@ def opened(plan: Plan) -> optuna.Study:
 
 
 def if_there(plan: Plan) -> optuna.Study | None:
-    """The study of this name; InputError where it is one of another meaning."""
+    """The study of this name, None if it is missing; InputError if it has another meaning."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -211,14 +214,14 @@ def if_there(plan: Plan) -> optuna.Study | None:
     except SQLAlchemyError as error:
         raise InputError(
             f"{plan.storage} cannot be read as Optuna's studies ({str(error).splitlines()[0]}). "
-            "Keep this one elsewhere with hydra.sweeper.storage=sqlite:///FILE"
+            "Keep this study in another file: hydra.sweeper.storage=sqlite:///FILE"
         ) from error
     known = study.user_attrs.get(MEANING, {})
     if differing := differences(known, plan.meaning):
         raise InputError(
             [
-                f"The study {plan.name!r} in {plan.storage} is another one. Give this one a name: "
-                f"hydra.sweeper.study_name={plan.name}2. What differs follows.",
+                f"The study {plan.name!r} in {plan.storage} has other settings. Give this study "
+                f"another name: hydra.sweeper.study_name={plan.name}2. The differences follow.",
                 *differing,
             ]
         )
@@ -235,7 +238,7 @@ def differences(known: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
 
 @contextmanager
 def alone(plan: Plan) -> Iterator[None]:
-    """Keeps a second command off the study while this one lives: both would continue its trials."""
+    """Locks the study for this process: a second command would go on with the same trials."""
     path = sqlite_file(plan.storage)
     if path is None:
         yield
@@ -245,15 +248,15 @@ def alone(plan: Plan) -> Iterator[None]:
         held = locks.exclusive(path.with_name(f".optuna_{plan.name}.lock"))
     except locks.Locked as error:
         raise InputError(
-            f"The study {plan.name!r} is being searched by another process at this moment. "
-            "For more trials at once, start one with hydra.sweeper.n_jobs"
+            f"Another process is searching the study {plan.name!r}. Wait until it ends. For more "
+            "trials at once, start one command with hydra.sweeper.n_jobs=N"
         ) from error
     with held:
         yield
 
 
 def trial_in_run(cfg: DictConfig, conf: DictConfig) -> optuna.Trial:
-    """The trial that a run is, as `tracking.trial` tells it; `conf` is its hydra.sweeper."""
+    """The trial of a run, which `tracking.trial` names; `conf` is the run's hydra.sweeper."""
     import optuna
 
     trial = cfg.tracking.trial
@@ -266,7 +269,7 @@ def trial_in_run(cfg: DictConfig, conf: DictConfig) -> optuna.Trial:
 
 
 def pruner(conf: DictConfig, epochs: int) -> optuna.pruners.BasePruner:
-    """Ends trials by their epochs, 1 .. epochs."""
+    """Optuna's pruner, which ends trials after one of the epochs 1 .. `epochs`."""
     from optuna import pruners
 
     if conf.pruner == "median":
@@ -277,7 +280,7 @@ def pruner(conf: DictConfig, epochs: int) -> optuna.pruners.BasePruner:
 
 
 def sampler(conf: DictConfig, *parts: Any) -> optuna.samplers.BaseSampler:
-    """A new one, whose random numbers are those of the seed and these parts."""
+    """A new sampler, whose random numbers depend on the seed and these parts alone."""
     from optuna import samplers
 
     text = json.dumps([conf.seed, *parts])
@@ -288,7 +291,7 @@ def sampler(conf: DictConfig, *parts: Any) -> optuna.samplers.BaseSampler:
 
 
 def fill(trial: optuna.Trial, plan: Plan) -> dict[str, Any]:
-    """Gives a trial its parameters, those it lacks after an interruption; all of them."""
+    """Draws the parameters that a trial lacks, also after an interruption; returns all of them."""
     study = trial.study
     study.sampler = sampler(plan.conf, trial.number)
     trial.relative_params  # noqa: B018  (drawn together, from the sampler just set)

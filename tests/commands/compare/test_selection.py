@@ -78,7 +78,7 @@ def test_every_word_that_names_no_run_is_said_with_the_nearest():
     first, second, third = error.value.problems
     assert "nearest are losses" in first
     assert "d" * 32 in second
-    assert "runs=d is no run" in third
+    assert "runs=d is not a run" in third
     with pytest.raises(InputError, match="beginning of 2 ids"):
         selection.select([*RUNS, run("d" * 31 + "0")], ("d" * 30,), None)
 
@@ -226,7 +226,7 @@ def test_a_cell_that_stands_below_because_a_run_has_not_the_figure_is_said():
     (group,) = groups_of(cells_of([*lacking, *GRID])[0], "val/dice")
     assert group.label(group.cells[-1]) == "lucky"
     (note,) = notes_on([Judged(group, {}, [])], "val/dice")
-    assert "1 cells have no val/dice in some of their runs" in note
+    assert "1 cells have runs without val/dice" in note
 
 
 def test_a_cell_is_called_by_what_varies():
@@ -254,5 +254,5 @@ def test_where_nothing_is_finished_it_is_said_how_the_runs_stand():
 
 
 def test_a_filter_that_lets_nothing_through_is_said():
-    with pytest.raises(InputError, match="filter lets none of its 4 runs through"):
+    with pytest.raises(InputError, match="filter matches none of its 4 runs"):
         selection.select(RUNS, (), set())

@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_sentence_and_more_room_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr(command, "load", lambda cfg: (trained(), "a run"))
     cfg = compose("infer", f"input={tmp_path / 'photos'}", f"output={disk / 'out'}")
     try:
-        with pytest.raises(InputError, match="No space left on device. Mend this"):
+        with pytest.raises(InputError, match="No space left on device. Fix this"):
             command.task(cfg)
         subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
         command.task(cfg)

@@ -289,8 +289,8 @@ def test_a_finished_set_that_was_damaged_is_told(prepared):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("variants=3", "variants 2; this is variants 3"),
-        ("seed=7", "seed 0; this is seed 7"),
+        ("variants=3", "variants 2; this command has variants 3"),
+        ("seed=7", "seed 0; this command has seed 7"),
         ("split.seed=1", "split"),
         ("augmentation=strong", "augmentation"),
         ("dataset.layout.seed=5", "pictures, masks or split"),
@@ -331,12 +331,12 @@ def test_two_at_once_are_refused(prepared, tmp_path):
 def test_input_and_output_in_each_other_are_refused(prepared, raw):
     for output in (raw, raw / "new", raw.parent):
         said = problem(prepared, "out", f"dataset.path={raw}", f"output={output}")
-        assert "lie in each other" in said
+        assert "the same or one inside the other" in said
 
 
 def test_too_many_variants_for_a_list_are_told_and_leave_nothing(prepared, tmp_path):
     said = problem(prepared, "out", "augmentation=flips", "variants=9")
-    assert "4 pictures" in said and "augmentation=standard" in said
+    assert "only 4 different pictures" in said and "augmentation=standard" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -348,7 +348,7 @@ def test_all_wrong_settings_are_told_at_once(compose):
     for word in ("dataset/layout=image_mask", "split=folders", "split=memorise"):
         assert "Choose" in problem(prepare.task, compose("prepare", word, "output=x"))
     nothing = compose("prepare", "augmentation=none", "variants=4", "output=x")
-    assert "without transforms" in problem(prepare.task, nothing)
+    assert "without any transform" in problem(prepare.task, nothing)
 
 
 def test_files_that_are_not_called_by_numbers(compose, own, tmp_path):

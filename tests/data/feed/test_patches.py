@@ -205,7 +205,7 @@ def test_shares_of_more_than_all_patches_are_refused_before_the_data_is_read(tin
 
     words = ("dataset.good_share=0.6", "dataset.patch.foreground=0.5")
     validation.check_settings(tiny_dataset(*words))  # without patches there is no foreground
-    with pytest.raises(InputError, match="more than all patches together"):
+    with pytest.raises(InputError, match="their sum is above 1"):
         validation.check_settings(tiny_dataset(*words, "dataset.patch.size=32"))
 
 

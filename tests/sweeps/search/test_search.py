@@ -240,7 +240,7 @@ def test_a_file_that_is_no_study_is_a_sentence(searched, tmp_path):
 def test_two_commands_do_not_search_one_study_at_once(searched, tmp_path):
     with open(tmp_path / ".optuna_zipper_flexunet.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="another process at this moment"):
+        with pytest.raises(InputError, match="Another process is searching"):
             searched("a")
 
 
@@ -256,7 +256,8 @@ def test_all_problems_of_a_space_at_once(searched):
     text = "\n".join(refused.value.problems)
     assert len(refused.value.problems) == 4
     assert "pruner=medain is not none, median or hyperband" in text
-    assert "optimizer.learning_rat is no option. Did you mean 'optimizer.learning_rate'?" in text
+    hint = "optimizer.learning_rat is not an option. Did you mean 'optimizer.learning_rate'?"
+    assert hint in text
     assert "there is no loss=dcie. Did you mean 'dice'?" in text
     assert "low=0.5 is not below high=0.1" in text
 
