@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 PACKAGE = "flexunet_exp"
+Node = TypeVar("Node", bound=ast.AST)
 
 # Where a training begins, as MODULE.DEFINITION within the package.
 ENTRIES = (
@@ -88,7 +89,7 @@ class Module:
     def __init__(self, root: Path, name: str):
         self.name, self.root = name, root
         self.path = source_path(root, name)
-        tree = WithoutSentences().visit(ast.parse(self.path.read_bytes()))
+        tree = edited(ast.parse(self.path.read_bytes()), without_sentences)
         self.nodes: dict[str, list[ast.stmt]] = {"": []}
         for node in tree.body:
             for defined in names_defined(node):
@@ -107,7 +108,7 @@ class Module:
         """A definition as text, without its type hints."""
         if name not in self.dumps:
             self.references(name)  # before the hints are gone
-            stripped = [WithoutHints().visit(node) for node in self.nodes[name]]
+            stripped = [edited(node, without_hints) for node in self.nodes[name]]
             self.dumps[name] = "\n".join(map(ast.dump, stripped))
         return self.dumps[name]
 
@@ -125,31 +126,37 @@ class Module:
                     yield Reference(self.name, child.id, child)
 
 
-class WithoutSentences(ast.NodeTransformer):
-    """Removes what only a person reads: docstrings, log lines, the arguments of raised errors."""
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements, in a statement
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        is_text = isinstance(node.value, ast.Constant)
-        return ast.Pass() if is_text or is_log_call(node.value) else self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+def edited(node: Node, edit: Callable[[Node], Node]) -> Node:
+    """A statement, or a module, with every statement within it edited, the innermost first."""
+    for block in BLOCKS:
+        if isinstance(within := getattr(node, block, None), list):
+            setattr(node, block, [edited(child, edit) for child in within])
+    return edit(node)
+
+
+def without_sentences(node: ast.AST) -> ast.AST:
+    """Without what only a person reads: docstrings, log lines, the arguments of raised errors."""
+    if isinstance(node, ast.Expr) and (is_text(node.value) or is_log_call(node.value)):
+        return ast.Pass()
+    if isinstance(node, ast.Raise):
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return ast.Raise(exc=raised, cause=None)
+    return node
 
 
-class WithoutHints(ast.NodeTransformer):
-    """Removes type hints: they name the classes of arguments, and do not change the weights."""
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        return ast.arg(arg=node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+def without_hints(node: ast.AST) -> ast.AST:
+    """Without type hints: they name the classes of arguments, and do not change the weights."""
+    if isinstance(node, ast.FunctionDef):
         node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+    if isinstance(node, ast.AnnAssign):
         node.annotation = ast.Constant(value=None)
-        return self.generic_visit(node)
+    return node
 
 
 def digest(root: Path, targets: Iterable[str]) -> str:
@@ -232,11 +239,20 @@ def names_defined(node: ast.stmt) -> list[str]:
 
 
 def is_type_checking(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return isinstance(node, ast.If) and is_name(node.test, "TYPE_CHECKING")
 
 
 def is_log_call(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.")
+    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return is_method and is_name(node.func.value, "log")
+
+
+def is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+def is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def is_ours(target: str) -> bool:

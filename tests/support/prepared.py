@@ -17,6 +17,8 @@ import socket
 import sys
 from pathlib import Path
 
+from flexunet_exp.config import weights_code
+from flexunet_exp.config.compose import PACKAGE
 from tests.support import empty_store
 
 MODULES = (
@@ -90,5 +92,6 @@ if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
     empty_store.use_copies()
+    weights_code.digest(PACKAGE, ())  # keeps the syntax trees, which every command needs
     gc.freeze()  # memory shared with the commands stays shared
     run(serve(sys.argv[1]))
