@@ -9,6 +9,7 @@ logarithms), of wall-clock and of processor time. --json FILE keeps every measur
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -44,6 +45,7 @@ class FirstStep(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         os._exit(0)
 """
+SEEDS = itertools.count(1)
 Seconds = tuple[float, float]  # of the wall clock, of the processor
 
 
@@ -91,15 +93,20 @@ def show_config(build: Build) -> Seconds:
 
 
 def tiny_training(build: Build) -> Seconds:
-    words = ("train", *TINY, f"data_root={build.home}/data", "rerun=all", "trainer.resume=never")
-    return build.run("tiny", *words)[0]
+    words = ("train", *TINY, f"data_root={build.home}/data")
+    return build.run("tiny", *words, f"trainer.seed={next(SEEDS)}")[0]
 
 
 def first_step(build: Build) -> Seconds:
-    """From the command to the end of the first training step of quickstart, store included."""
+    """From the command to the end of the first training step of a new quickstart, store included.
+
+    The store is there, with the parent of a sweep in it; every run has a seed of its own.
+    """
     own = "+callbacks.first_step._target_=first_step.FirstStep"
-    words = ("experiment=quickstart", f"data_root={build.home}/data", "trainer.resume=never")
-    return build.run("first", "train", *words, own)[0]
+    words = ("experiment=quickstart", f"data_root={build.home}/data")
+    if not (build.home / "first" / "mlruns").exists():
+        build.run("first", "train", "-m", *TINY, words[1], "trainer.seed=0")
+    return build.run("first", "train", *words, own, f"trainer.seed={next(SEEDS)}")[0]
 
 
 def sweep_cell(build: Build) -> Seconds:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flexunet_exp.config.overrides import Word, quote_path
 from flexunet_exp.errors import InputError, did_you_mean
-from flexunet_exp.system import interrupt
+from flexunet_exp.system import collection, interrupt
 from flexunet_exp.tracking.address import require_valid
 
 COMMANDS = {
@@ -57,6 +57,7 @@ def run(command: str) -> int:
     """Runs the command's Hydra app; an error prints a message, and no stack trace unless asked."""
     wants_trace = os.environ.get(TRACE) == "1"
     os.environ[TRACE] = "1"  # Hydra then raises its errors instead of printing them
+    collection.pause()  # until the command begins its work
     try:
         return importlib.import_module(module_of(command)).main() or 0
     except KeyboardInterrupt:

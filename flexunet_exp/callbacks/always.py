@@ -12,7 +12,7 @@ from contextlib import suppress
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flexunet_exp.system import interrupt
+from flexunet_exp.system import collection, interrupt
 from flexunet_exp.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,16 @@ class EpochMetrics(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         figures = {metric_name(name): float(value) for name, value in (logs or {}).items()}
         self.tracker.metrics(figures, step=epoch + 1)
+
+
+class CollectAfterTracing(keras.callbacks.Callback):
+    """Collects no garbage until the first step is traced: see `system.collection`."""
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        collection.pause()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+        collection.resume()
 
 
 class EpochLine(keras.callbacks.Callback):

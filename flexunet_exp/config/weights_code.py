@@ -63,6 +63,7 @@ EXCLUDED = {
     "data.leakage": "describes data",
     "models.graph": "describes a network",
     "models.summary": "describes a network",
+    "system.collection": "collects garbage",
     "system.interrupt": "ends a training",
     "system.progress": "prints",
 }

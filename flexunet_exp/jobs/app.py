@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from flexunet_exp.config import compose, own_conf, resolvers
 from flexunet_exp.errors import Abort, Enough
 from flexunet_exp.jobs.processes import end_with_parent
-from flexunet_exp.system import interrupt
+from flexunet_exp.system import collection, interrupt
 
 
 def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
@@ -22,6 +22,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
     raised: list[Exception] = []
 
     def task(cfg: DictConfig) -> Any:
+        collection.resume_after_start()
         end_with_parent()
         interrupt.check()  # a launcher gives its worker the next job even after an interrupt
         own_conf.log_warnings()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
+from flexunet_exp.system import collection
+
 # The threads and the determinism of the process's first run, which TensorFlow cannot change
 # afterwards.
 FIXED: list[tuple[int, bool]] = []
@@ -69,7 +71,7 @@ def prepare(settings: ProcessSettings) -> None:
 
 def load() -> None:
     """Imports TensorFlow and Keras, and turns their own printing off."""
-    with quiet_start():
+    with quiet_start(), collection.importing("keras"):
         import keras
         import tensorflow as tf
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import time
@@ -12,10 +13,11 @@ from itertools import islice
 from typing import Any
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import locks
+from flexunet_exp.system import collection, locks
 from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
 
 MOST_LISTED = 1000  # entries a page: the most that MLflow returns for any listing
+SQL_STORE = "mlflow.store.tracking.sqlalchemy_store"
 LOCK_SECONDS = 60  # that another process may take to make a store
 # MLflow's own defaults send usage data to its makers, and wait four minutes for a server that does
 # not answer.
@@ -41,11 +43,12 @@ def load_mlflow(uri: str) -> None:
         os.environ.setdefault(name, value)
     # For the outbox, an entry is sent when the call returns.
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"
-    import mlflow
-
+    with collection.importing("mlflow"):
+        import mlflow  # noqa: F401
     quiet_mlflow()
     if sqlite_file(uri):
-        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+        with collection.importing(SQL_STORE):
+            importlib.import_module(SQL_STORE)
 
 
 def make_tables(uri: str) -> None:

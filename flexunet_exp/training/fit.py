@@ -22,7 +22,7 @@ from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
 from flexunet_exp.prediction import networks
 from flexunet_exp.prediction.settings import describe_patches
-from flexunet_exp.system import tensorflow
+from flexunet_exp.system import collection, tensorflow
 from flexunet_exp.training import class_weights, profile, state
 from flexunet_exp.training.settings import TrainingSettings
 
@@ -151,11 +151,12 @@ def train(
             initial_epoch=progress.epochs,
             epochs=settings.feed.epochs,
             validation_data=feed.validation,
-            callbacks=[*watched, line],
+            callbacks=[always.CollectAfterTracing(), *watched, line],
             shuffle=False,
             verbose=0,
         )
     finally:
+        collection.resume()
         line.close()
 
 
