@@ -167,7 +167,7 @@ def test_other_test_pictures_are_not_compared(tmp_path):
         "fewer": write_run(tmp_path / "fewer", [100] * 11),
     }.items():
         verdict = judging.judge(run, present)
-        assert not verdict.is_better and "other pictures" in verdict.because, name
+        assert not verdict.is_better and "different pictures" in verdict.because, name
         assert "split=folds split.n=5 split.fold=3 split.seed=0" in verdict.because, name
 
 
