@@ -140,9 +140,19 @@ def scoring_signature(config: DictConfig | dict) -> str:
 def source_digest(root: Path) -> str:
     """Hash of a package's (or one file's) Python source: other code may train other weights."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+    for path in python_files(root):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def code_digests(*names: str) -> list[str]:
+    """Hashes of files and folders of this package, without what only a person reads."""
+    found = (path for name in names for path in python_files(PACKAGE / name))
+    return [weights_code.file_digest(path) for path in found]
+
+
+def python_files(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.py")) if root.is_dir() else [root]
 
 
 def own_code_digests(settings: Any) -> dict[str, str]:

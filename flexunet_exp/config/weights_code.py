@@ -171,6 +171,12 @@ def digest(root: Path, targets: Iterable[str]) -> str:
     return code.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """Hash of a Python file, without what only a person reads."""
+    tree = edited(ast.parse(path.read_bytes()), without_sentences)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
 def reached(root: Path, targets: Iterable[str]) -> set[Definition]:
     """The definitions that a training of these `_target_`s reaches."""
     starts = [*ENTRIES, *(t.removeprefix(f"{PACKAGE}.") for t in targets if is_ours(t))]

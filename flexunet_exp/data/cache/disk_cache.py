@@ -21,7 +21,6 @@ import PIL
 from rich.progress import track
 
 from flexunet_exp.config import identity
-from flexunet_exp.data import layouts, masks
 from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
@@ -117,7 +116,7 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
 
     The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
-    sources = [identity.source_digest(Path(str(module.__file__))) for module in (masks, layouts)]
+    sources = identity.code_digests("data/masks.py", "data/layouts.py")
     code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
     decisive = [VERSION, list(size), dataset.recipe, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from flexunet_exp.config import compose
-from flexunet_exp.data.tiles import Size
+
+if TYPE_CHECKING:
+    from flexunet_exp.data.tiles import Size
 
 
 @dataclass(frozen=True)
