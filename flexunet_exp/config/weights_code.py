@@ -13,10 +13,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 PACKAGE = "flexunet_exp"
-Node = TypeVar("Node", bound=ast.AST)
 
 # Where a training begins, as MODULE.DEFINITION within the package.
 ENTRIES = (
@@ -130,7 +129,7 @@ class Module:
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements, in a statement
 
 
-def edited(node: Node, edit: Callable[[Node], Node]) -> Node:
+def edited(node: Any, edit: Callable[[ast.AST], ast.AST]) -> Any:
     """A statement, or a module, with every statement within it edited, the innermost first."""
     for block in BLOCKS:
         if isinstance(within := getattr(node, block, None), list):
@@ -250,8 +249,9 @@ def is_type_checking(node: ast.stmt) -> bool:
 
 
 def is_log_call(node: ast.expr) -> bool:
-    is_method = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    return is_method and is_name(node.func.value, "log")
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    return is_name(node.func.value, "log")
 
 
 def is_text(node: ast.expr) -> bool:
