@@ -58,6 +58,7 @@ def test_equal_runs_are_seldom_found_to_differ():
     assert differing >= stats.binom.ppf(0.01, len(found), 0.05)
 
 
+@pytest.mark.heavy
 def test_a_true_difference_is_found_as_often_as_theory_says():
     """With sizes alike, so that the difference is nearly normal, as theory has it."""
     draw = np.random.default_rng(1)

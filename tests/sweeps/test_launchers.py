@@ -164,11 +164,13 @@ LAUNCHERS = {  # `basic` is what all other tests of sweeps use
     "submitit": ("launcher=submitit",),
     "ray": ("launcher=ray", "launcher.cpus=1"),
 }
+HEAVY = [name for name in LAUNCHERS if name != "joblib"]
+EACH = ["joblib", *(pytest.param(name, marks=pytest.mark.heavy) for name in HEAVY)]
 BAD = "62"  # cannot be halved twice: its cell fails
 SIZES = {"joblib": ["64", BAD], "submitit": ["64", BAD], "ray": ["64", BAD, "32"]}
 
 
-@pytest.fixture(scope="module", params=LAUNCHERS)
+@pytest.fixture(scope="module", params=EACH)
 def sweep(request, tmp_path_factory, tiny):
     """A multirun of good cells and a bad one: launcher, folder, and how it ended."""
     folder = tmp_path_factory.mktemp(request.param)

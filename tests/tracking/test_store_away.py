@@ -112,6 +112,7 @@ def interrupted(folder: Path, *command: str) -> Command:
     raise AssertionError("it never came to its first epoch")
 
 
+@pytest.mark.heavy
 def test_four_parallel_trials_lose_nothing(up, tmp_path, tiny, undisturbed):
     command = words(up, tiny, "parallel")
     swept = flexunet(
@@ -182,6 +183,7 @@ def test_a_server_that_comes_back_after_the_end_is_told_by_sync(up, tmp_path, ti
     assert not list(moved.glob("journal*"))
 
 
+@pytest.mark.heavy
 def test_a_training_killed_while_the_server_is_away(up, tmp_path, tiny, undisturbed):
     command = words(up, tiny, "killed")
     process = interrupted(tmp_path, "train", *command)

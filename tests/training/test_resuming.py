@@ -78,7 +78,9 @@ def uninterrupted(tmp_path_factory, command) -> Path:
             *("SIGKILL", "numpy:save", 500, []), id="half-way through writing its third state"
         ),
         pytest.param(
-            *("SIGTERM", "numpy:save", 500, []), id="interrupted while it writes its third state"
+            *("SIGTERM", "numpy:save", 500, []),
+            id="interrupted while it writes its third state",
+            marks=pytest.mark.heavy,
         ),
         pytest.param(
             "SIGKILL",
@@ -86,6 +88,7 @@ def uninterrupted(tmp_path_factory, command) -> Path:
             4,
             ["trainer.save_every=2"],
             id="half-way through telling the store of two epochs",
+            marks=pytest.mark.heavy,
         ),
         pytest.param(
             *("SIGKILL", "flexunet_exp.reporting.panels:contact_sheet", 2, []),

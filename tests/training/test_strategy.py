@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.support.running import python, train
 
@@ -25,6 +26,7 @@ def epochs(folder) -> pd.DataFrame:
     return tables[0].merge(tables[1], on="epoch")
 
 
+@pytest.mark.heavy
 def test_two_devices_train_as_one_does(tmp_path, tiny):
     one = train(tmp_path / "one", *tiny, *SETTINGS)
     mirrored = ("train", *tiny, *SETTINGS, "trainer.strategy=mirrored")

@@ -137,7 +137,10 @@ def test_a_missing_package_is_a_sentence_with_what_to_type(monkeypatch):
         formats.check_installed("onnx")
 
 
-@pytest.mark.parametrize("name", ["flexunet", "flexunet_small", "attention_unet"])
+HEAVY_MODEL = pytest.param("attention_unet", marks=pytest.mark.heavy)
+
+
+@pytest.mark.parametrize("name", ["flexunet", "flexunet_small", HEAVY_MODEL])
 @pytest.mark.parametrize("form", sorted(formats.FORMATS))
 def test_every_model_in_every_format(name, form, compose, tmp_path):
     levels = 3 if name == "attention_unet" else 2
