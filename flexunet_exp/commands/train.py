@@ -94,9 +94,11 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         finished.require(request.require, attempt.progress.best_dice)
         if tracking.register:
             tracker.register(tracking.register, request.objective)
-        attempt.log_folder()
+        attempt.log_end()
     objective = figures.get(request.objective, math.nan)
-    return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
+    outcome = Outcome("finished", name, objective, tracker.run_id, str(home.folder))
+    outcome.learned, outcome.figures = attempt.progress.learned, record.overall(figures)
+    return outcome
 
 
 def check(cfg: DictConfig) -> None:

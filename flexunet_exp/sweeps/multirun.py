@@ -103,7 +103,8 @@ class SweepCallback(Callback):
             )
         if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
-            started.open_parent(overrides, signature, config.rerun)
+            searched = search.space if search else swept_keys(config, overrides)
+            started.open_parent(overrides, signature, config.rerun, searched)
         add_overrides(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
         if started.parent_run_id:
             add_overrides(config, [f"tracking.parent_run_id={started.parent_run_id}"])
@@ -172,6 +173,14 @@ def loader() -> Any:
 
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
-    params = list(presets.params(cfg))
+    return list(presets.params(cfg)) + swept(overrides)
+
+
+def swept_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
+    """The keys with more than one value, those of `hydra.sweeper.params` first."""
+    return swept([f"{axis}={values}" for axis, values in presets.params(cfg).items()] + overrides)
+
+
+def swept(overrides: list[str]) -> list[str]:
     parsed = OverridesParser.create().parse_overrides(overrides)
-    return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
+    return [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]

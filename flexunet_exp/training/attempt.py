@@ -18,7 +18,14 @@ from flexunet_exp.prediction.networks import Blueprint
 from flexunet_exp.runs.claims import Claim
 from flexunet_exp.tracking import address, record
 from flexunet_exp.tracking.record import BEST_DICE
-from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE
+from flexunet_exp.tracking.store import (
+    EFFORT,
+    LEARNED,
+    MINUTES,
+    SCORING,
+    SIGNATURE,
+    has_learned,
+)
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import fit, state
 from flexunet_exp.training.settings import TrainingSettings
@@ -29,6 +36,11 @@ if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
 
 log = logging.getLogger(__name__)
+
+NOTHING_LEARNED = (
+    "Learned        nothing: no epoch beat predicting nothing and everything (tag learned=false). "
+    "run=best, promote and the winner of a sweep pass this run over."
+)
 
 
 class Attempt:
@@ -61,10 +73,13 @@ class Attempt:
         if store and same and self.is_whole:
             self.progress.best_dice = record.take_weights(store, same, self.keeper.best)
             self.progress.fitted, self.is_whole = True, False
+            self.progress.learned = has_learned(same)
 
     def fit(self, extra: Mapping[str, keras.callbacks.Callback]) -> None:
         """Trains what is left; `extra` are callbacks beside the configured ones."""
         fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, extra)
+        if not self.progress.learned:
+            self.tracker.tag({LEARNED: "false"})
 
     def evaluate(self, score: ScoreSettings, title: str) -> dict[str, float]:
         """The run's figures; scores the network once, and keeps the figures with the state."""
@@ -91,10 +106,16 @@ class Attempt:
         if self.is_whole:
             self.tracker.tag({MINUTES: f"{(time.time() - self.started) / 60:.2f}"})
 
-    def log_folder(self) -> None:
-        """Logs where the run's figures and pictures are."""
-        folder, tracker = self.folder, self.tracker
-        log.info("\nRun folder     %s", folder)
+    def log_end(self) -> None:
+        """Logs how the training ended, and where the run's figures and pictures are."""
+        folder, tracker, progress = self.folder, self.tracker, self.progress
+        log.info("")
+        if progress.ended:  # else its weights are those of an earlier run
+            log.info("Training       %s", progress.ended)
+            log.info("Kept           %s", progress.chosen)
+        if not progress.learned:
+            log.warning(NOTHING_LEARNED)
+        log.info("Run folder     %s", folder)
         log.info("Pictures       %s", folder / "evaluation" / "test" / "figures")
         if (folder / "epoch_change_infer").is_dir():
             log.info("Every epoch's  %s", folder / "epoch_change_infer")

@@ -20,11 +20,13 @@ from typing import IO, Any
 import keras
 import numpy as np
 
+from flexunet_exp.callbacks.qualifying import bar, qualifies, validated_pixels
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
 from flexunet_exp.system.files import whole_or_nothing
 from flexunet_exp.tracking.tracker import Tracker
+from flexunet_exp.training import ending
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ class Progress:
     epochs: int = 0
     fitted: bool = False
     best_dice: float = 0.0
+    learned: bool = False  # whether an epoch has qualified as the best one
+    ended: str = ""  # when the training stopped and why, once it is fitted
+    chosen: str = ""  # the epoch whose weights are kept, once it is fitted
     figures: dict[str, float] | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +103,6 @@ class Keeper:
     def choose_best(self, model: keras.Model) -> None:
         """Writes best.keras from the present network where no callback has."""
         if not self.best.exists():
-            log.warning("No callback chose a best epoch: best.keras is that of the last epoch.")
             save_model(model, self.best)
 
     def restore(self, model: keras.Model) -> None:
@@ -140,9 +144,13 @@ class KeepState(keras.callbacks.Callback):
         progress = self.progress
         progress.epochs = epoch + 1
         progress.best_dice = max(progress.best_dice, float((logs or {})["val_dice"]))
+        progress.learned = progress.learned or qualifies(self.model, logs)
         progress.fitted = self.model.stop_training or progress.epochs == self.epochs
         self.kept = progress.fitted or progress.epochs % self.every == 0
         if progress.fitted:  # from here on only the best epoch's network is needed
+            progress.ended = ending.why(epoch, self.epochs, self.others)
+            least = bar(validated_pixels(self.model))
+            progress.chosen = ending.chosen(epoch, self.others.values(), least)
             self.keeper.choose_best(self.model)
             self.keeper.write(progress)
         elif self.kept:
