@@ -16,7 +16,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp.config.identity import sweep_signature, words_hashed
-from flexunet_exp.config.overrides import unresolved
+from flexunet_exp.config.overrides import Word, unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.sweeps import compose_cells, launchers, presets
@@ -56,6 +56,7 @@ class SweepCallback(Callback):
             launchers.check(config)
             presets.check(config, loader())
             words = unresolved(config.hydra.overrides.task)
+            refuse_moving_start(words)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             axes = [*varying_keys(config, words), *(search.space if search else ())]
             threads = launchers.thread_overrides(config, axes)
@@ -149,6 +150,17 @@ def of(context: HydraContext) -> Multirun:
         if isinstance(callback, SweepCallback) and callback.multirun:
             return callback.multirun
     raise InputError("hydra/sweeper=flexunet_optuna works with flexunet train only.")
+
+
+def refuse_moving_start(words: list[str]) -> None:
+    """Raises InputError for init_from=latest or best: each cell would begin with an earlier one."""
+    starts = [word.value or "" for word in map(Word.parse, words) if word.key == "init_from"]
+    for name in ("latest", "best"):
+        if any(name in value.strip("[]").split(",") for value in starts):
+            raise InputError(
+                f"init_from={name} means another run after each cell of a sweep. Give the id "
+                "or the folder of a run: init_from=RUN"
+            )
 
 
 def add_overrides(config: DictConfig, overrides: list[str]) -> None:

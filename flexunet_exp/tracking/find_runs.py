@@ -112,8 +112,9 @@ def find_in_store(store: Store, name: str, objective: str, option: str = "run") 
     if not learned:
         raise InputError(
             f"{option}=best: none of the {len(finished)} finished runs in experiment "
-            f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no epoch did they beat "
-            f"predicting nothing and everything. Train longer, or name a run: {option}=latest"
+            f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no "
+            f"epoch did they beat predicting nothing and everything. Train longer, or name a "
+            f"run: {option}=latest"
         )
     digest = learned[0].data.tags.get("test_digest")
     same = [run for run in learned if run.data.tags.get("test_digest") == digest]

@@ -182,7 +182,8 @@ def all_callbacks(
         **extra,
     }
     often = settings.save_every, settings.feed.epochs
-    keep_state = state.KeepState(keeper, progress, named, *often)
+    keeps_last = settings.keep_state and is_constant(model)
+    keep_state = state.KeepState(keeper, progress, named, *often, keeps_last)
     return {**named, "(state)": keep_state, "(tracking)": state.Upload(run.tracker, keep_state)}
 
 
