@@ -35,13 +35,13 @@ def task(cfg: DictConfig) -> None:
         run_id = registry.stored_run(store, run)
         version = registry.register(store, run_id, run.folder, cfg.name, cfg.objective)
         champion = registry.champion(store, cfg.name)
+        if champion and champion.version == version.version:
+            log.info("Version %s of %s is the champion already.", version.version, cfg.name)
+            return
         if not has_learned(store.client.get_run(run_id)):
             verdict = judging.NOTHING_LEARNED
         elif champion is None:
             verdict = judging.FIRST
-        elif champion.version == version.version:
-            log.info("Version %s of %s is the champion already.", version.version, cfg.name)
-            return
         else:
             present = judging.fetch_scores(store, champion, Path(folder) / "champion")
             verdict = judging.judge(run.folder, present)
