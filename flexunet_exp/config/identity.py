@@ -36,16 +36,21 @@ EFFORT = ("model", "predict", "dataset", "split", "trainer")
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is found again by: three hashes of 16 hex digits."""
+    """What a run is found again by: hashes of 16 hex digits."""
 
     signature: str  # of all that can change the trained weights
     scoring: str  # of what can change the scores of the same weights
     effort: str  # of what decides how long it takes
+    course: str = ""  # of all that can change the weights but the number of epochs
 
     @classmethod
-    def of(cls, config: DictConfig | dict, sample_digest: str, threads: int) -> Identity:
-        trained = signature(config, sample_digest, threads)
-        return cls(trained, scoring_signature(config), effort(config))
+    def of(
+        cls, config: DictConfig | dict, sample_digest: str, threads: int, start: str = ""
+    ) -> Identity:
+        """The identity of a run; `start` is the digest of the weights that it begins with."""
+        trained = signature(config, sample_digest, threads, start)
+        along = hashed(["course", *parts_of(config, sample_digest, threads, start, False)])
+        return cls(trained, scoring_signature(config), effort(config), along)
 
 
 def with_effect(config: DictConfig | dict) -> dict[str, Any]:
@@ -79,23 +84,37 @@ def every(signature: str) -> tuple[str, ...]:
     return (str(signature), *getattr(signature, "earlier", ()))
 
 
-def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Signature:
+def signature(
+    config: DictConfig | dict, sample_digest: str, threads: int, start: str = ""
+) -> Signature:
     """Hash of all that can change the trained weights (16 hex digits).
 
     The settings with an effect; the sample table's digest; the code of this package that a training
     with these settings reaches, and that of own packages it builds from; the versions of TensorFlow
-    and Keras; the number of threads.
+    and Keras; the number of threads; `start`, the digest of the weights it begins with, if any.
     """
+    settings, digest, code, *rest = parts_of(config, sample_digest, threads, start)
+    named = Signature(hashed([SCHEME, settings, digest, code, *rest]))
+    named.earlier = tuple(hashed([settings, digest, release, *rest]) for release in SAME_WEIGHTS)
+    return named
+
+
+def parts_of(
+    config: DictConfig | dict,
+    sample_digest: str,
+    threads: int,
+    start: str,
+    with_epochs: bool = True,
+) -> list[Any]:
+    """What a signature is made of: settings, data, code, own code, versions, the start if any."""
     settings = with_effect(config)
     settings["trainer"]["threads"] = threads
+    if not with_epochs:
+        del settings["trainer"]["epochs"]
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     others = own_code_digests(settings)
     code = own_code(tuple(sorted(set(targets_in(settings)))))
-    named = Signature(hashed([SCHEME, settings, sample_digest, code, others, versions]))
-    named.earlier = tuple(
-        hashed([settings, sample_digest, release, others, versions]) for release in SAME_WEIGHTS
-    )
-    return named
+    return [settings, sample_digest, code, others, versions, *([start] if start else [])]
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from flexunet_exp.callbacks import always, configured
+from flexunet_exp.callbacks import always, configured, qualifying
 from flexunet_exp.config import building
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows
@@ -138,7 +138,7 @@ def train(
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(settings, run, keeper, progress, extra)
+    listed = all_callbacks(model, settings, run, keeper, progress, extra)
     watched = list(listed.values())
     if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
@@ -161,6 +161,7 @@ def train(
 
 
 def all_callbacks(
+    model: keras.Model,
     settings: TrainingSettings,
     run: configured.Run,
     keeper: state.Keeper,
@@ -172,15 +173,18 @@ def all_callbacks(
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
+    configured_ones = fitting(build_callbacks(settings, run), model)
     named = {
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         "(learning rate)": always.LearningRate(),
-        **build_callbacks(settings, run),
+        "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
+        **configured_ones,
         "(epoch metrics)": always.EpochMetrics(run.tracker),
         **extra,
     }
     often = settings.save_every, settings.feed.epochs
-    keep_state = state.KeepState(keeper, progress, named, *often)
+    keeps_last = settings.keep_state and is_constant(model)
+    keep_state = state.KeepState(keeper, progress, named, *often, keeps_last)
     return {**named, "(state)": keep_state, "(tracking)": state.Upload(run.tracker, keep_state)}
 
 
@@ -188,13 +192,28 @@ def build_callbacks(
     settings: TrainingSettings, run: configured.Run
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks by name, in their order."""
-    built = {name: building.build(node, run=run) for name, node in settings.callbacks.items()}
-    if not isinstance(build_schedule(settings, run.dataset), float):
-        for name, callback in list(built.items()):
-            if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
-                log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
-                del built[name]
-    return built
+    return {name: building.build(node, run=run) for name, node in settings.callbacks.items()}
+
+
+def fitting(
+    callbacks: Mapping[str, keras.callbacks.Callback], model: keras.Model
+) -> dict[str, keras.callbacks.Callback]:
+    """The callbacks without those that change a learning rate which a schedule sets."""
+    if is_constant(model):
+        return dict(callbacks)
+    kept: dict[str, keras.callbacks.Callback] = {}
+    for name, callback in callbacks.items():
+        if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+            log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
+        else:
+            kept[name] = callback
+    return kept
+
+
+def is_constant(model: keras.Model) -> bool:
+    """Whether no schedule sets the learning rate."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return not isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def warn_of_absent_classes(dataset: Dataset) -> None:

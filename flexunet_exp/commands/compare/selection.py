@@ -20,6 +20,7 @@ from flexunet_exp.tracking.store import (
     SIGNATURE,
     STOPPED,
     SWEEP,
+    has_learned,
 )
 
 REPEATED = tuple(map(options.param_name, options.REPEATED))  # in which runs of one cell differ
@@ -44,6 +45,7 @@ class Trial:
     parent: str
     signature: tuple[str, str] | None
     artifact_uri: str
+    learned: bool = True  # False: no epoch beat predicting nothing and everything
 
     @property
     def replicate(self) -> tuple[str, str]:
@@ -176,6 +178,7 @@ def trial(run: Any) -> Trial:
         parent=tags.get(PARENT, ""),
         signature=signature,
         artifact_uri=info.artifact_uri,
+        learned=has_learned(run),
     )
 
 

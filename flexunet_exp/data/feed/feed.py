@@ -47,7 +47,7 @@ def feed(
         ),
         batches.steps_per_epoch(len(draws), batch_size),
         len(draws),
-        batches.evaluation(validated, size, batch_size, multiple_of),
+        batches.evaluation(validated, size, settings.valid_batch_size, multiple_of),
     )
 
 
