@@ -53,7 +53,7 @@ def meaning(name: str, names: Mapping[str, Sequence[str]]) -> str:
 
 
 def known_good(good_names: Sequence[str]) -> frozenset[str]:
-    """The names of folders without defects, in lower case; InputError for one that is never good."""
+    """The names of good folders, in lower case; InputError for one that is never good."""
     given = [str(name) for name in good_names]
     if never := [name for name in given if name.lower() in NEVER_GOOD]:
         raise InputError(
@@ -89,9 +89,7 @@ def raw_places(root: Path, findings: Findings) -> dict[str, Path]:
             f"{root}: no folder test in it, expected test/<defect>/NNN.png. Point elsewhere with "
             "dataset.path=FOLDER, or choose the layout: dataset/layout=mvtec or image_mask."
         )
-    return {
-        part: chosen(root, part, paths, root / part, findings) for part, paths in found.items()
-    }
+    return {part: chosen(root, part, paths, root / part, findings) for part, paths in found.items()}
 
 
 def ready_places(root: Path, findings: Findings) -> dict[str, Places]:
@@ -118,9 +116,7 @@ def ready_places(root: Path, findings: Findings) -> dict[str, Places]:
     ]
     splits = [split for split in SPLITS if {(split, "images"), (split, "masks")} & set(found)]
     places = {
-        split: of_split(root, split, found, findings)
-        for split in splits
-        if len(words[split]) == 1
+        split: of_split(root, split, found, findings) for split in splits if len(words[split]) == 1
     }
     say(root, places, findings)
     if not splits:
@@ -152,9 +148,7 @@ def of_split(
     known = (paths["images"] or paths["masks"])[0]
     first_split = bool(meaning(known.parent.name, SPLITS)) or known.parent == root
     within = known if known.parent == root else known.parent
-    expected = {
-        kind: within / kind if first_split else root / kind / known.name for kind in KINDS
-    }
+    expected = {kind: within / kind if first_split else root / kind / known.name for kind in KINDS}
     return Places(
         *(chosen(root, f"{split}/{kind}", paths[kind], expected[kind], findings) for kind in KINDS)
     )

@@ -9,7 +9,7 @@ relative path and stem, never by position.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import folder_names, masks
-from flexunet_exp.data.listing import IMAGE_SUFFIXES, pictures_in, require_folder, sub_folders
-from flexunet_exp.data.matching import Matcher, MaskNames
+from flexunet_exp.data.listing import IMAGE_SUFFIXES, require_folder, sub_folders
+from flexunet_exp.data.matching import MaskNames, Matcher
+from flexunet_exp.data.merging import merged
 from flexunet_exp.data.pairing import Pair, compare_sizes, each, read_pictures, sample_table
 from flexunet_exp.data.scan_record import (
     Findings,
@@ -289,34 +290,6 @@ class Synthetic(MVTec):
             seed=self.seed,
         )
         return super()._scan(folder, view)
-
-
-def merged(
-    folder: Path, read: Callable[[Path], tuple[np.ndarray, int]]
-) -> tuple[np.ndarray, int]:
-    """The masks of a folder as one index mask (H, W), and the sum of what `read` counts.
-
-    Raises InputError where they differ in size, or show different classes at one place.
-    """
-    paths = pictures_in(folder)
-    if not paths:
-        raise InputError(f"{folder}: no mask in it, expected one for each part of the defect.")
-    whole, number = read(paths[0])
-    for path in paths[1:]:
-        mask, count = read(path)
-        number += count
-        if mask.shape != whole.shape:
-            raise InputError(
-                f"{path} is {mask.shape[1]} x {mask.shape[0]} pixels, {paths[0].name} is "
-                f"{whole.shape[1]} x {whole.shape[0]}: the masks of a picture must have one size."
-            )
-        if clash := np.count_nonzero((whole != mask) & (whole != 0) & (mask != 0)):
-            raise InputError(
-                f"{path}: {clash:,} pixels are another class in another mask of {folder}: a pixel "
-                "has one class. Correct the masks."
-            )
-        whole = np.maximum(whole, mask)
-    return whole, number
 
 
 def parse_name(stem: str, class_names: Iterable[str], otherwise: str) -> tuple[str, str]:

@@ -230,10 +230,10 @@ def ending_of(stem: str, bases: Files) -> str:
 
 
 def nearly(lacking: Files, others: Files) -> str:
-    """A sentence with a file whose name differs only in case or in the form of accents."""
+    """A sentence with the files whose names differ only in case or in the form of accents."""
     folded = {unified(stem): path.name for stem, path in others.items()}
-    close = next((folded[unified(stem)] for stem in lacking if unified(stem) in folded), None)
-    return f" Is it {close}? Give both one spelling." if close else ""
+    close = [folded[unified(stem)] for stem in lacking if unified(stem) in folded]
+    return f" Is it {some(close)}? Give both one spelling." if close else ""
 
 
 def unified(stem: str) -> str:
@@ -244,8 +244,10 @@ def elsewhere(masks: Path, lacking: Files) -> str:
     """A sentence with the folder that holds the masks under another name than expected."""
     if masks.is_dir():
         return ""
+    wanted = {unified(stem) for stem in lacking}
+    own = {path.parent for path in lacking.values()}
     for folder in sub_folders(masks.parent, []):
-        if any(unified(path.stem) in map(unified, lacking) for path in pictures_in(folder)[:1]):
-            if not any(path in pictures_in(folder) for path in lacking.values()):
-                return f" Is it {folder.name}? Rename it {masks.name}."
+        stems = {unified(path.stem) for path in pictures_in(folder)}
+        if stems & wanted and folder not in own:
+            return f" Is it {folder.name}? Rename it {masks.name}."
     return ""

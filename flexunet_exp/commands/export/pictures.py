@@ -28,7 +28,7 @@ def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: P
 
 
 def own_pictures(run: FinishedRun) -> list[Path]:
-    """The run's test pictures, else those of valid; InputError if it has none, or a file is gone."""
+    """The run's test pictures, else those of valid; InputError if none, or a file is gone."""
     if not run.samples.is_file():
         raise InputError(
             f"{run.network} is not in a run folder, so its pictures are unknown. {GIVE}"
@@ -40,8 +40,8 @@ def own_pictures(run: FinishedRun) -> list[Path]:
         raise InputError(f"{run.samples} names no test picture. {GIVE}")
     if gone := [path for path in paths if not path.is_file()]:
         raise InputError(
-            f"{len(gone)} of {len(paths)} {split} pictures of the run {run.folder} are gone, such as "
-            f"{gone[0]}. {GIVE}"
+            f"{len(gone)} of {len(paths)} {split} pictures of the run {run.folder} are gone, such "
+            f"as {gone[0]}. {GIVE}"
         )
     return paths
 

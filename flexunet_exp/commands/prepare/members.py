@@ -61,8 +61,11 @@ def of_tar(archive: Path) -> Iterator[Member]:
 
 def of_zip(archive: Path) -> Iterator[Member]:
     """A zip names its members at its end, and decompresses no more of one than it claims there."""
+    end = archive.stat().st_size
     with zipfile.ZipFile(archive) as members:
         for info in members.infolist():
+            if not 0 <= info.header_offset < end:
+                raise zipfile.BadZipFile(f"{info.filename!r} lies outside of the file")
             yield Member(
                 info.filename.replace("\\", "/"),
                 info.file_size,

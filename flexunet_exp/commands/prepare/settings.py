@@ -105,7 +105,10 @@ def code_digest(settings: dict[str, Any]) -> str:
         "commands/prepare/encoding.py",
     )
     decisive = [
-        [identity.source_digest(compose.PACKAGE / path) for path in (*sources, *found, *dealt, *ours)],
+        [
+            identity.source_digest(compose.PACKAGE / path)
+            for path in (*sources, *found, *dealt, *ours)
+        ],
         identity.own_code_digests(settings),
         [cv2.__version__, np.__version__, PIL.__version__],
     ]
