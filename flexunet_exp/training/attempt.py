@@ -98,9 +98,7 @@ class Attempt:
         scored = [split for split in scoring.SCORED if len(self.dataset.split(split))]
         log.info("Pictures       %s", folder / "evaluation" / scored[-1] / "figures")
         if "test" not in scored:
-            log.info(
-                "The data has no test part: the scores are those of valid, which chose the epoch."
-            )
+            log.info("There is no test part: these are scores of valid, which chose the epoch.")
         if (folder / "epoch_change_infer").is_dir():
             log.info("Every epoch's  %s", folder / "epoch_change_infer")
         if store := tracker.store:
