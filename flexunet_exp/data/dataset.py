@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import building, compose
 from flexunet_exp.data import class_pixels, masks, splits
+from flexunet_exp.data.listing import pictures_in
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
 
@@ -87,7 +89,14 @@ def digest(table: pd.DataFrame) -> str:
 
 
 def file_hash(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    """The sha256 of a file, or of the pictures in a folder; empty for an empty path."""
+    if not path:
+        return ""
+    files = pictures_in(Path(path)) if os.path.isdir(path) else [Path(path)]
+    if len(files) == 1:
+        return hashlib.sha256(files[0].read_bytes()).hexdigest()
+    hashes = [f"{file.name} {file_hash(str(file))}" for file in files]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def load(cfg: DictConfig) -> Dataset:

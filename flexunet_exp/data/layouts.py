@@ -16,19 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import masks
-from flexunet_exp.data.pairing import (
-    IMAGE_SUFFIXES,
-    Pair,
-    compare_sizes,
-    each,
-    files_by_stem,
-    folder_names,
-    matched,
-    read_pictures,
-    require_folder,
-    sample_table,
-)
+from flexunet_exp.data import folder_names, masks
+from flexunet_exp.data.listing import IMAGE_SUFFIXES, require_folder, sub_folders
+from flexunet_exp.data.matching import MaskNames, Matcher
+from flexunet_exp.data.merging import merged
+from flexunet_exp.data.pairing import Pair, compare_sizes, each, read_pictures, sample_table
 from flexunet_exp.data.scan_record import (
     Findings,
     MaskFacts,
@@ -37,7 +29,7 @@ from flexunet_exp.data.scan_record import (
     mask_facts,
 )
 from flexunet_exp.data.splits import GOOD
-from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.errors import InputError
 
 # Folder of the defect-free pictures -> what their sources begin with, for each dataset.good.
 GOOD_FOLDERS: dict[str, dict[str, str]] = {
@@ -66,18 +58,34 @@ class MVTec(Layout):
     """MVTec AD as downloaded: `test/<defect>/NNN.png` with `ground_truth/<defect>/NNN_mask.png`.
 
     `classes` are {name, color}, background first; a defect's folder is its class. `good` chooses
-    the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too).
+    the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too);
+    `good_names` are folders of such pictures beside ok, normal and free. `mask_suffix` ends the
+    stem of a mask. With `masks_in_folders`, a mask may be a folder of several, called like the
+    picture.
     """
 
-    def __init__(self, classes: Sequence[Mapping], good: str = "test"):
+    def __init__(
+        self,
+        classes: Sequence[Mapping],
+        good: str = "test",
+        good_names: Sequence[str] = (),
+        mask_suffix: str = "_mask",
+        masks_in_folders: bool = False,
+    ):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = _known_good(good)
+        own = {name.lower() for name in self.names}
+        self.good_names = folder_names.known_good(good_names) - own
+        self.mask_names = MaskNames(mask_suffix, masks_in_folders)
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
-        require_folder(folder, "test", "test/<defect>/NNN.png", problems)
-        pairs = [*self._defects(folder, findings), *self._defect_free(folder, findings)]
+        require_folder(folder, "test/<defect>/NNN.png")
+        places = folder_names.raw_places(folder, findings)
+        matcher = Matcher(self.mask_names, findings)
+        pairs = [*self._defects(places, matcher), *self._defect_free(places, matcher)]
+        matcher.close()
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
         has_mask = (table["mask"] != "").to_numpy()
@@ -98,46 +106,62 @@ class MVTec(Layout):
             )
         facts = {image: truth for image, _, truth in found if truth}
         problems = problems or _emptiness(table, folder)
-        return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
+        return ScanRecord(
+            table, readable, pictures, facts, problems, findings.warnings, findings.notes
+        )
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
         row = _as_mapping(sample)
         if not row["mask"]:
             return np.zeros((row["height"], row["width"]), dtype=np.uint8)
-        return masks.read_binary_mask(row["mask"], self.names.index(row["label"]))
+        return self._read(Path(row["mask"]), self.names.index(row["label"]))
 
-    def _defects(self, folder: Path, findings: Findings) -> list[Pair]:
-        problems = findings.problems
-        found = folder_names(folder / "test", problems)
-        found |= folder_names(folder / "ground_truth", problems)
-        problems += [
-            f"{folder}: the folder {name} is no configured class (they are "
-            f"{', '.join(self.names[1:])}).{did_you_mean(name.lower(), self.names[1:])} Rename it, "
-            "add it to dataset.classes, or choose another dataset/layout (mvtec, image_mask)."
-            for name in sorted(found - {GOOD, *self.names[1:]})
-        ]
-        pairs = [p for name in self.names[1:] for p in self._of_class(folder, name, findings)]
+    def _read(self, path: Path, class_index: int) -> np.ndarray:
+        if not (self.mask_names.in_folders and path.is_dir()):
+            return masks.read_binary_mask(path, class_index)
+        return merged(path, lambda file: (masks.read_any_shape(file, class_index), 0))[0]
+
+    def _defects(self, places: Mapping[str, Path], matcher: Matcher) -> list[Pair]:
+        findings = matcher.findings
+        found = {
+            inner.name
+            for part in ("test", "ground_truth")
+            for inner in sub_folders(places[part], findings.problems)
+        }
+        unknown = [name for name in found - set(self.names[1:]) if not self._is_good(name)]
+        findings.problems += folder_names.unknown(places["test"], unknown, self.names[1:])
+        pairs = [pair for name in self.names[1:] for pair in self._of_class(places, name, matcher)]
         absent = [name for name in self.names[1:] if name not in {pair.label for pair in pairs}]
         if absent:
-            findings.warnings.append(f"{folder}: no picture of the configured {', '.join(absent)}")
+            root = places["test"].parent
+            findings.warnings.append(f"{root}: no picture of the configured {', '.join(absent)}")
         return pairs
 
-    def _of_class(self, folder: Path, name: str, findings: Findings) -> list[Pair]:
-        expected = folder / "ground_truth" / name
-        images = files_by_stem(folder / "test" / name, findings)
-        truths = files_by_stem(expected, findings, ending="_mask")
-        return [
-            Pair(image, mask, f"{name}/{stem}", label=name)
-            for stem, image, mask in matched(images, truths, expected, findings.problems)
-        ]
+    def _of_class(self, places: Mapping[str, Path], name: str, matcher: Matcher) -> list[Pair]:
+        matches = matcher.matches(places["test"] / name, places["ground_truth"] / name)
+        return [Pair(image, mask, f"{name}/{stem}", label=name) for stem, image, mask in matches]
 
-    def _defect_free(self, folder: Path, findings: Findings) -> list[Pair]:
+    def _defect_free(self, places: Mapping[str, Path], matcher: Matcher) -> list[Pair]:
         return [
             Pair(image, None, f"{prefix}/{stem}", label=GOOD)
             for part, prefix in GOOD_FOLDERS[self.good].items()
-            for stem, image in files_by_stem(folder / part / GOOD, findings).items()
+            for stem, image in self._good_pictures(places[part], matcher).items()
         ]
+
+    def _good_pictures(self, part: Path, matcher: Matcher) -> dict[str, Path]:
+        """The pictures of a part's good folders; those of `good` or a single one by their stem."""
+        folders = [inner for inner in sub_folders(part, []) if self._is_good(inner.name)]
+        pictures: dict[str, Path] = {}
+        for inner in folders:
+            start = "" if len(folders) == 1 or inner.name == GOOD else f"{inner.name}_"
+            pictures |= {start + stem: path for stem, path in matcher.pictures(inner).items()}
+        if other := [inner.name for inner in folders if inner.name != GOOD]:
+            matcher.findings.notes.append(f"{part}: {', '.join(other)} is read as good.")
+        return pictures
+
+    def _is_good(self, name: str) -> bool:
+        return name.lower() in self.good_names
 
 
 class ImageMask(Layout):
@@ -146,6 +170,8 @@ class ImageMask(Layout):
     `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
     else they stay. `off_palette` and `off_palette_limit` are the rule and the limit of
     `masks.read_colour_mask`. A picture's label is the most frequent defect class of its mask.
+    `mask_suffix` ends the stem of a mask; with `masks_in_folders`, a mask may be a folder of
+    several, called like the picture; `missing_mask="good"` reads a picture without a mask as good.
     """
 
     def __init__(
@@ -154,24 +180,35 @@ class ImageMask(Layout):
         good: str = "test",
         off_palette: str = "present",
         off_palette_limit: float = 0.02,
+        *,
+        mask_suffix: str = "",
+        masks_in_folders: bool = False,
+        missing_mask: str = "error",
     ):
         self.names = [str(entry["name"]) for entry in classes]
         self.palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
         self.good = _known_good(good)
         masks.check_rule(off_palette)
         self.rule, self.limit = off_palette, off_palette_limit
+        kinds = (*IMAGE_SUFFIXES, ".npz")
+        self.mask_names = MaskNames(mask_suffix, masks_in_folders, missing_mask, kinds)
+        self.mask_names.check()
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
-        require_folder(folder, "train/images", "train/{images,masks}/NAME.png", problems)
-        splits = ("train", "valid", "test")
-        pairs = [pair for split in splits for pair in self._pairs(folder, split, findings)]
+        require_folder(folder, "train/{images,masks}/NAME.png")
+        places = folder_names.ready_places(folder, findings)
+        matcher = Matcher(self.mask_names, findings)
+        pairs = [pair for split in places for pair in self._pairs(split, places[split], matcher)]
+        matcher.close()
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
 
-        def read(row: Mapping) -> MaskFacts:
-            mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
+        def read(row: Mapping) -> MaskFacts | None:
+            if not row["width"] and not row["mask"]:
+                return None
+            mask, odd = self._read(row)
             return mask_facts(mask, len(self.names), view, odd)
 
         truths = each(table.to_dict("records"), read, problems)
@@ -184,22 +221,32 @@ class ImageMask(Layout):
             wanted = (table["label"] != GOOD).to_numpy()
             table, readable = table[wanted].reset_index(drop=True), readable[wanted]
         problems = problems or _emptiness(table, folder)
-        return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
+        return ScanRecord(
+            table, readable, pictures, facts, problems, findings.warnings, findings.notes
+        )
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
-        path = _as_mapping(sample)["mask"]
-        return masks.read_colour_mask(path, self.palette, self.rule, self.limit)[0]
+        return self._read(_as_mapping(sample))[0]
 
-    def _pairs(self, folder: Path, split: str, findings: Findings) -> list[Pair]:
-        expected = folder / split / "masks"
-        images = files_by_stem(folder / split / "images", findings)
-        truths = files_by_stem(expected, findings, suffixes=(*IMAGE_SUFFIXES, ".npz"))
+    def _read(self, row: Mapping) -> tuple[np.ndarray, int]:
+        """The index mask of a row, and the number of its pixels of no class colour."""
+        if not row["mask"]:
+            return np.zeros((row["height"], row["width"]), dtype=np.uint8), 0
+
+        def read(path: Path) -> tuple[np.ndarray, int]:
+            return masks.read_colour_mask(path, self.palette, self.rule, self.limit)
+
+        path = Path(row["mask"])
+        several = self.mask_names.in_folders and path.is_dir()
+        return merged(path, read) if several else read(path)
+
+    def _pairs(self, split: str, places: folder_names.Places, matcher: Matcher) -> list[Pair]:
         known = [*self.names[1:], *GOOD_FOLDERS["all"].values()]
         # A name without a lineage, such as 000, may be another picture in each folder.
         return [
             Pair(image, mask, *parse_name(stem, known, f"{split}/{stem}"), split=split)
-            for stem, image, mask in matched(images, truths, expected, findings.problems)
+            for stem, image, mask in matcher.matches(places.images, places.masks)
         ]
 
     def _label(self, mask: MaskFacts) -> str:

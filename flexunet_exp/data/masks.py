@@ -67,6 +67,24 @@ def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
     return white.astype(np.uint8) * np.uint8(class_index)
 
 
+def read_any_shape(path: str | Path, class_index: int) -> np.ndarray:
+    """Read a mask of 0 and one other value, whichever it is: that becomes `class_index`.
+
+    MVTec LOCO AD writes the kind of the defect as the value. Raises InputError for more values.
+    """
+    data = image_files.read_bytes(path)
+    header = image_files.header(data, path)
+    _refuse_lossy(header, path)
+    grey = _decode(data, path, header, "L")
+    values = [int(value) for value in np.unique(grey) if value]
+    if len(values) > 1:
+        raise InputError(
+            f"{path}: one mask of several holds 0 and one other value, found {_some(values)}: was "
+            "it resized with interpolation? Export it again without."
+        )
+    return (grey > 0).astype(np.uint8) * np.uint8(class_index)
+
+
 def read_colour_mask(
     path: str | Path, palette: np.ndarray, rule: str = "present", limit: float = 0.02
 ) -> tuple[np.ndarray, int]:

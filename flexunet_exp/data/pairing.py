@@ -1,9 +1,8 @@
-"""Parts that the folder layouts share: pair files by stem, read them, and name every problem."""
+"""Parts that the folder layouts share: pairs, their facts, their table, and what is wrong."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data.scan_record import Findings, NetworkView, PictureFacts, picture_facts
+from flexunet_exp.data.scan_record import NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import progress
 
 COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,106 +30,6 @@ class Pair(NamedTuple):
     variant: str = "original"
     split: str = ""
     label: str = ""
-
-
-def require_folder(folder: Path, part: str, expected: str, problems: list[str]) -> None:
-    """Raise InputError where `folder` is missing; add a problem where its `part` is missing."""
-    try:
-        exists, has_part = folder.is_dir(), (folder / part).is_dir()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be opened ({error.strerror}).") from error
-    if not exists:
-        raise InputError(
-            f"There is no data set folder {folder} (looked for {expected} in it). Download MVTec "
-            "AD from https://www.mvtec.com/company/research/datasets/mvtec-ad and name its folder "
-            "with dataset.path=FOLDER (this category) or data_root=FOLDER (all of them), or try "
-            "without a download: dataset/layout=synthetic."
-        )
-    if not has_part:
-        problems.append(
-            f"{folder}: no folder {part} in it, expected {expected}. Point elsewhere with "
-            "dataset.path=FOLDER, or choose the layout: dataset/layout=mvtec or image_mask."
-        )
-
-
-def entries(folder: Path, problems: list[str]) -> list[Path]:
-    """The visible entries of the folder, sorted; adds a problem where it cannot be listed."""
-    try:
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        problems.append(f"{folder}: cannot be listed ({error.strerror}). Make it readable.")
-        return []
-    return [path for path in found if path.name[0] != "." and is_text(path, problems)]
-
-
-def is_text(path: Path, problems: list[str]) -> bool:
-    """Whether a name is valid UTF-8, which tables and logs need; adds a problem where it is not."""
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:
-        name = os.fsencode(path.name)
-        problems.append(f"{path.parent}: the name {name!r} is no text in UTF-8: rename it.")
-        return False
-    return True
-
-
-def folder_names(parent: Path, problems: list[str]) -> set[str]:
-    """Names of the visible folders in `parent`; none where it does not exist."""
-    return {path.name for path in entries(parent, problems) if os.path.isdir(path)}
-
-
-def files_by_stem(
-    folder: Path,
-    findings: Findings,
-    suffixes: Sequence[str] = IMAGE_SUFFIXES,
-    ending: str = "",
-) -> dict[str, Path]:
-    """The folder's pictures by stem (without `ending`), sorted; a warning names the ignored files.
-
-    Only names are checked: a folder, a pipe or a broken link is found when the picture is read.
-    """
-    found: dict[str, Path] = {}
-    strays = []
-    for path in entries(folder, findings.problems):
-        if path.suffix.lower() not in suffixes:
-            strays += [path.name] * (path.name.lower() not in SYSTEM_FILES)
-            continue
-        first = found.setdefault(path.stem.removesuffix(ending), path)
-        if first != path:
-            findings.problems.append(
-                f"{first} and {path.name} have one stem: remove or rename one of them."
-            )
-    if strays:
-        findings.warnings.append(f"{folder}: ignored, no picture: {', '.join(strays)}")
-    return found
-
-
-def matched(
-    images: dict[str, Path], truths: dict[str, Path], expected: Path, problems: list[str]
-) -> list[tuple[str, Path, Path]]:
-    """Stem, picture and mask of every pair; `expected` is the folder the masks belong in."""
-    problems += [
-        f"{path}: image without a mask, expected it in {expected}: add it or remove the image."
-        f"{_nearly(stem, truths)}"
-        for stem, path in images.items()
-        if stem not in truths
-    ]
-    problems += [
-        f"{path}: mask without an image: add the image or remove the mask.{_nearly(stem, images)}"
-        for stem, path in truths.items()
-        if stem not in images
-    ]
-    return [(stem, path, truths[stem]) for stem, path in images.items() if stem in truths]
-
-
-def _nearly(stem: str, others: dict[str, Path]) -> str:
-    """A sentence with the file whose name differs only in case or in the form of accents."""
-    folded = [path.name for other, path in others.items() if _folded(other) == _folded(stem)]
-    return f" Is it {folded[0]}? Give both one spelling." if folded else ""
-
-
-def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()
 
 
 def each(

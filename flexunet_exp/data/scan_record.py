@@ -59,10 +59,14 @@ class MaskFacts(NamedTuple):
 
 @dataclass
 class Findings:
-    """What is wrong with a folder: a problem ends a training, a warning does not."""
+    """What a scan says of a folder: a problem ends a training, a warning does not.
+
+    A note says how the folder was read, where that follows from its names alone.
+    """
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class ScanRecord:
     masks: dict[str, MaskFacts]
     problems: list[str]
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def fingerprints(self) -> dict[str, np.ndarray]:
@@ -104,7 +109,9 @@ class ScanRecord:
 
 
 def accepted(record: ScanRecord) -> ScanRecord:
-    """The record; logs its warnings, and raises InputError with all problems where it has any."""
+    """The record; logs what it says, and raises InputError with all problems where it has any."""
+    for note in record.notes:
+        log.info("%s", note)
     for warning in record.warnings:
         log.warning("%s", warning)
     if record.problems:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp.config import validation
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.folder_names import SPLITS, meaning
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.scoring import Part
@@ -60,7 +61,7 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
 
 
 def chosen(table: pd.DataFrame, only: str) -> pd.DataFrame:
-    part = table[table["split"] == only].reset_index(drop=True)
+    part = table[table["split"] == (meaning(only, SPLITS) or only)].reset_index(drop=True)
     if part.empty:
         there_are = ", ".join(sorted(set(table["split"]) - {""})) or "none"
         raise InputError(f"only={only}: the data has no such folder. There are: {there_are}.")

@@ -156,7 +156,10 @@ class Attempt:
         if not progress.learned:
             log.warning(NOTHING_LEARNED)
         log.info("Run folder     %s", folder)
-        log.info("Pictures       %s", folder / "evaluation" / "test" / "figures")
+        scored = [split for split in scoring.SCORED if len(self.dataset.split(split))]
+        log.info("Pictures       %s", folder / "evaluation" / scored[-1] / "figures")
+        if "test" not in scored:
+            log.info("There is no test part: these are scores of valid, which chose the epoch.")
         if (folder / "epoch_change_infer").is_dir():
             log.info("Every epoch's  %s", folder / "epoch_change_infer")
         if store := tracker.store:

@@ -293,8 +293,9 @@ def test_ready_problems_are_told_at_once(ready):
         assert any(file in problem for problem in problems)
 
 
-def test_missing_train_folder_is_a_problem(ready):
-    shutil.rmtree(ready / "train")
+def test_a_folder_without_any_split_is_a_problem(ready):
+    for split in ("train", "test"):
+        shutil.rmtree(ready / split)
     only(problems_of(ImageMask(CLASSES), ready), "train/images")
 
 

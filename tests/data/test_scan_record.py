@@ -57,8 +57,8 @@ def test_problems_and_warnings_stand_side_by_side(tmp_path, caplog):
     assert caplog.text == ""  # what is said of them is for the caller to decide
     (problem,) = record.problems
     assert "001_mask.png" in problem
-    ignored, absent, black = record.warnings
-    assert "ignored, no picture: notes.txt" in ignored
+    absent, ignored, black = record.warnings
+    assert "1 files are ignored" in ignored and "notes.txt" in ignored
     assert "no picture of the configured cut" in absent and "000_mask.png" in black
     with pytest.raises(InputError) as refused:
         accepted(record)

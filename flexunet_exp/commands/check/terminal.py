@@ -85,6 +85,7 @@ def sizing(card: Card) -> str:
 
 def lines(card: Card) -> Iterator[str]:
     odd, leaks = card["off_palette"], card["leakage"]
+    yield from card["notes"]
     for what, number in card["normalised"].items():
         yield f"Accepted: {number} pictures {what}."
     yield (

@@ -185,7 +185,7 @@ def trial(run: Any) -> Trial:
 def status_of(run: Any) -> str:
     if run.info.status == "FINISHED" and STOPPED in run.data.tags:
         return "stopped"
-    scored = any(key.startswith("test/") for key in run.data.metrics)
+    scored = any(key.startswith(("test/", "val/")) for key in run.data.metrics)
     if run.info.status == "FINISHED" and not scored:
         return "not scored"
     return run.info.status

@@ -23,6 +23,7 @@ from flexunet_exp.config import building, compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.layouts import GOOD_FOLDERS
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system import interrupt, progress
@@ -156,4 +157,5 @@ def sentence(pictures: Sequence[Picture]) -> str:
 
 def is_emptied(picture: Picture) -> bool:
     """Whether a picture of a defect has a mask that no longer shows it."""
-    return picture.label == splits.GOOD and Path(picture.original).parent.name != splits.GOOD
+    was_good = picture.source.rpartition("_")[0] in GOOD_FOLDERS["all"].values()
+    return picture.label == splits.GOOD and not was_good

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import DATA, WEIGHTS, Option
-from flexunet_exp.config.rules import count, flag, one_of, or_null, part, share, size, text
+from flexunet_exp.config.rules import (
+    Rule,
+    count,
+    flag,
+    is_text,
+    one_of,
+    or_null,
+    part,
+    share,
+    size,
+    text,
+)
 
 ROWS = (
     Option(
@@ -38,6 +49,45 @@ ROWS = (
         changes=WEIGHTS,
         minutes=True,
         example="dataset/layout=image_mask",
+    ),
+    Option(
+        "dataset.good_names",
+        "folders of raw pictures without a defect, beside good, ok, normal and free",
+        Rule(
+            lambda value: isinstance(value, list) and all(map(is_text, value)),
+            "a list of names",
+            "[clean]",
+        ),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.good_names",
+        "as dataset.good_names, which sets it",
+        changes=DATA,
+        optional=True,
+        example="dataset.good_names=[clean]",
+    ),
+    Option(
+        "dataset.layout.mask_suffix",
+        "what the name of a mask has behind that of its picture: _mask for 000_mask.png of 000.png",
+        Rule(lambda value: isinstance(value, str), "a text", "_label"),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.masks_in_folders",
+        "whether a folder called like a picture may hold several masks of it, which are merged",
+        flag(example=True),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.missing_mask",
+        "what a picture without a mask is: an error, or good",
+        one_of("error", "good", example="good"),
+        DATA,
+        optional=True,
     ),
     Option(
         "dataset.image_size",
