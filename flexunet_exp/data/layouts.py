@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import mask_checks, mask_sets, mask_values, masks
+from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.mask_rules import Reading
 from flexunet_exp.data.pairing import (
     IMAGE_SUFFIXES,
     Pair,
@@ -67,11 +69,13 @@ class MVTec(Layout):
 
     `classes` are {name, color}, background first; a defect's folder is its class. `good` chooses
     the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too).
+    `inverted`: whether masks that look like the complement of others are an `error`, or `accept`ed.
     """
 
-    def __init__(self, classes: Sequence[Mapping], good: str = "test"):
+    def __init__(self, classes: Sequence[Mapping], good: str = "test", inverted: str = "error"):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = _known_good(good)
+        self.inverted = _known("inverted", inverted, ("error", "accept"))
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
@@ -84,20 +88,19 @@ class MVTec(Layout):
         defects = table[has_mask]
 
         def read(row: Mapping) -> MaskFacts:
-            return mask_facts(self.read_mask(row), len(self.names), view)
+            mask = masks.read_binary(row["mask"], self.names.index(row["label"]))
+            return mask_facts(mask, len(self.names), view)
 
-        truths = each(defects.to_dict("records"), read, problems)
+        rows = defects.to_dict("records")
+        truths = each(rows, read, problems)
+        found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
+        shapes = _shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = (table["width"] > 0).to_numpy(copy=True)
-        shapes = [truth and truth.shape for truth in truths]
         readable[has_mask] = compare_sizes(defects, shapes, problems)
-        found = list(zip(defects["image"], defects["mask"], truths, strict=True))
-        empty = [mask for _, mask, truth in found if truth and not truth.pixels[1:].any()]
-        if empty:
-            findings.warnings.append(
-                f"A defect's mask is all black: the network learns to miss it: {', '.join(empty)}"
-            )
-        facts = {image: truth for image, _, truth in found if truth}
-        problems = problems or _emptiness(table, folder)
+        mask_checks.check_black(found, [row["label"] for row, _ in found], findings)
+        mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
+        facts = {row["image"]: truth for row, truth in found}
+        problems = grouped(problems) or _emptiness(table, folder)
         return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
 
     def read_mask(self, sample: Any) -> np.ndarray:
@@ -145,7 +148,9 @@ class ImageMask(Layout):
 
     `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
     else they stay. `off_palette` and `off_palette_limit` are the rule and the limit of
-    `masks.read_colour_mask`. A picture's label is the most frequent defect class of its mask.
+    `masks.read_colour_mask`, `mask_values` and `mask_255` those of `mask_rules.Reading`: a scan
+    decides their `auto` over the whole set. `colour_order` is that of the masks' channels. A
+    picture's label is the most frequent defect class of its mask.
     """
 
     def __init__(
@@ -154,12 +159,25 @@ class ImageMask(Layout):
         good: str = "test",
         off_palette: str = "present",
         off_palette_limit: float = 0.02,
+        mask_values: str = "auto",
+        mask_255: str = "auto",
+        colour_order: str = "rgb",
+        inverted: str = "error",
     ):
         self.names = [str(entry["name"]) for entry in classes]
-        self.palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        is_rgb = _known("colour_order", colour_order, ("rgb", "bgr")) == "rgb"
         self.good = _known_good(good)
+        self.inverted = _known("inverted", inverted, ("error", "accept"))
         masks.check_rule(off_palette)
-        self.rule, self.limit = off_palette, off_palette_limit
+        self.reading = Reading(
+            palette if is_rgb else np.ascontiguousarray(palette[:, ::-1]),
+            tuple(self.names),
+            off_palette,
+            off_palette_limit,
+            _known("mask_values", mask_values, ("auto", "colours", "indices")),
+            _known("mask_255", mask_255, ("auto", "ignore", "defect")),
+        )
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
@@ -170,26 +188,58 @@ class ImageMask(Layout):
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
 
-        def read(row: Mapping) -> MaskFacts:
-            mask, odd = masks.read_colour_mask(row["mask"], self.palette, self.rule, self.limit)
-            return mask_facts(mask, len(self.names), view, odd)
-
-        truths = each(table.to_dict("records"), read, problems)
-        shapes = [truth and truth.shape for truth in truths]
+        rows = table.to_dict("records")
+        truths, decisions = self._truths(rows, view, findings)
+        found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
+        shapes = _shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = compare_sizes(table, shapes, problems)
+        labels = [mask_checks.class_in_name(row["image"], self.names) for row, _ in found]
+        mask_checks.check_black(found, labels, findings)
+        mask_checks.check_names(found, labels, self.names, self.reading.palette, findings)
+        mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
         table["label"] = [self._label(truth) if truth else "" for truth in truths]
         findings.warnings += _off_palette(table, [t.off_palette if t else 0 for t in truths])
         facts = {image: t for image, t in zip(table["image"], truths, strict=True) if t}
         if self.good == "none":
             wanted = (table["label"] != GOOD).to_numpy()
             table, readable = table[wanted].reset_index(drop=True), readable[wanted]
-        problems = problems or _emptiness(table, folder)
-        return ScanRecord(table, readable, pictures, facts, problems, findings.warnings)
+        problems = grouped(problems) or _emptiness(table, folder)
+        notes = mask_sets.notes([truth.signs for _, truth in found], decisions, self.names)
+        warnings = findings.warnings
+        return ScanRecord(table, readable, pictures, facts, problems, warnings, notes, decisions)
+
+    def _truths(
+        self, rows: Sequence[Mapping], view: NetworkView | None, findings: Findings
+    ) -> tuple[list[MaskFacts | None], dict[str, str]]:
+        """The facts of all masks, and what was decided over all of them: argument → value.
+
+        Each mask is decoded once, and again only where it is read otherwise than at first.
+        """
+
+        def read(row: Mapping, reading: Reading, tentative: bool) -> MaskFacts:
+            mask = mask_values.read(row["mask"], reading, tentative)
+            return mask_facts(mask, len(self.names), view)
+
+        truths = each(rows, lambda row: read(row, self.reading, True), findings.problems)
+        signs = [truth.signs for truth in truths if truth]
+        reading = mask_sets.decide(self.reading, signs, findings.problems)
+        places = [
+            place
+            for place, truth in enumerate(truths)
+            if truth and mask_sets.is_open(truth.signs, reading)
+        ]
+        again = each(
+            [rows[place] for place in places],
+            lambda row: read(row, reading, False),
+            findings.problems,
+        )
+        for place, truth in zip(places, again, strict=True):
+            truths[place] = truth
+        return truths, mask_sets.decisions(self.reading, reading)
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
-        path = _as_mapping(sample)["mask"]
-        return masks.read_colour_mask(path, self.palette, self.rule, self.limit)[0]
+        return mask_values.read(_as_mapping(sample)["mask"], self.reading).mask
 
     def _pairs(self, folder: Path, split: str, findings: Findings) -> list[Pair]:
         expected = folder / split / "masks"
@@ -225,8 +275,9 @@ class Synthetic(MVTec):
         good_images: int,
         size: int,
         seed: int,
+        inverted: str = "error",
     ):
-        super().__init__(classes, good)
+        super().__init__(classes, good, inverted)
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
@@ -264,6 +315,22 @@ def _known_good(good: str) -> str:
     if good not in GOOD_FOLDERS:
         raise InputError(f"dataset.good={good}: expected {', '.join(GOOD_FOLDERS)}.")
     return good
+
+
+def _known(argument: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise InputError(f"dataset.layout.{argument}={value}: expected {', '.join(known)}.")
+    return value
+
+
+def _shapes(
+    rows: Sequence[Mapping], truths: Sequence[MaskFacts | None], left_out: set[str]
+) -> list[tuple[int, ...] | None]:
+    """The masks' (height, width); None where one could not be read, or its picture is left out."""
+    return [
+        truth.shape if truth and row["image"] not in left_out else None
+        for row, truth in zip(rows, truths, strict=True)
+    ]
 
 
 def _as_mapping(sample: Any) -> Mapping:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import DATA, WEIGHTS, Option
-from flexunet_exp.config.rules import count, flag, one_of, or_null, part, share, size, text
+from flexunet_exp.config.rules import (
+    count,
+    flag,
+    one_of,
+    one_of_numbers,
+    or_null,
+    part,
+    share,
+    size,
+    text,
+)
 
 ROWS = (
     Option(
@@ -53,6 +63,15 @@ ROWS = (
         one_of("none", "test", "all", example="test"),
         WEIGHTS,
         minutes=True,
+    ),
+    Option(
+        "dataset.bit_depth",
+        "bits of the values in 16-bit pictures; auto: the fewest that hold those of the whole set",
+        one_of_numbers(8, 10, 12, 14, 16, word="auto", example=12),
+        WEIGHTS,
+        minutes=False,
+        param="bit_depth",
+        optional=True,
     ),
     Option(
         "dataset.cache",

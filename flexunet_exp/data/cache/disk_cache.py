@@ -21,7 +21,15 @@ import PIL
 from rich.progress import track
 
 from flexunet_exp.config import identity
-from flexunet_exp.data import layouts, masks
+from flexunet_exp.data import (
+    bit_depth,
+    layouts,
+    mask_edges,
+    mask_files,
+    mask_rules,
+    mask_values,
+    masks,
+)
 from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
@@ -30,6 +38,7 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
+READERS = (masks, layouts, bit_depth, mask_files, mask_rules, mask_values, mask_edges)
 VERSION = 1  # of the file format; `entry_key` covers the content
 Content = tuple[str, str, str]
 
@@ -117,9 +126,9 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
 
     The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
-    sources = [identity.source_digest(Path(str(module.__file__))) for module in (masks, layouts)]
+    sources = [identity.source_digest(Path(str(module.__file__))) for module in READERS]
     code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
-    decisive = [VERSION, list(size), dataset.recipe, code, contents]
+    decisive = [VERSION, list(size), dataset.recipe, dataset.bit_depth, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
