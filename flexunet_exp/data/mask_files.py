@@ -149,10 +149,10 @@ def check_alpha(picture: Image.Image, path: str | Path) -> None:
 
 def refuse_alpha(alphas: np.ndarray, counts: np.ndarray, path: str | Path) -> None:
     """Raises InputError where values (K,) have several alphas: a shape may be in them alone."""
-    if len(np.unique(alphas)) < 2:
+    levels, which = np.unique(alphas, return_inverse=True)
+    if len(levels) < 2:
         return
-    most = alphas[counts.argmax()]
-    odd = int(counts[alphas != most].sum())
+    odd = int(counts.sum() - np.bincount(which, weights=counts).max())
     raise InputError(
         Problem(
             path,

@@ -9,6 +9,7 @@ from flexunet_exp.data.grouping import Sentence
 from flexunet_exp.data.mask_rules import Reading
 from flexunet_exp.data.mask_values import Signs
 
+TWO = ("both", "torn")  # what values fit that may mean two things
 CHOICES = {"values": "mask_values", "white": "mask_255"}  # of a Reading → arguments of a layout
 
 
@@ -29,7 +30,7 @@ def decided_values(signs: Sequence[Signs], problems: list[str]) -> str:
     """By what files are read whose values fit class colours, and indices of other classes too."""
     palettes = [one for one in signs if one.kind == "palette"]
     others = [one for one in signs if one.kind != "palette"]
-    votes = {vote(group) for group in (palettes, others) if any(one.by == "both" for one in group)}
+    votes = {vote(group) for group in (palettes, others) if any(one.by in TWO for one in group)}
     if len(votes) > 1:
         problems.append(
             Sentence(
@@ -45,7 +46,10 @@ def vote(group: Sequence[Signs]) -> str:
     """What the unambiguous files of a group say about the ambiguous ones."""
     if any(one.by == "indices" for one in group):
         return "indices"
-    unclear = any(one.by == "both" and one.has_index and one.kind != "palette" for one in group)
+    unclear = any(
+        one.by == "torn" or (one.by == "both" and one.has_index and one.kind != "palette")
+        for one in group
+    )
     return "auto" if unclear and not any(one.by == "colours" for one in group) else "colours"
 
 
@@ -60,12 +64,13 @@ def decided_white(reading: Reading, signs: Sequence[Signs]) -> str:
 
 
 def read_by_index(signs: Signs, reading: Reading) -> bool:
-    return signs.by == "indices" or (signs.by == "both" and reading.values == "indices")
+    return signs.by == "indices" or (signs.by in TWO and reading.values == "indices")
 
 
 def is_open(signs: Signs, reading: Reading) -> bool:
     """Whether a tentative reading of a file may differ from the decided one."""
     unclear = signs.by == "both" and reading.values != "colours"
+    unclear = unclear or (signs.by == "torn" and reading.values != "indices")
     return unclear or (signs.has_255 and reading.white != "ignore")
 
 

@@ -22,7 +22,7 @@ class Signs(NamedTuple):
     """What a file says of how its set is meant."""
 
     kind: str = "colour"  # how it stores its values: palette, grey, or colour
-    by: str = "colours"  # what they fit: colours, indices, both, or either where these agree
+    by: str = "colours"  # what they fit: see `fit`
     has_index: bool = False  # whether they fit indices, one of a defect class among them
     has_255: bool = False  # whether they fit indices, 255 among them
     is_white: bool = False  # whether they are 0 and 255 alone, shown black and white
@@ -66,23 +66,33 @@ def signs_of(stored: Stored, colours: np.ndarray, indices: np.ndarray | None) ->
     """The signs of a file whose values (K,) are the classes `colours`, or else `indices`."""
     if indices is None:
         return Signs(stored.kind)
-    by = "indices"
-    if (colours != IGNORE).all():
-        by = "both" if (colours != indices).any() else "either"
     has_index = bool(((indices > 0) & (indices < IGNORE)).any())
     has_255 = bool((indices == IGNORE).any())
     is_shown = bool((stored.colours == indices[:, None]).all())  # 0 as black, 255 as white
+    by = fit(colours, indices)
     return Signs(stored.kind, by, has_index, has_255, has_255 and not has_index and is_shown)
+
+
+def fit(colours: np.ndarray, indices: np.ndarray) -> str:
+    """What values fit that are class indices, and whose colours have these classes (K,).
+
+    `either`: both, and they agree. `both`: they differ. `indices`: some are no class colour; where
+    others are the colour of another class than their index, they are `torn`.
+    """
+    differ = (colours != indices) & (colours != IGNORE)
+    if (colours != IGNORE).all():
+        return "both" if differ.any() else "either"
+    return "torn" if (differ & (indices != IGNORE)).any() else "indices"
 
 
 def by_index(signs: Signs, reading: Reading, tentative: bool, path: str | Path) -> bool:
     """Whether a file whose values fit class indices is read by them."""
-    if signs.by != "both":
+    if signs.by not in ("both", "torn"):
         return signs.by == "indices"
-    is_unclear = signs.has_index and signs.kind != "palette"
+    is_unclear = signs.by == "torn" or (signs.has_index and signs.kind != "palette")
     if is_unclear and reading.values == "auto" and not tentative:
         raise InputError(mask_problems.two_meanings(path))
-    return reading.values == "indices"
+    return reading.values == "indices" or (reading.values == "auto" and signs.by == "torn")
 
 
 def meant_by_indices(

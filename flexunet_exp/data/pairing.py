@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from flexunet_exp.data.grouping import SHOWN, by_suffix, first_of
 from flexunet_exp.data.scan_record import Findings, NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import progress
@@ -103,7 +104,12 @@ def files_by_stem(
                 f"{first} and {path.name} have one stem: remove or rename one of them."
             )
     if strays:
-        findings.warnings.append(f"{folder}: ignored, no picture: {', '.join(strays)}")
+        which = (
+            first_of(strays)
+            if len(strays) <= SHOWN
+            else f"{by_suffix(strays)}, such as {strays[0]}"
+        )
+        findings.warnings.append(f"{folder}: ignored, no picture: {which}")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from omegaconf import DictConfig
 
+from flexunet_exp.commands.check import mending
 from flexunet_exp.config import compose
 from flexunet_exp.data import bit_depth, splits
 from flexunet_exp.data import card as datacard
@@ -44,6 +45,8 @@ def examine(cfg: DictConfig) -> Examined:
     card["unreadable"] = int((~scan.readable).sum())
     card["errors"] = findings.problems
     card["warnings"] = [*findings.warnings, *card["warnings"]]
+    card["notes"] = scan.notes
+    card["mends"] = mending.yaml_lines(cfg, [*findings.problems, *findings.warnings])
     return Examined(card, dataset, scan, view)
 
 
