@@ -82,21 +82,16 @@ def too_bright(path: str | Path, peak: int, bits: int) -> Problem:
 
 
 def checked(record: ScanRecord, bits: Bits) -> ScanRecord:
-    """The scan's record with a problem for pictures that `bits` cannot hold, and a warning where
-    pictures of 8 and of 16 bits are mixed.
+    """The scan's record, with what is wrong with the bits of its pictures.
+
+    Pictures that `bits` cannot hold are a problem, pictures of 8 bits among others a warning.
     """
     deep = {path: facts.header.peak for path, facts in record.pictures.items() if facts.header.deep}
-    decided = of_set(deep.values(), bits)
-    problems = [
-        too_bright(path, peak, int(decided))
-        for path, peak in deep.items()
-        if peak >= 2 ** int(decided)
-    ]
-    warnings = (
-        [mixed(len(deep), len(record.pictures), decided)]
-        if 0 < len(deep) < len(record.pictures)
-        else []
-    )
+    if not deep:
+        return record
+    used, number = int(of_set(deep.values(), bits)), len(record.pictures)
+    problems = [too_bright(path, peak, used) for path, peak in deep.items() if peak >= 2**used]
+    warnings = [mixed(len(deep), number, used)] if len(deep) < number else []
     return replace(
         record,
         problems=[*record.problems, *grouped(problems)],

@@ -116,7 +116,7 @@ def scanned(cfg: DictConfig) -> Dataset:
 
 def of_scan(cfg: DictConfig, record: ScanRecord) -> Dataset:
     """The data set of a scan, with what was decided over all its pictures and masks."""
-    decided = OmegaConf.create(compose.plain(cfg))
+    decided = OmegaConf.create({"dataset": compose.plain(cfg.dataset)})
     decided.dataset.layout.update(record.decisions)
     decided.dataset.bit_depth = bit_depth.of_set(record.peaks, compose.bit_depth(cfg))
     return replace(from_table(decided, record.table), scan=record)

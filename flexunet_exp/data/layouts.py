@@ -178,6 +178,11 @@ class ImageMask(Layout):
             _known("mask_values", mask_values, ("auto", "colours", "indices")),
             _known("mask_255", mask_255, ("auto", "ignore", "defect")),
         )
+        if mask_255 == "defect" and len(classes) != 2:
+            raise InputError(
+                f"dataset.layout.mask_255=defect needs exactly one defect class; there are "
+                f"{len(classes) - 1}. Use class colours or indices, or mask_255=ignore."
+            )
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
@@ -187,7 +192,6 @@ class ImageMask(Layout):
         pairs = [pair for split in splits for pair in self._pairs(folder, split, findings)]
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
-
         rows = table.to_dict("records")
         truths, decisions = self._truths(rows, view, findings)
         found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]

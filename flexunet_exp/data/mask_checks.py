@@ -143,10 +143,10 @@ def classes_exchanged(palette: np.ndarray) -> np.ndarray:
 
 def class_in_name(path: str, names: Sequence[str]) -> str:
     """The only class that a file's name has as a word of its own; "" for none, or several."""
-    longest_first = sorted(names[1:], key=len, reverse=True)
-    classes = "|".join(re.escape(name) for name in longest_first)
-    words = re.findall(rf"(?<![a-z])(?:{classes})(?![a-z])", Path(path).stem.lower())
-    return words[0] if classes and len(set(words)) == 1 and words[0] in names else ""
+    known = {name.lower(): name for name in sorted(names[1:], key=len, reverse=True)}
+    classes = "|".join(map(re.escape, known))
+    words = set(re.findall(rf"(?<![a-z])(?:{classes})(?![a-z])", Path(path).stem.lower()))
+    return known[words.pop()] if classes and len(words) == 1 else ""
 
 
 def by_label(rows: Rows, labels: Sequence[str]) -> dict[str, list[tuple[Mapping, MaskFacts]]]:

@@ -36,7 +36,7 @@ def unknown_values(
 ) -> Problem:
     """The problem of `foreign` pixels, each given by the place of its value in `stored`."""
     numbers, number = stored.indices, len(reading.names)
-    if numbers is not None and ((numbers > 0) & (numbers < number)).any():
+    if numbers is not None and _are_indices(stored, reading):
         unknown = (numbers >= number) & (numbers != IGNORE)
         return _unknown_indices(numbers[unknown], stored.counts[unknown], reading, path)
     places, pixels = np.unique(foreign, return_counts=True)
@@ -60,6 +60,14 @@ def over_limit(path: str | Path, count: int, total: int, limit: float, odd: list
         "Export the mask without interpolation, or raise dataset.layout.off_palette_limit.",
         f"masks have more than {limit:.2%} of pixels of no class colour",
     )
+
+
+def _are_indices(stored: Stored, reading: Reading) -> bool:
+    """Whether a file has class indices, and no colour of a class other than its index."""
+    numbers, classes = stored.indices, exact_classes(stored.colours, reading.palette)
+    is_known = (numbers > 0) & (numbers < len(reading.names))
+    differs = (classes != IGNORE) & (classes != numbers) & (numbers != IGNORE)
+    return bool(is_known.any() and not differs.any())
 
 
 def _unknown_indices(

@@ -69,7 +69,6 @@ ROWS = (
         "bits of the values in 16-bit pictures; auto: the fewest that hold those of the whole set",
         one_of_numbers(8, 10, 12, 14, 16, word="auto", example=12),
         WEIGHTS,
-        minutes=False,
         param="bit_depth",
         optional=True,
     ),
