@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from flexunet_exp.api import settings
 from flexunet_exp.config import validation
 from flexunet_exp.data import masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.prediction.regions import Region
@@ -143,9 +144,13 @@ class Run:
         """
         limits = (min_area, min_probability)
         if isinstance(images, Picture):
-            (only,) = self._predictions(read_all([images]), probabilities, limits)
+            (only,) = self._predictions(
+                read_all([images], self._trained.bit_depth), probabilities, limits
+            )
             return only
-        return list(self._predictions(read_all(images), probabilities, limits))
+        return list(
+            self._predictions(read_all(images, self._trained.bit_depth), probabilities, limits)
+        )
 
     @cached_property
     def _trained(self) -> TrainedNetworks:
@@ -195,7 +200,7 @@ def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     return Run(find_runs.find(cfg, Path(fetched.name)), cfg.predict, fetched)
 
 
-def read_all(pictures: Sequence[Picture]) -> list[np.ndarray]:
+def read_all(pictures: Sequence[Picture], bits: Bits) -> list[np.ndarray]:
     """The images (H, W, 3) uint8; raises InputError with every picture that cannot be read."""
     images, problems = [], []
     for number, picture in enumerate(pictures, start=1):
@@ -203,7 +208,7 @@ def read_all(pictures: Sequence[Picture]) -> list[np.ndarray]:
             if isinstance(picture, np.ndarray):
                 images.append(checked(picture, number))
             else:
-                images.append(masks.read_image(Path(picture).expanduser()))
+                images.append(masks.read_image(Path(picture).expanduser(), bits))
         except InputError as error:
             problems += error.problems
         except OSError as error:

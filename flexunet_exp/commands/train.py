@@ -113,10 +113,11 @@ def check(cfg: DictConfig) -> None:
 
 
 def load(cfg: DictConfig) -> Dataset:
-    """The data set with its split."""
+    """The data set with its split; what was decided over it goes into the configuration."""
     from flexunet_exp.data import dataset as datasets
 
     dataset = datasets.load(cfg)
+    datasets.keep_decisions(cfg, dataset)
     log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
     return dataset
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,17 @@ SCHEME = 2  # the version of what a signature is made of; hashes of version 1 la
 # table and write so in CHANGELOG.md; tests/config/test_weights_code.py fails until then.
 SAME_WEIGHTS = {
     "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
+}
+
+# Options of `dataset` that runs of earlier releases lack: the values that read data as these did.
+AS_BEFORE: dict[str, Any] = {
+    "bit_depth": ("auto",),
+    "layout": {
+        "mask_values": ("auto",),
+        "mask_255": ("auto", "ignore"),
+        "colour_order": ("rgb",),
+        "inverted": ("error", "accept"),
+    },
 }
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
@@ -58,7 +69,17 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     settings = plain(config)
     if not (settings["dataset"].get("patch") or {}).get("size"):
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
+    drop_unused(settings["dataset"], AS_BEFORE)
     return kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
+
+
+def drop_unused(section: dict[str, Any], unused: Mapping[str, Any]) -> None:
+    """Removes the options that have no effect with their value: name → its values without one."""
+    for name, values in unused.items():
+        if isinstance(values, dict):
+            drop_unused(section.get(name) or {}, values)
+        elif section.get(name) in values:
+            section.pop(name, None)
 
 
 def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:

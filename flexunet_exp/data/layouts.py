@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.data import folder_names, masks
+from flexunet_exp.data import folder_names, mask_checks, mask_sets, mask_values, masks
+from flexunet_exp.data.grouping import grouped
 from flexunet_exp.data.listing import IMAGE_SUFFIXES, require_folder, sub_folders
+from flexunet_exp.data.mask_rules import Reading
+from flexunet_exp.data.mask_values import ReadMask
 from flexunet_exp.data.matching import MaskNames, Matcher
 from flexunet_exp.data.merging import merged
 from flexunet_exp.data.pairing import Pair, compare_sizes, each, read_pictures, sample_table
@@ -61,7 +64,8 @@ class MVTec(Layout):
     the defect-free pictures: `none`, `test` (those of test/good) or `all` (train/good too);
     `good_names` are folders of such pictures beside ok, normal and free. `mask_suffix` ends the
     stem of a mask. With `masks_in_folders`, a mask may be a folder of several, called like the
-    picture.
+    picture. `inverted`: whether masks that look like the complement of others are an `error`, or
+    `accept`ed.
     """
 
     def __init__(
@@ -71,12 +75,14 @@ class MVTec(Layout):
         good_names: Sequence[str] = (),
         mask_suffix: str = "_mask",
         masks_in_folders: bool = False,
+        inverted: str = "error",
     ):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = _known_good(good)
         own = {name.lower() for name in self.names}
         self.good_names = folder_names.known_good(good_names) - own
         self.mask_names = MaskNames(mask_suffix, masks_in_folders)
+        self.inverted = _known("inverted", inverted, ("error", "accept"))
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
@@ -92,20 +98,18 @@ class MVTec(Layout):
         defects = table[has_mask]
 
         def read(row: Mapping) -> MaskFacts:
-            return mask_facts(self.read_mask(row), len(self.names), view)
+            return mask_facts(self._read(row), len(self.names), view)
 
-        truths = each(defects.to_dict("records"), read, problems)
+        rows = defects.to_dict("records")
+        truths = each(rows, read, problems)
+        found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
+        shapes = _shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = (table["width"] > 0).to_numpy(copy=True)
-        shapes = [truth and truth.shape for truth in truths]
         readable[has_mask] = compare_sizes(defects, shapes, problems)
-        found = list(zip(defects["image"], defects["mask"], truths, strict=True))
-        empty = [mask for _, mask, truth in found if truth and not truth.pixels[1:].any()]
-        if empty:
-            findings.warnings.append(
-                f"A defect's mask is all black: the network learns to miss it: {', '.join(empty)}"
-            )
-        facts = {image: truth for image, _, truth in found if truth}
-        problems = problems or _emptiness(table, folder)
+        mask_checks.check_black(found, [row["label"] for row, _ in found], findings)
+        mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
+        facts = {row["image"]: truth for row, truth in found}
+        problems = grouped(problems) or _emptiness(table, folder)
         return ScanRecord(
             table, readable, pictures, facts, problems, findings.warnings, findings.notes
         )
@@ -115,12 +119,13 @@ class MVTec(Layout):
         row = _as_mapping(sample)
         if not row["mask"]:
             return np.zeros((row["height"], row["width"]), dtype=np.uint8)
-        return self._read(Path(row["mask"]), self.names.index(row["label"]))
+        return self._read(row).mask
 
-    def _read(self, path: Path, class_index: int) -> np.ndarray:
+    def _read(self, row: Mapping) -> ReadMask:
+        path, class_index = Path(row["mask"]), self.names.index(row["label"])
         if not (self.mask_names.in_folders and path.is_dir()):
-            return masks.read_binary_mask(path, class_index)
-        return merged(path, lambda file: (masks.read_any_shape(file, class_index), 0))[0]
+            return masks.read_binary(path, class_index)
+        return merged(path, lambda file: masks.read_any_shape(file, class_index))
 
     def _defects(self, places: Mapping[str, Path], matcher: Matcher) -> list[Pair]:
         findings = matcher.findings
@@ -169,9 +174,11 @@ class ImageMask(Layout):
 
     `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
     else they stay. `off_palette` and `off_palette_limit` are the rule and the limit of
-    `masks.read_colour_mask`. A picture's label is the most frequent defect class of its mask.
-    `mask_suffix` ends the stem of a mask; with `masks_in_folders`, a mask may be a folder of
-    several, called like the picture; `missing_mask="good"` reads a picture without a mask as good.
+    `masks.read_colour_mask`, `mask_values` and `mask_255` those of `mask_rules.Reading`: a scan
+    decides their `auto` over the whole set. `colour_order` is that of the masks' channels. A
+    picture's label is the most frequent defect class of its mask. `mask_suffix` ends the stem of a
+    mask; with `masks_in_folders`, a mask may be a folder of several, called like the picture;
+    `missing_mask="good"` reads a picture without a mask as good.
     """
 
     def __init__(
@@ -180,19 +187,37 @@ class ImageMask(Layout):
         good: str = "test",
         off_palette: str = "present",
         off_palette_limit: float = 0.02,
+        mask_values: str = "auto",
+        mask_255: str = "auto",
+        colour_order: str = "rgb",
+        inverted: str = "error",
         *,
         mask_suffix: str = "",
         masks_in_folders: bool = False,
         missing_mask: str = "error",
     ):
         self.names = [str(entry["name"]) for entry in classes]
-        self.palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        is_rgb = _known("colour_order", colour_order, ("rgb", "bgr")) == "rgb"
         self.good = _known_good(good)
+        self.inverted = _known("inverted", inverted, ("error", "accept"))
         masks.check_rule(off_palette)
-        self.rule, self.limit = off_palette, off_palette_limit
         kinds = (*IMAGE_SUFFIXES, ".npz")
         self.mask_names = MaskNames(mask_suffix, masks_in_folders, missing_mask, kinds)
         self.mask_names.check()
+        self.reading = Reading(
+            palette if is_rgb else np.ascontiguousarray(palette[:, ::-1]),
+            tuple(self.names),
+            off_palette,
+            off_palette_limit,
+            _known("mask_values", mask_values, ("auto", "colours", "indices")),
+            _known("mask_255", mask_255, ("auto", "ignore", "defect")),
+        )
+        if mask_255 == "defect" and len(classes) != 2:
+            raise InputError(
+                f"dataset.layout.mask_255=defect needs exactly one defect class; there are "
+                f"{len(classes) - 1}. Use class colours or indices, or mask_255=ignore."
+            )
 
     def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
         findings = Findings()
@@ -204,42 +229,68 @@ class ImageMask(Layout):
         matcher.close()
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
-
-        def read(row: Mapping) -> MaskFacts | None:
-            if not row["width"] and not row["mask"]:
-                return None
-            mask, odd = self._read(row)
-            return mask_facts(mask, len(self.names), view, odd)
-
-        truths = each(table.to_dict("records"), read, problems)
-        shapes = [truth and truth.shape for truth in truths]
+        rows = table.to_dict("records")
+        truths, decisions = self._truths(rows, view, findings)
+        found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
+        shapes = _shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = compare_sizes(table, shapes, problems)
+        labels = [mask_checks.class_in_name(row["image"], self.names) for row, _ in found]
+        mask_checks.check_black(found, labels, findings)
+        mask_checks.check_names(found, labels, self.names, self.reading.palette, findings)
+        mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
         table["label"] = [self._label(truth) if truth else "" for truth in truths]
         findings.warnings += _off_palette(table, [t.off_palette if t else 0 for t in truths])
         facts = {image: t for image, t in zip(table["image"], truths, strict=True) if t}
         if self.good == "none":
             wanted = (table["label"] != GOOD).to_numpy()
             table, readable = table[wanted].reset_index(drop=True), readable[wanted]
-        problems = problems or _emptiness(table, folder)
-        return ScanRecord(
-            table, readable, pictures, facts, problems, findings.warnings, findings.notes
+        problems = grouped(problems) or _emptiness(table, folder)
+        signs = [truth.signs for _, truth in found]
+        notes = [*findings.notes, *mask_sets.notes(signs, decisions, self.names)]
+        warnings = findings.warnings
+        return ScanRecord(table, readable, pictures, facts, problems, warnings, notes, decisions)
+
+    def _truths(
+        self, rows: Sequence[Mapping], view: NetworkView | None, findings: Findings
+    ) -> tuple[list[MaskFacts | None], dict[str, str]]:
+        """The facts of all masks, and what was decided over all of them: argument → value.
+
+        Each mask is decoded once, and again only where it is read otherwise than at first.
+        """
+
+        def read(row: Mapping, reading: Reading, tentative: bool) -> MaskFacts | None:
+            if not row["width"] and not row["mask"]:
+                return None
+            return mask_facts(self._read(row, reading, tentative), len(self.names), view)
+
+        truths = each(rows, lambda row: read(row, self.reading, True), findings.problems)
+        signs = [truth.signs for truth in truths if truth]
+        reading = mask_sets.decide(self.reading, signs, findings.problems)
+        places = [
+            place
+            for place, truth in enumerate(truths)
+            if truth and mask_sets.is_open(truth.signs, reading)
+        ]
+        again = each(
+            [rows[place] for place in places],
+            lambda row: read(row, reading, False),
+            findings.problems,
         )
+        for place, truth in zip(places, again, strict=True):
+            truths[place] = truth
+        return truths, mask_sets.decisions(self.reading, reading)
 
     def read_mask(self, sample: Any) -> np.ndarray:
         """Index mask uint8 (H, W) at native size of a table row (`itertuples`, or a Series)."""
-        return self._read(_as_mapping(sample))[0]
+        return self._read(_as_mapping(sample), self.reading).mask
 
-    def _read(self, row: Mapping) -> tuple[np.ndarray, int]:
-        """The index mask of a row, and the number of its pixels of no class colour."""
+    def _read(self, row: Mapping, reading: Reading, tentative: bool = False) -> ReadMask:
         if not row["mask"]:
-            return np.zeros((row["height"], row["width"]), dtype=np.uint8), 0
-
-        def read(path: Path) -> tuple[np.ndarray, int]:
-            return masks.read_colour_mask(path, self.palette, self.rule, self.limit)
-
+            return ReadMask(np.zeros((row["height"], row["width"]), dtype=np.uint8))
         path = Path(row["mask"])
-        several = self.mask_names.in_folders and path.is_dir()
-        return merged(path, read) if several else read(path)
+        if not (self.mask_names.in_folders and path.is_dir()):
+            return mask_values.read(path, reading, tentative)
+        return merged(path, lambda file: mask_values.read(file, reading, tentative))
 
     def _pairs(self, split: str, places: folder_names.Places, matcher: Matcher) -> list[Pair]:
         known = [*self.names[1:], *GOOD_FOLDERS["all"].values()]
@@ -272,8 +323,9 @@ class Synthetic(MVTec):
         good_images: int,
         size: int,
         seed: int,
+        inverted: str = "error",
     ):
-        super().__init__(classes, good)
+        super().__init__(classes, good, inverted)
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
@@ -311,6 +363,22 @@ def _known_good(good: str) -> str:
     if good not in GOOD_FOLDERS:
         raise InputError(f"dataset.good={good}: expected {', '.join(GOOD_FOLDERS)}.")
     return good
+
+
+def _known(argument: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise InputError(f"dataset.layout.{argument}={value}: expected {', '.join(known)}.")
+    return value
+
+
+def _shapes(
+    rows: Sequence[Mapping], truths: Sequence[MaskFacts | None], left_out: set[str]
+) -> list[tuple[int, ...] | None]:
+    """The masks' (height, width); None where one could not be read, or its picture is left out."""
+    return [
+        truth.shape if truth and row["image"] not in left_out else None
+        for row, truth in zip(rows, truths, strict=True)
+    ]
 
 
 def _as_mapping(sample: Any) -> Mapping:

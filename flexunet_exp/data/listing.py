@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from flexunet_exp.errors import InputError
@@ -12,7 +12,6 @@ from flexunet_exp.errors import InputError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 SYSTEM_FOLDERS = ("__macosx", "@eadir")
-SHOWN = 3  # names of a group; the sentence counts the others
 
 
 def require_folder(folder: Path, expected: str) -> None:
@@ -79,12 +78,6 @@ def pictures_below(folder: Path) -> int:
         for _, _, names in os.walk(folder)
         for name in names
     )
-
-
-def some(names: Sequence[str], most: int = SHOWN) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def by_suffix(paths: Iterable[Path]) -> str:

@@ -11,111 +11,125 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from flexunet_exp.data import image_files
+from flexunet_exp.data import bit_depth, image_files, mask_files, mask_values
+from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.grouping import Problem, first_of
+from flexunet_exp.data.image_files import Header
+from flexunet_exp.data.mask_rules import IGNORE, Reading, exact_classes
+from flexunet_exp.data.mask_values import ReadMask
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import replace_file
 
-IGNORE = 255
-OFF_PALETTE_RULES = ("present", "nearest")
+EDGE_RULES = ("present", "nearest")
 
 # InputError names a broken file; OpenCV's own lines do not.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, bits: Bits = 16) -> np.ndarray:
     """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as uint8 (H, W, 3) RGB, upright.
 
-    16 bits keep their high byte, alpha is dropped, the EXIF orientation is applied. Raises
-    InputError naming a file that is missing, empty, truncated, no image or refused (`image_files`).
+    16 bits are scaled to 8 by the `bits` that are used (`bit_depth`), alpha is dropped, the EXIF
+    orientation is applied. Raises InputError naming a file that is missing, empty, truncated, no
+    image, refused (`image_files`), or of values that `bits` cannot hold.
     """
-    return decode_image(image_files.read_bytes(path), path)
+    return decode_image(image_files.read_bytes(path), path, bits)
 
 
-def decode_image(data: bytes, path: str | Path) -> np.ndarray:
+def decode_image(data: bytes, path: str | Path, bits: Bits = 16) -> np.ndarray:
     """Decode bytes already read, as `read_image` does; `path` only names them in an error."""
-    return decode_with_header(data, path)[0]
-
-
-def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, image_files.Header]:
-    """What `decode_image` returns, and the facts of the file's header."""
     header = image_files.header(data, path)
-    return _decode(data, path, header, "RGB"), header
+    if not header.deep:
+        return _decode(data, path, header, cv2.IMREAD_COLOR_RGB)
+    return bit_depth.scaled(_deep_pixels(data, path, header), bits, path)
+
+
+def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, Header]:
+    """What `decode_image` returns, where 16 bits are scaled by the picture alone; and its header.
+
+    For what does not depend on contrast, while the range of the set is not known yet.
+    """
+    header = image_files.header(data, path)
+    if not header.deep:
+        return _decode(data, path, header, cv2.IMREAD_COLOR_RGB), header
+    pixels = _deep_pixels(data, path, header)
+    peak = int(pixels.max(initial=0))
+    image = bit_depth.scaled(pixels, bit_depth.smallest(peak), path)
+    return image, header._replace(peak=peak)
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:
-    """Read a black-and-white defect mask as uint8 (H, W): 255 becomes `class_index`, 0 stays 0.
+    """Read a black-and-white defect mask as uint8 (H, W), as `read_binary` does."""
+    return read_binary(path, class_index).mask
 
-    Raises InputError where the file has any other value: it was interpolated, or is not a mask.
+
+def read_binary(path: str | Path, class_index: int) -> ReadMask:
+    """Read a black-and-white defect mask: 255 (of 8 bits) becomes `class_index`, 0 stays 0.
+
+    Raises InputError where the file has any other value (it was interpolated, or is not a mask),
+    or an alpha that is not constant.
     """
-    data = image_files.read_bytes(path)
-    header = image_files.header(data, path)
-    _refuse_lossy(header, path)
-    grey = _decode(data, path, header, "L")
+    grey, header = _grey_of(path)
     white = grey == 255
     if np.count_nonzero(white) != np.count_nonzero(grey):
-        odd = [int(value) for value in np.unique(grey) if value not in (0, 255)]
-        mend = (
-            "multiply it by 255."
-            if odd == [1]
-            else "was it resized with interpolation, or saved as JPEG? Export it again without."
-        )
-        raise InputError(
-            f"{path}: a defect mask holds the values 0 and 255 only, found {_some(odd)} too: {mend}"
-        )
-    return white.astype(np.uint8) * np.uint8(class_index)
+        raise InputError(_not_binary(grey, path))
+    return ReadMask(white.astype(np.uint8) * np.uint8(class_index), turned=header.turned)
 
 
-def read_any_shape(path: str | Path, class_index: int) -> np.ndarray:
+def read_any_shape(path: str | Path, class_index: int) -> ReadMask:
     """Read a mask of 0 and one other value, whichever it is: that becomes `class_index`.
 
     MVTec LOCO AD writes the kind of the defect as the value. Raises InputError for more values.
     """
-    data = image_files.read_bytes(path)
-    header = image_files.header(data, path)
-    _refuse_lossy(header, path)
-    grey = _decode(data, path, header, "L")
-    values = [int(value) for value in np.unique(grey) if value]
+    grey, header = _grey_of(path)
+    values = [str(value) for value in np.unique(grey) if value]
     if len(values) > 1:
         raise InputError(
-            f"{path}: one mask of several holds 0 and one other value, found {_some(values)}: was "
-            "it resized with interpolation? Export it again without."
+            f"{path}: one mask of several holds 0 and one other value, found {first_of(values)}: "
+            "was it resized with interpolation? Export it again without."
         )
-    return (grey > 0).astype(np.uint8) * np.uint8(class_index)
+    return ReadMask((grey > 0).astype(np.uint8) * np.uint8(class_index), turned=header.turned)
+
+
+def _grey_of(path: str | Path) -> tuple[np.ndarray, Header]:
+    """The grey values (H, W) uint8 of a mask file, and its header."""
+    data = image_files.read_bytes(path)
+    header = image_files.header(data, path)
+    mask_files.refuse_lossy(header, path)
+    if header.deep:
+        pixels = mask_files.deep_pixels(data, path, header)
+        return mask_files.narrowed(_as_grey(pixels), path), header
+    if header.alpha:
+        mask_files.check_alpha(image_files.upright(data, path), path)
+    return _decode(data, path, header, cv2.IMREAD_GRAYSCALE), header
 
 
 def read_colour_mask(
     path: str | Path, palette: np.ndarray, rule: str = "present", limit: float = 0.02
 ) -> tuple[np.ndarray, int]:
-    """Read a multiclass mask as uint8 (H, W), and the number of its pixels of no class colour.
+    """Read one multiclass mask as uint8 (H, W), and the number of its pixels at edges.
 
     `palette` is uint8 (C, 3), background first. Decided in this order:
     1. Every pixel's colour (a palette or grey file: the colour it shows) is a class colour.
-    2. Else a palette or grey file whose stored values are all class indices (or 255, ignore) is an
-       index mask. A black-and-white file of 0 and 255 alone is refused: it names no class.
-    3. Else pixels of no class colour, such as interpolated edges, take the nearest class colour
-       (squared RGB distance, ties to the lower class). With `rule="present"` only the background
-       and the colours exactly present in this file are candidates; with `"nearest"`, the rule of
-       the original program, all class colours are.
+    2. Else a file of a palette, one channel or three equal ones, whose stored values are all class
+       indices (or 255, ignore), is an index mask. A black-and-white file of 0 and 255 alone is
+       refused: it names no class.
+    3. Else pixels of no class colour must be edges (`mask_edges`). They take the nearest class
+       colour (squared RGB distance, ties to the lower class). With `rule="present"` only the
+       classes that the edge touches are candidates; with `"nearest"`, the rule of the original
+       program, all class colours are.
     An `.npz` holds a one-hot (H, W, C) array under `mask`; a pixel of no class, or of several, is
     background and counts as one of no class colour. Raises InputError where the share of such
-    pixels (0..1) exceeds `limit`, or the file cannot be read.
+    pixels (0..1) exceeds `limit`, or the file cannot be read. A layout decides what is ambiguous
+    over its whole set (`mask_sets`).
     """
     check_rule(rule)
     palette = np.asarray(palette, dtype=np.uint8)
-    if Path(path).suffix.lower() == ".npz":
-        return _read_one_hot(path, len(palette), limit)
-    colours, stored = _read_colours(path)
-    mask = _exact_classes(colours, palette)
-    unmatched = mask == IGNORE
-    if not unmatched.any():
-        return mask, 0
-    if stored is not None and _is_index_mask(stored, len(palette)):
-        _refuse_binary(stored, colours, path)
-        return stored, 0
-    _snap(mask, colours, palette, rule, limit, path)
-    return mask, int(np.count_nonzero(unmatched))
+    names = tuple(f"class {index}" for index in range(len(palette)))
+    found = mask_values.read(path, Reading(palette, names, rule, limit))
+    return found.mask, found.odd
 
 
 def odd_colours(path: str | Path, palette: np.ndarray) -> dict[tuple[int, ...], int]:
@@ -125,18 +139,20 @@ def odd_colours(path: str | Path, palette: np.ndarray) -> dict[tuple[int, ...], 
     """
     if Path(path).suffix.lower() == ".npz":
         return {}
-    colours, _ = _read_colours(path)
-    unmatched = _exact_classes(colours, np.asarray(palette, np.uint8)) == IGNORE
-    packed, counts = np.unique(_pack(colours[unmatched]), return_counts=True)
-    return dict(zip(map(tuple, _unpack(packed).tolist()), counts.tolist(), strict=True))
+    stored = mask_files.stored(path)
+    odd = exact_classes(stored.colours, np.asarray(palette, np.uint8)) == IGNORE
+    counts: dict[tuple[int, ...], int] = {}
+    for colour, count in zip(
+        stored.colours[odd].tolist(), stored.counts[odd].tolist(), strict=True
+    ):
+        counts[tuple(colour)] = counts.get(tuple(colour), 0) + count
+    return counts
 
 
 def check_rule(rule: str) -> None:
     """Raise InputError unless `rule` is a rule for pixels of no class colour."""
-    if rule not in OFF_PALETTE_RULES:
-        raise InputError(
-            f"dataset.layout.off_palette={rule}: expected {' or '.join(OFF_PALETTE_RULES)}."
-        )
+    if rule not in EDGE_RULES:
+        raise InputError(f"dataset.layout.off_palette={rule}: expected {' or '.join(EDGE_RULES)}.")
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -175,158 +191,45 @@ def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _decode(data: bytes, path: str | Path, header: image_files.Header, mode: str) -> np.ndarray:
-    """The pixels as RGB (H, W, 3) or, for the mode L, as grey (H, W)."""
+def _decode(data: bytes, path: str | Path, header: Header, flags: int) -> np.ndarray:
+    """The pixels of 8 bits as OpenCV's `flags` say: RGB (H, W, 3) or grey (H, W)."""
     if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by alpha
-        return np.array(_upright(data, path).convert(mode))
-    flags = {"RGB": cv2.IMREAD_COLOR_RGB, "L": cv2.IMREAD_GRAYSCALE}[mode]
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise image_files.not_an_image(path)
-    return pixels
+        mode = "L" if flags == cv2.IMREAD_GRAYSCALE else "RGB"
+        return np.array(image_files.upright(data, path).convert(mode))
+    return mask_files.decoded_by(flags, data, path)
 
 
-def _refuse_lossy(header: image_files.Header, path: str | Path) -> None:
-    if header.kind in ("JPEG", "MPO"):
-        raise InputError(
-            f"{path}: a mask saved as JPEG, which blends the classes at every edge: export it "
-            "again as PNG."
-        )
+def _deep_pixels(data: bytes, path: str | Path, header: Header) -> np.ndarray:
+    """RGB (H, W, 3) of 16 bits, upright."""
+    if header.kind == "TIFF" and header.alpha:
+        whole = mask_files.decoded_by(cv2.IMREAD_UNCHANGED, data, path)
+        return cv2.cvtColor(whole[..., :3], cv2.COLOR_BGR2RGB)
+    return mask_files.decoded_by(cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH, data, path)
 
 
-def _read_colours(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Shown colours (H, W, 3), and the stored values (H, W) of a palette or grey file."""
-    picture = _open_upright(path)
-    if picture.mode.startswith("I"):
-        picture = _narrow(picture, path)
-    colours = np.array(picture.convert("RGB"))
-    if picture.mode == "P":
-        return colours, np.array(picture)
-    return colours, np.array(picture.convert("L")) if picture.mode in ("1", "L", "LA") else None
+def _as_grey(pixels: np.ndarray) -> np.ndarray:
+    """Grey (H, W) of 16 bits, of grey or BGR (H, W, 3); equal channels keep their values."""
+    return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
 
 
-def _open_upright(path: str | Path) -> Image.Image:
-    data = image_files.read_bytes(path)
-    _refuse_lossy(image_files.header(data, path), path)
-    return _upright(data, path)
-
-
-def _upright(data: bytes, path: str | Path) -> Image.Image:
-    try:
-        picture = Image.open(io.BytesIO(data))
-        picture.load()
-        return ImageOps.exif_transpose(image_files.by_exif_alone(picture))
-    except Exception as error:  # Pillow's readers raise errors of many kinds
-        raise image_files.not_an_image(path) from error
-
-
-def _narrow(picture: Image.Image, path: str | Path) -> Image.Image:
-    values = np.asarray(picture)
-    if values.max() > IGNORE or values.min() < 0:
-        raise InputError(
-            f"{path}: a 16-bit mask with values up to {values.max()}, expected class indices "
-            "(255 = ignore): save it with 8 bits."
-        )
-    return Image.fromarray(values.astype(np.uint8))
-
-
-def _exact_classes(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Class of every colour (..., 3) by exact comparison; IGNORE for other colours."""
-    packed = _pack(colours)
-    classes = np.full(packed.shape, IGNORE, dtype=np.uint8)
-    for index, colour in enumerate(_pack(palette)):
-        classes[packed == colour] = index
-    return classes
-
-
-def _pack(colours: np.ndarray) -> np.ndarray:
-    wide = colours.astype(np.int32)
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-
-
-def _unpack(packed: np.ndarray) -> np.ndarray:
-    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1)
-
-
-def _is_index_mask(stored: np.ndarray, num_classes: int) -> bool:
-    return bool(np.all((stored < num_classes) | (stored == IGNORE)))
-
-
-def _refuse_binary(stored: np.ndarray, colours: np.ndarray, path: str | Path) -> None:
-    """Raise InputError for a file of black 0 and white 255, which looks like an index mask."""
-    values, shown = np.unique(stored), np.unique(_pack(colours))
-    if set(values.tolist()) <= {0, IGNORE} and set(shown.tolist()) <= {0x000000, 0xFFFFFF}:
-        raise InputError(
-            f"{path}: a black-and-white mask does not say which class it shows, expected class "
-            "colours or class indices. For raw MVTec AD folders: dataset/layout=mvtec."
-        )
-
-
-def _snap(
-    mask: np.ndarray,
-    colours: np.ndarray,
-    palette: np.ndarray,
-    rule: str,
-    limit: float,
-    path: str | Path,
-) -> None:
-    """Give the unmatched pixels of `mask` a class by `rule`, in place, if they are few enough."""
-    unmatched = mask == IGNORE
-    packed, inverse, counts = np.unique(
-        _pack(colours[unmatched]), return_inverse=True, return_counts=True
+def _not_binary(grey: np.ndarray, path: str | Path) -> Problem:
+    odd, counts = np.unique(grey[(grey != 0) & (grey != 255)], return_counts=True)
+    mend = "Was it resized with interpolation, or saved as JPEG? Export it again without."
+    if odd.tolist() == [1]:
+        mend = "Multiply it by 255."
+    what = "the values 0 and 255 only, found others too"
+    return Problem(
+        path,
+        f"a defect mask holds {what}",
+        mend,
+        f"defect masks must hold {what}",
+        {str(value): int(count) for value, count in zip(odd, counts, strict=True)},
     )
-    odd = _unpack(packed)
-    most_frequent = [tuple(odd[i].tolist()) for i in np.argsort(-counts, kind="stable")]
-    _check_share(int(counts.sum()), mask.size, limit, path, most_frequent)
-    candidates = np.arange(len(palette))
-    if rule == "present":
-        candidates = np.union1d([0], mask[~unmatched])
-    mask[unmatched] = _nearest(odd, palette, candidates)[inverse]
-
-
-def _nearest(colours: np.ndarray, palette: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Class index (K,) uint8 of the candidate colour nearest to each of `colours` (K, 3)."""
-    differences = colours[:, None] - palette[candidates].astype(np.int32)
-    return candidates[np.argmin((differences**2).sum(axis=-1), axis=1)].astype(np.uint8)
-
-
-def _read_one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
-    one_hot = image_files.array_of(image_files.read_bytes(path), path, "mask")
-    is_whole = one_hot.ndim == 3 and one_hot.shape[-1] == num_classes and one_hot.size
-    if not is_whole or one_hot.dtype.kind not in "biuf":
-        raise InputError(
-            f"{path}: the mask has shape {one_hot.shape} of {one_hot.dtype}, expected numbers "
-            f"(H, W, {num_classes}): one channel a class of dataset.classes, background first."
-        )
-    unclassed = (one_hot == one_hot.max(axis=-1, keepdims=True)).sum(axis=-1) != 1
-    count = int(np.count_nonzero(unclassed))
-    _check_share(count, unclassed.size, limit, path, ["no class, or several alike"])
-    mask = one_hot.argmax(axis=-1).astype(np.uint8)
-    mask[unclassed] = 0
-    return mask, count
-
-
-def _check_share(unmatched: int, total: int, limit: float, path: str | Path, odd: list) -> None:
-    if unmatched > limit * total:
-        raise InputError(
-            f"{path}: {unmatched / total:.2%} of the pixels ({unmatched:,} of {total:,}) have no "
-            f"class colour, at most {limit:.2%} may; found {_some(odd)}. Add the class to "
-            "dataset.classes, or raise dataset.layout.off_palette_limit."
-        )
-
-
-def _some(values: list, most: int = 3) -> str:
-    shown = ", ".join(str(value) for value in values[:most])
-    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
 def _full_palette(palette: np.ndarray) -> np.ndarray:
     full = np.zeros((256, 3), dtype=np.uint8)
     full[: len(palette)] = palette
-    used = set(_pack(palette).tolist())
-    magentas = ((255, green, 255) for green in range(256))
-    full[IGNORE] = next(c for c in magentas if int(_pack(np.array(c))) not in used)
+    magentas = np.array([(255, green, 255) for green in range(256)], np.uint8)
+    full[IGNORE] = magentas[exact_classes(magentas, palette) == IGNORE][0]
     return full

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flexunet_exp.data.grouping import first_of
 from flexunet_exp.data.listing import (
     IMAGE_SUFFIXES,
     SYSTEM_FILES,
@@ -20,7 +21,6 @@ from flexunet_exp.data.listing import (
     is_folder,
     pictures_below,
     pictures_in,
-    some,
     sub_folders,
 )
 from flexunet_exp.data.scan_record import Findings
@@ -85,18 +85,18 @@ class Matcher:
         if self.strays:
             self.findings.warnings.append(
                 f"{len(self.strays):,} files are ignored, no picture by their names "
-                f"({by_suffix(self.strays)}): {some([str(path) for path in self.strays])}"
+                f"({by_suffix(self.strays)}): {first_of([str(path) for path in self.strays])}"
             )
         for ending, examples in self.other_endings.items():
             problems.append(
                 f"The names of the masks end in {ending or 'nothing more'}, expected "
-                f"{self.names.suffix or 'the names of the pictures'}: {some(examples, 1)}. If they "
+                f"{self.names.suffix or 'the names of the pictures'}: {first_of(examples, 1)}. If they "
                 f"are the masks, type dataset.layout.mask_suffix={ending}"
             )
         if self.in_folders:
             problems.append(
                 f"{sum(self.in_folders.values()):,} pictures have a folder of masks each, in "
-                f"{some([str(path) for path in self.in_folders])}. To merge the masks of each "
+                f"{first_of([str(path) for path in self.in_folders])}. To merge the masks of each "
                 "picture, type dataset.layout.masks_in_folders=true"
             )
 
@@ -117,7 +117,7 @@ class Matcher:
                 twice.append(f"{first.name} and {path.name}")
         if twice:
             self.findings.problems.append(
-                f"{folder}: {some(twice)} have one stem: remove or rename one of them."
+                f"{folder}: {first_of(twice)} have one stem: remove or rename one of them."
             )
         return found
 
@@ -175,7 +175,7 @@ class Matcher:
             counts = [f"{name} ({number})" for name, number in deeper.items()]
             self.findings.problems.append(
                 f"{folder}: {sum(deeper.values()):,} pictures lie in {len(deeper)} sub-folders, "
-                f"which are not read: {some(counts)}. Move them into {folder.name} itself."
+                f"which are not read: {first_of(counts)}. Move them into {folder.name} itself."
             )
 
     def report_lonely(self, masks: Path, lonely: Files, pictures: Files) -> None:
@@ -213,7 +213,7 @@ def counted(folder: Path, files: Files, what: str) -> str:
     names = [path.name for path in files.values()]
     if len(names) == 1:
         return f"{folder / names[0]}: 1 {what}"
-    return f"{folder}: {len(names):,} {what}s ({some(names)})"
+    return f"{folder}: {len(names):,} {what}s ({first_of(names)})"
 
 
 def most_frequent_ending(stems: Iterable[str], bases: Files) -> tuple[str, int]:
@@ -233,7 +233,7 @@ def nearly(lacking: Files, others: Files) -> str:
     """A sentence with the files whose names differ only in case or in the form of accents."""
     folded = {unified(stem): path.name for stem, path in others.items()}
     close = [folded[unified(stem)] for stem in lacking if unified(stem) in folded]
-    return f" Is it {some(close)}? Give both one spelling." if close else ""
+    return f" Is it {first_of(close)}? Give both one spelling." if close else ""
 
 
 def unified(stem: str) -> str:

@@ -99,6 +99,8 @@ class Surveyor:
 
     def signature(self, cfg: DictConfig, settings: dict) -> str:
         dataset = self.dataset(cfg, settings)
+        decided = {"layout": dataset.recipe, "bit_depth": dataset.bit_depth}
+        settings["dataset"] = settings["dataset"] | decided
         if settings["trainer"]["precision"] == "auto":
             measured = precision.remembered(
                 precision.memory(TrainingSettings.from_config(cfg), dataset)

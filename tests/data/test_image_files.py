@@ -214,7 +214,7 @@ def content_turned() -> bytes:
 
 def test_the_header_is_told_without_decoding_the_pixels():
     nonsense = hostile.png(20, b"no zlib stream")
-    assert image_files.header(nonsense, "a.png") == image_files.Header("PNG")
+    assert image_files.header(nonsense, "a.png") == image_files.Header("PNG", mode="L")
     with pytest.raises(InputError, match="a.png: no readable image"):
         masks.decode_image(nonsense, "a.png")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import find_pictures, masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
 
@@ -46,7 +47,12 @@ def own_pictures(run: FinishedRun) -> list[Path]:
     return paths
 
 
-def read(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each picture's path and its pixels (1, H, W, 3) uint8, resized to `size` (height, width)."""
+def read(
+    paths: Sequence[Path], size: tuple[int, int], bits: Bits
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Each picture's path and its pixels (1, H, W, 3) uint8, resized to `size` (height, width).
+
+    `bits` are those of the values in 16-bit pictures.
+    """
     for path in paths:
-        yield path, masks.resize_image(masks.read_image(path), size)[np.newaxis]
+        yield path, masks.resize_image(masks.read_image(path, bits), size)[np.newaxis]

@@ -98,6 +98,7 @@ def code_digest(settings: dict[str, Any]) -> str:
     """16 hex digits over the code that makes the pictures: other code may make other pictures."""
     sources = ("data/augmentation", "data/image_files.py", "data/masks.py", "data/layouts.py")
     found = ("data/folder_names.py", "data/listing.py", "data/matching.py", "data/pairing.py")
+    sources = (*sources, "data/bit_depth.py", "data/mask_files.py")
     dealt = ("data/splits.py", "data/dataset.py", "data/class_pixels.py")
     ours = (
         "commands/prepare/variants.py",

@@ -9,6 +9,7 @@ from flexunet_exp.config.rules import (
     flag,
     is_text,
     one_of,
+    one_of_numbers,
     or_null,
     part,
     share,
@@ -103,6 +104,14 @@ ROWS = (
         one_of("none", "test", "all", example="test"),
         WEIGHTS,
         minutes=True,
+    ),
+    Option(
+        "dataset.bit_depth",
+        "bits of the values in 16-bit pictures; auto: the fewest that hold those of the whole set",
+        one_of_numbers(8, 10, 12, 14, 16, word="auto", example=12),
+        WEIGHTS,
+        param="bit_depth",
+        optional=True,
     ),
     Option(
         "dataset.cache",
