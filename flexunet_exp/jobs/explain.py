@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
-from flexunet_exp.config.overrides import Word, shell
+from flexunet_exp.config.overrides import Word
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.tracking.trouble import STORE_ADVICE, first_line, silent
 
@@ -102,11 +102,9 @@ def unreadable(word: Word) -> str:
     if value[:1] == "(" and value[-1:] == ")":
         inner = value[1:-1].replace(" ", "").strip(",")
         return f"{word}: a list has square brackets. Type {Word(word.key, f'[{inner}]', word.sign)}"
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    quoted = shell([Word(word.key, f"'{escaped}'", word.sign)])
     return (
-        f"{word}: this value cannot be read. Close its brackets and quotes; a text with special "
-        f"characters goes into two pairs of quotes: {quoted}"
+        f"{word}: this value cannot be read. Close its brackets and quotes. A text with special "
+        f"characters goes into two pairs of quotes: \"{word.sign}{word.key}='TEXT'\""
     )
 
 
