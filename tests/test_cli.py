@@ -212,7 +212,7 @@ def test_hydras_messages_are_in_words(tmp_path, words, told):
 @pytest.mark.parametrize("chdir", ["false", "true"])
 def test_paths_are_those_of_the_commands_folder(tmp_path, chdir):
     """Whatever Hydra does with the working folder: store, data and cache lie where one typed."""
-    words = ["dataset=grid", "dataset/layout=synthetic", "dataset.image_size=64"]
+    words = ["dataset=grid", "dataset/layout=synthetic", "dataset.image_size=128"]
     words += ["dataset.layout.size=64", "dataset.layout.images_per_class=3", "split=memorise"]
     done = flexunet("check", *words, f"hydra.job.chdir={chdir}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

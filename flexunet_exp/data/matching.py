@@ -63,7 +63,9 @@ class Matcher:
 
     def matches(self, images: Path, masks: Path) -> list[Match]:
         """Stem, picture and mask of all pictures that have one, or that are good without."""
-        pictures, explained = self.pictures(images, masks), False
+        pictures: Files = self.pictures(images, masks)
+        truths: Files
+        explained = False
         if masks.is_dir() and masks != images:
             truths, explained = self.masks_of(masks, pictures)
         else:

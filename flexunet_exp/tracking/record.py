@@ -57,7 +57,8 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
             **tags,
             RUN_FOLDER: str(folder),
             "overrides": " ".join(overrides)[:4000],
-            "test_digest": dataset.split_digest("test"),
+            # Runs without test pictures are comparable where they were validated on the same ones.
+            "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
             "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
         }
     )

@@ -53,9 +53,16 @@ class Trial:
         return self.repeat[0], self.repeat[2]
 
     @property
+    def is_tested(self) -> bool:
+        return any(key.startswith("test/") for key in self.metrics)
+
+    @property
     def test_set(self) -> tuple[str, tuple[str, ...]]:
-        """What makes two runs comparable: digest of the test pictures, and the classes in them."""
-        start = "test/dice/"
+        """What makes two runs comparable: digest of the test pictures, and the classes in them.
+
+        Of a run without test pictures, both are those of valid.
+        """
+        start = "test/dice/" if self.is_tested else "val/dice/"
         classes = (key.removeprefix(start) for key in self.metrics if key.startswith(start))
         return self.test_digest, tuple(sorted(classes))
 
