@@ -151,17 +151,17 @@ def test_a_kill_while_a_trial_is_drawn_changes_nothing(searched, monkeypatch):
 def test_what_was_pruned_just_before_a_kill_is_not_trained_again(searched, monkeypatch):
     whole, _ = searched("whole")
     first = next(t.number for t in whole.trials if t.state.name == "PRUNED")
-    tell = loop.tell
+    tell = loop.record_outcome
 
     def deadly(known, trial, outcome):
         if trial.number == first:
             raise KeyboardInterrupt
         tell(known, trial, outcome)
 
-    monkeypatch.setattr(loop, "tell", deadly)
+    monkeypatch.setattr(loop, "record_outcome", deadly)
     with pytest.raises(KeyboardInterrupt):
         searched("parts")
-    monkeypatch.setattr(loop, "tell", tell)
+    monkeypatch.setattr(loop, "record_outcome", tell)
     parts, launched = searched("parts")
     assert history(parts) == history(whole)
     assert len(launched) == TRIALS - first - 1
