@@ -92,10 +92,13 @@ def checked(record: ScanRecord, bits: Bits) -> ScanRecord:
     used, number = int(of_set(deep.values(), bits)), len(record.pictures)
     problems = [too_bright(path, peak, used) for path, peak in deep.items() if peak >= 2**used]
     warnings = [mixed(len(deep), number, used)] if len(deep) < number else []
+    peak = max(deep.values())
+    note = f"16-bit pictures have values up to {peak}, read with dataset.bit_depth={used}."
     return replace(
         record,
         problems=[*record.problems, *grouped(problems)],
         warnings=[*record.warnings, *warnings],
+        notes=[*record.notes, note],
     )
 
 

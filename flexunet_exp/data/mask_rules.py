@@ -15,7 +15,7 @@ class Reading:
 
     palette: np.ndarray  # (C, 3) uint8, background first, in the order of the files' channels
     names: tuple[str, ...]
-    edges: str = "present"  # present: an edge is a class that it touches, nearest: any class
+    edges: str = "present"  # present: an edge is one of its two classes, nearest: any class
     limit: float = 0.02  # share of a file's pixels that may be edges
     values: str = "auto"  # colours or indices, where a file's values fit both
     white: str = "auto"  # index 255: ignore, or defect

@@ -110,14 +110,14 @@ def with_edges(
     stored: Stored, colours: np.ndarray, reading: Reading, path: str | Path
 ) -> tuple[np.ndarray, int]:
     """The mask with a class at its edges, and their pixels; InputError where they are no edges."""
-    seams = Seams(stored, colours, reading.palette)
+    seams = Seams(stored, colours, reading.palette, only_near=reading.edges == "present")
     foreign = seams.foreign()
     if foreign.any():
         unknown = seams.values[foreign]
         raise InputError(mask_problems.unknown_values(stored, unknown, reading, path))
     if len(foreign) > reading.limit * seams.mask.size:
         raise InputError(mask_problems.too_many(stored, colours, reading.limit, path))
-    return seams.filled(only_touched=reading.edges == "present"), len(foreign)
+    return seams.filled(), len(foreign)
 
 
 def one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:

@@ -201,10 +201,12 @@ def _decode(data: bytes, path: str | Path, header: Header, flags: int) -> np.nda
 
 def _deep_pixels(data: bytes, path: str | Path, header: Header) -> np.ndarray:
     """RGB (H, W, 3) of 16 bits, upright."""
+    # OpenCV 5.0.0 leaves the pixels of a 16-bit TIFF unset with IMREAD_COLOR_RGB.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if header.kind == "TIFF" and header.alpha:
-        whole = mask_files.decoded_by(cv2.IMREAD_UNCHANGED, data, path)
-        return cv2.cvtColor(whole[..., :3], cv2.COLOR_BGR2RGB)
-    return mask_files.decoded_by(cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH, data, path)
+        flags = cv2.IMREAD_UNCHANGED
+    pixels = mask_files.decoded_by(flags, data, path)
+    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
 
 
 def _as_grey(pixels: np.ndarray) -> np.ndarray:

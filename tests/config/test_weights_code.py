@@ -60,7 +60,7 @@ def code(package: Path, *targets: str) -> str:
         ("training/fit.py", 'log.info("', 'log.info("Now: '),
         ("callbacks/configured.py", "a smaller optimizer", "a far smaller optimizer"),
         (
-            "data/masks.py",
+            "data/mask_values.py",
             'raise InputError(\n            f"',
             'raise InputError(\n            f"Oh: ',
         ),
@@ -203,6 +203,7 @@ BESIDE = {
     ("config.compose", "size_text"): "prints",
     ("data.augmentation.transform", "one_of"): "runs when its module is imported",
     ("data.dataset", "read_table"): "reads what a run left",
+    ("data.dataset", "keep_decisions"): "writes decisions into the configuration, which counts",
     ("data.dataset", "sample_name"): "names a picture",
     ("data.dataset", "summary"): "prints",
     ("data.dataset", "write_table"): "writes what a run leaves",

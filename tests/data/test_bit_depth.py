@@ -71,7 +71,7 @@ def test_values_above_a_typed_depth_are_refused_with_the_depth_that_holds_them(c
     with pytest.raises(InputError) as caught:
         datasets.load(camera(12, "dataset.bit_depth=10"))
     (said,) = caught.value.problems
-    assert "10 pictures have values above 1023" in said and "dataset.bit_depth=12" in said
+    assert "15 pictures have values above 1023" in said and "dataset.bit_depth=12" in said
     assert said.mends == {"dataset.bit_depth": "12"}
 
 

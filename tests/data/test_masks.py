@@ -184,8 +184,9 @@ def test_blend_that_touches_one_class_alone_is_no_edge(tmp_path):
 
 
 def test_tie_goes_to_the_lower_class(tmp_path):
-    palette = np.array([(0, 0, 0), (20, 0, 0), (0, 0, 20)], np.uint8)
-    path = colour_mask(tmp_path, [[(0, 0, 0), (10, 0, 0), (20, 0, 0), (10, 0, 10), (0, 0, 20)]])
+    palette = np.array([(0, 0, 0), (200, 0, 0), (0, 0, 200)], np.uint8)
+    pixels = [(0, 0, 0), (100, 0, 0), (200, 0, 0), (100, 0, 100), (0, 0, 200)]
+    path = colour_mask(tmp_path, [pixels])
     assert masks.read_colour_mask(path, palette, "nearest", 1.0)[0].tolist() == [[0, 0, 1, 0, 2]]
     assert masks.read_colour_mask(path, palette, "present", 1.0)[0].tolist() == [[0, 0, 1, 1, 2]]
 
