@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
 VERSION = 1  # of the file format; `entry_key` covers the content
+READERS = ("data/masks.py", "data/layouts.py")  # whose code decides the pixels
 Content = tuple[str, str, str]
 
 
@@ -116,7 +117,7 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
 
     The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
-    sources = identity.code_digests("data/masks.py", "data/layouts.py")
+    sources = identity.code_digests(*READERS)
     code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
     decisive = [VERSION, list(size), dataset.recipe, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]

@@ -201,7 +201,7 @@ def test_other_code_that_reads_pictures_makes_another_entry(dataset, tmp_path, m
     keys.append(disk_cache.entry_key(own, SIZE, []))
     monkeypatch.setattr(disk_cache.cv2, "__version__", "0")
     keys.append(disk_cache.entry_key(own, SIZE, []))
-    monkeypatch.setattr(disk_cache, "masks", disk_cache.layouts)
+    monkeypatch.setattr(disk_cache, "READERS", disk_cache.READERS[1:])
     keys.append(disk_cache.entry_key(own, SIZE, []))
     assert len(set(keys)) == 5
 
