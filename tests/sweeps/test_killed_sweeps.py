@@ -157,7 +157,7 @@ def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     claim = claims.begin(tmp_path / "run", "abc")
     home = SimpleNamespace(folder=tmp_path / "run")
-    untracked = SimpleNamespace(store=None)
+    untracked = SimpleNamespace(store_with=lambda signature: None)
     resuming.await_end("never", "abc", home, untracked)
     assert claims.is_busy(home.folder)
     Timer(0.5, claim.release).start()
