@@ -37,7 +37,6 @@ READERS = tuple(  # whose code decides the pixels
     )
 )
 VERSION = 1  # of the file format; `entry_key` covers the content
-READERS = ("data/masks.py", "data/layouts.py")  # whose code decides the pixels
 Content = tuple[str, str, str]
 
 
