@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from flexunet_exp.config import building, compose
 from flexunet_exp.data import bit_depth, class_pixels, masks, splits
 from flexunet_exp.data.bit_depth import Bits
-from flexunet_exp.data.listing import pictures_in
+from flexunet_exp.data.folders.listing import pictures_in
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
 

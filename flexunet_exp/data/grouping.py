@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 SHOWN = 3  # files named in a sentence
 MOST_VALUES = 8  # values or colours listed in a sentence
@@ -17,7 +18,7 @@ class Sentence(str):
 
     mends: dict[str, str]
 
-    def __new__(cls, text: str, mends: Mapping[str, str] | None = None) -> Sentence:
+    def __new__(cls, text: str, mends: Mapping[str, str] | None = None) -> Self:
         sentence = super().__new__(cls, text)
         sentence.mends = dict(mends or {})
         return sentence
@@ -43,12 +44,12 @@ class Problem(Sentence):
         kind: str,
         values: Mapping[str, int] | None = None,
         mends: Mapping[str, str] | None = None,
-    ) -> Problem:
+    ) -> Self:
         text = f"{path}: {found}{counted(values or {})}. {mend}{class_lines(mends or {})}"
-        problem = super().__new__(cls, text, mends)  # type: ignore[arg-type]
+        problem = super().__new__(cls, text, mends)
         problem.path, problem.mend, problem.kind = str(path), mend, kind
         problem.values = dict(values or {})
-        return problem  # type: ignore[return-value]
+        return problem
 
 
 def grouped(problems: Iterable[str]) -> list[str]:

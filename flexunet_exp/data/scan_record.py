@@ -15,7 +15,7 @@ from flexunet_exp.data import defects, fingerprints, image_files, masks
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
-from flexunet_exp.data.mask_values import ReadMask, Signs
+from flexunet_exp.data.masks.mask_values import ReadMask, Signs
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from flexunet_exp.config import compose, validation
 from flexunet_exp.data import bit_depth
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.dataset import Dataset
-from flexunet_exp.data.folder_names import SPLITS, meaning
+from flexunet_exp.data.folders.folder_names import SPLITS, meaning
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.scoring import Part

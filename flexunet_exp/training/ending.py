@@ -37,9 +37,10 @@ def has_stopped(callback: keras.callbacks.Callback, epoch: int) -> bool:
 def chosen(epoch: int, callbacks: Iterable[keras.callbacks.Callback], bar: float) -> str:
     """Which epoch is kept; `epoch` is the last one, and `bar` what the Dice of one must exceed."""
     choosing = [one for one in callbacks if isinstance(one, BestCheckpoint)]
-    best = next((one for one in choosing if one.epoch is not None), None)
-    if best is not None:
-        return f"epoch {best.epoch + 1}, with the best {best.monitor}, {best.sign * best.best:.4f}."
+    for best in choosing:
+        if best.epoch is not None:
+            value = best.sign * best.best
+            return f"epoch {best.epoch + 1}, with the best {best.monitor}, {value:.4f}."
     if choosing:
         return (
             f"the last epoch, {epoch + 1}. No epoch's val_dice exceeded {bar:.4f}, "

@@ -60,7 +60,7 @@ def code(package: Path, *targets: str) -> str:
         ("training/fit.py", 'log.info("', 'log.info("Now: '),
         ("callbacks/configured.py", "a smaller optimizer", "a far smaller optimizer"),
         (
-            "data/mask_values.py",
+            "data/masks/mask_values.py",
             'raise InputError(\n            f"',
             'raise InputError(\n            f"Oh: ',
         ),

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flexunet_exp.data import mask_values
-from flexunet_exp.data.mask_rules import Reading
+from flexunet_exp.data.masks import mask_values
+from flexunet_exp.data.masks.mask_rules import Reading
 from flexunet_exp.errors import InputError
 from tests.support.properties import examples
 

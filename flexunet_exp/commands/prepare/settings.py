@@ -96,9 +96,14 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
 
 def code_digest(settings: dict[str, Any]) -> str:
     """16 hex digits over the code that makes the pictures: other code may make other pictures."""
-    sources = ("data/augmentation", "data/image_files.py", "data/masks.py", "data/layouts.py")
-    found = ("data/folder_names.py", "data/listing.py", "data/matching.py", "data/pairing.py")
-    sources = (*sources, "data/bit_depth.py", "data/mask_files.py")
+    sources = (
+        "data/augmentation",
+        "data/image_files.py",
+        "data/bit_depth.py",
+        "data/folders",
+        "data/masks",
+        "data/layouts",
+    )
     dealt = ("data/splits.py", "data/dataset.py", "data/class_pixels.py")
     ours = (
         "commands/prepare/variants.py",
@@ -106,7 +111,7 @@ def code_digest(settings: dict[str, Any]) -> str:
         "commands/prepare/encoding.py",
     )
     decisive = [
-        identity.code_digests(*sources, *found, *dealt, *ours),
+        identity.code_digests(*sources, *dealt, *ours),
         identity.own_code_digests(settings),
         [cv2.__version__, np.__version__, PIL.__version__],
     ]

@@ -29,13 +29,7 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
-READERS = tuple(  # whose code decides the pixels
-    f"data/{name}.py"
-    for name in (
-        *("masks", "layouts", "bit_depth", "merging"),
-        *("mask_files", "mask_rules", "mask_values", "mask_edges"),
-    )
-)
+READERS = ("data/bit_depth.py", "data/masks", "data/layouts")  # whose code decides the pixels
 VERSION = 1  # of the file format; `entry_key` covers the content
 Content = tuple[str, str, str]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flexunet_exp.data.listing import pictures_in
-from flexunet_exp.data.mask_values import ReadMask
+from flexunet_exp.data.folders.listing import pictures_in
+from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.errors import InputError
 
 

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flexunet_exp.data import image_files, mask_files, mask_problems
-from flexunet_exp.data.mask_edges import Seams
-from flexunet_exp.data.mask_files import Stored
-from flexunet_exp.data.mask_rules import IGNORE, Reading, exact_classes
+from flexunet_exp.data import image_files
+from flexunet_exp.data.masks import mask_files, mask_problems
+from flexunet_exp.data.masks.mask_edges import Seams
+from flexunet_exp.data.masks.mask_files import Stored
+from flexunet_exp.data.masks.mask_rules import IGNORE, Reading, exact_classes
 from flexunet_exp.errors import InputError
 
 

@@ -48,14 +48,14 @@ def stored(path: str | Path) -> Stored:
         return of_palette(image_files.upright(data, path), header, path)
     pixels = decoded(data, path, header)
     if pixels.ndim == 2:
-        values, *rest = runs(pixels.ravel())
+        values, counts, places, lengths = runs(pixels.ravel())
         colours = np.repeat(values[:, None], 3, axis=1)
-        return Stored(colours, values, *rest, pixels.shape, header, "grey")
-    values, counts, *rest = runs(packed(pixels).ravel())
+        return Stored(colours, values, counts, places, lengths, pixels.shape, header, "grey")
+    values, counts, places, lengths = runs(packed(pixels).ravel())
     refuse_alpha(values >> 24, counts, path)
     colours = np.stack([values >> 16 & 255, values >> 8 & 255, values & 255], -1).astype(np.uint8)
     indices = colours[:, 0] if (colours == colours[:, :1]).all() else None
-    return Stored(colours, indices, counts, *rest, pixels.shape[:2], header, "colour")
+    return Stored(colours, indices, counts, places, lengths, pixels.shape[:2], header, "colour")
 
 
 def of_palette(picture: Image.Image, header: Header, path: str | Path) -> Stored:
@@ -66,8 +66,8 @@ def of_palette(picture: Image.Image, header: Header, path: str | Path) -> Stored
     palette = np.zeros((256, 3), np.uint8)
     shown = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
     palette[: len(shown)] = shown
-    values, *rest = runs(pixels.ravel())
-    return Stored(palette[values], values, *rest, pixels.shape, header, "palette")
+    values, counts, places, lengths = runs(pixels.ravel())
+    return Stored(palette[values], values, counts, places, lengths, pixels.shape, header, "palette")
 
 
 def decoded(data: bytes, path: str | Path, header: Header) -> np.ndarray:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from flexunet_exp.data.grouping import first_of
-from flexunet_exp.data.listing import (
+from flexunet_exp.data.folders.listing import (
     IMAGE_SUFFIXES,
     SYSTEM_FILES,
     by_suffix,
@@ -23,6 +22,7 @@ from flexunet_exp.data.listing import (
     pictures_in,
     sub_folders,
 )
+from flexunet_exp.data.grouping import first_of
 from flexunet_exp.data.scan_record import Findings
 from flexunet_exp.errors import InputError
 
@@ -92,8 +92,8 @@ class Matcher:
         for ending, examples in self.other_endings.items():
             problems.append(
                 f"The names of the masks end in {ending or 'nothing more'}, expected "
-                f"{self.names.suffix or 'the names of the pictures'}: {first_of(examples, 1)}. If they "
-                f"are the masks, type dataset.layout.mask_suffix={ending}"
+                f"{self.names.suffix or 'the names of the pictures'}: {first_of(examples, 1)}. If "
+                f"they are the masks, type dataset.layout.mask_suffix={ending}"
             )
         if self.in_folders:
             problems.append(

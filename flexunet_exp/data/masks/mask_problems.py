@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data.grouping import Problem, first_of
-from flexunet_exp.data.mask_files import Stored
-from flexunet_exp.data.mask_rules import IGNORE, Reading, exact_classes
+from flexunet_exp.data.masks.mask_files import Stored
+from flexunet_exp.data.masks.mask_rules import IGNORE, Reading, exact_classes
 
 MOST_NAMED = 8  # colours that may be classes; more of them are blends
 
@@ -36,7 +36,7 @@ def unknown_values(
 ) -> Problem:
     """The problem of `foreign` pixels, each given by the place of its value in `stored`."""
     numbers, number = stored.indices, len(reading.names)
-    if numbers is not None and _are_indices(stored, reading):
+    if numbers is not None and _are_indices(numbers, stored, reading):
         unknown = (numbers >= number) & (numbers != IGNORE)
         return _unknown_indices(numbers[unknown], stored.counts[unknown], reading, path)
     places, pixels = np.unique(foreign, return_counts=True)
@@ -62,9 +62,9 @@ def over_limit(path: str | Path, count: int, total: int, limit: float, odd: list
     )
 
 
-def _are_indices(stored: Stored, reading: Reading) -> bool:
-    """Whether a file has class indices, and no colour of a class other than its index."""
-    numbers, classes = stored.indices, exact_classes(stored.colours, reading.palette)
+def _are_indices(numbers: np.ndarray, stored: Stored, reading: Reading) -> bool:
+    """Whether the stored numbers are class indices, and none shows another class's colour."""
+    classes = exact_classes(stored.colours, reading.palette)
     is_known = (numbers > 0) & (numbers < len(reading.names))
     differs = (classes != IGNORE) & (classes != numbers) & (numbers != IGNORE)
     return bool(is_known.any() and not differs.any())

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from flexunet_exp.data import bit_depth, image_files, mask_files, mask_values
+from flexunet_exp.data import bit_depth, image_files
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.grouping import Problem, first_of
 from flexunet_exp.data.image_files import Header
-from flexunet_exp.data.mask_rules import IGNORE, Reading, exact_classes
-from flexunet_exp.data.mask_values import ReadMask
+from flexunet_exp.data.masks import mask_files, mask_values
+from flexunet_exp.data.masks.mask_rules import IGNORE, Reading, exact_classes
+from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import replace_file
 

@@ -14,8 +14,8 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from flexunet_exp.data.mask_files import Stored
-from flexunet_exp.data.mask_rules import IGNORE
+from flexunet_exp.data.masks.mask_files import Stored
+from flexunet_exp.data.masks.mask_rules import IGNORE
 
 NEAR = 3  # pixels: how far an edge's pixel may be from an exact class colour
 OFF_LINE = 54  # levels a channel, twice the most that was found

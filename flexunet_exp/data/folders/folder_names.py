@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from flexunet_exp.data.listing import pictures_in, sub_folders
+from flexunet_exp.data.folders.listing import pictures_in, sub_folders
 from flexunet_exp.data.scan_record import Findings
 from flexunet_exp.errors import InputError, did_you_mean
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from flexunet_exp.data.grouping import Sentence
-from flexunet_exp.data.mask_rules import Reading
-from flexunet_exp.data.mask_values import Signs
+from flexunet_exp.data.masks.mask_rules import Reading
+from flexunet_exp.data.masks.mask_values import Signs
 
 TWO = ("both", "torn")  # what values fit that may mean two things
 CHOICES = {"values": "mask_values", "white": "mask_255"}  # of a Reading → arguments of a layout
