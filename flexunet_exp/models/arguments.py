@@ -56,6 +56,13 @@ def check_arguments(given: dict[str, Any], arguments: Arguments) -> None:
         raise InputError(problems)
 
 
+def check_values(given: dict[str, Any], arguments: Arguments) -> None:
+    """Raises InputError with every argument (name → value) that breaks its own rule."""
+    problems = [rule.problem(f"model.{name}", given[name]) for name, rule in arguments.rules.items()]
+    if found := [problem for problem in problems if problem]:
+        raise InputError(found)
+
+
 def argument_problems(given: dict[str, Any], rules: dict[str, Rule]) -> Iterator[str]:
     broken = {name for name, rule in rules.items() if not rule.holds(given[name])}
     if "activation" not in broken and not is_activation(given["activation"]):

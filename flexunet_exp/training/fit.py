@@ -15,6 +15,7 @@ from flexunet_exp.config import building
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
+from flexunet_exp.data.feed import kept_features
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
@@ -23,7 +24,7 @@ from flexunet_exp.models import files, summary
 from flexunet_exp.prediction import networks
 from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import collection, tensorflow
-from flexunet_exp.training import class_weights, profile, state
+from flexunet_exp.training import class_weights, features, profile, state
 from flexunet_exp.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     with tensorflow.strategy(settings.process):
         model = building.build(settings.model, input_shape=shape, num_classes=dataset.num_classes)
         check_output(model, shape, dataset)
+        if settings.feed.cache == "features":
+            model = features.FromFeatures(model.inputs, model.outputs[0], name=model.name)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
         model.compile(build_optimizer(settings, dataset), loss, metrics=[scores])
@@ -133,8 +136,7 @@ def train(
     warn_of_absent_classes(dataset)
     if patch := settings.feed.patch:
         log.info("%s", describe_patches(patch, settings.feed.size))
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas)
+    feed = feed_of(model, settings, dataset, progress.epochs)
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
@@ -158,6 +160,17 @@ def train(
     finally:
         collection.resume()
         line.close()
+
+
+def feed_of(
+    model: keras.Model, settings: TrainingSettings, dataset: Dataset, first_epoch: int
+) -> feeding.Feed:
+    """The batches of the training: pictures, or what the frozen part makes of them."""
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if isinstance(model, features.FromFeatures):
+        kept = features.kept(model, settings, dataset)
+        return kept_features.feed_of(settings.feed, dataset, kept, first_epoch, replicas)
+    return feeding.feed(settings.feed, dataset, first_epoch, replicas)
 
 
 def all_callbacks(

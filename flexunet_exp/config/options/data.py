@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flexunet_exp.config.options.row import DATA, WEIGHTS, Option
+from flexunet_exp.config.options.row import DATA, ROUNDING, WEIGHTS, Option
 from flexunet_exp.config.rules import (
     Rule,
     count,
@@ -115,8 +115,15 @@ ROWS = (
     ),
     Option(
         "dataset.cache",
-        "where decoded, resized pictures are kept: nowhere, in memory, in cache_dir",
-        one_of("none", "memory", "disk", example="memory"),
+        "what is kept: nothing, decoded pictures in memory or in cache_dir, a frozen encoder's features",
+        one_of("none", "memory", "disk", "features", example="memory"),
+    ),
+    Option(
+        "dataset.feature_type",
+        "number type of the features that dataset.cache=features keeps",
+        one_of("float16", "float32"),
+        ROUNDING,
+        optional=True,
     ),
     Option(
         "dataset.patch.size",

@@ -17,6 +17,7 @@ from flexunet_exp.errors import InputError, did_you_mean
 # What the program itself passes to a target; a configuration need not (and cannot) give it.
 FROM_PROGRAM = {
     "model": {"input_shape", "num_classes"},
+    "model.encoder": {"image", "weights"},
     "callbacks": {"run"},
     "split": {"table"},
     "schedule": {"learning_rate", "steps_per_epoch", "epochs"},
@@ -24,7 +25,7 @@ FROM_PROGRAM = {
 
 
 def is_kind(section: str, target: Any) -> bool:
-    """Whether a target is of the kind that its section builds, such as a loss."""
+    """Whether a target is of the kind that its section (or `model.encoder`) builds, such as a loss."""
     if section in ("loss", "optimizer", "callbacks"):
         import keras
 
@@ -34,7 +35,7 @@ def is_kind(section: str, target: Any) -> bool:
             "callbacks": keras.callbacks.Callback,
         }[section]
         return inspect.isclass(target) and issubclass(target, base)
-    if section in ("model", "split"):
+    if section in ("model", "model.encoder", "split"):
         return FROM_PROGRAM[section] <= set(inspect.signature(target).parameters)
     if section == "schedule":
         return "learning_rate" in inspect.signature(target).parameters
@@ -77,10 +78,11 @@ def target_problems(section: str, key: str, node: dict) -> list[str]:
         target = building.locate(str(node["_target_"]))
     except InputError as error:
         return [f"{key}: {problem}" for problem in error.problems]
-    if not is_kind(section, target):
-        return [f"{key}: _target_ {node['_target_']} cannot be used as {section}."]
+    kind = key if key in FROM_PROGRAM else section
+    if not is_kind(kind, target):
+        return [f"{key}: _target_ {node['_target_']} cannot be used as {kind}."]
     accepted, required = named_arguments(target)
-    from_program = FROM_PROGRAM.get(section, set())
+    from_program = FROM_PROGRAM.get(kind, set())
     accepted = [name for name in accepted if name not in from_program]
     given = set(node) - {"_target_"}
     problems = [

@@ -25,6 +25,8 @@ class FeedSettings:
     sampling: str
     good_share: float | None
     transforms: tuple[dict[str, Any], ...]  # of the augmentation, as `building.build` takes them
+    views: int | None  # of each picture, where features are kept; None: what flips and turns give
+    feature_type: str  # of kept features: float16, float32
     cache: str
     cache_dir: Path
     batch_size: int
@@ -43,6 +45,8 @@ class FeedSettings:
             sampling=dataset.sampling,
             good_share=dataset.good_share,
             transforms=tuple(compose.plain(cfg.augmentation.transforms)),
+            views=cfg.augmentation.get("views"),
+            feature_type=dataset.get("feature_type", "float16"),
             cache=dataset.cache,
             cache_dir=compose.cache_dir(cfg),
             batch_size=trainer.batch_size,

@@ -1,0 +1,153 @@
+"""Batches of kept features: the maps of a frozen encoder, and the masks of the same views."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from flexunet_exp.config import building
+from flexunet_exp.data import masks
+from flexunet_exp.data.cache.features import FeatureCache
+from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.feed import batches, feed, reader
+from flexunet_exp.data.feed.sampling import Draw
+from flexunet_exp.data.feed.settings import FeedSettings
+from flexunet_exp.data.feed.views import Views
+from flexunet_exp.system import progress
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4  # pictures that the encoder computes together
+Extract = Callable[[np.ndarray], Sequence[np.ndarray]]  # images (B, H, W, 3) → maps (B, h, w, c)
+
+
+class Place(NamedTuple):
+    """A view of a picture of the training or the validation split."""
+
+    split: str
+    row: int
+    view: int
+
+
+class KeptFeatures:
+    """Maps and masks of the views of all training pictures, and of the validation pictures.
+
+    Computes what the cache lacks, in the constructor.
+    """
+
+    def __init__(self, settings: FeedSettings, dataset: Dataset, extract: Extract, cache: Any):
+        transforms = [building.build(node) for node in settings.transforms]
+        self.views = Views(transforms, settings.size, settings.views, settings.seed)
+        self.readers = {
+            name: reader.SampleReader(dataset, dataset.split(name), settings.size)
+            for name in ("train", "valid")
+        }
+        self.cache: FeatureCache = cache
+        self.masks: dict[Place, bytes] = {}
+        self.size = settings.size
+        self.fill(dataset, extract)
+
+    def places(self) -> Iterator[Place]:
+        for row in range(len(self.readers["train"])):
+            yield from (Place("train", row, view) for view in range(len(self.views)))
+        yield from (Place("valid", row, 0) for row in range(len(self.readers["valid"])))
+
+    def name(self, place: Place) -> str:
+        sample = self.readers[place.split].samples[place.row]
+        return f"{sample.sha256[:32]}_{self.views.name(place.view)}"
+
+    def fill(self, dataset: Dataset, extract: Extract) -> None:
+        places = list(self.places())
+        missing = {place for place in places if not self.cache.has(self.name(place))}
+        gigabytes = len(places) * self.cache.maps.bytes / 1e9
+        log.info(
+            "Features: %d views of %d pictures, %.2f GB in %s; %d are computed.",
+            *(len(self.views), sum(map(len, self.readers.values())), gigabytes),
+            *(self.cache.path, len(missing)),
+        )
+        self.cache.begin(dataset.name, len(missing))
+        with progress.displayed(len(places)) as show:
+            for start in range(0, len(places), AT_ONCE):
+                some = places[start : start + AT_ONCE]
+                pairs = [self.seen(place) for place in some]
+                lacking = [n for n, place in enumerate(some) if place in missing]
+                if lacking:
+                    maps = extract(np.stack([pairs[n][0] for n in lacking]))
+                    for at, n in enumerate(lacking):
+                        self.cache.write(self.name(some[n]), [one[at] for one in maps])
+                for place, (_, mask) in zip(some, pairs, strict=True):
+                    self.masks[place] = zlib.compress(mask.tobytes(), 1)
+                show(start + len(some))
+
+    def seen(self, place: Place) -> tuple[np.ndarray, np.ndarray]:
+        read = self.readers[place.split]
+        return self.views.of(read(place.row), read.samples[place.row].sha256, place.view)
+
+    def read(self, place: Place) -> tuple[np.ndarray, ...]:
+        """The maps (h, w, c) of a view, and its mask (H, W) uint8."""
+        mask = np.frombuffer(zlib.decompress(self.masks[place]), np.uint8).reshape(self.size)
+        return *self.cache.read(self.name(place)), mask
+
+
+def feed_of(
+    settings: FeedSettings, dataset: Dataset, kept: KeptFeatures, first_epoch: int, multiple_of: int
+) -> feed.Feed:
+    """Training and validation batches of kept features, from epoch `first_epoch` on."""
+    sampler = feed.sampler(settings, dataset)
+    steps = batches.steps_per_epoch(len(sampler), settings.batch_size)
+
+    def wanted(step: int) -> list[Place]:
+        epoch, batch = divmod(step, steps)
+        start = batch * settings.batch_size
+        draws: list[Draw] = sampler.epoch(epoch)[start : start + settings.batch_size]
+        return [
+            Place("train", row, kept.views.drawn(settings.seed, epoch, row, turn))
+            for row, turn, _ in draws
+        ]
+
+    def in_order(step: int) -> list[Place]:
+        rows = range(len(kept.readers["valid"]))
+        start = step * settings.valid_batch_size
+        return [Place("valid", row, 0) for row in rows[start : start + settings.valid_batch_size]]
+
+    training = range(first_epoch * steps, settings.epochs * steps)
+    number = len(kept.readers["valid"])
+    validating = range(batches.steps_per_epoch(number, settings.valid_batch_size))
+    return feed.Feed(
+        batches_of(training, wanted, kept, multiple_of),
+        steps,
+        len(sampler),
+        batches_of(validating, in_order, kept, multiple_of),
+    )
+
+
+def batches_of(
+    steps: range, wanted: Callable[[int], list[Place]], kept: KeptFeatures, multiple_of: int
+) -> tf.data.Dataset:
+    """One element a step: the maps, a tuple of (B, h, w, c), and masks (B, H, W) uint8."""
+    readers = ThreadPoolExecutor(2)
+    shapes, dtype = kept.cache.maps.shapes, tf.as_dtype(kept.cache.maps.dtype)
+
+    def load(step: Any) -> list[np.ndarray]:
+        *maps, truths = map(np.stack, zip(*readers.map(kept.read, wanted(int(step))), strict=True))
+        lacking = -len(truths) % multiple_of
+        ignored = np.full((lacking, *kept.size), masks.IGNORE, np.uint8)
+        filled = [np.concatenate([one, np.repeat(one[:1], lacking, axis=0)]) for one in maps]
+        return [*filled, np.concatenate([truths, ignored])]
+
+    def load_batch(step: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        types = [*(dtype for _ in shapes), tf.uint8]
+        *maps, truths = tf.numpy_function(load, [step], types, stateful=False)
+        shaped = (
+            tf.ensure_shape(one, (None, *shape)) for one, shape in zip(maps, shapes, strict=True)
+        )
+        return tuple(shaped), tf.ensure_shape(truths, (None, *kept.size))
+
+    in_order = tf.data.Dataset.range(steps.start, steps.stop)
+    return in_order.map(load_batch).prefetch(2)

@@ -1,0 +1,117 @@
+"""A U-Net decoder over an encoder that may be pretrained.
+
+The encoder-decoder with skips is that of Ronneberger et al., "U-Net" (2015), arXiv:1505.04597. The
+decoder enlarges by bilinear interpolation, which leaves no checkerboard (Odena et al., 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from flexunet_exp.config import building
+from flexunet_exp.models.arguments import check_values
+from flexunet_exp.models.blocks import NORM_MOMENTUM
+from flexunet_exp.models.encoders.pyramid import Pyramid
+from flexunet_exp.models.unet_rules import RULES
+
+
+def unet(
+    input_shape: Sequence[int],
+    num_classes: int,
+    encoder: Mapping[str, Any],
+    encoder_weights: str | None = "imagenet",
+    encoder_trainable: str = "frozen",
+    output_stride: int = 4,
+    decoder_filters: int = 32,
+    normalisation: str = "batch",
+    dropout_rate: float = 0.0,
+) -> keras.Model:
+    """A U-Net for images (B, H, W, 3) uint8 0..255, giving logits (B, H, W, C) float32.
+
+    `encoder` names a function of `models.encoders`, with its arguments. The decoder begins at its
+    coarsest features; at each finer stride down to `output_stride` it doubles the size, appends the
+    encoder's features, and convolves twice (3 x 3, `decoder_filters`). The logits of that stride are
+    enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
+    (strides 16 and 32), no_batch_norm (all weights, with the stored statistics), frozen. A frozen
+    encoder's batch normalisation uses the stored statistics, too. Raises InputError with every
+    argument that does not fit, or where the weights cannot be had.
+    """
+    check_values(locals(), RULES["unet"])
+    image = keras.Input((None, None, input_shape[-1]), dtype="uint8", name="image")
+    pyramid = building.build(dict(encoder), image=image, weights=encoder_weights)
+    let_train(pyramid, encoder_trainable)
+    x = decoder(pyramid, output_stride, decoder_filters, normalisation, dropout_rate)
+    logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
+    if output_stride > 1:
+        logits = enlarged(logits, output_stride, "logits", dtype="float32")
+    return keras.Model(image, logits, name="unet")
+
+
+def decoder(
+    pyramid: Pyramid, output_stride: int, filters: int, normalisation: str, dropout_rate: float
+) -> keras.KerasTensor:
+    """The decoder's features at `output_stride`."""
+    strides = sorted(pyramid.features, reverse=True)
+    x = pyramid.features[strides[0]]
+    for stride in strides[1:]:
+        if stride < output_stride:
+            break
+        name = f"decoder{stride}"
+        x = enlarged(x, 2, name)
+        x = layers.Concatenate(name=f"{name}_concat")([x, pyramid.features[stride]])
+        x = double_conv(x, name, filters, normalisation, dropout_rate)
+    if output_stride < strides[-1]:  # an encoder has no features at stride 1
+        x = enlarged(x, strides[-1] // output_stride, "decoder1")
+        x = double_conv(x, "decoder1", filters, normalisation, dropout_rate)
+    return x
+
+
+def enlarged(x: keras.KerasTensor, times: int, name: str, dtype: Any = None) -> keras.KerasTensor:
+    return layers.UpSampling2D(
+        times, interpolation="bilinear", dtype=dtype, name=f"{name}_up"
+    )(x)
+
+
+def double_conv(
+    x: keras.KerasTensor, name: str, filters: int, normalisation: str, dropout_rate: float
+) -> keras.KerasTensor:
+    """Two convolutions, each with normalisation and ReLU; dropout in between."""
+    for index in (1, 2):
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=normalisation == "none",
+            kernel_initializer="he_normal",
+            name=f"{name}_conv{index}",
+        )(x)
+        if normalisation == "batch":
+            x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(x)
+        elif normalisation == "group":
+            x = layers.GroupNormalization(groups=groups_of(filters), name=f"{name}_norm{index}")(x)
+        x = layers.Activation("relu", name=f"{name}_relu{index}")(x)
+        if index == 1 and dropout_rate > 0:
+            x = layers.SpatialDropout2D(dropout_rate, name=f"{name}_dropout")(x)
+    return x
+
+
+def groups_of(filters: int) -> int:
+    """Groups of eight channels, or of all where they do not divide by eight."""
+    return filters // 8 if filters % 8 == 0 else 1
+
+
+def let_train(pyramid: Pyramid, which: str) -> None:
+    """Sets which layers of the encoder are trained."""
+    last = set(pyramid.last_stages())
+    for layer in pyramid.layers:
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = {
+            "all": True,
+            "no_batch_norm": not is_norm,
+            "last_stages": layer in last and not is_norm,
+            "frozen": False,
+        }[which]

@@ -1,0 +1,56 @@
+"""Rules for the arguments of the U-Net over an encoder; imports no Keras, which takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flexunet_exp.config.compose import sides, size_text
+from flexunet_exp.config.rules import Arguments, Rule, count, is_int, is_text, one_of, share
+from flexunet_exp.models.arguments import next_that_divides
+
+TRAINABLE = ("all", "last_stages", "no_batch_norm", "frozen")
+NORMALISATIONS = ("batch", "group", "none")
+LEVELS = 6  # a size must divide by 32, the stride of the coarsest features
+
+
+def is_output_stride(value: Any) -> bool:
+    return is_int(value) and value in (1, 2, 4, 8)
+
+
+def is_encoder(value: Any) -> bool:
+    return isinstance(value, dict) and is_text(value.get("_target_"))
+
+
+def is_weights(value: Any) -> bool:
+    return value is None or is_text(value)
+
+
+def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+    """Both sides of what the network sees must divide by 32."""
+    patch = settings["dataset"].get("patch") or {}
+    name = "dataset.patch.size" if patch.get("size") else "dataset.image_size"
+    size = patch.get("size") or settings["dataset"]["image_size"]
+    if fitting := next_that_divides(sides(size), LEVELS):
+        yield (
+            f"{name}={size} must be divisible by 32, the encoder's largest stride. "
+            f"Try {name}={size_text(fitting)}"
+        )
+
+
+RULES = {
+    "unet": Arguments(
+        {
+            "encoder": Rule(
+                is_encoder, "an encoder by its yaml", "efficientnet_lite0 (model/encoder=…)"
+            ),
+            "encoder_weights": Rule(is_weights, "null, imagenet, or a weights file", "imagenet"),
+            "encoder_trainable": one_of(*TRAINABLE, example="frozen"),
+            "output_stride": Rule(is_output_stride, "1, 2, 4 or 8", "4"),
+            "decoder_filters": count(32),
+            "normalisation": one_of(*NORMALISATIONS),
+            "dropout_rate": share(0.1),
+        },
+        fits_picture,
+    )
+}
