@@ -12,7 +12,7 @@ import numpy as np
 
 from flexunet_exp.callbacks import always, configured, qualifying
 from flexunet_exp.config import building
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.splits import pick_samples
@@ -33,7 +33,13 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*settings.feed.size, 3)
     with tensorflow.strategy(settings.process):
-        model = building.build(settings.model, input_shape=shape, num_classes=dataset.num_classes)
+        model = building.build(
+            settings.model,
+            input_shape=shape,
+            num_classes=dataset.num_classes,
+            input_dtype=dataset.dtype,
+        )
+        warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
@@ -134,7 +140,7 @@ def train(
     if patch := settings.feed.patch:
         log.info("%s", describe_patches(patch, settings.feed.size))
     replicas = model.distribute_strategy.num_replicas_in_sync
-    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas)
+    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas, model.input.dtype)
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
@@ -227,8 +233,17 @@ def warn_of_absent_classes(dataset: Dataset) -> None:
         )
 
 
-def input_example(dataset: Dataset, size: Size) -> np.ndarray:
-    """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
+def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
+    if model.input.dtype == "uint8" != dataset.dtype:
+        log.warning(
+            "The pictures have %d bits, and the network takes 8: they are converted. To use all bits, "
+            "give the model's function the argument input_dtype (uint8 or uint16).",
+            dataset.bit_depth,
+        )
+
+
+def input_example(dataset: Dataset, size: Size, dtype: str) -> np.ndarray:
+    """One picture as the network takes it, (1, H, W, 3): the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
-    return masks.resize_image(image, size)[None]
+    return grey_levels.converted(masks.resize_image(image, size), dtype)[None]

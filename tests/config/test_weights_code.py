@@ -171,7 +171,10 @@ REVIEWED = {
     ("data.cache.disk_cache", "config.identity.own_code_digests"): "names a cache entry",
     ("data.cache.disk_cache", "config.identity.code_digests"): "names a cache entry",
     ("system.tensorflow", "system.collection.importing"): "collects garbage",
-    ("data.folders.pairing", "system.progress.displayed"): "gives back what it is given, with a bar",
+    (
+        "data.folders.pairing",
+        "system.progress.displayed",
+    ): "gives back what it is given, with a bar",
     ("data.scan_record", "data.defects."): "is for the data card",
     ("data.scan_record", "data.defects.find"): "is for the data card",
     ("data.scan_record", "data.fingerprints.fingerprint"): "is for the search for leakage",
