@@ -236,7 +236,7 @@ def warn_of_absent_classes(dataset: Dataset) -> None:
 def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
     if model.input.dtype == "uint8" != dataset.dtype:
         log.warning(
-            "The pictures have %d bits, and the network takes 8: they are converted. To use all bits, "
+            "The pictures have %d bits, the network takes 8: they are converted. To use all bits, "
             "give the model's function the argument input_dtype (uint8 or uint16).",
             dataset.bit_depth,
         )

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from PIL import Image
 
 from flexunet_exp.config import identity
 from flexunet_exp.data import bit_depth, masks
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
-
-LABELS = ("bent", "broken", "glue", "metal_contamination", "thread")
-
-
-def save(path: Path, array: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-    return path
+from tests.support.cameras import raw_set, save
 
 
 @pytest.fixture
@@ -28,14 +18,7 @@ def camera(tmp_path, compose):
     """Makes a raw set of a camera of some bits, and gives its configuration."""
 
     def make(bits: int, *words: str, number: int = 6):
-        values = np.linspace(0, 2**bits - 1, 64 * 64).round().astype(np.uint16).reshape(64, 64)
-        truth = np.zeros((64, 64), np.uint8)
-        truth[20:30, 20:30] = 255
-        for label in LABELS:
-            for index in range(number):
-                dark = values // (index + 1)  # the first picture alone shows the whole range
-                save(tmp_path / f"test/{label}/{index:03}.png", np.roll(dark, 7 * index, 0))
-                save(tmp_path / f"ground_truth/{label}/{index:03}_mask.png", truth)
+        raw_set(tmp_path, bits, number)
         return compose("train", "dataset=grid", f"dataset.path={tmp_path}", *words)
 
     return make
