@@ -78,7 +78,7 @@ def test_the_network_is_fed_all_levels(deep, cache):
         fed = feeding.feed(settings, dataset, dtype=model.input.dtype)
         images = np.concatenate([images for images, _ in fed.validation.as_numpy_iterator()])
         expected = [dataset.read(row, (64, 64))[0] for row in datasets.rows(dataset.split("valid"))]
-        assert images.dtype == np.uint16 and len(np.unique(images)) > 1000
+        assert images.dtype == np.uint16 and len(np.unique(images)) > 256
         np.testing.assert_array_equal(images, np.stack(expected))
 
 
@@ -118,4 +118,7 @@ def test_a_model_that_takes_eight_bits_gets_them_with_a_warning(deep, caplog, mo
     assert "The pictures have 12 bits, the network takes 8" in caplog.text
     fed = feeding.feed(FeedSettings.from_config(cfg), dataset, dtype=model.input.dtype)
     images, _ = next(iter(fed.validation.as_numpy_iterator()))
-    assert images.dtype == np.uint8 and images.max() > 200
+    first = next(datasets.rows(dataset.split("valid")))
+    expected = grey_levels.as_bytes(dataset.read(first, (64, 64))[0])
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images[0], expected)
