@@ -26,9 +26,7 @@ SCHEME = 2  # the version of what a signature is made of; hashes of version 1 la
 # Releases whose code trains the same weights as this code, by the digest of their whole source: it
 # is a part of their signatures. After a change of code that can change the weights, empty this
 # table and write so in CHANGELOG.md; tests/config/test_weights_code.py fails until then.
-SAME_WEIGHTS = {
-    "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
-}
+SAME_WEIGHTS: dict[str, str] = {}  # digest of the source → name of the release
 
 # Options of `dataset` that runs of earlier releases lack: the values that read data as these did.
 AS_BEFORE: dict[str, Any] = {

@@ -25,6 +25,11 @@ UNDECIDED = "auto"
 Bits = int | str  # one of DEPTHS, or UNDECIDED
 
 
+def dtype(bits: Bits) -> str:
+    """The type of a set's images: uint16 where its values have more than 8 bits."""
+    return "uint16" if bits != UNDECIDED and int(bits) > 8 else "uint8"
+
+
 def smallest(peak: int) -> int:
     """The smallest depth that holds a value."""
     return next(bits for bits in DEPTHS if peak < 2**bits)
@@ -38,10 +43,10 @@ def of_set(peaks: Iterable[int], configured: Bits) -> Bits:
 
 
 def scaled(pixels: np.ndarray, bits: Bits, path: str | Path) -> np.ndarray:
-    """Values of 16 bits as uint8: 0 stays 0, the largest value of `bits` becomes 255.
+    """Values of 16 bits as uint16, or as uint8 where 8 are used: the largest of `bits` is white.
 
-    Raises InputError where a value is larger, or where the depth is not decided and the values do
-    not use all 16 bits: then nothing says which of them is white.
+    0 stays 0. Raises InputError where a value is larger, or where the depth is not decided and the
+    values do not use all 16 bits: then nothing says which of them is white.
     """
     peak = int(pixels.max(initial=0))
     if bits == UNDECIDED and peak < 2**15:
@@ -49,15 +54,15 @@ def scaled(pixels: np.ndarray, bits: Bits, path: str | Path) -> np.ndarray:
     used = 16 if bits == UNDECIDED else int(bits)
     if peak >= 2**used:
         raise InputError(too_bright(path, peak, used))
-    return table(used)[pixels]
+    return pixels.astype(np.uint8) if used == 8 else table(used)[pixels]
 
 
 @cache
 def table(bits: int) -> np.ndarray:
-    """The value of 8 bits (65536,) for each of 16, where `bits` are used."""
+    """The value of full scale (65536,) uint16 for each of 16 bits, where `bits` are used."""
     largest = 2**bits - 1
     values = np.minimum(np.arange(2**16), largest)
-    return np.round(values * 255 / largest).astype(np.uint8)
+    return np.round(values * (2**16 - 1) / largest).astype(np.uint16)
 
 
 def undecided(path: str | Path, peak: int) -> Problem:

@@ -49,7 +49,7 @@ class Dataset:
     def read(
         self, sample: Any, size: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) uint8 RGB and class mask (H, W) uint8 of a row.
+        """Image (H, W, 3) RGB, uint8 or uint16, and class mask (H, W) uint8 of a row.
 
         At their own size, or resized to `size` (height, width).
         """
@@ -59,8 +59,13 @@ class Dataset:
         return masks.resize_image(image, size), masks.resize_mask(mask, size)
 
     def read_image(self, sample: Any) -> np.ndarray:
-        """Image (H, W, 3) uint8 RGB of a row, at its own size."""
+        """Image (H, W, 3) RGB of a row, at its own size: uint8 or uint16, as its file."""
         return masks.read_image(Path(sample.image), self.bit_depth)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the images that a network is trained with: uint8 or uint16."""
+        return bit_depth.dtype(self.bit_depth)
 
     @cached_property
     def digest(self) -> str:

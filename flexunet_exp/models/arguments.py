@@ -58,7 +58,9 @@ def check_arguments(given: dict[str, Any], arguments: Arguments) -> None:
 
 def check_values(given: dict[str, Any], arguments: Arguments) -> None:
     """Raises InputError with every argument (name → value) that breaks its own rule."""
-    problems = [rule.problem(f"model.{name}", given[name]) for name, rule in arguments.rules.items()]
+    problems = [
+        rule.problem(f"model.{name}", given[name]) for name, rule in arguments.rules.items()
+    ]
     if found := [problem for problem in problems if problem]:
         raise InputError(found)
 

@@ -13,6 +13,7 @@ import keras
 from keras import layers
 
 from flexunet_exp.config import building
+from flexunet_exp.data.grey_levels import SPREAD
 from flexunet_exp.models.arguments import check_values
 from flexunet_exp.models.blocks import NORM_MOMENTUM
 from flexunet_exp.models.encoders.pyramid import Pyramid
@@ -29,20 +30,24 @@ def unet(
     decoder_filters: int = 32,
     normalisation: str = "batch",
     dropout_rate: float = 0.0,
+    input_dtype: str = "uint8",
 ) -> keras.Model:
-    """A U-Net for images (B, H, W, 3) uint8 0..255, giving logits (B, H, W, C) float32.
+    """A U-Net for images (B, H, W, 3) of `input_dtype`, giving logits (B, H, W, C) float32.
 
     `encoder` names a function of `models.encoders`, with its arguments. The decoder begins at its
     coarsest features; at each finer stride down to `output_stride` it doubles the size, appends the
-    encoder's features, and convolves twice (3 x 3, `decoder_filters`). The logits of that stride are
-    enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
+    encoder's features, and convolves twice (3 x 3, `decoder_filters`). The logits of that stride
+    are enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
     (strides 16 and 32), no_batch_norm (all weights, with the stored statistics), frozen. A frozen
     encoder's batch normalisation uses the stored statistics, too. Raises InputError with every
     argument that does not fit, or where the weights cannot be had.
     """
     check_values(locals(), RULES["unet"])
-    image = keras.Input((None, None, input_shape[-1]), dtype="uint8", name="image")
-    pyramid = building.build(dict(encoder), image=image, weights=encoder_weights)
+    image = keras.Input((None, None, input_shape[-1]), dtype=input_dtype, name="image")
+    levels = image
+    if input_dtype == "uint16":
+        levels = layers.Rescaling(1 / SPREAD, dtype="float32", name="grey_levels")(image)
+    pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
     let_train(pyramid, encoder_trainable)
     x = decoder(pyramid, output_stride, decoder_filters, normalisation, dropout_rate)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
@@ -71,9 +76,7 @@ def decoder(
 
 
 def enlarged(x: keras.KerasTensor, times: int, name: str, dtype: Any = None) -> keras.KerasTensor:
-    return layers.UpSampling2D(
-        times, interpolation="bilinear", dtype=dtype, name=f"{name}_up"
-    )(x)
+    return layers.UpSampling2D(times, interpolation="bilinear", dtype=dtype, name=f"{name}_up")(x)
 
 
 def double_conv(

@@ -137,7 +137,12 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        rebuilt = building.build(made.model, input_shape=(*made.size, 3), num_classes=classes)
+        rebuilt = building.build(
+            made.model,
+            input_shape=(*made.size, 3),
+            num_classes=classes,
+            input_dtype=model.inputs[0].dtype,
+        )
     finally:
         keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())

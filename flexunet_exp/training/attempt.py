@@ -141,7 +141,7 @@ class Attempt:
     def record(self) -> None:
         """Copies what the run left into the store."""
         record.mirror(self.tracker, self.folder)
-        example = fit.input_example(self.dataset, self.settings.feed.size)
+        example = fit.input_example(self.dataset, self.settings.feed.size, self.model.input.dtype)
         self.tracker.model(self.keeper.best, example)
         if self.is_whole:
             self.tracker.tag({MINUTES: f"{(time.time() - self.started) / 60:.2f}"})

@@ -84,17 +84,23 @@ def kept(model: FromFeatures, settings: TrainingSettings, dataset: Dataset) -> K
     shapes = model.extractor.compute_output_shape((1, *feed.size, 3))
     shapes = [shapes] if isinstance(shapes[0], int) else shapes
     maps = Maps(tuple(tuple(shape[1:]) for shape in shapes), np.dtype(feed.feature_type))
-    key = [digest_of(model.extractor), list(feed.size), dataset.bit_depth, settings.process.precision]
+    key = [
+        digest_of(model.extractor),
+        list(feed.size),
+        dataset.bit_depth,
+        settings.process.precision,
+    ]
     cache = FeatureCache(feed.cache_dir, key, maps)
 
     def extract(images: np.ndarray) -> list[np.ndarray]:
         return tree.flatten(model.extractor.predict_on_batch(images))
 
-    return KeptFeatures(feed, dataset, extract, cache)
+    return KeptFeatures(feed, dataset, extract, cache, model.input.dtype)
 
 
 def digest_of(extractor: keras.Model) -> str:
-    """Hash over the layers, their settings and their weights, and the versions that compute them."""
+    """Hash over the layers, their settings and their weights, and the versions that compute
+    them."""
     content = hashlib.sha256(extractor.to_json().encode())
     for weights in extractor.get_weights():
         content.update(np.ascontiguousarray(weights).tobytes())

@@ -12,7 +12,7 @@ import numpy as np
 
 from flexunet_exp.callbacks import always, configured, qualifying
 from flexunet_exp.config import building
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.feed import kept_features
@@ -34,7 +34,13 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*settings.feed.size, 3)
     with tensorflow.strategy(settings.process):
-        model = building.build(settings.model, input_shape=shape, num_classes=dataset.num_classes)
+        model = building.build(
+            settings.model,
+            input_shape=shape,
+            num_classes=dataset.num_classes,
+            input_dtype=dataset.dtype,
+        )
+        warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
         if settings.feed.cache == "features":
             model = features.FromFeatures(model.inputs, model.outputs[0], name=model.name)
@@ -170,7 +176,7 @@ def feed_of(
     if isinstance(model, features.FromFeatures):
         kept = features.kept(model, settings, dataset)
         return kept_features.feed_of(settings.feed, dataset, kept, first_epoch, replicas)
-    return feeding.feed(settings.feed, dataset, first_epoch, replicas)
+    return feeding.feed(settings.feed, dataset, first_epoch, replicas, model.input.dtype)
 
 
 def all_callbacks(
@@ -240,8 +246,17 @@ def warn_of_absent_classes(dataset: Dataset) -> None:
         )
 
 
-def input_example(dataset: Dataset, size: Size) -> np.ndarray:
-    """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
+def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
+    if model.input.dtype == "uint8" != dataset.dtype:
+        log.warning(
+            "The pictures have %d bits, the network takes 8: they are converted. To use all bits, "
+            "give the model's function the argument input_dtype (uint8 or uint16).",
+            dataset.bit_depth,
+        )
+
+
+def input_example(dataset: Dataset, size: Size, dtype: str) -> np.ndarray:
+    """One picture as the network takes it, (1, H, W, 3): the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
-    return masks.resize_image(image, size)[None]
+    return grey_levels.converted(masks.resize_image(image, size), dtype)[None]

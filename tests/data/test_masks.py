@@ -62,9 +62,10 @@ def test_sixteen_bits_are_scaled_by_the_bits_that_are_used(tmp_path, suffix, bit
     largest = 2**bits - 1
     grey = np.linspace(0, largest, 1024).astype(np.uint16).reshape(32, 32)
     image = masks.read_image(save(tmp_path / f"a.{suffix}", grey), bits)
-    expected = np.round(grey * 255.0 / largest)
+    white = 255 if bits == 8 else 65535
+    expected = np.round(grey * float(white) / largest)
     np.testing.assert_array_equal(image, np.repeat(expected[..., None], 3, axis=-1))
-    assert image.min() == 0 and image.max() == 255
+    assert image.min() == 0 and image.max() == white == np.iinfo(image.dtype).max
 
 
 def test_palette_picture_shows_its_colours(tmp_path):

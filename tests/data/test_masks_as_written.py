@@ -213,7 +213,22 @@ def test_a_flat_area_of_a_colour_that_nobody_named_is_refused(tmp_path_factory, 
     mask[:side, :side] = len(one.palette) - 1  # no class of the reading
     whole = Written(mask, one.palette, one.random)
     encode(whole, path)
-    assert read(one._replace(palette=one.palette[:-1]), path) is None or fits_indices(whole)
+    named = one._replace(palette=one.palette[:-1])
+    may_be_index = fits_indices(whole) or stores_indices(path, named.palette)
+    assert read(named, path) is None or may_be_index
+
+
+def stores_indices(path: Path, palette: np.ndarray) -> bool:
+    """Whether a palette file stores class indices, and shows no class in another's colour."""
+    picture = Image.open(path)
+    if picture.mode != "P":
+        return False
+    stored = np.unique(np.array(picture))
+    if stored.max() >= len(palette):
+        return False
+    shown = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)[stored]
+    same = (shown[:, None] == palette).all(axis=-1)
+    return not same[np.arange(len(palette)) != stored[:, None]].any()
 
 
 def fits_indices(one: Written) -> bool:

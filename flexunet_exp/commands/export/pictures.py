@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import find_pictures, masks
+from flexunet_exp.data import find_pictures, grey_levels, masks
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
@@ -48,11 +48,13 @@ def own_pictures(run: FinishedRun) -> list[Path]:
 
 
 def read(
-    paths: Sequence[Path], size: tuple[int, int], bits: Bits
+    paths: Sequence[Path], size: tuple[int, int], bits: Bits, dtype: str
 ) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each picture's path and its pixels (1, H, W, 3) uint8, resized to `size` (height, width).
+    """Each picture's path and its pixels (1, H, W, 3) of `dtype`, resized to `size` (height,
+    width).
 
     `bits` are those of the values in 16-bit pictures.
     """
     for path in paths:
-        yield path, masks.resize_image(masks.read_image(path, bits), size)[np.newaxis]
+        image = masks.resize_image(masks.read_image(path, bits), size)
+        yield path, grey_levels.converted(image, dtype)[np.newaxis]

@@ -16,7 +16,7 @@ from flexunet_exp.errors import InputError, did_you_mean
 
 # What the program itself passes to a target; a configuration need not (and cannot) give it.
 FROM_PROGRAM = {
-    "model": {"input_shape", "num_classes"},
+    "model": {"input_shape", "num_classes", "input_dtype"},
     "model.encoder": {"image", "weights"},
     "callbacks": {"run"},
     "split": {"table"},
@@ -24,8 +24,17 @@ FROM_PROGRAM = {
 }
 
 
+# What a target must take of it; a model that has no input_dtype is given images of uint8.
+NEEDED = {
+    "model": {"input_shape", "num_classes"},
+    "model.encoder": {"image", "weights"},
+    "split": {"table"},
+}
+
+
 def is_kind(section: str, target: Any) -> bool:
-    """Whether a target is of the kind that its section (or `model.encoder`) builds, such as a loss."""
+    """Whether a target is of the kind that its section (or `model.encoder`) builds, such as a
+    loss."""
     if section in ("loss", "optimizer", "callbacks"):
         import keras
 
@@ -35,8 +44,8 @@ def is_kind(section: str, target: Any) -> bool:
             "callbacks": keras.callbacks.Callback,
         }[section]
         return inspect.isclass(target) and issubclass(target, base)
-    if section in ("model", "model.encoder", "split"):
-        return FROM_PROGRAM[section] <= set(inspect.signature(target).parameters)
+    if section in NEEDED:
+        return NEEDED[section] <= set(inspect.signature(target).parameters)
     if section == "schedule":
         return "learning_rate" in inspect.signature(target).parameters
     method = {"dataset": "scan", "augmentation": "__call__"}[section]

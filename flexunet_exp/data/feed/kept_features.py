@@ -41,14 +41,21 @@ class KeptFeatures:
     Computes what the cache lacks, in the constructor.
     """
 
-    def __init__(self, settings: FeedSettings, dataset: Dataset, extract: Extract, cache: Any):
+    def __init__(
+        self,
+        settings: FeedSettings,
+        dataset: Dataset,
+        extract: Extract,
+        cache: FeatureCache,
+        dtype: str,
+    ):
         transforms = [building.build(node) for node in settings.transforms]
         self.views = Views(transforms, settings.size, settings.views, settings.seed)
         self.readers = {
-            name: reader.SampleReader(dataset, dataset.split(name), settings.size)
+            name: reader.SampleReader(dataset, dataset.split(name), settings.size, dtype=dtype)
             for name in ("train", "valid")
         }
-        self.cache: FeatureCache = cache
+        self.cache = cache
         self.masks: dict[Place, bytes] = {}
         self.size = settings.size
         self.fill(dataset, extract)

@@ -27,9 +27,7 @@ VIEW_STREAM = 20_000  # number of a random stream; those of the transforms count
 class Views:
     """The views of each picture. `number` is how many there are; `seed` decides sampled ones."""
 
-    def __init__(
-        self, transforms: Sequence[Transform], size: Size, number: int | None, seed: int
-    ):
+    def __init__(self, transforms: Sequence[Transform], size: Size, number: int | None, seed: int):
         self.transforms, self.seed = tuple(transforms), seed
         self.moves = moves(self.transforms, size) if number is None else None
         if self.moves is None and number is None:

@@ -1,7 +1,7 @@
 """Reads images and masks from disk into the shapes that every other part relies on.
 
-An image is uint8 (H, W, 3) RGB; a mask is uint8 (H, W), a class index a pixel, 0 background and
-255 ignore. Masks are never interpolated.
+An image is uint8 or uint16 (H, W, 3) RGB, black to white (`grey_levels`); a mask is uint8 (H, W), a
+class index a pixel, 0 background and 255 ignore. Masks are never interpolated.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from flexunet_exp.data import bit_depth, image_files
+from flexunet_exp.data import bit_depth, grey_levels, image_files
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.grouping import Problem, first_of
 from flexunet_exp.data.image_files import Header
@@ -30,11 +30,11 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def read_image(path: str | Path, bits: Bits = 16) -> np.ndarray:
-    """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as uint8 (H, W, 3) RGB, upright.
+    """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as (H, W, 3) RGB, upright.
 
-    16 bits are scaled to 8 by the `bits` that are used (`bit_depth`), alpha is dropped, the EXIF
-    orientation is applied. Raises InputError naming a file that is missing, empty, truncated, no
-    image, refused (`image_files`), or of values that `bits` cannot hold.
+    8 bits are uint8; 16 bits are uint16, scaled by the `bits` that are used (`bit_depth`). Alpha is
+    dropped, the EXIF orientation is applied. Raises InputError naming a file that is missing,
+    empty, truncated, no image, refused (`image_files`), or of values that `bits` cannot hold.
     """
     return decode_image(image_files.read_bytes(path), path, bits)
 
@@ -48,7 +48,7 @@ def decode_image(data: bytes, path: str | Path, bits: Bits = 16) -> np.ndarray:
 
 
 def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, Header]:
-    """What `decode_image` returns, where 16 bits are scaled by the picture alone; and its header.
+    """What `decode_image` returns as uint8, 16 bits scaled by the picture alone; and its header.
 
     For what does not depend on contrast, while the range of the set is not known yet.
     """
@@ -58,7 +58,7 @@ def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, Heade
     pixels = _deep_pixels(data, path, header)
     peak = int(pixels.max(initial=0))
     image = bit_depth.scaled(pixels, bit_depth.smallest(peak), path)
-    return image, header._replace(peak=peak)
+    return grey_levels.as_bytes(image), header._replace(peak=peak)
 
 
 def read_binary_mask(path: str | Path, class_index: int) -> np.ndarray:

@@ -53,7 +53,9 @@ class Described(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         kind, dtype, key, *_ = pid
         if kind != "storage":
-            raise InputError(f"{self.path}: the file holds a {kind}, expected the storage of a tensor.")
+            raise InputError(
+                f"{self.path}: the file holds a {kind}, expected the storage of a tensor."
+            )
         return str(key), dtype
 
 

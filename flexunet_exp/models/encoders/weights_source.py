@@ -119,9 +119,7 @@ def take_from_network(path: Path, wanted: object) -> None:
         layer.set_weights(values)
 
 
-def refuse_unfitting(
-    path: Path, found: Mapping[str, tuple[keras.Layer, list[np.ndarray]]]
-) -> None:
+def refuse_unfitting(path: Path, found: Mapping[str, tuple[keras.Layer, list[np.ndarray]]]) -> None:
     """Raises InputError with the layers whose weights are missing or have other shapes."""
     problems = []
     for name, (layer, values) in found.items():
