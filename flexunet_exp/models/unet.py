@@ -13,9 +13,8 @@ import keras
 from keras import layers
 
 from flexunet_exp.config import building
-from flexunet_exp.data.grey_levels import SPREAD
 from flexunet_exp.models.arguments import check_values
-from flexunet_exp.models.blocks import NORM_MOMENTUM
+from flexunet_exp.models.blocks import NORM_MOMENTUM, WHITE
 from flexunet_exp.models.encoders.pyramid import Pyramid
 from flexunet_exp.models.unet_rules import RULES
 
@@ -45,8 +44,9 @@ def unet(
     check_values(locals(), RULES["unet"])
     image = keras.Input((None, None, input_shape[-1]), dtype=input_dtype, name="image")
     levels = image
-    if input_dtype == "uint16":
-        levels = layers.Rescaling(1 / SPREAD, dtype="float32", name="grey_levels")(image)
+    if input_dtype != "uint8":
+        share = WHITE["uint8"] / WHITE[input_dtype]
+        levels = layers.Rescaling(share, dtype="float32", name="grey_levels")(image)
     pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
     let_train(pyramid, encoder_trainable)
     x = decoder(pyramid, output_stride, decoder_filters, normalisation, dropout_rate)

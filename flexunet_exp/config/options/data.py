@@ -115,7 +115,7 @@ ROWS = (
     ),
     Option(
         "dataset.cache",
-        "what is kept: nothing, decoded pictures in memory or in cache_dir, a frozen encoder's features",
+        "what is kept: nothing, pictures in memory or in cache_dir, features of a frozen encoder",
         one_of("none", "memory", "disk", "features", example="memory"),
     ),
     Option(

