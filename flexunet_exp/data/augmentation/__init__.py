@@ -21,6 +21,7 @@ from flexunet_exp.data.augmentation.geometric import (
     Shrink,
     VerticalFlip,
 )
+from flexunet_exp.data.augmentation.pasting import PasteDefect
 from flexunet_exp.data.augmentation.photometric import (
     Blur,
     Brightness,
@@ -44,6 +45,7 @@ __all__ = [
     "HorizontalFlip",
     "Noise",
     "Pair",
+    "PasteDefect",
     "Pincushion",
     "QuarterTurn",
     "Rotation",

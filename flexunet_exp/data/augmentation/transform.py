@@ -57,7 +57,7 @@ class Checked(ABC):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        found = [(f.name, getattr(self, f.name), f.metadata) for f in fields(self)]
+        found = [(f.name, getattr(self, f.name), f.metadata) for f in fields(self) if f.metadata]
         wrong = [(key, value, expected(value, rule)) for key, value, rule in found]
         if any(mend for _, _, mend in wrong):
             raise InputError(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from flexunet_exp.config import building
+from flexunet_exp.data.augmentation import PasteDefect, Transform
+from flexunet_exp.data.augmentation.pasting import Donors
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed import batches, reader, sampling
+from flexunet_exp.data.feed.patches import resized
 from flexunet_exp.data.feed.reader import Tiles
 from flexunet_exp.data.feed.settings import FeedSettings
+from flexunet_exp.data.tiles import Pair
 
 
 class Feed(NamedTuple):
@@ -42,7 +47,7 @@ def feed(
         for name in ("train", "valid")
     )
     draws = sampler(settings, dataset)
-    transforms = [building.build(node) for node in settings.transforms]
+    transforms = transforms_of(settings, dataset, train)
     validated = Tiles(valid, patch, size) if patch else valid
     return Feed(
         batches.training(
@@ -53,6 +58,28 @@ def feed(
         len(draws),
         batches.evaluation(validated, size, settings.valid_batch_size, multiple_of),
     )
+
+
+def transforms_of(
+    settings: FeedSettings, dataset: Dataset, train: reader.SampleReader
+) -> list[Transform]:
+    """The augmentation; defects that it pastes come from the training split."""
+    transforms = [building.build(node) for node in settings.transforms]
+    if not any(isinstance(one, PasteDefect) for one in transforms):
+        return transforms
+    is_training = (dataset.table["split"] == "train").to_numpy()
+    scale = np.divide(settings.size, settings.patch) if settings.patch else None
+
+    def read(row: int) -> Pair:
+        image, mask = train(row)
+        if scale is None:
+            return image, mask
+        size = tuple(np.maximum(1, np.round(mask.shape * scale)).astype(int).tolist())
+        return resized((image, mask), size)
+
+    shows = dataset.pixels[is_training] > 0
+    donors = Donors(read, shows, balanced=settings.sampling == "balanced")
+    return [one.bound(donors) if isinstance(one, PasteDefect) else one for one in transforms]
 
 
 def steps_per_epoch(settings: FeedSettings, dataset: Dataset) -> int:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from flexunet_exp.config import building
 from flexunet_exp.data import masks
+from flexunet_exp.data.augmentation import PasteDefect
 from flexunet_exp.data.cache.features import FeatureCache
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed import batches, feed, reader
@@ -49,12 +49,14 @@ class KeptFeatures:
         cache: FeatureCache,
         dtype: str,
     ):
-        transforms = [building.build(node) for node in settings.transforms]
-        self.views = Views(transforms, settings.size, settings.views, settings.seed)
         self.readers = {
             name: reader.SampleReader(dataset, dataset.split(name), settings.size, dtype=dtype)
             for name in ("train", "valid")
         }
+        transforms = feed.transforms_of(settings, dataset, self.readers["train"])
+        pastes = any(isinstance(one, PasteDefect) for one in transforms)
+        origin = dataset.split_digest("train") if pastes else ""
+        self.views = Views(transforms, settings.size, settings.views, settings.seed, origin)
         self.cache = cache
         self.masks: dict[Place, bytes] = {}
         self.size = settings.size

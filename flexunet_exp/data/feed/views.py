@@ -7,7 +7,7 @@ of other augmentations, `augmentation.views` samples are drawn once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,10 +25,20 @@ VIEW_STREAM = 20_000  # number of a random stream; those of the transforms count
 
 
 class Views:
-    """The views of each picture. `number` is how many there are; `seed` decides sampled ones."""
+    """The views of each picture: `number`, or as many as flips and turns have.
 
-    def __init__(self, transforms: Sequence[Transform], size: Size, number: int | None, seed: int):
-        self.transforms, self.seed = tuple(transforms), seed
+    `seed` and `origin`, the digest of pictures whose defects are pasted, decide sampled ones.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[Transform],
+        size: Size,
+        number: int | None,
+        seed: int,
+        origin: str = "",
+    ):
+        self.transforms, self.seed, self.origin = tuple(transforms), seed, origin
         self.moves = moves(self.transforms, size) if number is None else None
         if self.moves is None and number is None:
             names = ", ".join(
@@ -61,7 +71,8 @@ class Views:
         if self.moves is not None:
             turns, mirrored = self.moves[view]
             return f"turn{turns}{'_mirrored' if mirrored else ''}"
-        drawn = repr((self.transforms, self.seed)).encode()
+        settings = [(type(one).__name__, sorted(settings_of(one))) for one in self.transforms]
+        drawn = repr((settings, self.seed, self.origin)).encode()
         return f"{hashlib.sha256(drawn).hexdigest()[:12]}_{view}"
 
     def drawn(self, seed: int, epoch: int, row: int, turn: int) -> int:
@@ -93,3 +104,10 @@ def moves(transforms: Sequence[Transform], size: Size) -> list[tuple[int, bool]]
 def moved(picture: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:
     seen = picture[:, ::-1] if mirrored else picture
     return np.ascontiguousarray(np.rot90(seen, turns))
+
+
+def settings_of(transform: Transform) -> Iterator[tuple[str, str]]:
+    """The settings of a transform by name, without what it is given for a training."""
+    for name, value in vars(transform).items():
+        if isinstance(value, (str, int, float, list, tuple)):
+            yield name, repr(value)
