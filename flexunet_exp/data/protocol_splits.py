@@ -38,10 +38,9 @@ def five_shot(table: pd.DataFrame, valid: float = 0.25) -> pd.DataFrame:
 def by_name(
     table: pd.DataFrame, to_train: Callable[[int], int], valid: float, at_least: int
 ) -> pd.DataFrame:
-    """Of each defect class, the first sources by name train; `to_train` of their number says how
-    many.
+    """Of each defect class with N sources, the first `to_train(N)` by name train, the others test.
 
-    The last of them choose the epoch.
+    The last of those that train choose the epoch.
     """
     assigned: dict[str, str] = {}
     few = []
@@ -52,6 +51,7 @@ def by_name(
             continue
         if len(sources) < at_least:
             few.append(f"{label} ({len(sources)})")
+            continue
         number = to_train(len(sources))
         chosen = min(number - 1, max(1, round(valid * number)))
         parts = ["train"] * (number - chosen) + ["valid"] * chosen

@@ -146,7 +146,8 @@ def feathered(under: np.ndarray, cut: Cut, feather: float) -> np.ndarray:
 
 def cloned(under: np.ndarray, cut: Cut) -> np.ndarray:
     """The defect over a place (h, w, 3) by seamless cloning."""
-    around = cv2.dilate(cut.region.view(np.uint8), np.ones((3, 3), np.uint8)) * np.uint8(255)
+    # OpenCV erodes the mask by three pixels, and keeps the gradients of what is left.
+    around = cv2.dilate(cut.region.view(np.uint8), np.ones((11, 11), np.uint8)) * np.uint8(255)
     around[[0, -1]] = around[:, [0, -1]] = 0  # OpenCV needs a free frame
     if not around.any():
         return under
