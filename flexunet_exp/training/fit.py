@@ -43,7 +43,7 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
         if settings.feed.cache == "features":
-            model = features.FromFeatures(model.inputs, model.outputs[0], name=model.name)
+            model = features.FromFeatures(model.input, model.output, name=model.name)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
         model.compile(build_optimizer(settings, dataset), loss, metrics=[scores])
