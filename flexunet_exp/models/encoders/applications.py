@@ -88,7 +88,7 @@ def application(
     features = last_of_strides(network)
     before = {layer.name for layer in keras.Model(image, scaled).layers}
     own = tuple(layer for layer in network.layers if layer.name not in before)
-    return Pyramid(features, own, origin)
+    return Pyramid(image, features, own, origin)
 
 
 def built(
@@ -135,9 +135,12 @@ def last_of_strides(network: keras.Model) -> dict[int, keras.KerasTensor]:
     """
     probe = keras.KerasTensor((1, PROBE, PROBE, 3), network.inputs[0].dtype)
     found: dict[int, keras.KerasTensor] = {}
-    for call in calls_of(network, [probe]).listed:
-        shape = call.outputs[0].shape
+    calls = calls_of(network, [probe]).listed
+    # Of a model within the network, the last call gives its output.
+    last_calls = {call.name.split("/")[0]: call for call in calls}
+    for name, call in last_calls.items():
+        shape, operation = call.outputs[0].shape, network.get_layer(name)
         is_map = len(shape) == 4 and shape[1] == shape[2] and PROBE % shape[1] == 0
-        if is_map and not isinstance(call.operation, layers.ZeroPadding2D):
-            found[PROBE // shape[1]] = call.operation.output
+        if is_map and not isinstance(operation, layers.ZeroPadding2D):
+            found[PROBE // shape[1]] = operation.output
     return {stride: found[stride] for stride in STRIDES if stride in found}

@@ -105,7 +105,7 @@ def efficientnet_lite(
     maps = network.expanded if features == "expanded" else network.outputs
     pyramid = {**maps, network.stride: network.x}
     origin = weights_source.load(weights, network.stored_as, PACKAGES[name])
-    return Pyramid(pyramid, tuple(network.layers), origin)
+    return Pyramid(image, pyramid, tuple(network.layers), origin)
 
 
 def blocks(width: float, depth: float) -> Iterator[Block]:
