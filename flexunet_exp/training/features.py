@@ -49,10 +49,12 @@ def cut_of(model: keras.Model) -> list[keras.KerasTensor]:
 
     Raises InputError where the network trains from its image on, or nothing is left to train.
     """
-    frozen = {id(tensor) for tensor in frozen_outputs(model)}
+    frozen: set[int] = set()
     found: dict[int, keras.KerasTensor] = {}
     for operation in model.operations:
-        if getattr(operation, "trainable", True) and not is_input(operation):
+        if is_frozen(operation, frozen):
+            frozen |= {id(tensor) for tensor in tree.flatten(operation.output)}
+        elif not isinstance(operation, keras.layers.InputLayer):
             for tensor in tree.flatten(operation.input):
                 if id(tensor) in frozen:
                     found[id(tensor)] = tensor
@@ -65,17 +67,15 @@ def cut_of(model: keras.Model) -> list[keras.KerasTensor]:
     return list(found.values())
 
 
-def frozen_outputs(model: keras.Model) -> list[keras.KerasTensor]:
-    return [
-        tensor
-        for operation in model.operations
-        if not getattr(operation, "trainable", True)
-        for tensor in tree.flatten(operation.output)
-    ]
+def is_frozen(operation: keras.Operation, frozen: set[int]) -> bool:
+    """Whether an operation gives the same values in every epoch.
 
-
-def is_input(operation: Any) -> bool:
-    return isinstance(operation, keras.layers.InputLayer)
+    That is a layer that is not trained; or an operation without weights, such as a sum, of the
+    outputs `frozen` (by their ids) of such layers.
+    """
+    if isinstance(operation, keras.Layer):
+        return not operation.trainable
+    return all(id(tensor) in frozen for tensor in tree.flatten(operation.input))
 
 
 def kept(model: FromFeatures, settings: TrainingSettings, dataset: Dataset) -> KeptFeatures:

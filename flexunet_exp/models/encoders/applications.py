@@ -138,8 +138,9 @@ def last_of_strides(network: keras.Model) -> dict[int, keras.KerasTensor]:
     calls = calls_of(network, [probe]).listed
     # Of a model within the network, the last call gives its output.
     last_calls = {call.name.split("/")[0]: call for call in calls}
+    operations = {operation.name: operation for operation in network.operations}
     for name, call in last_calls.items():
-        shape, operation = call.outputs[0].shape, network.get_layer(name)
+        shape, operation = call.outputs[0].shape, operations[name]
         is_map = len(shape) == 4 and shape[1] == shape[2] and PROBE % shape[1] == 0
         if is_map and not isinstance(operation, layers.ZeroPadding2D):
             found[PROBE // shape[1]] = operation.output
