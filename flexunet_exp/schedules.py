@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import keras
 
 from flexunet_exp.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 def constant(learning_rate: float) -> float:
@@ -29,8 +32,9 @@ def cosine(
     Of N = steps_per_epoch * epochs steps the first W = warmup_epochs * steps_per_epoch, rounded,
     have learning_rate * (k + 1) / (W + 1) at step k = 0 .. W - 1, so that no step has the rate 0.
     Step W has `learning_rate`. Step N - 1 and any step after it have the smallest rate. Source:
-    Loshchilov and Hutter, "SGDR" (2017), arXiv:1608.03983, without restarts. Raises InputError for
-    values out of range, and for a warm-up that leaves the cosine fewer than two steps.
+    Loshchilov and Hutter, "SGDR" (2017), arXiv:1608.03983, without restarts. A
+    warm-up that leaves the cosine fewer than two steps becomes a tenth of the training, with a
+    warning. Raises InputError for values out of range.
     """
     require_valid(
         learning_rate=learning_rate,
@@ -39,8 +43,8 @@ def cosine(
         warmup_epochs=warmup_epochs,
         final_fraction=final_fraction,
     )
-    steps, warmup_steps = steps_per_epoch * epochs, round(warmup_epochs * steps_per_epoch)
-    require_room(steps, warmup_steps, warmup_epochs)
+    steps = steps_per_epoch * epochs
+    warmup_steps = with_room(steps, round(warmup_epochs * steps_per_epoch), warmup_epochs)
     return keras.optimizers.schedules.CosineDecay(
         learning_rate / (warmup_steps + 1),
         decay_steps=max(steps - 1 - warmup_steps, 1),
@@ -50,13 +54,16 @@ def cosine(
     )
 
 
-def require_room(steps: int, warmup_steps: int, warmup_epochs: float) -> None:
-    if warmup_steps > 0 and steps - warmup_steps < 2:
-        raise InputError(
-            f"schedule.warmup_epochs={warmup_epochs} takes {warmup_steps} of the training's "
-            f"{steps} steps, but the cosine needs at least two. Try schedule.warmup_epochs=0, "
-            "or more trainer.epochs"
-        )
+def with_room(steps: int, warmup_steps: int, warmup_epochs: float) -> int:
+    """The steps of the warm-up; a tenth of the training where it leaves no room for the cosine."""
+    if warmup_steps == 0 or steps - warmup_steps >= 2:
+        return warmup_steps
+    log.warning(
+        "schedule.warmup_epochs=%s takes %d of the training's %d steps, and the cosine needs at "
+        "least two. The warm-up is shortened to a tenth of the training, %d steps.",
+        *(warmup_epochs, warmup_steps, steps, round(steps / 10)),
+    )
+    return round(steps / 10)
 
 
 def require_valid(**values: Any) -> None:

@@ -181,3 +181,40 @@ def test_a_password_in_an_address_is_written_nowhere(tmp_path):
     done = running.flexunet(tmp_path, "train", "tracking.uri=http://anna:geheim@127.0.0.1:9")
     assert done.returncode == 1 and "MLFLOW_TRACKING_PASSWORD" in done.stdout
     assert "geheim" not in done.stdout and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["+experiment=grid"], "Type experiment=grid"),
+        (["+trainer.epochs=3"], "Type trainer.epochs=3"),
+        (["++experiment=grid"], "Type experiment=grid"),
+        (["+loss=dice"], "Type loss=dice"),
+        (["dataset.image_size=(256,512)"], "Type dataset.image_size=[256,512]"),
+        (["split.ratios=( 0.6, 0.2, 0.2 )"], "Type split.ratios=[0.6,0.2,0.2]"),
+        (["dataset.image_size=[256,512"], "this value cannot be read"),
+        (["trainer.epochs"], "Type NAME=VALUE"),
+        (["dataset.image_size=256,512"], "dataset.image_size=[256,512]"),
+        (["-m", "loss=focal,dice", "loss.gamma=1,2"], "loss=dice has no gamma"),
+        (["-m", "loss=dice,focal", "loss.gamma=1,2"], "sweep over loss=focal alone"),
+        (["-m", "loss=dice,ce_dice,focal", "loss.gamma=1"], "loss=dice and loss=ce_dice have no"),
+    ],
+)
+def test_hydras_messages_are_in_words(tmp_path, words, told):
+    done = flexunet("train", *words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert told in done.stderr, done.stderr
+    assert not {"mismatched", "hydra.cc", "LexerNoViableAltException"} & set(done.stderr.split())
+    assert "hydra.cc" not in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) < 3
+
+
+@pytest.mark.parametrize("chdir", ["false", "true"])
+def test_paths_are_those_of_the_commands_folder(tmp_path, chdir):
+    """Whatever Hydra does with the working folder: store, data and cache lie where one typed."""
+    words = ["dataset=grid", "dataset/layout=synthetic", "dataset.image_size=128"]
+    words += ["dataset.layout.size=64", "dataset.layout.images_per_class=3", "split=memorise"]
+    done = flexunet("check", *words, f"hydra.job.chdir={chdir}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "outputs"}
+    assert not list((tmp_path / "outputs").rglob("ground_truth"))

@@ -119,14 +119,17 @@ def test_a_constant_rate_is_a_number_that_callbacks_can_lower():
     assert float(optimizer.learning_rate) == pytest.approx(3e-5)
 
 
-def test_warm_up_as_long_as_the_training():
+def test_a_warm_up_as_long_as_the_training_becomes_a_tenth_of_it(caplog):
     for warmup_epochs in (2.9, 3, 4):
-        with pytest.raises(InputError) as error:
-            schedules.cosine(0.1, steps_per_epoch=5, epochs=3, warmup_epochs=warmup_epochs)
-        (problem,) = error.value.problems
-        assert f"schedule.warmup_epochs={warmup_epochs} takes" in problem
-        assert "of the training's 15 steps" in problem
-        assert "schedule.warmup_epochs=0" in problem
+        caplog.clear()
+        found = schedules.cosine(0.1, steps_per_epoch=5, epochs=3, warmup_epochs=warmup_epochs)
+        expected = curve_by_hand(0.1, 15, 2, 0.01)
+        np.testing.assert_allclose(curve(found, 15), expected, rtol=1e-4)
+        (warning,) = caplog.messages
+        assert f"schedule.warmup_epochs={warmup_epochs} takes" in warning
+        assert "15 steps" in warning and "a tenth of the training, 2 steps" in warning
+    one = schedules.cosine(0.1, steps_per_epoch=1, epochs=1, warmup_epochs=3)
+    assert float(one(0)) == pytest.approx(0.1)
 
 
 def test_all_values_out_of_range_are_named_at_once():

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 
 from flexunet_exp.api import settings
 from flexunet_exp.config import validation
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.prediction.regions import Region
@@ -26,7 +27,7 @@ from flexunet_exp.tracking import find_runs
 if TYPE_CHECKING:
     from flexunet_exp.prediction.networks import TrainedNetworks
 
-Picture = np.ndarray | str | os.PathLike  # an image (H, W, 3) uint8 RGB, or its file
+Picture = np.ndarray | str | os.PathLike  # an image (H, W, 3) RGB, uint8 or uint16, or its file
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,10 @@ class Run:
     ) -> Prediction | list[Prediction]:
         """The prediction of a picture, or of each in a list, as `flexunet infer` makes it.
 
-        A picture is an array (H, W, 3) uint8 RGB of any size, or a file. Regions of fewer pixels
-        than `min_area`, or a lower mean probability than `min_probability`, become background.
-        Raises InputError with every picture that cannot be read, before anything is predicted.
+        A picture is an array (H, W, 3) RGB, uint8 or uint16, of any size, or a file. Regions of
+        fewer pixels than `min_area`, or a lower mean probability than `min_probability`, become
+        background. Raises InputError with every picture that cannot be read, before anything is
+        predicted.
 
         >>> picture = np.full((48, 80, 3), 127, np.uint8)
         >>> found = flexunet_exp.load_run("latest").predict(picture, min_area=5)
@@ -143,9 +145,13 @@ class Run:
         """
         limits = (min_area, min_probability)
         if isinstance(images, Picture):
-            (only,) = self._predictions(read_all([images]), probabilities, limits)
+            (only,) = self._predictions(
+                read_all([images], self._trained.bit_depth), probabilities, limits
+            )
             return only
-        return list(self._predictions(read_all(images), probabilities, limits))
+        return list(
+            self._predictions(read_all(images, self._trained.bit_depth), probabilities, limits)
+        )
 
     @cached_property
     def _trained(self) -> TrainedNetworks:
@@ -195,15 +201,15 @@ def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     return Run(find_runs.find(cfg, Path(fetched.name)), cfg.predict, fetched)
 
 
-def read_all(pictures: Sequence[Picture]) -> list[np.ndarray]:
-    """The images (H, W, 3) uint8; raises InputError with every picture that cannot be read."""
+def read_all(pictures: Sequence[Picture], bits: Bits) -> list[np.ndarray]:
+    """The images (H, W, 3); raises InputError with every picture that cannot be read."""
     images, problems = [], []
     for number, picture in enumerate(pictures, start=1):
         try:
             if isinstance(picture, np.ndarray):
                 images.append(checked(picture, number))
             else:
-                images.append(masks.read_image(Path(picture).expanduser()))
+                images.append(masks.read_image(Path(picture).expanduser(), bits))
         except InputError as error:
             problems += error.problems
         except OSError as error:
@@ -214,10 +220,10 @@ def read_all(pictures: Sequence[Picture]) -> list[np.ndarray]:
 
 
 def checked(image: np.ndarray, number: int) -> np.ndarray:
-    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+    if image.dtype in grey_levels.DTYPES and image.ndim == 3 and image.shape[2] == 3 and image.size:
         return image
     raise InputError(
         f"Picture {number} is an array {image.shape} of {image.dtype}; expected (H, W, 3) of "
-        "uint8, RGB from 0 to 255. Try numpy.asarray(PIL.Image.open(FILE).convert('RGB')), or give "
-        "the file's path."
+        "uint8 (0 to 255) or uint16 (0 to 65535), RGB. Give the file's path, or try "
+        "numpy.asarray(PIL.Image.open(FILE).convert('RGB'))."
     )

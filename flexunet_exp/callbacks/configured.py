@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from flexunet_exp.callbacks.qualifying import qualifies
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
@@ -61,8 +62,9 @@ class NanGuard(keras.callbacks.Callback):
 class BestCheckpoint(keras.callbacks.Callback):
     """Writes best.keras into the run folder whenever the monitored figure improves.
 
-    The file holds the network without optimizer state, which is a third of the size. It is
-    replaced in one step, so that a reader never sees a part of it.
+    Only epochs that qualify count (callbacks/qualifying.py). The file holds the network without
+    optimizer state, which is a third of the size. It is replaced in one step, so that a
+    reader never sees a part of it.
     """
 
     def __init__(self, monitor: str, mode: str, run: Run):
@@ -74,7 +76,7 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         score = self.sign * float((logs or {})[self.monitor])
-        if score > self.best:
+        if score > self.best and qualifies(self.model, logs):
             self.best, self.epoch = score, epoch
             save_model(self.model, self.path)
 
@@ -133,9 +135,12 @@ class Curves(keras.callbacks.Callback):
         self.metric, self.monitor, self.folder = metric, monitor, run.folder
         self.sign = 1 if mode == "max" else -1
         self.rows: list[dict[str, float]] = []
+        self.qualified: list[int] = []  # epochs, counted from 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self.rows.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        if qualifies(self.model, logs):
+            self.qualified.append(epoch)
         table = pd.DataFrame(self.rows)
         losses = [name for name in ("epoch", "loss", "val_loss") if name in table]
         table[losses].to_csv(self.folder / "train_losses.csv", index=False)
@@ -147,9 +152,11 @@ class Curves(keras.callbacks.Callback):
     def draw(self, table: pd.DataFrame, name: str, file: str) -> None:
         columns = {name: "train", f"val_{name}": "valid"}
         curves = table.set_index("epoch").reindex(columns=list(columns)).rename(columns=columns)
-        best = int((self.sign * table[self.monitor]).argmax()) + 1
+        scores = self.sign * table[self.monitor]
+        best = max(self.qualified, key=lambda number: scores[number], default=None)
         path, title = self.folder / file, f"{name} by epoch"
-        plots.curves(curves, path, ylabel=name, title=title, best_epoch=best)
+        epoch = None if best is None else best + 1
+        plots.curves(curves, path, ylabel=name, title=title, best_epoch=epoch)
 
 
 class StopFile(keras.callbacks.Callback):
@@ -158,11 +165,13 @@ class StopFile(keras.callbacks.Callback):
     def __init__(self, run: Run):
         super().__init__()
         self.path, self.tracker = run.folder / "STOP", run.tracker
+        self.stopped_epoch: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.path.exists():
             log.info("Found %s: stopping after epoch %d.", self.path, epoch + 1)
             self.tracker.tag({STOPPED: f"STOP file after epoch {epoch + 1}"})
+            self.stopped_epoch = epoch
             self.model.stop_training = True
 
     def on_train_end(self, logs: Mapping | None = None) -> None:

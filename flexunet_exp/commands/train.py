@@ -6,6 +6,7 @@ import logging
 import math
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +22,7 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import record, uploads
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker, tracked
-from flexunet_exp.training import finished, precision, resuming
+from flexunet_exp.training import finished, precision, resuming, starting
 from flexunet_exp.training.settings import Request, TrainingSettings
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def task(cfg: DictConfig) -> float:
 #  2. Check the settings before any data are read. Keras's parts are checked in step 7: importing
 #     Keras takes seconds, and a sweep of finished cells does not need it.
 #  3. Load the data: their digest is a part of the run's identity.
-#  4. Identify the run after precision=auto is resolved: the precision decides the weights too.
+#  4. Identify the run after precision=auto and init_from= are resolved: both decide the
+#     weights too.
 #  5. Wait for another process that trains this run and is about to end. If it finishes the run,
 #     step 6 skips it; if not, step 7 goes on with it.
 #  6. Skip finished work before the claim: a claim marks a folder as unfinished.
@@ -67,6 +69,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     name, tracking = record.run_name(cfg), TrackingSettings.from_config(cfg)
     with (
+        TemporaryDirectory() as scratch,
         closing(Tracker(tracking, name, home.folder)) as tracker,
         resuming.ended_if_hopeless() as claims,
         tracked(tracker),
@@ -76,7 +79,9 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         dataset = load(cfg)
         cfg.trainer.precision = precision.resolve(TrainingSettings.from_config(cfg), dataset)
         settings, request = TrainingSettings.from_config(cfg), Request.from_config(cfg)
-        identity = Identity.of(cfg, dataset.digest, settings.process.num_threads)
+        start = starting.find(cfg, Path(scratch))
+        digest = start.digest if start else ""
+        identity = Identity.of(cfg, dataset.digest, settings.process.num_threads, digest)
         resuming.await_end(request.resume, identity.signature, home, tracker)
         if outcome := finished.skip(request, identity, tracker):
             return outcome
@@ -86,17 +91,19 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         from flexunet_exp.sweeps.search import pruning  # both import Keras
         from flexunet_exp.training.attempt import Attempt
 
-        attempt = Attempt(settings, dataset, claim, tracker)
-        attempt.begin(cfg, identity)
+        attempt = Attempt(settings, dataset, claim, tracker, start)
+        attempt.begin(cfg, identity, request)
         attempt.fit(pruning.callbacks(cfg))
         figures = attempt.evaluate(ScoreSettings.from_config(cfg), f"{dataset.name}: {name}")
         attempt.record()
         finished.require(request.require, attempt.progress.best_dice)
         if tracking.register:
             tracker.register(tracking.register, request.objective)
-        attempt.log_folder()
+        attempt.log_end()
     objective = figures.get(request.objective, math.nan)
-    return Outcome("finished", name, objective, tracker.run_id, str(home.folder))
+    outcome = Outcome("finished", name, objective, tracker.run_id, str(home.folder))
+    outcome.learned, outcome.figures = attempt.progress.learned, record.overall(figures)
+    return outcome
 
 
 def check(cfg: DictConfig) -> None:
@@ -106,10 +113,11 @@ def check(cfg: DictConfig) -> None:
 
 
 def load(cfg: DictConfig) -> Dataset:
-    """The data set with its split."""
+    """The data set with its split; what was decided over it goes into the configuration."""
     from flexunet_exp.data import dataset as datasets
 
     dataset = datasets.load(cfg)
+    datasets.keep_decisions(cfg, dataset)
     log.info("Data: %s\n%s\n", cfg.dataset.path, datasets.summary(dataset))
     return dataset
 

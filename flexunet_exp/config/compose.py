@@ -59,6 +59,11 @@ def section_or_default(
     return settings
 
 
+def bit_depth(cfg: DictConfig) -> int | str:
+    """Bits of the values in 16-bit pictures; all 16 for a run that was made before it was asked."""
+    return OmegaConf.select(cfg, "dataset.bit_depth", default=16)
+
+
 def image_size(cfg: DictConfig) -> tuple[int, int]:
     """(height, width) of the network's input."""
     return sides(cfg.dataset.image_size)

@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,8 +26,17 @@ SCHEME = 2  # the version of what a signature is made of; hashes of version 1 la
 # Releases whose code trains the same weights as this code, by the digest of their whole source: it
 # is a part of their signatures. After a change of code that can change the weights, empty this
 # table and write so in CHANGELOG.md; tests/config/test_weights_code.py fails until then.
-SAME_WEIGHTS = {
-    "d82ea47d6c41c241afd92cfe57cc0cdb835005760b62d78ffb9c13bfd7bde698": "0.1.0, tag before-house",
+SAME_WEIGHTS: dict[str, str] = {}  # digest of the source → name of the release
+
+# Options of `dataset` that runs of earlier releases lack: the values that read data as these did.
+AS_BEFORE: dict[str, Any] = {
+    "bit_depth": ("auto",),
+    "layout": {
+        "mask_values": ("auto",),
+        "mask_255": ("auto", "ignore"),
+        "colour_order": ("rgb",),
+        "inverted": ("error", "accept"),
+    },
 }
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
@@ -36,16 +45,21 @@ EFFORT = ("model", "predict", "dataset", "split", "trainer")
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is found again by: three hashes of 16 hex digits."""
+    """What a run is found again by: hashes of 16 hex digits."""
 
     signature: str  # of all that can change the trained weights
     scoring: str  # of what can change the scores of the same weights
     effort: str  # of what decides how long it takes
+    course: str = ""  # of all that can change the weights but the number of epochs
 
     @classmethod
-    def of(cls, config: DictConfig | dict, sample_digest: str, threads: int) -> Identity:
-        trained = signature(config, sample_digest, threads)
-        return cls(trained, scoring_signature(config), effort(config))
+    def of(
+        cls, config: DictConfig | dict, sample_digest: str, threads: int, start: str = ""
+    ) -> Identity:
+        """The identity of a run; `start` is the digest of the weights that it begins with."""
+        trained = signature(config, sample_digest, threads, start)
+        along = hashed(["course", *parts_of(config, sample_digest, threads, start, False)])
+        return cls(trained, scoring_signature(config), effort(config), along)
 
 
 def with_effect(config: DictConfig | dict) -> dict[str, Any]:
@@ -53,7 +67,17 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     settings = plain(config)
     if not (settings["dataset"].get("patch") or {}).get("size"):
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
+    drop_unused(settings["dataset"], AS_BEFORE)
     return kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
+
+
+def drop_unused(section: dict[str, Any], unused: Mapping[str, Any]) -> None:
+    """Removes the options that have no effect with their value: name → its values without one."""
+    for name, values in unused.items():
+        if isinstance(values, dict):
+            drop_unused(section.get(name) or {}, values)
+        elif section.get(name) in values:
+            section.pop(name, None)
 
 
 def kept(node: Any, is_kept: Callable[[str], bool], section: str = "") -> Any:
@@ -79,23 +103,37 @@ def every(signature: str) -> tuple[str, ...]:
     return (str(signature), *getattr(signature, "earlier", ()))
 
 
-def signature(config: DictConfig | dict, sample_digest: str, threads: int) -> Signature:
+def signature(
+    config: DictConfig | dict, sample_digest: str, threads: int, start: str = ""
+) -> Signature:
     """Hash of all that can change the trained weights (16 hex digits).
 
     The settings with an effect; the sample table's digest; the code of this package that a training
     with these settings reaches, and that of own packages it builds from; the versions of TensorFlow
-    and Keras; the number of threads.
+    and Keras; the number of threads; `start`, the digest of the weights it begins with, if any.
     """
+    settings, digest, code, *rest = parts_of(config, sample_digest, threads, start)
+    named = Signature(hashed([SCHEME, settings, digest, code, *rest]))
+    named.earlier = tuple(hashed([settings, digest, release, *rest]) for release in SAME_WEIGHTS)
+    return named
+
+
+def parts_of(
+    config: DictConfig | dict,
+    sample_digest: str,
+    threads: int,
+    start: str,
+    with_epochs: bool = True,
+) -> list[Any]:
+    """What a signature is made of: settings, data, code, own code, versions, the start if any."""
     settings = with_effect(config)
     settings["trainer"]["threads"] = threads
+    if not with_epochs:
+        del settings["trainer"]["epochs"]
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     others = own_code_digests(settings)
     code = own_code(tuple(sorted(set(targets_in(settings)))))
-    named = Signature(hashed([SCHEME, settings, sample_digest, code, others, versions]))
-    named.earlier = tuple(
-        hashed([settings, sample_digest, release, others, versions]) for release in SAME_WEIGHTS
-    )
-    return named
+    return [settings, sample_digest, code, others, versions, *([start] if start else [])]
 
 
 @cache

@@ -146,6 +146,15 @@ def one_of(*choices: str, example: str | None = None) -> Rule:
     )
 
 
+def one_of_numbers(*numbers: int, word: str, example: int) -> Rule:
+    """One of some whole numbers, or a word."""
+    return Rule(
+        lambda value: value == word or (is_int(value) and value in numbers),
+        listed([word, *map(str, numbers)]),
+        str(example),
+    )
+
+
 def listed(words: Iterable[str]) -> str:
     """`a, b or c`"""
     *first, last = words

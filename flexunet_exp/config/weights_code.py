@@ -24,6 +24,7 @@ ENTRIES = (
     "system.tensorflow.prepare",
     "training.fit.compiled_model",
     "training.fit.fit",
+    "training.starting.take_over",
 )
 
 # Modules, with all below them, that cannot change the weights, and why. A new module counts until

@@ -50,6 +50,7 @@ def build(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, enough: int = ENO
         "defects": sizes,
         "off_palette": off_palette(dataset.table, scan, root),
         "normalised": scan.normalised(),
+        "notes": list(scan.notes),
         "leakage": leaks,
         "warnings": [*shapes, *defect_warnings(sizes, view, enough), *leak_warnings(leaks)],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from flexunet_exp.config import building, compose
-from flexunet_exp.data import class_pixels, masks, splits
+from flexunet_exp.data import bit_depth, class_pixels, masks, splits
+from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.folders.listing import pictures_in
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
 
@@ -34,6 +37,7 @@ class Dataset:
     recipe: dict[str, Any]  # the configuration of `layout`
     table: pd.DataFrame
     scan: ScanRecord | None = None  # None where this process has not read all pictures
+    bit_depth: Bits = 16  # of the values in 16-bit pictures
 
     @property
     def num_classes(self) -> int:
@@ -45,14 +49,23 @@ class Dataset:
     def read(
         self, sample: Any, size: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) uint8 RGB and class mask (H, W) uint8 of a row.
+        """Image (H, W, 3) RGB, uint8 or uint16, and class mask (H, W) uint8 of a row.
 
         At their own size, or resized to `size` (height, width).
         """
-        image, mask = masks.read_image(Path(sample.image)), self.layout.read_mask(sample)
+        image, mask = self.read_image(sample), self.layout.read_mask(sample)
         if size is None:
             return image, mask
         return masks.resize_image(image, size), masks.resize_mask(mask, size)
+
+    def read_image(self, sample: Any) -> np.ndarray:
+        """Image (H, W, 3) RGB of a row, at its own size: uint8 or uint16, as its file."""
+        return masks.read_image(Path(sample.image), self.bit_depth)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the images that a network is trained with: uint8 or uint16."""
+        return bit_depth.dtype(self.bit_depth)
 
     @cached_property
     def digest(self) -> str:
@@ -87,7 +100,14 @@ def digest(table: pd.DataFrame) -> str:
 
 
 def file_hash(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    """The sha256 of a file, or of the pictures in a folder; empty for an empty path."""
+    if not path:
+        return ""
+    files = pictures_in(Path(path)) if os.path.isdir(path) else [Path(path)]
+    if len(files) == 1:
+        return hashlib.sha256(files[0].read_bytes()).hexdigest()
+    hashes = [f"{file.name} {file_hash(str(file))}" for file in files]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def load(cfg: DictConfig) -> Dataset:
@@ -100,10 +120,27 @@ def load(cfg: DictConfig) -> Dataset:
 
 def scanned(cfg: DictConfig) -> Dataset:
     """All pictures of the folder; their split is empty unless the folders name it."""
-    dataset = from_table(cfg, pd.DataFrame())
-    record = accepted(dataset.layout.scan(folder_of(cfg), network_view(cfg)))
+    layout = from_table(cfg, pd.DataFrame()).layout
+    record = accepted(
+        bit_depth.checked(layout.scan(folder_of(cfg), network_view(cfg)), compose.bit_depth(cfg))
+    )
     log_normalised(record)
-    return replace(dataset, table=record.table, scan=record)
+    return of_scan(cfg, record)
+
+
+def of_scan(cfg: DictConfig, record: ScanRecord) -> Dataset:
+    """The data set of a scan, with what was decided over all its pictures and masks."""
+    decided = OmegaConf.create({"dataset": compose.plain(cfg.dataset)})
+    decided.dataset.layout.update(record.decisions)
+    decided.dataset.bit_depth = bit_depth.of_set(record.peaks, compose.bit_depth(cfg))
+    return replace(from_table(decided, record.table), scan=record)
+
+
+def keep_decisions(cfg: DictConfig, dataset: Dataset) -> None:
+    """Writes what was decided over the whole set into the configuration that a run keeps."""
+    with open_dict(cfg):
+        cfg.dataset.layout = dataset.recipe
+        cfg.dataset.bit_depth = dataset.bit_depth
 
 
 def split_up(cfg: DictConfig, scanned: Dataset) -> Dataset:
@@ -151,6 +188,7 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
         layout=building.build(cfg.dataset.layout),
         recipe=compose.plain(cfg.dataset.layout),
         table=table,
+        bit_depth=compose.bit_depth(cfg),
     )
 
 

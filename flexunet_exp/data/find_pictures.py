@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
-from flexunet_exp.data.pairing import IMAGE_SUFFIXES
+from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.errors import InputError
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from flexunet_exp.errors import InputError
 
@@ -43,6 +43,9 @@ class Header(NamedTuple):
     alpha: bool = False
     turned: bool = False  # by its EXIF orientation
     several: bool = False  # pages
+    mode: str = "RGB"  # of Pillow
+    keyed: bool = False  # one colour, or some of a palette, are transparent
+    peak: int = 0  # the largest value of a decoded 16-bit picture
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -97,6 +100,16 @@ def by_exif_alone(picture: Image.Image) -> Image.Image:
     return picture
 
 
+def upright(data: bytes, path: str | Path) -> Image.Image:
+    """The decoded picture, turned as its EXIF says; InputError where it cannot be decoded."""
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        return ImageOps.exif_transpose(by_exif_alone(picture))
+    except Exception as error:  # Pillow's readers raise errors of many kinds
+        raise not_an_image(path) from error
+
+
 def not_an_image(path: str | Path) -> InputError:
     return InputError(f"{path}: no readable image, or cut off half-way: copy or export it again.")
 
@@ -105,7 +118,7 @@ def normalised(headers: Iterable[Header]) -> dict[str, int]:
     """How many pictures are not 8-bit RGB on disk, by what reading changes."""
     found = list(headers)
     counts = {
-        "of 16 bits (the high byte is kept)": sum(one.deep for one in found),
+        "of 16 bits (scaled to 8 as dataset.bit_depth says)": sum(one.deep for one in found),
         "with alpha (dropped)": sum(one.alpha for one in found),
         "turned upright as their EXIF says": sum(one.turned for one in found),
         "of several pages (the first is taken)": sum(one.several for one in found),
@@ -142,6 +155,8 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
         alpha="A" in mode or "transparency" in picture.info,
         several=getattr(picture, "is_animated", False),  # counting a TIFF's pages may take hours
         turned=_orientation(picture, data) not in UPRIGHT,
+        mode=mode,
+        keyed="transparency" in picture.info,
     )
 
 

@@ -15,6 +15,7 @@ from flexunet_exp.data import defects, fingerprints, image_files, masks
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
+from flexunet_exp.data.masks.mask_values import ReadMask, Signs
 from flexunet_exp.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -55,14 +56,21 @@ class MaskFacts(NamedTuple):
     pixels: np.ndarray  # (C,) of each class
     off_palette: int  # pixels of no class colour
     defects: list[Defect] | None
+    frame: int = -1  # the class of all pixels at the border; -1 where there are several
+    turned: bool = False  # by an EXIF orientation of its own
+    signs: Signs = Signs()
 
 
 @dataclass
 class Findings:
-    """What is wrong with a folder: a problem ends a training, a warning does not."""
+    """What a scan says of a folder: a problem ends a training, a warning does not.
+
+    A note says how the folder was read, where that follows from its names alone.
+    """
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,8 @@ class ScanRecord:
     masks: dict[str, MaskFacts]
     problems: list[str]
     warnings: list[str]
+    notes: list[str] = field(default_factory=list)  # of what is right, and worth a line
+    decisions: dict[str, str] = field(default_factory=dict)  # arguments of the layout
 
     @property
     def fingerprints(self) -> dict[str, np.ndarray]:
@@ -98,13 +108,21 @@ class ScanRecord:
         """Pixels of no class colour in a picture's mask; 0 where it has no readable one."""
         return self.masks[image].off_palette if image in self.masks else 0
 
+    @property
+    def peaks(self) -> list[int]:
+        """The largest value of each 16-bit picture."""
+        headers = [facts.header for facts in self.pictures.values()]
+        return [header.peak for header in headers if header.deep]
+
     def normalised(self) -> dict[str, int]:
         """How many pictures are not 8-bit RGB on disk, by what reading changes."""
         return image_files.normalised(facts.header for facts in self.pictures.values())
 
 
 def accepted(record: ScanRecord) -> ScanRecord:
-    """The record; logs its warnings, and raises InputError with all problems where it has any."""
+    """The record; logs what it says, and raises InputError with all problems where it has any."""
+    for note in record.notes:
+        log.info("%s", note)
     for warning in record.warnings:
         log.warning("%s", warning)
     if record.problems:
@@ -121,10 +139,16 @@ def picture_facts(path: Path, view: NetworkView | None) -> PictureFacts:
     return PictureFacts(width, height, hashlib.sha256(data).hexdigest(), header, fingerprint)
 
 
-def mask_facts(
-    mask: np.ndarray, num_classes: int, view: NetworkView | None, off_palette: int = 0
-) -> MaskFacts:
-    """The facts of an index mask (H, W)."""
-    pixels = count_pixels(mask, num_classes)
+def mask_facts(read: ReadMask, num_classes: int, view: NetworkView | None) -> MaskFacts:
+    """The facts of a mask that was read."""
+    mask, pixels = read.mask, count_pixels(read.mask, num_classes)
     found = defects.find(mask, view.size_of(mask.shape)) if view else None
-    return MaskFacts(mask.shape, pixels, off_palette, found)
+    frame = frame_class(mask)
+    return MaskFacts(mask.shape, pixels, read.odd, found, frame, read.turned, read.signs)
+
+
+def frame_class(mask: np.ndarray) -> int:
+    """The class of all pixels at the border of an index mask (H, W); -1 where it has several."""
+    first = mask[0, 0]
+    is_same = all((line == first).all() for line in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return int(first) if is_same else -1

@@ -145,9 +145,15 @@ def check(table: pd.DataFrame, pixels: np.ndarray, class_names: Sequence[str]) -
     sizes = table["split"].value_counts()
     empty = [split for split in ("train", "valid") if not sizes.get(split)]
     if empty:
+        alone = set(sizes.index) == {"test"}
+        scored = (
+            " To score a network on the test pictures: flexunet evaluate run=RUN dataset=NAME "
+            "dataset.path=FOLDER only=test"
+        )
         raise InputError(
             f"No picture is left to {' and '.join(empty)}: training needs both. Try more pictures, "
-            "or other shares such as split.ratios=[0.6,0.2,0.2]"
+            "other shares such as split.ratios=[0.6,0.2,0.2], or, where folders name the splits, "
+            f"split=ratios, which divides all pictures.{scored * alone}"
         )
     warnings = []
     for split in SPLITS:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from flexunet_exp.config import validation
+from flexunet_exp.config import compose, validation
+from flexunet_exp.data import bit_depth
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.folders.folder_names import SPLITS, meaning
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.scoring import Part
@@ -52,15 +55,16 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
             f"dataset={cfg.dataset.name} has the classes {', '.join(found)}; the network tells "
             f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
         )
-    dataset = datasets.from_table(cfg, pd.DataFrame())
-    table = accepted(dataset.layout.scan(datasets.folder_of(cfg))).table
-    if cfg.only is not None:
-        table = chosen(table, cfg.only)
-    return datasets.from_table(cfg, table.assign(split=cfg.dataset.name))
+    bits = compose.bit_depth(run.cfg)
+    layout = datasets.from_table(cfg, pd.DataFrame()).layout
+    record = accepted(bit_depth.checked(layout.scan(datasets.folder_of(cfg)), bits))
+    dataset = replace(datasets.of_scan(cfg, record), bit_depth=bits)
+    table = dataset.table if cfg.only is None else chosen(dataset.table, cfg.only)
+    return replace(dataset, table=table.assign(split=cfg.dataset.name), scan=None)
 
 
 def chosen(table: pd.DataFrame, only: str) -> pd.DataFrame:
-    part = table[table["split"] == only].reset_index(drop=True)
+    part = table[table["split"] == (meaning(only, SPLITS) or only)].reset_index(drop=True)
     if part.empty:
         there_are = ", ".join(sorted(set(table["split"]) - {""})) or "none"
         raise InputError(f"only={only}: the data has no such folder. There are: {there_are}.")

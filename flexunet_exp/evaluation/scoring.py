@@ -101,7 +101,7 @@ def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Sco
     predictor, dataset = part
     samples = list(rows(dataset.split(split)))
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    images = (masks.read_image(sample.image) for sample in samples)
+    images = (dataset.read_image(sample) for sample in samples)
     predicted = zip(samples, predictor(images), strict=True)
     observed = [
         observe(dataset, sample, bands, folder, tolerance)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from flexunet_exp.config import compose, own_conf, resolvers
@@ -23,6 +25,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
 
     def task(cfg: DictConfig) -> Any:
         collection.resume_after_start()
+        stay_in_folder()
         end_with_parent()
         interrupt.check()  # a launcher gives its worker the next job even after an interrupt
         own_conf.log_warnings()
@@ -43,3 +46,12 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
         raise abort.error from None
     if raised:
         raise raised[0]
+
+
+def stay_in_folder() -> None:
+    """Goes back to the folder of the command, which `hydra.job.chdir=true` has left for the job's.
+
+    Relative paths (store, data, cache, other runs) then mean the same in every job and command.
+    """
+    if HydraConfig.get().job.chdir:
+        os.chdir(HydraConfig.get().runtime.cwd)

@@ -48,6 +48,13 @@ DISK_ADVICE = {
 }
 
 
+# What Hydra says of a plus before what is there: an option, or a choice of files.
+ADDED = (
+    r"An item is already at '([^']*)'|Multiple values for ([\w/@.]+)\."
+    r"|force-add of config groups is not supported: '([^']*)'"
+)
+
+
 def listing(problems: list[str]) -> str:
     """One problem as it is, several as a numbered list."""
     if len(problems) == 1:
@@ -60,8 +67,21 @@ def explain_composition(error: BaseException, command: str) -> str:
     """Hydra's message without its internals; for an unknown option or choice, the known ones."""
     from flexunet_exp import errors
 
+    if word := getattr(error, "override", None):
+        return unreadable(Word.parse(str(word)))
     texts = [str(error)] + [str(error.__cause__)] * (error.__cause__ is not None)
     text = "\n".join(dict.fromkeys(texts))
+    if plus := re.search(ADDED, text):
+        key = next(filter(None, plus.groups())).split("=")[0].lstrip("+")
+        typed = next((word for word in map(Word.parse, sys.argv[1:]) if word.key == key), None)
+        without = Word(key, typed.value if typed else "…").as_typed()
+        return f"{key} is there already, so it needs no plus. Type {without}"
+    if several := re.search(r"Ambiguous value for argument '(.*)'", text):
+        word = Word.parse(several[1])
+        return (
+            f"{word} has several values. As one list: {word.key}=[{word.value}]. For one run with "
+            f"each, add -m: flexunet {command} -m {word} …"
+        )
     if unknown := re.search(r"Could not override '([\w.@/]+)'", text):
         return unknown_option(unknown[1], command)
     if plugin := re.search(r"Could not find 'hydra/launcher/(joblib|submitit)", text):
@@ -71,14 +91,28 @@ def explain_composition(error: BaseException, command: str) -> str:
         hint = did_you_mean(choice[2], options)
         there_are = ", ".join(options)
         return f"Unknown choice {choice[1]}={choice[2]}.{hint} There are: {there_are}."
-    if "Ambiguous value for argument" in text:
-        return f"{text}\nTo start one job per value, add -m: flexunet {command} -m …"
     return text
+
+
+def unreadable(word: Word) -> str:
+    """A message on a word that is not written as Hydra's grammar has it."""
+    value = word.value
+    if value is None or not word.key:
+        return f"{word} is no option. Type NAME=VALUE, without blanks around the equals sign."
+    if value[:1] == "(" and value[-1:] == ")":
+        inner = value[1:-1].replace(" ", "").strip(",")
+        return f"{word}: a list has square brackets. Type {Word(word.key, f'[{inner}]', word.sign)}"
+    return (
+        f"{word}: this value cannot be read. Close its brackets and quotes. A text with special "
+        f"characters goes into two pairs of quotes: \"{word.sign}{word.key}='TEXT'\""
+    )
 
 
 def unknown_option(option: str, command: str) -> str:
     """A message with the unknown option, the closest one, and all options of its section."""
-    section, _, _ = option.rpartition(".")
+    section, _, name = option.rpartition(".")
+    if lacking := lacking_choices(section, name, command):
+        return lacking
     siblings = [f"{section}.{key}".lstrip(".") for key in known_keys(command, section)]
     if option in siblings and (below := known_keys(command, option)):
         options = ", ".join(f"{option}.{key}" for key in below)
@@ -93,6 +127,20 @@ def unknown_option(option: str, command: str) -> str:
     there_are = f" There are: {', '.join(siblings)}." if siblings else ""
     hint = goes_with(option) or did_you_mean(option, siblings)
     return f"Unknown option {option!r}.{hint}{there_are}"
+
+
+def lacking_choices(group: str, name: str, command: str) -> str:
+    """A message on those of a sweep's choices that lack an option; empty if none has it."""
+    typed = [word.value for word in map(Word.parse, sys.argv[1:]) if word.key == group]
+    swept = (typed[-1] or "").split(",") if typed else []
+    having = [one for one in swept if name in known_keys(command, group, [f"{group}={one}"])]
+    lacking = [f"{group}={one}" for one in swept if one not in having]
+    if len(swept) < 2 or not having or not lacking:
+        return ""
+    return (
+        f"{' and '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no {name}. Leave "
+        f"{group}.{name} out, or sweep over {group}={','.join(having)} alone."
+    )
 
 
 def goes_with(option: str) -> str:
@@ -114,15 +162,15 @@ def choices(words: Sequence[str]) -> Iterator[str]:
             yield str(Word(word.key, (word.value or "").split(",")[0]))
 
 
-def known_keys(command: str, section: str) -> list[str]:
-    """The keys of a section of the command's configuration, with the typed choices."""
+def known_keys(command: str, section: str, chosen: Sequence[str] = ()) -> list[str]:
+    """The keys of a section of the command's configuration, with these or the typed choices."""
     from hydra.errors import HydraException
     from omegaconf import DictConfig, OmegaConf
 
     from flexunet_exp.config.compose import composed
 
     try:
-        config = composed(command, list(choices(sys.argv[1:])))
+        config = composed(command, list(chosen or choices(sys.argv[1:])))
     except HydraException:  # one of the choices is wrong too
         config = composed(command, [])
     node = OmegaConf.select(config, section) if section else config

@@ -29,14 +29,16 @@ def attention_unet(
     batch_norm: bool = True,
     activation: str = "relu",
     input_scaling: str = "unit",
+    input_dtype: str = "uint8",
 ) -> keras.Model:
-    """Attention U-Net: images (B, H, W, channels) uint8 0..255 to logits (B, H, W, C) float32.
+    """Attention U-Net: images (B, H, W, channels) of `input_dtype` to logits (B, H, W, C) float32.
 
     Level i = 0 .. num_layers - 1, the last being the bridge, has two 3x3 convolutions of
     base_filters * 2^i filters and dropout dropout_rate * i. Every skip except the topmost is gated:
     the paper (section 2) leaves that one out, because its features are low-level. Of `input_shape`
     (H, W, channels) only the channels are fixed: any H and W divisible by 2^(num_layers - 1) will
-    do later. Raises InputError with every argument that does not fit.
+    do later. `input_dtype` is uint8 or uint16, whose largest value is white. Raises InputError with
+    every argument that does not fit.
     """
     check_arguments(locals(), RULES["attention_unet"])
 
@@ -52,7 +54,7 @@ def attention_unet(
             activation=activation,
         )
 
-    image, x = scaled_image(input_shape[-1], input_scaling)
+    image, x = scaled_image(input_shape[-1], input_scaling, input_dtype)
     x, skips = encoder(x, stage, num_layers)
 
     # Decoder

@@ -12,12 +12,19 @@ from flexunet_exp.models.input_scaling import INPUT_SCALINGS
 # An epoch of a small data set has few steps: with Keras's 0.99 the running statistics would lag a
 # hundred steps behind the weights, and validation would score another network than the trained one.
 NORM_MOMENTUM = 0.9
+WHITE = {"uint8": 255, "uint16": 65535}  # the largest value of an image
 
 
-def scaled_image(channels: int, input_scaling: str) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The model's input (B, H, W, channels) uint8 0..255 of any H and W, and the same scaled."""
-    image = keras.Input((None, None, channels), dtype="uint8", name="image")
+def scaled_image(
+    channels: int, input_scaling: str, dtype: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The model's input (B, H, W, channels) of uint8 or uint16, any H and W, and the same scaled.
+
+    An image of uint16 is scaled to the same range as one of uint8.
+    """
+    image = keras.Input((None, None, channels), dtype=dtype, name="image")
     scale, offset = INPUT_SCALINGS[input_scaling]
+    scale /= WHITE[dtype] / WHITE["uint8"]
     # In float32, because a bfloat16 product would lose grey levels.
     return image, layers.Rescaling(scale, offset, dtype="float32", name="scaling")(image)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.models.weights_digest import EXPECTED_FILE
 from flexunet_exp.system.files import whole_or_nothing
 
 
@@ -20,9 +21,6 @@ def save_model(model: keras.Model, path: Path) -> None:
 def without_optimizer(model: keras.Model) -> keras.Model:
     """A model of the same layers that was never compiled, so it has no optimizer to save."""
     return keras.Model(model.inputs, model.outputs, name=model.name)
-
-
-EXPECTED_FILE = "Expected a .keras file, such as best.keras of a run folder."
 
 
 def read_network(path: Path) -> keras.Model:

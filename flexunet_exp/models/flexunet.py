@@ -26,13 +26,15 @@ def flexunet(
     batch_norm: bool = False,
     activation: str = "relu",
     input_scaling: str = "unit",
+    input_dtype: str = "uint8",
 ) -> keras.Model:
-    """FlexUNet for images (B, H, W, channels) uint8 0..255, giving logits (B, H, W, C) float32.
+    """FlexUNet for images (B, H, W, channels) of `input_dtype`, giving logits (B, H, W, C) float32.
 
     Level i = 0 .. num_layers - 1, the last being the bridge, has base_filters * 2^i filters, kernel
     max(base_kernel - 2i, 3), dilation max(dilation - i, 1) and dropout dropout_rate * i. Of
     `input_shape` (H, W, channels) only the channels are fixed: any H and W divisible by
-    2^(num_layers - 1) will do later. Raises InputError with every argument that does not fit.
+    2^(num_layers - 1) will do later. `input_dtype` is uint8 or uint16, whose largest value is
+    white. Raises InputError with every argument that does not fit.
     """
     check_arguments(locals(), RULES["flexunet"])
 
@@ -48,7 +50,7 @@ def flexunet(
             activation=activation,
         )
 
-    image, x = scaled_image(input_shape[-1], input_scaling)
+    image, x = scaled_image(input_shape[-1], input_scaling, input_dtype)
     x, skips = encoder(x, stage, num_layers)
 
     # Decoder

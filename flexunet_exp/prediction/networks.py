@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import building, compose, validation
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.files import read_network
@@ -31,6 +32,7 @@ class TrainedNetworks:
     class_names: tuple[str, ...]  # background first
     palette: np.ndarray  # (C, 3) uint8 RGB
     settings: PredictSettings  # in force
+    bit_depth: Bits = 16  # of the values in 16-bit pictures
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
     """
     check_classes(runs)
     check_tiles(runs, overrides)
+    check_bits(runs)
     settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
     precision = settings[0].precision
     predictors = [
@@ -66,6 +69,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
         tuple(entry["name"] for entry in classes),
         np.array([entry["color"] for entry in classes], np.uint8),
         settings[0],
+        compose.bit_depth(runs[0].cfg),
     )
 
 
@@ -133,7 +137,12 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        rebuilt = building.build(made.model, input_shape=(*made.size, 3), num_classes=classes)
+        rebuilt = building.build(
+            made.model,
+            input_shape=(*made.size, 3),
+            num_classes=classes,
+            input_dtype=model.inputs[0].dtype,
+        )
     finally:
         keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())
@@ -163,6 +172,18 @@ def check_tiles(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> No
         "or none."
         for run, own in zip(runs, all_settings, strict=True)
         if own.tile_size != first.tile_size
+    ]:
+        raise InputError(problems)
+
+
+def check_bits(runs: Sequence[FinishedRun]) -> None:
+    """Raises InputError unless all runs scale 16-bit pictures alike."""
+    depths = [compose.bit_depth(run.cfg) for run in runs]
+    if problems := [
+        f"{run.folder} has dataset.bit_depth={found}; {runs[0].folder} has {depths[0]}. Runs that "
+        "predict together must scale 16-bit pictures alike: train them with one."
+        for run, found in zip(runs, depths, strict=True)
+        if found != depths[0]
     ]:
         raise InputError(problems)
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from scipy.special import softmax
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.tiles import Size, padded, starts, window
 
 Forward = Callable[[np.ndarray], np.ndarray]  # pictures of one size → their probabilities
@@ -75,9 +75,10 @@ class Predictor:
     ):
         self.model, self.size, self.batch_size = model, size, batch_size
         self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
+        self.dtype = model.inputs[0].dtype
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
-        """The bands of each image (H, W, 3) uint8, at its own size, in the images' order.
+        """The bands of each image (H, W, 3), uint8 or uint16, at its own size, in their order.
 
         Take all bands of an image before you ask for the next image.
         """
@@ -87,13 +88,17 @@ class Predictor:
             return
         iterator = iter(images)
         while batch := list(itertools.islice(iterator, self.batch_size)):
-            inputs = np.stack([masks.resize_image(image, self.size) for image in batch])
+            inputs = np.stack([self.prepared(image) for image in batch])
             for image, probabilities in zip(batch, self.forward(inputs), strict=True):
                 yield enlarged(probabilities, image.shape[:2])
 
+    def prepared(self, image: np.ndarray) -> np.ndarray:
+        """An image or a tile as the network takes it: its size, and its type of values."""
+        return grey_levels.converted(masks.resize_image(image, self.size), self.dtype)
+
     def tiles(self, tiles: np.ndarray) -> np.ndarray:
         """Probabilities (N, h, w, C) of tiles (N, h, w, 3), which the network sees at `size`."""
-        inputs = np.stack([masks.resize_image(tile, self.size) for tile in tiles])
+        inputs = np.stack([self.prepared(tile) for tile in tiles])
         return np.stack([resized(part, tiles.shape[1:3]) for part in self.forward(inputs)])
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:

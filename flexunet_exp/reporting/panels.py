@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from flexunet_exp.data import grey_levels
 from flexunet_exp.data.masks import IGNORE, resize_image, resize_mask
 from flexunet_exp.system.files import replace_file
 
@@ -42,6 +43,7 @@ def overlay(
 
     `alpha` 0..1 is the weight of the tint; background pixels stay as they are. uint8 (H, W, 3).
     """
+    image = grey_levels.as_bytes(image)
     drawn, region = image.copy(), mask > 0
     if not region.any():
         return drawn
@@ -178,6 +180,7 @@ def _display_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    image = grey_levels.as_bytes(image)
     if max(size) > max(image.shape[:2]):
         return cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
     return resize_image(image, size)

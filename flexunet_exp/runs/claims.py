@@ -131,9 +131,14 @@ def all_marked(known: Iterable[str]) -> dict[str, Path]:
 
 def places(first: Iterable[Path], known: Iterable[str]) -> list[Path]:
     """The folders that can hold an unfinished run, each once."""
-    near = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{FOLDER}"))
-    folders = [*first, *map(Path, filter(None, known)), *(path.parent for path in near)]
+    folders = [*first, *map(Path, filter(None, known)), *near(FOLDER)]
     return list(dict.fromkeys(path.absolute() for path in folders))
+
+
+def near(name: str) -> list[Path]:
+    """The run folders in their default places that hold a folder of this name."""
+    found = (path for place in DEFAULT_PLACES for path in Path.cwd().glob(f"{place}/{name}"))
+    return [path.parent for path in found]
 
 
 def is_busy(run_folder: Path) -> bool:

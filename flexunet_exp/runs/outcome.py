@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flexunet_exp.runs import claims
@@ -28,6 +28,8 @@ class Outcome:
     error: str = ""
     minutes: float = 0.0
     number: int = 0  # of the cell in its sweep
+    learned: bool = True  # False: no epoch beat predicting nothing and everything
+    figures: dict[str, float] = field(default_factory=dict)  # of all classes together
 
 
 def holds_run(folder: Path) -> bool:

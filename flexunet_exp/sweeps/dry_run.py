@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig
@@ -21,7 +22,7 @@ from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, RUN_FOLDER, SCORING, Store, already_done
-from flexunet_exp.training import precision
+from flexunet_exp.training import precision, starting
 from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Surveyor:
 
     def __init__(self, past: Past):
         self.past = past
-        self.known: dict[str, Dataset | InputError] = {}
+        self.known: dict[str, Any] = {}
         self.first: dict[tuple[str, str], int] = {}  # the number of the cell that does this work
 
     def cell(self, number: int, words: list[str], cfg: DictConfig) -> Cell:
@@ -98,13 +99,25 @@ class Surveyor:
 
     def signature(self, cfg: DictConfig, settings: dict) -> str:
         dataset = self.dataset(cfg, settings)
+        decided = {"layout": dataset.recipe, "bit_depth": dataset.bit_depth}
+        settings["dataset"] = settings["dataset"] | decided
         if settings["trainer"]["precision"] == "auto":
             measured = precision.remembered(
                 precision.memory(TrainingSettings.from_config(cfg), dataset)
             )
             settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"
         threads = ProcessSettings.from_config(cfg).num_threads
-        return identity.signature(settings, dataset.digest, threads)
+        return identity.signature(settings, dataset.digest, threads, self.start(cfg))
+
+    def start(self, cfg: DictConfig) -> str:
+        """The digest of the weights that the cell begins with; empty without init_from."""
+
+        def digest() -> str:
+            with TemporaryDirectory() as scratch:
+                found = starting.find(cfg, Path(scratch))
+                return found.digest if found else ""
+
+        return self.once(f"init_from={cfg.init_from}", digest)
 
     def dataset(self, cfg: DictConfig, settings: dict) -> Dataset:
         """The cell's data, split; InputError with every problem of them."""
@@ -116,7 +129,7 @@ class Surveyor:
             lambda: datasets.split_up(cfg, self.once(source, lambda: datasets.scanned(cfg))),
         )
 
-    def once(self, key: str, load: Callable[[], Dataset]) -> Dataset:
+    def once(self, key: str, load: Callable[[], Item]) -> Item:
         """The result of `load`, which is called once per key; its InputError is raised again."""
         if key not in self.known:
             try:

@@ -16,7 +16,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp.config.identity import sweep_signature, words_hashed
-from flexunet_exp.config.overrides import unresolved
+from flexunet_exp.config.overrides import Word, unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.sweeps import compose_cells, launchers, presets
@@ -56,6 +56,7 @@ class SweepCallback(Callback):
             launchers.check(config)
             presets.check(config, loader())
             words = unresolved(config.hydra.overrides.task)
+            refuse_moving_start(words)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             axes = [*varying_keys(config, words), *(search.space if search else ())]
             threads = launchers.thread_overrides(config, axes)
@@ -103,7 +104,8 @@ class SweepCallback(Callback):
             )
         if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
-            started.open_parent(overrides, signature, config.rerun)
+            searched = search.space if search else swept_keys(config, overrides)
+            started.open_parent(overrides, signature, config.rerun, searched)
         add_overrides(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
         if started.parent_run_id:
             add_overrides(config, [f"tracking.parent_run_id={started.parent_run_id}"])
@@ -150,6 +152,17 @@ def of(context: HydraContext) -> Multirun:
     raise InputError("hydra/sweeper=flexunet_optuna works with flexunet train only.")
 
 
+def refuse_moving_start(words: list[str]) -> None:
+    """Raises InputError for init_from=latest or best: each cell would begin with an earlier one."""
+    starts = [word.value or "" for word in map(Word.parse, words) if word.key == "init_from"]
+    for name in ("latest", "best"):
+        if any(name in value.strip("[]").split(",") for value in starts):
+            raise InputError(
+                f"init_from={name} means another run after each cell of a sweep. Give the id "
+                "or the folder of a run: init_from=RUN"
+            )
+
+
 def add_overrides(config: DictConfig, overrides: list[str]) -> None:
     """Adds these overrides to every job of a multirun."""
     with read_write(config), open_dict(config):
@@ -172,6 +185,14 @@ def loader() -> Any:
 
 def varying_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """The keys a sweep goes over, those of `hydra.sweeper.params` first."""
-    params = list(presets.params(cfg))
+    return list(presets.params(cfg)) + swept(overrides)
+
+
+def swept_keys(cfg: DictConfig, overrides: list[str]) -> list[str]:
+    """The keys with more than one value, those of `hydra.sweeper.params` first."""
+    return swept([f"{axis}={values}" for axis, values in presets.params(cfg).items()] + overrides)
+
+
+def swept(overrides: list[str]) -> list[str]:
     parsed = OverridesParser.create().parse_overrides(overrides)
-    return params + [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]
+    return [entry.get_key_element() for entry in parsed if entry.is_sweep_override()]

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose
 from flexunet_exp.errors import did_you_mean
+from flexunet_exp.jobs.explain import lacking_choices
 
 
 def problems(cfg: DictConfig, loader: Any, key: str, values: Iterable[Any]) -> Iterator[str]:
@@ -20,7 +21,9 @@ def problems(cfg: DictConfig, loader: Any, key: str, values: Iterable[Any]) -> I
                 *leaves(compose.plain(OmegaConf.masked_copy(cfg, sections(cfg)))),
                 *groups(cfg),
             ]
-            yield f"{key} is not an option.{did_you_mean(key, known)}"
+            section, _, name = key.rpartition(".")
+            lacking = lacking_choices(section, name, "train")
+            yield lacking or f"{key} is not an option.{did_you_mean(key, known)}"
         return
     for value in values:
         if str(value) not in choices:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
@@ -24,6 +25,7 @@ from flexunet_exp.tracking.tracker import Tracker, log_trouble
 log = logging.getLogger(__name__)
 
 CELLS = "cells.csv"
+DONE = ("finished", "skipped")  # how a cell ends whose work is done, now or earlier
 
 
 class Multirun:
@@ -40,8 +42,13 @@ class Multirun:
         self.is_ended = False
         self.conclude: Callable[[Multirun], None] = show_cells
 
-    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
-        """Reopens the parent run if the same sweep was started before, else creates one."""
+    def open_parent(
+        self, overrides: list[str], signature: str, rerun: str, axes: Iterable[str]
+    ) -> None:
+        """Reopens the parent run if the same sweep was started before, else creates one.
+
+        A new one is called after the axes of the sweep.
+        """
         assert self.tracking.uri
         store = Store(self.tracking.uri, self.tracking.experiment_name)
         found = (store.newest(f"tags.{SWEEP} = '{name}'") for name in every(signature))
@@ -54,7 +61,7 @@ class Multirun:
             self.parent_run_id = run.info.run_id
             return
         command = f"flexunet train -m {' '.join(overrides)}"
-        name = self.tracking.run_name or "sweep"
+        name = self.tracking.run_name or name_of(axes)
         tags = {
             KEY: self.parent_key,
             SWEEP: signature,
@@ -90,6 +97,18 @@ class Multirun:
         write_table(self.folder / CELLS, table)
         if self.parent_run_id:
             self.parent.artifact(self.folder / CELLS)
+
+    def keep_result(self, counts: Mapping[str, int], winner: Outcome | None) -> None:
+        """Gives the parent run the figures of its best cell, and how many cells ended how.
+
+        The table of the UI thereby ranks folded sweeps.
+        """
+        if not self.parent_run_id:
+            return
+        self.parent.tag({f"cells.{state}": str(number) for state, number in counts.items()})
+        if winner:
+            self.parent.metrics(winner.figures)
+            self.parent.tag({"winner": winner.name, "winner_run_id": winner.run_id or ""})
 
     def finish(self) -> int:
         """Concludes the multirun and ends its parent run; 1 if a cell failed."""
@@ -132,6 +151,11 @@ class Multirun:
                 store.end_run(run.info.run_id, "KILLED")
 
 
+def name_of(axes: Iterable[str]) -> str:
+    """A sweep's name, from the keys it goes over: `loss × base_filters`."""
+    return " × ".join(dict.fromkeys(re.split(r"[./]", axis)[-1] for axis in axes)) or "sweep"
+
+
 def outcomes_in(folder: Path) -> list[Outcome]:
     """How the jobs below a multirun's folder ended, whatever hydra.sweep.subdir is."""
     folders = {path.parent for name in (".hydra", RESULT) for path in folder.rglob(name)}
@@ -139,11 +163,33 @@ def outcomes_in(folder: Path) -> list[Outcome]:
     return sorted(outcomes, key=lambda outcome: (outcome.number, outcome.folder))
 
 
+def winner_of(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """The cell with the highest objective, of those that have learned something."""
+    scored = [one for one in outcomes if one.learned and not math.isnan(one.objective)]
+    done = [one for one in scored if one.status in DONE]
+    return max(done, key=lambda one: one.objective, default=None)
+
+
+def counts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many cells ended how; a skipped one was finished by an earlier command."""
+    done = [one for one in outcomes if one.status in DONE]
+    return {
+        "finished": len(done),
+        "failed": sum(one.status == "failed" for one in outcomes),
+        "learned_nothing": sum(not one.learned for one in done),
+    }
+
+
 def show_cells(multirun: Multirun) -> None:
     """Prints the table of a multirun's cells, and writes it."""
     outcomes = outcomes_in(multirun.folder)
     print_cells(outcomes)
     multirun.keep_cells(outcomes)
+    multirun.keep_result(counts_of(outcomes), best := winner_of(outcomes))
+    if best:
+        print(f"Winner: cell {best.number}, {best.name}, objective {best.objective:.4f}")
+    elif any(one.status in DONE for one in outcomes):
+        print("No winner: no cell has learned anything (tag learned=false).")
 
 
 def print_cells(outcomes: list[Outcome]) -> None:

@@ -21,31 +21,33 @@ from flexunet_exp.runs.folder import (
     whole_folder,
 )
 from flexunet_exp.tracking import artifacts, registry
-from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store
+from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store, has_learned
 from flexunet_exp.tracking.stored_models import fetch_network
 
 REGISTERED = "models:/"
 
 
-def find(cfg: DictConfig, download_to: Path) -> FinishedRun:
-    """The run that `run=` names; InputError where it names none, or several.
+def find(cfg: DictConfig, download_to: Path, option: str = "run") -> FinishedRun:
+    """The run that `run=`, or another `option`, names; InputError where it names none, or several.
 
     A run whose folder is gone is fetched from the store into `download_to`.
     """
-    found = find_all(cfg, download_to)
+    found = find_all(cfg, download_to, option)
     if len(found) > 1:
         listed = ", ".join(str(run.folder) for run in found)
-        raise InputError(f"run={cfg.run} names {len(found)} runs; expected one of {listed}.")
+        raise InputError(
+            f"{option}={cfg[option]} names {len(found)} runs; expected one of {listed}."
+        )
     return found[0]
 
 
-def find_all(cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+def find_all(cfg: DictConfig, download_to: Path, option: str = "run") -> list[FinishedRun]:
     """The runs that `run=` names: one, several (`A,B` or `[A,B]`), or the children of a parent."""
     found: list[FinishedRun] = []
     problems: list[str] = []
-    for name in names(cfg.run):
+    for name in names(cfg[option]):
         try:
-            found += named(name, cfg, download_to / f"run{len(found)}")
+            found += named(name, cfg, download_to / f"run{len(found)}", option)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -60,18 +62,20 @@ def names(run: Any) -> list[str]:
     return [whole] if Path(whole).expanduser().exists() else whole.split(",")
 
 
-def named(name: str, cfg: DictConfig, download_to: Path) -> list[FinishedRun]:
+def named(name: str, cfg: DictConfig, download_to: Path, option: str = "run") -> list[FinishedRun]:
     path = Path(name).expanduser().absolute()
     if path.is_dir():
         return load_below(path)
     if path.suffix == ".keras" and path.is_file():
         return [of_network(path, cfg)]
     if not cfg.tracking.uri:
-        raise InputError(f"run={name!r} is not a folder, and tracking=none has no store to search.")
+        raise InputError(
+            f"{option}={name!r} is not a folder, and tracking=none has no store to search."
+        )
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     if name.startswith(REGISTERED):
         return [load(whole_folder(registry.fetch_registered(store, name, download_to)))]
-    stored = children_or_itself(store, find_in_store(store, name, cfg.objective))
+    stored = children_or_itself(store, find_in_store(store, name, cfg.objective, option))
     return [of_stored(store, run, download_to / run.info.run_id) for run in stored]
 
 
@@ -92,9 +96,9 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
     return FinishedRun(path.parent, OmegaConf.create({**known, "trainer": trainer}), network=path)
 
 
-def find_in_store(store: Store, name: str, objective: str) -> Any:
+def find_in_store(store: Store, name: str, objective: str, option: str = "run") -> Any:
     if name not in ("latest", "best"):
-        return run_by_id(store, name)
+        return run_by_id(store, name, option)
     wanted = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
     finished = store.runs(wanted, limit=1 if name == "latest" else None)
     if not finished:
@@ -104,15 +108,23 @@ def find_in_store(store: Store, name: str, objective: str) -> Any:
         )
     if name == "latest":
         return finished[0]
-    digest = finished[0].data.tags.get("test_digest")
-    same = [run for run in finished if run.data.tags.get("test_digest") == digest]
+    learned = [run for run in finished if has_learned(run)]
+    if not learned:
+        raise InputError(
+            f"{option}=best: none of the {len(finished)} finished runs in experiment "
+            f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no "
+            f"epoch did they beat predicting nothing and everything. Train longer, or name a "
+            f"run: {option}=latest"
+        )
+    digest = learned[0].data.tags.get("test_digest")
+    same = [run for run in learned if run.data.tags.get("test_digest") == digest]
     scored = [run for run in same if objective in run.data.metrics]
     if not scored:
         raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
     return max(scored, key=lambda run: run.data.metrics[objective])
 
 
-def run_by_id(store: Store, run_id: str) -> Any:
+def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:
     from mlflow.exceptions import MlflowException
 
     if is_id := re.fullmatch(r"[0-9a-f]{32}", run_id):
@@ -123,7 +135,7 @@ def run_by_id(store: Store, run_id: str) -> Any:
     hint = did_you_mean(run_id, ("latest", "best"))
     other = " For a run of another store add tracking.uri=ADDRESS."
     raise InputError(
-        f"run={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
+        f"{option}={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
         f"{other if is_id else ''}"
     )
 

@@ -20,7 +20,7 @@ from flexunet_exp.system.files import replace_file, whole_or_nothing
 from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.reachable import optional_store
 from flexunet_exp.tracking.settings import TrackingSettings
-from flexunet_exp.tracking.store import RUN_FOLDER, Store
+from flexunet_exp.tracking.store import RUN_FOLDER, Store, has_learned
 from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -57,7 +57,8 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
             **tags,
             RUN_FOLDER: str(folder),
             "overrides": " ".join(overrides)[:4000],
-            "test_digest": dataset.split_digest("test"),
+            # Runs without test pictures are comparable where they were validated on the same ones.
+            "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
             "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
         }
     )
@@ -154,7 +155,19 @@ def skip(ended: Any, name: str, objective: str) -> outcome.Outcome:
     failed = ended.info.status == "FAILED"
     error = ended.data.tags.get("error", "") if failed else ""
     status = "failed" if failed else "skipped"
-    return outcome.Outcome(status, name, reached, ended.info.run_id, where, error)
+    found = outcome.Outcome(status, name, reached, ended.info.run_id, where, error)
+    found.learned, found.figures = has_learned(ended), overall(ended.data.metrics)
+    return found
+
+
+def overall(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures of a split over all classes together, such as val/dice."""
+    splits = ("val", "test")
+    return {
+        key: value
+        for key, value in figures.items()
+        if key.count("/") == 1 and key.split("/")[0] in splits
+    }
 
 
 def add_evaluation(

@@ -28,6 +28,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.runs.folder import load
@@ -81,7 +82,8 @@ class Segmenter(PythonModel):
             # One picture at a time for all clients: one keeps all cores busy, and several at once
             # would need more memory without being faster.
             with self.turn:
-                image = picture(row, f"Picture {number} of {len(rows)}")
+                name = f"Picture {number} of {len(rows)}"
+                image = picture(row, name, self.trained.bit_depth)
                 answers.append(self.answer(image, *wanted))
         return answers
 
@@ -134,12 +136,12 @@ def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
     return min_area, min_probability
 
 
-def picture(value: Any, name: str) -> np.ndarray:
+def picture(value: Any, name: str, bits: Bits = 16) -> np.ndarray:
     """The image (H, W, 3) in a row of the request; Refused where it is not a picture."""
     try:
         data = file_content(value)
         check_size(data)
-        return masks.decode_image(data, name)
+        return masks.decode_image(data, name, bits)
     except (InputError, ValueError) as error:
         reason = str(error).removeprefix(f"{name}: ")
         raise Refused(f"{name}: {reason} {EXPECTED}") from error

@@ -21,7 +21,7 @@ SCHEMA = "dc11669786a5"
 
 def surely_new(uri: str, experiment_name: str, signatures: Sequence[str]) -> bool:
     """Whether a store that can be written to has the experiment and, in none, runs of these
-    signatures; False where only MLflow can say."""
+    signatures or courses; False where only MLflow can say."""
     path = sqlite_file(uri)
     if path is None or not all(os.access(place, os.W_OK) for place in (path.parent, path)):
         return False
@@ -39,6 +39,8 @@ def holds_nothing(path: Path, experiment_name: str, signatures: Sequence[str]) -
             "SELECT lifecycle_stage FROM experiments WHERE name = ?", [experiment_name]
         ).fetchall()
         signed = database.execute(
-            f"SELECT 1 FROM tags WHERE key = 'signature' AND value IN ({marks}) LIMIT 1", signatures
+            "SELECT 1 FROM tags WHERE key IN ('signature', 'course') "
+            f"AND value IN ({marks}) LIMIT 1",
+            signatures,
         ).fetchall()
     return versions == [(SCHEMA,)] and stage == [("active",)] and not signed

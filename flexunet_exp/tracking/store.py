@@ -35,7 +35,12 @@ SIGNATURE = "signature"
 SCORING = "scoring"  # hash of what can change the scores of the same weights
 STOPPED = "stopped"  # ended early, on request or pruned: its weights are not those of its signature
 EFFORT = "effort"  # hash of what decides how long a run takes
+COURSE = "course"  # hash of what decides the weights but the number of epochs
+EPOCHS = "epochs"  # that a run was to train
+INIT_FROM = "init_from"  # the run or file whose weights it began with
+CONTINUES = "continues"  # the finished run from whose last state it went on
 MINUTES = "minutes"  # of a run that was trained without interruption
+LEARNED = "learned"  # "false": no epoch beat predicting nothing and everything; no command's winner
 ERROR = "error"  # why a run failed
 RUN_FOLDER = "run_folder"
 HOST = "host"  # the machine a run is trained on
@@ -276,6 +281,11 @@ class Store:
             data = from_pandas(columns, source=source, name=name, digest=digest)
             entry = DatasetInput(data._to_mlflow_entity(), tags)
         self.client.log_inputs(run_id, [entry])
+
+
+def has_learned(run: Any) -> bool:
+    """Whether a run beat predicting nothing and everything in an epoch; earlier runs do not say."""
+    return run.data.tags.get(LEARNED) != "false"
 
 
 def already_done(runs: Sequence[Any], scoring: str, rerun: str) -> Any | None:

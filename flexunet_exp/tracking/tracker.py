@@ -101,13 +101,13 @@ class Tracker:
         """Whether the store is at hand: else MLflow is still to be imported."""
         return self._store is not None
 
-    def store_with(self, signature: str) -> Store | None:
-        """The store, to look up the runs of a signature; None without one.
+    def store_with(self, signature: str, course: str = "") -> Store | None:
+        """The store, to look up the runs of a signature, or of a course; None without one.
 
         None too where it surely has none of them: then MLflow need not be imported for it.
         """
         if self._store is None and self.settings.uri:
-            names = every(signature)
+            names = (*every(signature), course)
             if sqlite_peek.surely_new(self.settings.uri, self.settings.experiment_name, names):
                 return None
         return self.store
@@ -190,7 +190,7 @@ class Tracker:
         self.add(DatasetEntry(self.relative(table), name, digest, source))
 
     def model(self, path: Path, example: np.ndarray) -> None:
-        """Adds a Keras file as the run's model, with an input example (1, H, W, 3) uint8."""
+        """Adds a Keras file as the run's model, with an input example (1, H, W, 3)."""
         import numpy as np
 
         if self.outbox and self.settings.log_model:

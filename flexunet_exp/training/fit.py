@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from flexunet_exp.callbacks import always, configured
+from flexunet_exp.callbacks import always, configured, qualifying
 from flexunet_exp.config import building
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.splits import pick_samples
@@ -33,7 +33,13 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
     shape = (*settings.feed.size, 3)
     with tensorflow.strategy(settings.process):
-        model = building.build(settings.model, input_shape=shape, num_classes=dataset.num_classes)
+        model = building.build(
+            settings.model,
+            input_shape=shape,
+            num_classes=dataset.num_classes,
+            input_dtype=dataset.dtype,
+        )
+        warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
@@ -134,11 +140,11 @@ def train(
     if patch := settings.feed.patch:
         log.info("%s", describe_patches(patch, settings.feed.size))
     replicas = model.distribute_strategy.num_replicas_in_sync
-    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas)
+    feed = feeding.feed(settings.feed, dataset, progress.epochs, replicas, model.input.dtype)
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(settings, run, keeper, progress, extra)
+    listed = all_callbacks(model, settings, run, keeper, progress, extra)
     watched = list(listed.values())
     if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
@@ -161,6 +167,7 @@ def train(
 
 
 def all_callbacks(
+    model: keras.Model,
     settings: TrainingSettings,
     run: configured.Run,
     keeper: state.Keeper,
@@ -172,15 +179,18 @@ def all_callbacks(
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
+    configured_ones = fitting(build_callbacks(settings, run), model)
     named = {
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         "(learning rate)": always.LearningRate(),
-        **build_callbacks(settings, run),
+        "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
+        **configured_ones,
         "(epoch metrics)": always.EpochMetrics(run.tracker),
         **extra,
     }
     often = settings.save_every, settings.feed.epochs
-    keep_state = state.KeepState(keeper, progress, named, *often)
+    keeps_last = settings.keep_state and is_constant(model)
+    keep_state = state.KeepState(keeper, progress, named, *often, keeps_last)
     return {**named, "(state)": keep_state, "(tracking)": state.Upload(run.tracker, keep_state)}
 
 
@@ -188,13 +198,28 @@ def build_callbacks(
     settings: TrainingSettings, run: configured.Run
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks by name, in their order."""
-    built = {name: building.build(node, run=run) for name, node in settings.callbacks.items()}
-    if not isinstance(build_schedule(settings, run.dataset), float):
-        for name, callback in list(built.items()):
-            if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
-                log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
-                del built[name]
-    return built
+    return {name: building.build(node, run=run) for name, node in settings.callbacks.items()}
+
+
+def fitting(
+    callbacks: Mapping[str, keras.callbacks.Callback], model: keras.Model
+) -> dict[str, keras.callbacks.Callback]:
+    """The callbacks without those that change a learning rate which a schedule sets."""
+    if is_constant(model):
+        return dict(callbacks)
+    kept: dict[str, keras.callbacks.Callback] = {}
+    for name, callback in callbacks.items():
+        if isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+            log.info("callbacks.%s is left out: the schedule sets the learning rate.", name)
+        else:
+            kept[name] = callback
+    return kept
+
+
+def is_constant(model: keras.Model) -> bool:
+    """Whether no schedule sets the learning rate."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return not isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def warn_of_absent_classes(dataset: Dataset) -> None:
@@ -208,8 +233,17 @@ def warn_of_absent_classes(dataset: Dataset) -> None:
         )
 
 
-def input_example(dataset: Dataset, size: Size) -> np.ndarray:
-    """One picture as the network takes it, (1, H, W, 3) uint8: the first shown in epoch images."""
+def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
+    if model.input.dtype == "uint8" != dataset.dtype:
+        log.warning(
+            "The pictures have %d bits, the network takes 8: they are converted. To use all bits, "
+            "give the model's function the argument input_dtype (uint8 or uint16).",
+            dataset.bit_depth,
+        )
+
+
+def input_example(dataset: Dataset, size: Size, dtype: str) -> np.ndarray:
+    """One picture as the network takes it, (1, H, W, 3): the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
-    return masks.resize_image(image, size)[None]
+    return grey_levels.converted(masks.resize_image(image, size), dtype)[None]

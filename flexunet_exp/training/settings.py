@@ -22,6 +22,11 @@ class Request:
     objective: str
     require: float | None  # what the best val_dice must exceed
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a new run may go on from the last state of a finished one."""
+        return self.rerun != "all" and self.resume != "never"
+
     @classmethod
     def from_config(cls, cfg: DictConfig) -> Request:
         return cls(cfg.rerun, cfg.trainer.resume, cfg.objective, cfg.require)
@@ -41,6 +46,7 @@ class TrainingSettings:
     predict: PredictSettings  # of the pictures that are drawn every few epochs
     save_every: int  # epochs between two states
     profile: bool
+    keep_state: bool  # whether the state after the last epoch is kept
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> TrainingSettings:
@@ -56,6 +62,7 @@ class TrainingSettings:
             predict=PredictSettings.from_config(cfg),
             save_every=cfg.trainer.save_every,
             profile=cfg.trainer.profile,
+            keep_state=cfg.trainer.keep_state,
         )
 
     def in_precision(self, precision: str) -> TrainingSettings:

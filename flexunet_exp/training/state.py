@@ -13,20 +13,24 @@ import os
 import random
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import keras
 import numpy as np
 
+from flexunet_exp.callbacks.qualifying import bar, qualifies, validated_pixels
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
 from flexunet_exp.system.files import whole_or_nothing
 from flexunet_exp.tracking.tracker import Tracker
+from flexunet_exp.training import ending
 
 log = logging.getLogger(__name__)
+
+LAST = "last_state"  # in the run folder: the state after the last epoch, if it is kept
 
 # Not kept: fit sets the first two, and Keras changes the sign of the third when it first needs it.
 OF_KERAS = ("params", "_model", "min_delta")
@@ -39,11 +43,15 @@ class Progress:
     epochs: int = 0
     fitted: bool = False
     best_dice: float = 0.0
+    learned: bool = False  # whether an epoch has qualified as the best one
+    ended: str = ""  # when the training stopped and why, once it is fitted
+    chosen: str = ""  # the epoch whose weights are kept, once it is fitted
     figures: dict[str, float] | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: dict[str, Any] = field(default_factory=dict)
     journal: int = 0  # the length of the outbox, in bytes
     arrays: int = 0  # that follow in the file
+    parent: str = ""  # the finished run from whose last state this one went on
 
 
 class Keeper:
@@ -87,18 +95,22 @@ class Keeper:
         """
         progress.journal, progress.arrays = self.tracker.commit(), len(variables)
         name_twice(self.best, self.kept_best(progress))
-        with whole_or_nothing(self.folder / STATE) as part, open(part, "wb") as file:
-            write_json(file, asdict(progress))
-            for variable in variables:
-                np.save(file, view(variable), allow_pickle=False)
+        write_state(self.folder / STATE, progress, variables)
         for path in self.folder.glob("best_*.keras"):
             if path != self.kept_best(progress):
                 path.unlink()
 
+    def keep_last(self, progress: Progress, variables: Sequence[Any]) -> None:
+        """Keeps the state after the last epoch, from which a run of more epochs goes on."""
+        folder = self.best.parent / LAST
+        folder.mkdir(exist_ok=True)
+        name_twice(self.best, folder / self.best.name)
+        begun = replace(progress, fitted=False, journal=0, arrays=len(variables))
+        write_state(folder / STATE, begun, variables)
+
     def choose_best(self, model: keras.Model) -> None:
         """Writes best.keras from the present network where no callback has."""
         if not self.best.exists():
-            log.warning("No callback chose a best epoch: best.keras is that of the last epoch.")
             save_model(model, self.best)
 
     def restore(self, model: keras.Model) -> None:
@@ -113,7 +125,7 @@ class KeepState(keras.callbacks.Callback):
     """Restores a resumed training from its state, and writes the state every `every` epochs.
 
     It is the last callback, so that the state has what the others did in an epoch; `others` are
-    those callbacks by name.
+    those callbacks by name. With `keep_last` it also keeps the state after the last epoch.
     """
 
     def __init__(
@@ -123,10 +135,11 @@ class KeepState(keras.callbacks.Callback):
         others: Mapping[str, keras.callbacks.Callback],
         every: int,
         epochs: int,
+        keep_last: bool = False,
     ):
         super().__init__()
         self.keeper, self.progress, self.others = keeper, progress, others
-        self.every, self.epochs = every, epochs
+        self.every, self.epochs, self.keep_last = every, epochs, keep_last
         self.fresh = {name: plain_attributes(callback) for name, callback in others.items()}
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
@@ -140,15 +153,25 @@ class KeepState(keras.callbacks.Callback):
         progress = self.progress
         progress.epochs = epoch + 1
         progress.best_dice = max(progress.best_dice, float((logs or {})["val_dice"]))
+        progress.learned = progress.learned or qualifies(self.model, logs)
         progress.fitted = self.model.stop_training or progress.epochs == self.epochs
         self.kept = progress.fitted or progress.epochs % self.every == 0
         if progress.fitted:  # from here on only the best epoch's network is needed
+            if self.keep_last and not self.model.stop_training:  # else more epochs change nothing
+                self.keeper.keep_last(self.remembered(), variables_of(self.model))
+            progress.ended = ending.why(epoch, self.epochs, self.others)
+            least = bar(validated_pixels(self.model))
+            progress.chosen = ending.chosen(epoch, self.others.values(), least)
             self.keeper.choose_best(self.model)
             self.keeper.write(progress)
         elif self.kept:
-            progress.callbacks = {name: self.changes(name) for name in self.others}
-            progress.generators = generators()
-            self.keeper.write(progress, variables_of(self.model))
+            self.keeper.write(self.remembered(), variables_of(self.model))
+
+    def remembered(self) -> Progress:
+        """The progress, with what the callbacks and the generators remember now."""
+        self.progress.callbacks = {name: self.changes(name) for name in self.others}
+        self.progress.generators = generators()
+        return self.progress
 
     def changes(self, name: str) -> dict[str, Any]:
         """The attributes of a callback that differ from those before the training."""
@@ -224,6 +247,14 @@ def restore_generators(state: Mapping[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     np.random.set_state(tuple(state["numpy"]))
+
+
+def write_state(path: Path, progress: Progress, variables: Sequence[Any]) -> None:
+    """Replaces a state in one step."""
+    with whole_or_nothing(path) as part, open(part, "wb") as file:
+        write_json(file, asdict(progress))
+        for variable in variables:
+            np.save(file, view(variable), allow_pickle=False)
 
 
 def name_twice(path: Path, second: Path) -> None:

@@ -23,9 +23,9 @@ KEYS = ("0123456789abcdef", "fedcba9876543210")
 def make(path: Path, number: int = 3, days: float = 0) -> Path:
     """A complete entry that was used last so many days ago."""
     path.parent.mkdir(exist_ok=True)
-    for array in entry.create(path, "grid", number, (8, 6)):
+    for array in entry.create(path, "grid", number, (8, 6), "uint8"):
         for place in range(number):
-            array.write(place, np.zeros(array.shape[1:], np.uint8))
+            array.write(place, np.zeros(array.kind.shape[1:], np.uint8))
         array.finish()
     used = time.time() - days * 86400
     os.utime(path / "info.json", (used, used))

@@ -19,7 +19,7 @@ from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores import confusions
 from flexunet_exp.tracking import registry
-from flexunet_exp.tracking.store import RUN_FOLDER
+from flexunet_exp.tracking.store import LEARNED, RUN_FOLDER
 from tests.support import running
 from tests.support.running import flexunet
 
@@ -205,3 +205,13 @@ def test_registering_needs_a_store_and_a_name_that_an_address_can_hold(compose):
     for words in (["tracking=none", "tracking.register=grid"], ["tracking.register='a/b'"]):
         with pytest.raises(InputError, match=r"tracking\.register="):
             validation.check_settings(compose("train", *words))
+
+
+def test_a_run_that_learned_nothing_is_registered_and_not_promoted(tmp_path, promote):
+    run_id = stored(tmp_path, write_run(tmp_path / "nothing", [0] * 12))
+    running.store(tmp_path).log_tags(run_id, {LEARNED: "false"})
+    with pytest.raises(InputError, match=r"there is no champion: .*learned=false.* force=true"):
+        promote(run_id)
+    assert set(versions(tmp_path)) == {1}
+    promote(run_id, "force=true")
+    assert champion(tmp_path) == 1

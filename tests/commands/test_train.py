@@ -142,7 +142,7 @@ def test_the_same_command_trains_nothing_and_says_so(workspace, run_folder, tiny
     assert len(all_runs(workspace)) == before
 
 
-@pytest.mark.parametrize("run", ["latest", "best", "folder", "id"])
+@pytest.mark.parametrize("run", ["latest", "folder", "id"])
 def test_evaluate_gives_the_figures_the_run_ended_with(workspace, run_folder, run):
     (tracked,) = all_runs(workspace)
     words = {"folder": str(run_folder), "id": tracked.info.run_id}
@@ -151,6 +151,19 @@ def test_evaluate_gives_the_figures_the_run_ended_with(workspace, run_folder, ru
     assert done.returncode == 0, done.stdout
     assert "These are the figures the run ended with." in done.stdout
     assert sorted(run_folder.rglob("*")) == before
+
+
+def test_a_run_that_learned_nothing_is_whole_says_so_and_is_not_the_best(workspace, run_folder):
+    """Two epochs of a tiny network: nothing else in this file needs more."""
+    printed = (workspace / "printed.txt").read_text()
+    assert "Training       all 2 epochs are done." in printed
+    assert "Kept           the last epoch, 2. No epoch's val_dice exceeded" in printed
+    assert "Learned        nothing" in printed
+    (tracked,) = all_runs(workspace)
+    assert tracked.info.status == "FINISHED" and tracked.data.tags["learned"] == "false"
+    assert json.loads((run_folder / "result.json").read_text())["learned"] is False
+    best = flexunet(workspace, "evaluate", "run=best")
+    assert best.returncode == 1 and "has learned anything" in best.stdout
 
 
 def test_evaluate_from_the_store_alone(workspace, run_folder):
@@ -291,7 +304,7 @@ def test_a_sweep_over_an_unknown_choice_leaves_nothing_behind(tmp_path, tiny):
 def test_ctrl_c_ends_the_whole_sweep(tmp_path, tiny):
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
     process = start_flexunet(tmp_path, "train", "-m", *tiny, *endless, "trainer.seed=0,1")
-    wait_until(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/best.keras")))
+    wait_until(lambda: list(tmp_path.glob("outputs/multirun/*/*/0/resume/state.npy")))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in output

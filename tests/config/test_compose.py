@@ -78,9 +78,33 @@ def test_build_gives_a_target_what_it_asks_for_and_no_more(compose):
     assert model.output_shape == (None, None, None, 3)
 
 
-def test_runs_of_a_release_that_trained_the_same_weights_keep_their_signature(compose):
-    """Computed by the release of tag before-house, for the same words and data."""
-    found = signature(compose("train", "tracking=none", "data_root=nowhere"))
-    assert found.earlier == ("e3d216daaf2a962a",)
+def test_runs_of_a_release_that_trained_the_same_weights_keep_their_signature(compose, monkeypatch):
+    cfg = compose("train", "tracking=none", "data_root=nowhere")
+    without = signature(cfg)
+    monkeypatch.setattr(identity, "SAME_WEIGHTS", {"a" * 64: "one release", "b" * 64: "another"})
+    found = signature(cfg)
+    assert found == without and without.earlier == ()
+    assert len({found, *found.earlier}) == 3
     assert identity.every(found) == (found, *found.earlier)
     assert identity.every("plain") == ("plain",)
+
+
+def test_a_course_is_a_signature_without_the_number_of_epochs(compose):
+    def course(*words: str, start: str = "") -> str:
+        return identity.Identity.of(compose("train", *words), "data", 2, start).course
+
+    assert course("trainer.epochs=7") == course()
+    assert (
+        len({course(), course("loss=dice"), course("trainer.batch_size=2"), course(start="x")}) == 4
+    )
+
+
+def test_the_weights_a_training_begins_with_are_part_of_the_signature_and_their_path_is_not(
+    compose,
+):
+    plain, first, second = (
+        identity.signature(compose("train", *words), "data", 2, start)
+        for words, start in (([], ""), (["init_from=/a"], "x"), (["init_from=/b"], "x"))
+    )
+    assert first == second != plain
+    assert identity.signature(compose("train", "trainer.keep_state=true"), "data", 2) == plain

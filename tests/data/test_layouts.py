@@ -293,15 +293,16 @@ def test_ready_problems_are_told_at_once(ready):
         assert any(file in problem for problem in problems)
 
 
-def test_missing_train_folder_is_a_problem(ready):
-    shutil.rmtree(ready / "train")
+def test_a_folder_without_any_split_is_a_problem(ready):
+    for split in ("train", "test"):
+        shutil.rmtree(ready / split)
     only(problems_of(ImageMask(CLASSES), ready), "train/images")
 
 
 def test_odd_colours_are_counted_in_one_warning(ready, caplog):
     for name in ("train/masks/bent_1.png", "test/masks/cut_2.png"):
         mask = np.array(Image.open(ready / name))
-        mask[5, 0] = (0, 0, 40)
+        mask[1, 1] = mask[2, 1] * 0.2  # at the corner of the defect
         write(ready / name, mask)
     with caplog.at_level(logging.WARNING):
         scanned(ImageMask(CLASSES, off_palette_limit=0.03), ready)

@@ -6,6 +6,7 @@ import contextlib
 import io
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,10 +57,15 @@ def test_alpha_is_dropped(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_keep_their_high_byte(tmp_path, suffix):
-    grey = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
-    image = masks.read_image(save(tmp_path / f"a.{suffix}", grey))
-    np.testing.assert_array_equal(image, np.repeat((grey >> 8)[..., None], 3, axis=-1))
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_sixteen_bits_are_scaled_by_the_bits_that_are_used(tmp_path, suffix, bits):
+    largest = 2**bits - 1
+    grey = np.linspace(0, largest, 1024).astype(np.uint16).reshape(32, 32)
+    image = masks.read_image(save(tmp_path / f"a.{suffix}", grey), bits)
+    white = 255 if bits == 8 else 65535
+    expected = np.round(grey * float(white) / largest)
+    np.testing.assert_array_equal(image, np.repeat(expected[..., None], 3, axis=-1))
+    assert image.min() == 0 and image.max() == white == np.iinfo(image.dtype).max
 
 
 def test_palette_picture_shows_its_colours(tmp_path):
@@ -152,9 +158,16 @@ def test_exact_colours_are_their_class(tmp_path):
     assert mask.dtype == np.uint8 and odd == 0
 
 
-def test_alpha_of_a_colour_mask_is_dropped(tmp_path):
-    pixels = np.dstack([ZIPPER[[[1, 0, 4]]], np.array([[0, 90, 255]], np.uint8)])
+@pytest.mark.parametrize("alpha", [0, 90, 255])
+def test_constant_alpha_of_a_colour_mask_is_dropped(tmp_path, alpha):
+    pixels = np.dstack([ZIPPER[[[1, 0, 4]]], np.full((1, 3), alpha, np.uint8)])
     assert masks.read_colour_mask(colour_mask(tmp_path, pixels), ZIPPER)[0].tolist() == [[1, 0, 4]]
+
+
+def test_alpha_of_a_mask_that_is_not_constant_is_refused(tmp_path):
+    pixels = np.dstack([ZIPPER[[[1, 0, 4]]], np.array([[255, 90, 255]], np.uint8)])
+    with pytest.raises(InputError, match="alpha channel is not constant .1 of 3"):
+        masks.read_colour_mask(colour_mask(tmp_path, pixels), ZIPPER)
 
 
 def test_edge_pixel_takes_the_nearest_colour_present_in_the_file(tmp_path):
@@ -165,41 +178,42 @@ def test_edge_pixel_takes_the_nearest_colour_present_in_the_file(tmp_path):
     assert masks.read_colour_mask(path, ZIPPER)[1] == 1
 
 
-def test_background_counts_as_present(tmp_path):
+def test_blend_that_touches_one_class_alone_is_no_edge(tmp_path):
     path = colour_mask(tmp_path, [[(0, 0, 255)] * 99 + [(0, 0, 60)]])
-    assert masks.read_colour_mask(path, ZIPPER)[0].tolist() == [[1] * 99 + [0]]
+    with pytest.raises(InputError, match=r"no edge.*\(0, 0, 60\) \(1 px\)"):
+        masks.read_colour_mask(path, ZIPPER)
 
 
 def test_tie_goes_to_the_lower_class(tmp_path):
-    palette = np.array([(0, 0, 0), (20, 0, 0), (0, 0, 20)], np.uint8)
-    path = colour_mask(tmp_path, [[(10, 0, 0), (20, 0, 0), (0, 0, 20), (20, 0, 20)]])
-    assert masks.read_colour_mask(path, palette, "nearest", 1.0)[0].tolist() == [[0, 1, 2, 1]]
+    palette = np.array([(0, 0, 0), (200, 0, 0), (0, 0, 200)], np.uint8)
+    pixels = [(0, 0, 0), (100, 0, 0), (200, 0, 0), (100, 0, 100), (0, 0, 200)]
+    path = colour_mask(tmp_path, [pixels])
+    assert masks.read_colour_mask(path, palette, "nearest", 1.0)[0].tolist() == [[0, 0, 1, 0, 2]]
+    assert masks.read_colour_mask(path, palette, "present", 1.0)[0].tolist() == [[0, 0, 1, 1, 2]]
 
 
 @examples(30)
 @given(seed=st.integers(0, 2**32 - 1), rule=st.sampled_from(["present", "nearest"]))
 def test_both_rules_agree_with_an_exhaustive_search(tmp_path_factory, seed, rule):
     random = np.random.default_rng(seed)
-    palette = random.choice(256**3, 5, replace=False)
-    palette = np.stack([palette >> 16, palette >> 8 & 255, palette & 255], -1).astype(np.uint8)
-    pixels = np.concatenate([palette[random.integers(0, 5, 3)], random_colours(random, 6)])[None]
-    exact = {int(np.flatnonzero((palette == p).all(-1))[0]) for p in pixels[0, :3]} | {0}
-    allowed = sorted(exact) if rule == "present" else range(5)
-    expected = [
-        min(allowed, key=lambda c: (((p.astype(int) - palette[c].astype(int)) ** 2).sum(), c))
-        for p in pixels[0]
-    ]
+    palette = random.integers(0, 256, (5, 3), dtype=np.uint8)
+    hypothesis.assume(len({tuple(colour) for colour in palette.tolist()}) == 5)
+    one, other = random.choice(5, 2, replace=False)
+    share = random.uniform(0.1, 0.9)
+    blend = np.round(share * palette[one] + (1 - share) * palette[other])
+    hypothesis.assume(not (palette == blend).all(axis=-1).any())
+    pixels = np.array([[palette[one], blend, palette[other]]], np.uint8)
+    allowed = sorted([one, other]) if rule == "present" else range(5)
+    nearest = min(allowed, key=lambda c: (((blend - palette[c]) ** 2).sum(), c))
     path = save(tmp_path_factory.mktemp("rules") / "m.png", pixels)
-    assert masks.read_colour_mask(path, palette, rule, 1.0)[0][0].tolist() == expected
-
-
-def random_colours(random: np.random.Generator, count: int) -> np.ndarray:
-    return random.integers(0, 256, (count, 3), dtype=np.uint8)
+    mask, odd = masks.read_colour_mask(path, palette, rule, 1.0)
+    assert mask[0].tolist() == [one, nearest, other] and odd == 1
 
 
 def test_too_many_odd_pixels_are_refused_with_share_and_colours(tmp_path):
-    path = colour_mask(tmp_path, [[(0, 0, 0)] * 97 + [(1, 2, 3), (9, 9, 9), (9, 9, 9)]])
-    with pytest.raises(InputError, match=r"mask.png.*3.00%.*\(9, 9, 9\), \(1, 2, 3\)"):
+    blends = [(0, 0, 90), (0, 0, 150), (0, 0, 255), (0, 0, 90)]
+    path = colour_mask(tmp_path, [[(0, 0, 0)] * 50 + blends + [(0, 0, 0)] * 46])
+    with pytest.raises(InputError, match=r"mask.png.*3.00%.*\(0, 0, 90\), \(0, 0, 150\)"):
         masks.read_colour_mask(path, ZIPPER, limit=0.02)
     assert masks.read_colour_mask(path, ZIPPER, limit=0.03)[1] == 3
 
@@ -308,7 +322,7 @@ def test_binary_mask_becomes_its_class(tmp_path):
 
 def test_binary_mask_with_other_values_is_refused_with_them(tmp_path):
     path = save(tmp_path / "m.png", np.array([[0, 255, 17, 254]], np.uint8))
-    with pytest.raises(InputError, match=r"m\.png.*17, 254"):
+    with pytest.raises(InputError, match=r"m\.png.*17 .1 px., 254"):
         masks.read_binary_mask(path, 3)
 
 

@@ -231,6 +231,7 @@ def test_yaml_lists_every_argument_with_its_default():
     yaml = OmegaConf.load(compose.conf_dir() / "model" / "attention_unet.yaml")
     parameters = list(inspect.signature(attention_unet).parameters.values())[2:]
     defaults = {parameter.name: parameter.default for parameter in parameters}
+    assert defaults.pop("input_dtype") == "uint8"  # from the program
     assert yaml.pop("_target_").endswith("attention_unet.attention_unet")
     assert yaml == defaults
 

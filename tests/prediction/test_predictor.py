@@ -18,8 +18,13 @@ from tests.support.properties import examples
 CLASSES = 4
 
 
+BYTES = (np.zeros(0, np.uint8),)  # what stands for a network's input of uint8
+
+
 class ColourIsClass:
     """A network whose class of a pixel is its red value modulo CLASSES, surely."""
+
+    inputs = BYTES
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         logits = np.zeros((*images.shape[:3], CLASSES), np.float32)
@@ -29,6 +34,8 @@ class ColourIsClass:
 
 class Position:
     """A network whose certainty of class 1 depends on the place in its input, and the input."""
+
+    inputs = BYTES
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         height, width = images.shape[1:3]
@@ -164,6 +171,8 @@ def test_an_ensemble_is_the_mean_of_its_members(tile):
 
 
 class ColourIsTwoClasses:
+    inputs = BYTES
+
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         return np.stack([images[..., 0] / 50, images[..., 1] / 50], axis=-1).astype(np.float32)
 

@@ -114,19 +114,22 @@ PLACES = {
 }
 # Content of the file of a mask of the class cut → a part of its error message.
 BINARY_MASKS: dict[str, tuple[bytes, str]] = {
-    "ones": (content(truth(1), "PNG"), "found 1 too: multiply it by 255"),
-    "soft": (content(truth(128), "PNG"), "found 128 too: was it resized with interpolation"),
+    "ones": (content(truth(1), "PNG"), "found others too: 1 (250 px). Multiply it by 255"),
+    "soft": (
+        content(truth(128), "PNG"),
+        "found others too: 128 (250 px). Was it resized with interpolation",
+    ),
     "lossy": (content(truth(), "JPEG"), "a mask saved as JPEG"),
     "bare": (b"", "the file is empty"),
     "small": (content(truth(shape=(30, 36)), "PNG"), "is 36 x 30: both must have one size"),
 }
 NAMES = {
-    "lone.png": "image without a mask",
-    "orphan_mask.png": "mask without an image",
+    "lone.png": "without a mask",
+    "orphan_mask.png": "without an image",
     "twice.png": "have one stem",
-    "Case.png": "Is it case_mask.png? Give both one spelling",
-    "e\u0301.png": "Is it é_mask.png? Give both one spelling",
-    "case_mask.png": "Is it Case.png? Give both one spelling",
+    "Case.png": "Give both one spelling",
+    "e\u0301.png": "é_mask.png? Give both one spelling",
+    "case_mask.png": "Case.png",
     "b'\\xff.png'": "is no text in UTF-8",
 }
 GOOD_NAMES = ("größe 1.png", "鏈 [a,b]=c.png", "عيب.png", "🙂.png", "a'b\"c.png")
@@ -184,10 +187,13 @@ def _make_names(images: Path, masks: Path) -> None:
 
 # Content of the file of a multiclass mask → a part of its error message.
 CLASS_MASKS: dict[str, tuple[bytes, str]] = {
-    "foreign.png": (content(truth((9, 9, 99)), "PNG"), "no class colour, at most 2.00% may"),
+    "foreign.png": (
+        content(truth((9, 9, 99)), "PNG"),
+        "no class colour that are no edge between two class colours: (9, 9, 99)",
+    ),
     "white.png": (content(truth(255), "PNG"), "does not say which class it shows"),
     "lossy.jpg": (content(truth((0, 0, 255)), "JPEG"), "a mask saved as JPEG"),
-    "index.png": (content(truth(7), "PNG"), "found (7, 7, 7)"),
+    "index.png": (content(truth(7), "PNG"), "(7, 7, 7) ("),
     "deep.png": (content(truth().astype(np.uint16) * 3, "PNG"), "a 16-bit mask with values up"),
     "text.png": (b"no mask", "no readable image"),
     "objects.npz": (npz(npy_header("(40, 48, 3)", "'|O'")), "holds Python objects"),

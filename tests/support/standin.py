@@ -29,6 +29,8 @@ SIDE = 32
 class Brightness:
     """Predicts background for dark pixels, a scratch for grey ones, a dent for bright ones."""
 
+    inputs = (np.zeros(0, np.uint8),)  # pictures of bytes
+
     def __init__(self):
         self.weights = [np.array(list(GREYS.values()), np.float32)]
         self.sizes: list[int] = []  # of the batches it was asked for
@@ -43,6 +45,7 @@ def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
     predictor = Predictor(Brightness(), (SIDE, SIDE), batch_size)
     as_run = PredictSettings((SIDE, SIDE), "none", 0.25, "none", batch_size, "as_trained")
     return SimpleNamespace(
+        bit_depth="auto",
         predictor=predictor,
         class_names=NAMES,
         palette=PALETTE,

@@ -11,7 +11,7 @@ from flexunet_exp.config.compose import plain
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES
 from flexunet_exp.tracking import find_runs
-from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SIGNATURE, SWEEP, Store
+from flexunet_exp.tracking.store import LEARNED, PARENT, RUN_FOLDER, SIGNATURE, SWEEP, Store
 
 
 @pytest.fixture
@@ -95,3 +95,20 @@ def test_a_registered_model_that_is_not_there_is_one_sentence(asked, uri, tmp_pa
     Store(uri, "flexunet").client.create_registered_model("grid")
     with pytest.raises(InputError, match=said):
         find_runs.find_all(asked(f"run='{name}'"), tmp_path / "fetched")
+
+
+def test_a_run_that_learned_nothing_is_never_the_best(asked, uri, tmp_path, compose):
+    store = Store(uri, "mix")
+    runs = {
+        name: finished(store, tmp_path / name, tags, compose)
+        for name, tags in {"learned": {}, "nothing": {LEARNED: "false"}}.items()
+    }
+    for name, value in {"learned": 0.1, "nothing": 0.9}.items():
+        store.log_metrics(runs[name], [("val/dice", value, 0, 0)])
+    words = ("run=best", "tracking.experiment_name=mix")
+    assert find_runs.find(asked(*words), tmp_path).run_id == runs["learned"]
+    store.delete_run(runs["learned"])
+    with pytest.raises(InputError, match=r"run=best: none of the 1 finished runs .*learned=false"):
+        find_runs.find(asked(*words), tmp_path)
+    latest = asked("run=latest", "tracking.experiment_name=mix")
+    assert find_runs.find(latest, tmp_path).run_id == runs["nothing"]

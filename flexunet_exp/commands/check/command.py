@@ -45,6 +45,7 @@ def check(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     write(examined, home.folder)
     terminal.show(examined.card)
     log.info("\nCard: %s", home.folder / "card.html")
+    terminal.show_mends(examined.card)
     problems = examined.card["errors"] + cfg.strict * examined.card["warnings"]
     if problems:
         raise InputError(problems)

@@ -15,7 +15,7 @@ from PIL import Image
 from flexunet_exp.commands.check.survey_data import Examined
 from flexunet_exp.commands.check.terminal import counts_text, percent, seeing, sizing
 from flexunet_exp.config.compose import size_text
-from flexunet_exp.data import masks
+from flexunet_exp.data import image_files, masks
 from flexunet_exp.data.card import Card, relative
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
@@ -157,11 +157,16 @@ def surroundings(defect: Defect, shape: tuple[int, int]) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
+def shown(path: Path) -> np.ndarray:
+    """A picture (H, W, 3) to look at: 16 bits are scaled by its own range."""
+    return masks.decode_with_header(image_files.read_bytes(path), path)[0]
+
+
 def pair_pictures(card: Card) -> Iterator[dict[str, Any]]:
     """The first pairs of the leakage, each with both of its pictures."""
     root = Path(card["path"])
     for pair in card["leakage"]["pairs"][:PICTURED_PAIRS]:
-        sides = [masks.read_image(root / pair[key]) for key in ("first", "second")]
+        sides = [shown(root / pair[key]) for key in ("first", "second")]
         small = [masks.resize_image(one, (200, 200)) for one in sides]
         yield {**pair, "picture": jpeg(Image.fromarray(np.hstack(small)))}
 

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import pandas as pd
 from omegaconf import DictConfig
 
+from flexunet_exp.commands.check import mending
+from flexunet_exp.config import compose
+from flexunet_exp.data import bit_depth, splits
 from flexunet_exp.data import card as datacard
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import splits
 from flexunet_exp.data.card import Card
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.scan_record import Findings, NetworkView, ScanRecord
@@ -32,7 +34,9 @@ def examine(cfg: DictConfig) -> Examined:
     Raises InputError only if the folder does not exist.
     """
     unread, view = datasets.from_table(cfg, pd.DataFrame()), datasets.network_view(cfg)
-    scan = unread.layout.scan(datasets.folder_of(cfg), view)
+    bits = compose.bit_depth(cfg)
+    scan = bit_depth.checked(unread.layout.scan(datasets.folder_of(cfg), view), bits)
+    unread = datasets.of_scan(cfg, scan)
     findings = Findings(list(scan.problems), list(scan.warnings))
     readable = scan.table[scan.readable].reset_index(drop=True)
     dataset = divided(cfg, replace(unread, table=readable, scan=scan), findings)
@@ -41,6 +45,8 @@ def examine(cfg: DictConfig) -> Examined:
     card["unreadable"] = int((~scan.readable).sum())
     card["errors"] = findings.problems
     card["warnings"] = [*findings.warnings, *card["warnings"]]
+    card["notes"] = scan.notes
+    card["mends"] = mending.yaml_lines(cfg, [*findings.problems, *findings.warnings])
     return Examined(card, dataset, scan, view)
 
 

@@ -23,8 +23,18 @@ def show(card: Card, console: Console | None = None) -> None:
         console.print(table)
     for line in lines(card):
         console.print(Text(line))
+    for note in card["notes"]:
+        console.print(Text(f"\n{note}"))
     for number, warning in enumerate(card["warnings"], start=1):
         console.print(Text(f"\nWarning {number}. {warning}"))
+
+
+def show_mends(card: Card, console: Console | None = None) -> None:
+    """Prints the lines of yaml that would mend what was found, if there are any."""
+    if card["mends"]:
+        console = console or terminal()
+        console.print(Text("\nThese lines, in a yaml of your own or as options, would mend it:\n"))
+        console.print(Text("\n".join(card["mends"])))
 
 
 def counts_table(card: Card) -> Table:
@@ -85,6 +95,7 @@ def sizing(card: Card) -> str:
 
 def lines(card: Card) -> Iterator[str]:
     odd, leaks = card["off_palette"], card["leakage"]
+    yield from card["notes"]
     for what, number in card["normalised"].items():
         yield f"Accepted: {number} pictures {what}."
     yield (

@@ -48,6 +48,11 @@ class Cell:
             by_split[split_seed].add(frozenset(trial.test_set for trial in runs))
         return self.test_sets == test_sets and all(len(sets) == 1 for sets in by_split.values())
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether any of its runs beat predicting nothing and everything."""
+        return any(trial.learned for trial in self.trials)
+
     def values(self, metric: str) -> np.ndarray:
         """The figure of every run; NaN for a run that lacks it."""
         return np.array([trial.metrics.get(metric, np.nan) for trial in self.trials])
@@ -172,16 +177,19 @@ def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
 
 
 def ranked(name: str, cells: list[Cell], metric: str) -> Group:
-    """The group with its cells sorted by the mean of a figure; partial cells come last."""
+    """The group with its cells sorted by the mean of a figure.
+
+    Partial cells come last, and after them those of which no run has learned anything.
+    """
     number: dict[frozenset, int] = defaultdict(int)
     for cell in cells:
         number[cell.test_sets] += 1
     complete = max(number, key=lambda tests: (number[tests], len(tests)))
     means = {id(cell): float(np.mean(cell.values(metric))) for cell in cells}
 
-    def place(cell: Cell) -> tuple[bool, bool, float]:
+    def place(cell: Cell) -> tuple[bool, bool, bool, float]:
         mean = means[id(cell)]
-        return not cell.is_whole_on(complete), bool(np.isnan(mean)), -mean
+        return not cell.has_learned, not cell.is_whole_on(complete), bool(np.isnan(mean)), -mean
 
     return Group(name, sorted(cells, key=place), complete)
 

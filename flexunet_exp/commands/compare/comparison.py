@@ -195,4 +195,23 @@ def notes_on(groups: Sequence[Judged], metric: str) -> list[str]:
                 f"{one.group.name}: {len(undefined)} cells have runs without {metric}. They are "
                 "ranked below cells that have it in every run."
             )
+        notes += unlearned(one.group)
     return notes
+
+
+def unlearned(group: Group) -> list[str]:
+    """A sentence on runs that have learned nothing; none where all have learned."""
+    runs = [trial for cell in group.cells for trial in cell.trials]
+    ids = [trial.run_id[:8] for trial in runs if not trial.learned]
+    if not ids:
+        return []
+    named = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
+    first = (
+        "No cell has, so there is no winner."
+        if not group.cells[0].has_learned
+        else ("Cells of such runs alone are ranked last.")
+    )
+    return [
+        f"{group.name}: {len(ids)} of {len(runs)} runs have learned nothing: in no epoch did they "
+        f"beat predicting nothing and everything ({named}). {first}"
+    ]

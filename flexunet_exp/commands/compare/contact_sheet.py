@@ -109,7 +109,7 @@ def draw_row(
     predicted = [prediction_of(column, chosen, files) for column in columns]
     known = next((mask for mask, _ in predicted if mask is not None), None)
     size = known.shape if known is not None else (chosen.row.height, chosen.row.width)
-    image = read_image(chosen, size, problems)
+    image = read_image(dataset, chosen, size, problems)
     truth = read_truth(dataset, chosen, problems)
     shown = [truth, *(mask for mask, _ in predicted)]
     tiles = [
@@ -149,12 +149,14 @@ def prediction_of(column: Column, chosen: Chosen, files: Files) -> tuple[np.ndar
     return (None, f"{caption}, mask not kept") if mask is None else (mask, caption)
 
 
-def read_image(chosen: Chosen, size: tuple[int, int], problems: list[str]) -> np.ndarray:
+def read_image(
+    dataset: Dataset, chosen: Chosen, size: tuple[int, int], problems: list[str]
+) -> np.ndarray:
     """The picture; grey if its file is gone or has changed since it was scored."""
     path = Path(chosen.row.image)
     try:
         if datasets.file_hash(str(path)) == chosen.row.sha256:
-            return masks.read_image(path)
+            return masks.read_image(path, dataset.bit_depth)
         problems.append(f"{path} has changed since the runs were made: shown as grey.")
     except (OSError, InputError):
         problems.append(f"{path} is gone: shown as grey.")

@@ -68,6 +68,11 @@ class Files:
 
     def tested(self, trial: Trial) -> Tested:
         """A run's scores; InputError if a file is missing, damaged, or of other pictures."""
+        if not trial.is_tested:
+            raise InputError(
+                f"run {trial.name} ({trial.run_id}) has no test pictures, so it is ranked by "
+                "validation alone."
+            )
         kept = confusions.load_counts(self.require(trial, f"{TEST}/{CONFUSIONS}"))
         table = datasets.read_table(self.require(trial, "samples.csv"))
         test = table[table["split"] == "test"]

@@ -20,6 +20,7 @@ from flexunet_exp.tracking.store import (
     SIGNATURE,
     STOPPED,
     SWEEP,
+    has_learned,
 )
 
 REPEATED = tuple(map(options.param_name, options.REPEATED))  # in which runs of one cell differ
@@ -44,6 +45,7 @@ class Trial:
     parent: str
     signature: tuple[str, str] | None
     artifact_uri: str
+    learned: bool = True  # False: no epoch beat predicting nothing and everything
 
     @property
     def replicate(self) -> tuple[str, str]:
@@ -51,9 +53,16 @@ class Trial:
         return self.repeat[0], self.repeat[2]
 
     @property
+    def is_tested(self) -> bool:
+        return any(key.startswith("test/") for key in self.metrics)
+
+    @property
     def test_set(self) -> tuple[str, tuple[str, ...]]:
-        """What makes two runs comparable: digest of the test pictures, and the classes in them."""
-        start = "test/dice/"
+        """What makes two runs comparable: digest of the test pictures, and the classes in them.
+
+        Of a run without test pictures, both are those of valid.
+        """
+        start = "test/dice/" if self.is_tested else "val/dice/"
         classes = (key.removeprefix(start) for key in self.metrics if key.startswith(start))
         return self.test_digest, tuple(sorted(classes))
 
@@ -176,13 +185,14 @@ def trial(run: Any) -> Trial:
         parent=tags.get(PARENT, ""),
         signature=signature,
         artifact_uri=info.artifact_uri,
+        learned=has_learned(run),
     )
 
 
 def status_of(run: Any) -> str:
     if run.info.status == "FINISHED" and STOPPED in run.data.tags:
         return "stopped"
-    scored = any(key.startswith("test/") for key in run.data.metrics)
+    scored = any(key.startswith(("test/", "val/")) for key in run.data.metrics)
     if run.info.status == "FINISHED" and not scored:
         return "not scored"
     return run.info.status

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import find_pictures, masks
+from flexunet_exp.data import find_pictures, grey_levels, masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
 
@@ -16,36 +17,44 @@ GIVE = "Give pictures on which the file can be compared with the network: input=
 
 
 def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: Path) -> list[Path]:
-    """`number` pictures, or all if there are fewer: those that `words` name, else test pictures.
+    """`number` pictures, or all if there are fewer: those that `words` name, else the run's own.
 
     They are spread evenly over the list, which is sorted by class. Raises InputError if there are
     no pictures.
     """
     given = find_pictures.find(words, output) if words else ()
-    paths = [found.path for found in given] or test_pictures(run)
+    paths = [found.path for found in given] or own_pictures(run)
     places = np.linspace(0, len(paths) - 1, min(number, len(paths)))
     return [paths[place] for place in places.round().astype(int)]
 
 
-def test_pictures(run: FinishedRun) -> list[Path]:
-    """The run's test pictures; InputError if it has none, or a file is gone."""
+def own_pictures(run: FinishedRun) -> list[Path]:
+    """The run's test pictures, else those of valid; InputError if none, or a file is gone."""
     if not run.samples.is_file():
         raise InputError(
-            f"{run.network} is not in a run folder, so its test pictures are unknown. {GIVE}"
+            f"{run.network} is not in a run folder, so its pictures are unknown. {GIVE}"
         )
     table = datasets.read_table(run.samples)
-    paths = [Path(path) for path in table.loc[table["split"] == "test", "image"]]
+    split = next((one for one in ("test", "valid") if (table["split"] == one).any()), "")
+    paths = [Path(path) for path in table.loc[table["split"] == split, "image"]]
     if not paths:
         raise InputError(f"{run.samples} names no test picture. {GIVE}")
     if gone := [path for path in paths if not path.is_file()]:
         raise InputError(
-            f"{len(gone)} of {len(paths)} test pictures of the run {run.folder} are gone, such as "
-            f"{gone[0]}. {GIVE}"
+            f"{len(gone)} of {len(paths)} {split} pictures of the run {run.folder} are gone, such "
+            f"as {gone[0]}. {GIVE}"
         )
     return paths
 
 
-def read(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each picture's path and its pixels (1, H, W, 3) uint8, resized to `size` (height, width)."""
+def read(
+    paths: Sequence[Path], size: tuple[int, int], bits: Bits, dtype: str
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Each picture's path and its pixels (1, H, W, 3) of `dtype`, resized to `size` (height,
+    width).
+
+    `bits` are those of the values in 16-bit pictures.
+    """
     for path in paths:
-        yield path, masks.resize_image(masks.read_image(path), size)[np.newaxis]
+        image = masks.resize_image(masks.read_image(path, bits), size)
+        yield path, grey_levels.converted(image, dtype)[np.newaxis]

@@ -32,23 +32,24 @@ def export(
     proof. Raises InputError if the format cannot hold the network, or its runtime cannot run it.
     """
     prepare_process(run)
-    size = compose.image_size(run.cfg)
+    size, bits = compose.image_size(run.cfg), compose.bit_depth(run.cfg)
     with folders.begun(output) as part:
         networks = load(run)
         file, bound_to = formats.write(networks[-1].model, name, part, size)
         if bound_to:
             log.info("The exported network takes pictures of %d × %d px only.", *bound_to)
-        _, example = next(pictures.read(paths, size))
+        dtype = networks[-1].model.inputs[0].dtype
+        _, example = next(pictures.read(paths, size, bits, dtype))
         threads = ProcessSettings.from_config(run.cfg).num_threads
         exported = formats.opened(file, name, threads, example)
         log.info("Comparing %s with the network …", file.name)
         for network in networks:  # warmed up, as the file is
             network.model.predict_on_batch(example)
-        compared = parity.compare(exported, networks, pictures.read(paths, size))
+        compared = parity.compare(exported, networks, pictures.read(paths, size, bits, dtype))
         proof = report.proof(run, name, file, compared, tolerance)
         compared.to_csv(part / folders.PICTURES, index=False)
         report.write(part / folders.PARITY, proof)
-        report.write(part / folders.CLASSES, report.usage(run, name, bound_to))
+        report.write(part / folders.CLASSES, report.usage(run, name, bound_to, dtype))
         folder = output if proof["proven"] else folders.unproven(output)
         folders.finish(part, folder, overwrite)
     return proof

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
@@ -18,10 +19,11 @@ from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 
 
-def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
+def usage(run: FinishedRun, name: str, bound_to: Size | None, dtype: str) -> dict[str, Any]:
     """Everything a program needs to use the file: classes, input, output.
 
-    `bound_to` is the only size (height, width) that it takes; None if it takes any.
+    `bound_to` is the only size (height, width) that it takes; None if it takes any. `dtype` is that
+    of its images.
     """
     settings = PredictSettings.from_config(run.cfg)
     (height, width), tile = settings.size, settings.tile_size
@@ -33,10 +35,10 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None) -> dict[str, Any]:
         "classes": [{"index": index, **entry} for index, entry in enumerate(classes)],
         "input": {
             "name": formats.INPUT,
-            "type": "uint8",
+            "type": dtype,
             "shape": ["pictures", *sides, 3],
             "channels": "red, green, blue",
-            "scaling": "none: raw pixels, 0 to 255",
+            "scaling": f"none: raw pixels, 0 to {np.iinfo(dtype).max}",
             "image_size": {"height": height, "width": width},
             "sides_divide_by": 2 ** (levels - 1) if levels else None,
             "resize": "OpenCV INTER_AREA to shrink, INTER_LINEAR to enlarge",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -130,8 +131,9 @@ class Inference:
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
         ahead = self.trained.settings.batch_size
+        decode = partial(read, bits=self.trained.bit_depth)
         with (
-            closing(in_threads(read, pictures, READERS, ahead)) as images,
+            closing(in_threads(decode, pictures, READERS, ahead)) as images,
             closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,
             progress.displayed(len(pictures)) as show,
         ):

@@ -9,6 +9,7 @@ import numpy as np
 
 from flexunet_exp.commands.infer.records import Stamp
 from flexunet_exp.data import image_files, masks
+from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.find_pictures import Picture
 from flexunet_exp.errors import InputError
 
@@ -29,12 +30,15 @@ def stamp(path: Path) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
-def read(picture: Picture) -> Read | Refusal:
-    """Decodes a picture; returns a Refusal with the reason if that fails."""
+def read(picture: Picture, bits: Bits) -> Read | Refusal:
+    """Decodes a picture; returns a Refusal with the reason if that fails.
+
+    `bits` are those of the values in 16-bit pictures.
+    """
     try:
         state = stamp(picture.path)
         data = image_files.read_bytes(picture.path)
-        return Read(picture, state, masks.decode_image(data, picture.path))
+        return Read(picture, state, masks.decode_image(data, picture.path, bits))
     except OSError as error:
         return Refusal(picture, f"{picture.path}: cannot be read ({error.strerror}).")
     except InputError as error:

@@ -9,7 +9,6 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,9 +19,10 @@ from flexunet_exp.commands.prepare import names
 from flexunet_exp.commands.prepare.staging import Picture, Stage
 from flexunet_exp.commands.prepare.variants import Maker, Source
 from flexunet_exp.config import building, compose
+from flexunet_exp.data import bit_depth, splits
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.layouts import GOOD_FOLDERS
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system import interrupt, progress
@@ -36,10 +36,10 @@ SHARE = 0.35  # about the size of a picture's file by the bytes of its pixels
 
 def load(cfg: DictConfig, raw: Path) -> Dataset:
     """The raw folder, scanned and split by source; InputError with every problem of the data."""
-    unread = datasets.from_table(cfg, pd.DataFrame())
-    record = accepted(unread.layout.scan(raw))
+    layout = datasets.from_table(cfg, pd.DataFrame()).layout
+    record = accepted(bit_depth.checked(layout.scan(raw), compose.bit_depth(cfg)))
     datasets.log_normalised(record)
-    return datasets.split_up(cfg, replace(unread, table=record.table, scan=record))
+    return datasets.split_up(cfg, datasets.of_scan(cfg, record))
 
 
 def size_of(cfg: DictConfig) -> tuple[int, int] | None:
@@ -156,4 +156,5 @@ def sentence(pictures: Sequence[Picture]) -> str:
 
 def is_emptied(picture: Picture) -> bool:
     """Whether a picture of a defect has a mask that no longer shows it."""
-    return picture.label == splits.GOOD and Path(picture.original).parent.name != splits.GOOD
+    was_good = picture.source.rpartition("_")[0] in GOOD_FOLDERS["all"].values()
+    return picture.label == splits.GOOD and not was_good

@@ -20,7 +20,10 @@ from flexunet_exp.config.validation.settings import broken_options, class_proble
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.errors import InputError
 
-SHARED = ("data_root", "dataset.name", "dataset.path", "dataset.good")
+SHARED = (
+    *("data_root", "dataset.name", "dataset.path", "dataset.good", "dataset.good_names"),
+    *("dataset.layout.mask_suffix", "dataset.layout.masks_in_folders"),
+)
 
 
 def check(cfg: DictConfig) -> None:
@@ -93,7 +96,14 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
 
 def code_digest(settings: dict[str, Any]) -> str:
     """16 hex digits over the code that makes the pictures: other code may make other pictures."""
-    sources = ("data/augmentation", "data/image_files.py", "data/masks.py", "data/layouts.py")
+    sources = (
+        "data/augmentation",
+        "data/image_files.py",
+        "data/bit_depth.py",
+        "data/folders",
+        "data/masks",
+        "data/layouts",
+    )
     dealt = ("data/splits.py", "data/dataset.py", "data/class_pixels.py")
     ours = (
         "commands/prepare/variants.py",

@@ -26,7 +26,7 @@ def task(cfg: DictConfig) -> None:
     check_settings(cfg)
     from flexunet_exp.commands.promote import judging
     from flexunet_exp.tracking import find_runs, registry
-    from flexunet_exp.tracking.store import Store
+    from flexunet_exp.tracking.store import Store, has_learned
 
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     with TemporaryDirectory() as folder:
@@ -35,11 +35,13 @@ def task(cfg: DictConfig) -> None:
         run_id = registry.stored_run(store, run)
         version = registry.register(store, run_id, run.folder, cfg.name, cfg.objective)
         champion = registry.champion(store, cfg.name)
-        if champion is None:
-            verdict = judging.FIRST
-        elif champion.version == version.version:
+        if champion and champion.version == version.version:
             log.info("Version %s of %s is the champion already.", version.version, cfg.name)
             return
+        if not has_learned(store.run_of(run_id, str(run.folder))):
+            verdict = judging.NOTHING_LEARNED
+        elif champion is None:
+            verdict = judging.FIRST
         else:
             present = judging.fetch_scores(store, champion, Path(folder) / "champion")
             verdict = judging.judge(run.folder, present)
@@ -74,8 +76,9 @@ def check_settings(cfg: DictConfig) -> None:
         raise InputError(problems)
 
 
-def refusal(version: Any, champion: Any, because: str) -> str:
+def refusal(version: Any, champion: Any | None, because: str) -> str:
+    stays = f"version {champion.version} stays the champion" if champion else "there is no champion"
     return (
-        f"Version {version.version} of {version.name} is registered but not promoted, version "
-        f"{champion.version} stays the champion: {because} Add force=true to promote it anyway."
+        f"Version {version.version} of {version.name} is registered but not promoted, {stays}: "
+        f"{because} Add force=true to promote it anyway."
     )

@@ -26,6 +26,9 @@ class Verdict(NamedTuple):
 
 
 FIRST = Verdict(True, "there was no champion.")
+NOTHING_LEARNED = Verdict(
+    False, "in no epoch did the run beat predicting nothing and everything (tag learned=false)."
+)
 
 
 def fetch_scores(store: Store, version: Any, folder: Path) -> Path:

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import DATA, WEIGHTS, Option
-from flexunet_exp.config.rules import count, flag, one_of, or_null, part, share, size, text
+from flexunet_exp.config.rules import (
+    Rule,
+    count,
+    flag,
+    is_text,
+    one_of,
+    one_of_numbers,
+    or_null,
+    part,
+    share,
+    size,
+    text,
+)
 
 ROWS = (
     Option(
@@ -40,6 +52,45 @@ ROWS = (
         example="dataset/layout=image_mask",
     ),
     Option(
+        "dataset.good_names",
+        "folders of raw pictures without a defect, beside good, ok, normal and free",
+        Rule(
+            lambda value: isinstance(value, list) and all(map(is_text, value)),
+            "a list of names",
+            "[clean]",
+        ),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.good_names",
+        "as dataset.good_names, which sets it",
+        changes=DATA,
+        optional=True,
+        example="dataset.good_names=[clean]",
+    ),
+    Option(
+        "dataset.layout.mask_suffix",
+        "what the name of a mask has behind that of its picture: _mask for 000_mask.png of 000.png",
+        Rule(lambda value: isinstance(value, str), "a text", "_label"),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.masks_in_folders",
+        "whether a folder called like a picture may hold several masks of it, which are merged",
+        flag(example=True),
+        DATA,
+        optional=True,
+    ),
+    Option(
+        "dataset.layout.missing_mask",
+        "what a picture without a mask is: an error, or good",
+        one_of("error", "good", example="good"),
+        DATA,
+        optional=True,
+    ),
+    Option(
         "dataset.image_size",
         "input of the network, a side or [height, width] in pixels; scores are at the masks' size",
         size(256),
@@ -53,6 +104,14 @@ ROWS = (
         one_of("none", "test", "all", example="test"),
         WEIGHTS,
         minutes=True,
+    ),
+    Option(
+        "dataset.bit_depth",
+        "bits of the values in 16-bit pictures; auto: the fewest that hold those of the whole set",
+        one_of_numbers(8, 10, 12, 14, 16, word="auto", example=12),
+        WEIGHTS,
+        param="bit_depth",
+        optional=True,
     ),
     Option(
         "dataset.cache",

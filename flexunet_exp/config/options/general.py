@@ -49,6 +49,16 @@ ROWS = (
         "none skips failed work too",
         one_of("failed", "all", "none"),
     ),
+    Option(
+        "init_from",
+        "whose weights a training begins with, by layer name and shape; null: random weights. "
+        "MLflow run id, run folder, latest, best, models:/NAME@ALIAS, .keras file",
+        or_null(text("a run or a .keras file", "latest")),
+        DATA,
+        param="init_from",
+        literal=True,
+        optional=True,
+    ),
     # Where it is recorded
     Option(
         "tracking.uri",

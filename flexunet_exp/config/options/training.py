@@ -23,6 +23,14 @@ ROWS = (
         param="batch_size",
     ),
     Option(
+        "trainer.valid_batch_size",
+        "pictures or patches in a step of validation; the validation loss depends on it",
+        count(4),
+        WEIGHTS,
+        param="valid_batch_size",
+        optional=True,
+    ),
+    Option(
         "trainer.seed",
         "seed of initial weights, order, augmentation and dropout",
         at_least(0, example=0),
@@ -76,6 +84,13 @@ ROWS = (
         "auto: the same command goes on with a run that was cut off; never: it begins a new run",
         one_of("auto", "never"),
         param="resume",
+        optional=True,
+    ),
+    Option(
+        "trainer.keep_state",
+        "keeps the last state; the same command with more epochs goes on from it in a new run",
+        flag(example=False),
+        param="keep_state",
         optional=True,
     ),
     Option(

@@ -16,11 +16,15 @@ from flexunet_exp.errors import InputError, did_you_mean
 
 # What the program itself passes to a target; a configuration need not (and cannot) give it.
 FROM_PROGRAM = {
-    "model": {"input_shape", "num_classes"},
+    "model": {"input_shape", "num_classes", "input_dtype"},
     "callbacks": {"run"},
     "split": {"table"},
     "schedule": {"learning_rate", "steps_per_epoch", "epochs"},
 }
+
+
+# What a target must take of it; a model that has no input_dtype is given images of uint8.
+NEEDED = {"model": {"input_shape", "num_classes"}, "split": {"table"}}
 
 
 def is_kind(section: str, target: Any) -> bool:
@@ -35,7 +39,7 @@ def is_kind(section: str, target: Any) -> bool:
         }[section]
         return inspect.isclass(target) and issubclass(target, base)
     if section in ("model", "split"):
-        return FROM_PROGRAM[section] <= set(inspect.signature(target).parameters)
+        return NEEDED[section] <= set(inspect.signature(target).parameters)
     if section == "schedule":
         return "learning_rate" in inspect.signature(target).parameters
     method = {"dataset": "scan", "augmentation": "__call__"}[section]

@@ -1,6 +1,7 @@
 """Augmentation: each transform changes an image and its mask, drawing from a generator.
 
-A transform is a dataclass; called with (image, mask, generator) it returns the pair as uint8.
+A transform is a dataclass; called with (image, mask, generator) it returns the pair in the
+same types: an image of uint8 or uint16, a mask of uint8.
 Geometric transforms and warps move image and mask alike, photometric ones change the image only.
 """
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, drawn, scale, within
+from flexunet_exp.data.grey_levels import SPREAD
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Photometric(Checked):
 
     @abstractmethod
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The image uint8 (H, W, 3) under another light or lens."""
+        """The image (H, W, 3), uint8 or uint16, under another light or lens."""
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
         return self.changed(image, generator), mask
@@ -34,7 +35,7 @@ class Brightness(Photometric):
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         offset = 255 * drawn("offset", self.offset, generator)
-        return remap(image, np.arange(256) * drawn("factor", self.factor, generator) + offset)
+        return remap(image, levels(image) * drawn("factor", self.factor, generator) + offset)
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Contrast(Photometric):
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         factor = drawn("factor", self.factor, generator)
-        mean = float(image.mean())
-        return remap(image, (np.arange(256) - mean) * factor + mean)
+        mean = float(image.mean()) / step(image)
+        return remap(image, (levels(image) - mean) * factor + mean)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Gamma(Photometric):
     gamma: Range = within(0.1, 10, (0.8, 1.25))
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        return remap(image, 255 * (np.arange(256) / 255) ** drawn("gamma", self.gamma, generator))
+        exponent = drawn("gamma", self.gamma, generator)
+        return remap(image, 255 * (levels(image) / 255) ** exponent)
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,13 @@ class Noise(Photometric):
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         height, width = image.shape[:2]
         drawn_bytes = np.frombuffer(generator.bytes(height * width), np.uint8)
-        levels = np.rint(255 * drawn("sigma", self.sigma, generator) * normal_quantiles())
-        noise = levels.astype(np.int16)[drawn_bytes].reshape(height, width)
-        return cv2.add(image, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
+        sigma = 255 * drawn("sigma", self.sigma, generator) * step(image)
+        if image.dtype == np.uint16:
+            offsets = np.rint(sigma * normal_quantiles()).astype(np.int32)
+            noisy = image + offsets[drawn_bytes].reshape(height, width, 1)
+            return np.clip(noisy, 0, np.iinfo(np.uint16).max).astype(np.uint16)
+        noise = np.rint(sigma * normal_quantiles()).astype(np.int16)[drawn_bytes]
+        return cv2.add(image, cv2.merge([noise.reshape(height, width)] * 3), dtype=cv2.CV_8U)
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,21 @@ class Sharpen(Photometric):
         return cv2.filter2D(image, -1, kernel)
 
 
-def remap(image: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """The image with grey level v replaced by levels[v], rounded and clipped to 0..255."""
-    return cv2.LUT(image, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+def step(image: np.ndarray) -> int:
+    """How many values of the image one grey level of 0..255 has."""
+    return SPREAD if image.dtype == np.uint16 else 1
+
+
+def levels(image: np.ndarray) -> np.ndarray:
+    """The grey level 0..255 of each value that the image may have: (256,), or (65536,)."""
+    return np.arange(np.iinfo(image.dtype).max + 1) / step(image)
+
+
+def remap(image: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The image with value v replaced by grey level wanted[v], rounded and clipped."""
+    values = np.clip(np.rint(wanted * step(image)), 0, np.iinfo(image.dtype).max)
+    table = values.astype(image.dtype)
+    return cv2.LUT(image, table) if image.dtype == np.uint8 else table[image]
 
 
 @cache

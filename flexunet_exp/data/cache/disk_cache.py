@@ -21,6 +21,7 @@ import PIL
 from rich.progress import track
 
 from flexunet_exp.config import identity
+from flexunet_exp.data import grey_levels
 from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
@@ -29,8 +30,8 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
+READERS = ("data/bit_depth.py", "data/masks", "data/layouts")  # whose code decides the pixels
 VERSION = 1  # of the file format; `entry_key` covers the content
-READERS = ("data/masks.py", "data/layouts.py")  # whose code decides the pixels
 Content = tuple[str, str, str]
 
 
@@ -55,12 +56,13 @@ class DiskCache:
         entry.record_use(self.path)
 
     def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) and class mask (H, W), uint8, of a row of the data set's table."""
+        """Image (H, W, 3) of the data set's dtype and class mask (H, W) of a row of its table."""
         place = self.places[origin(sample)]
         return self.images.read(place), self.masks.read(place)
 
     def opened(self) -> list[entry.ArrayFile] | None:
-        return entry.opened(self.path, len(self.contents), self.size)
+        number = len(self.contents)
+        return entry.opened(self.path, number, self.size, self.dataset.dtype)
 
     def build(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ class DiskCache:
 
     def fill(self, part: Path) -> None:
         number = len(self.contents)
-        arrays = entry.create(part, self.dataset.name, number, self.size)
+        arrays = entry.create(part, self.dataset.name, number, self.size, self.dataset.dtype)
         megabytes = sum(array.offset(number) for array in arrays) / 1e6
         refuse_if_full(part, megabytes)
         log.info("Disk cache: %d pictures go into %s (%.1f MB)", number, self.path, megabytes)
@@ -96,10 +98,10 @@ class DiskCache:
             array.finish()
 
     def decoded(self, sample: Any, place: int) -> tuple[np.ndarray, np.ndarray]:
-        pair = self.dataset.read(sample, self.size)
+        image, mask = self.dataset.read(sample, self.size)
         if (file_hash(sample.image), file_hash(sample.mask), sample.label) != self.contents[place]:
             raise InputError(f"{sample.image} or its mask has just been changed. Start again.")
-        return pair
+        return grey_levels.converted(image, self.dataset.dtype), mask
 
 
 def origin(sample: Any) -> tuple[str, str, str]:
@@ -119,7 +121,7 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
     """
     sources = identity.code_digests(*READERS)
     code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
-    decisive = [VERSION, list(size), dataset.recipe, code, contents]
+    decisive = [VERSION, list(size), dataset.recipe, dataset.bit_depth, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

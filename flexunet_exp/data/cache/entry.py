@@ -1,8 +1,9 @@
 """An entry of the disk cache as files.
 
-`cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, 3) and masks.npy
-(N, H, W), uint8, and info.json, whose modification time is the time of the last use. An entry is
-built as KEY.part and renamed when it is whole, so that a folder KEY was never half built.
+`cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, 3), uint8 or
+uint16, masks.npy (N, H, W) uint8, and info.json, whose modification time is the time of the last
+use. An entry is built as KEY.part and renamed when it is whole, so that a folder KEY was never half
+built.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,36 +29,50 @@ COMPLETE = "complete"
 Shape = tuple[int, ...]
 
 
-def array_shapes(number: int, size: tuple[int, int]) -> dict[str, Shape]:
-    """File → shape of an entry's arrays, for `number` samples of `size` (height, width)."""
-    return {"images.npy": (number, *size, 3), "masks.npy": (number, *size)}
+class Kind(NamedTuple):
+    """What an array holds."""
+
+    shape: Shape
+    dtype: np.dtype
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
-FILES = (*array_shapes(0, (0, 0)), INFO)
+def arrays_of(number: int, size: tuple[int, int], dtype: str) -> dict[str, Kind]:
+    """File → kind of an entry's arrays, for `number` samples of `size`, images of `dtype`."""
+    return {
+        "images.npy": Kind((number, *size, 3), np.dtype(dtype)),
+        "masks.npy": Kind((number, *size), np.dtype(np.uint8)),
+    }
+
+
+FILES = (*arrays_of(0, (0, 0), "uint8"), INFO)
 
 
 class ArrayFile:
-    """An .npy file of uint8, shape (N, …), read and written one of the N at a time.
+    """An .npy file of shape (N, …), read and written one of the N at a time.
 
     It is not memory-mapped: the pages of a mapping count as memory of the process, and a file that
     is truncated under a mapping kills the process. An open file can be read to the end even if its
     entry is removed meanwhile.
     """
 
-    def __init__(self, path: Path, shape: Shape, flags: int = os.O_RDONLY):
-        self.path, self.shape, self.head = path, shape, npy_head(shape)
+    def __init__(self, path: Path, kind: Kind, flags: int = os.O_RDONLY):
+        self.path, self.kind, self.head = path, kind, npy_head(kind)
         self.file = os.open(path, flags, 0o666)
         weakref.finalize(self, os.close, self.file)
 
     def is_whole(self) -> bool:
-        """Whether the file's head has this shape, and its length fits."""
-        length = len(self.head) + math.prod(self.shape)
+        """Whether the file's head has this shape and type, and its length fits."""
+        length = len(self.head) + self.kind.bytes
         head = os.pread(self.file, len(self.head), 0)
         return head == self.head and os.fstat(self.file).st_size == length
 
     def read(self, place: int) -> np.ndarray:
-        array = np.empty(self.shape[1:], np.uint8)
-        if os.preadv(self.file, [array.data], self.offset(place)) < array.nbytes:
+        array = np.empty(self.kind.shape[1:], self.kind.dtype)
+        if os.preadv(self.file, [array.data.cast("B")], self.offset(place)) < array.nbytes:
             raise InputError(f"{self.path} was truncated while it was in use. Start again.")
         return array
 
@@ -70,14 +85,15 @@ class ArrayFile:
         os.fsync(self.file)
 
     def offset(self, place: int) -> int:
-        return len(self.head) + place * math.prod(self.shape[1:])
+        one = math.prod(self.kind.shape[1:]) * self.kind.dtype.itemsize
+        return len(self.head) + place * one
 
 
-def npy_head(shape: Shape) -> bytes:
-    """The first bytes of an .npy file of uint8 in this shape."""
+def npy_head(kind: Kind) -> bytes:
+    """The first bytes of an .npy file of this kind."""
     head = io.BytesIO()
-    kind = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(head, kind)
+    facts = {"descr": kind.dtype.str, "fortran_order": False, "shape": kind.shape}
+    np.lib.format.write_array_header_1_0(head, facts)
     return head.getvalue()
 
 
@@ -88,30 +104,33 @@ def write_all(file: int, data: bytes, offset: int) -> None:
         data, offset = data[taken:], offset + taken
 
 
-def opened(path: Path, number: int, size: tuple[int, int]) -> list[ArrayFile] | None:
+def opened(path: Path, number: int, size: tuple[int, int], dtype: str) -> list[ArrayFile] | None:
     """Images and masks of an entry; None where it is missing or not whole."""
     try:
-        shapes = array_shapes(number, size)
-        arrays = [ArrayFile(path / name, shape) for name, shape in shapes.items()]
+        kinds = arrays_of(number, size, dtype)
+        arrays = [ArrayFile(path / name, kind) for name, kind in kinds.items()]
     except FileNotFoundError:
         return None
     return arrays if all(array.is_whole() for array in arrays) else None
 
 
-def create(path: Path, dataset: str, number: int, size: tuple[int, int]) -> list[ArrayFile]:
+def create(
+    path: Path, dataset: str, number: int, size: tuple[int, int], dtype: str
+) -> list[ArrayFile]:
     """A folder for an entry's content, with files for images and masks to be filled."""
-    shapes = array_shapes(number, size)
+    kinds = arrays_of(number, size, dtype)
     info = {
         "dataset": dataset,
         "size": list(size),
         "number": number,
-        "bytes": sum(map(math.prod, shapes.values())),
+        "dtype": dtype,
+        "bytes": sum(kind.bytes for kind in kinds.values()),
         "built": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     path.mkdir()
     (path / INFO).write_text(json.dumps(info, indent=1) + "\n")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    return [ArrayFile(path / name, shape, flags) for name, shape in shapes.items()]
+    return [ArrayFile(path / name, kind, flags) for name, kind in kinds.items()]
 
 
 def discard(path: Path) -> None:
@@ -141,7 +160,7 @@ def last_use(path: Path) -> float:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """Content of info.json (dataset, size, number, bytes, built); empty where unreadable."""
+    """Content of info.json (dataset, size, number, dtype, bytes, built); empty where unreadable."""
     try:
         info = json.loads((path / INFO).read_text())
     except (OSError, ValueError):
@@ -167,7 +186,8 @@ def state(path: Path) -> str:
         return "being built" if locks.is_held(lock_of(path)) else "leftover"
     info = read_info(path)
     try:
-        whole = opened(path, info["number"], tuple(info["size"]))
+        size, dtype = tuple(info["size"]), info.get("dtype", "uint8")
+        whole = opened(path, info["number"], size, dtype)
     except (KeyError, TypeError):
         whole = None
     return COMPLETE if whole else "damaged"

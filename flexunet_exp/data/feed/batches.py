@@ -1,4 +1,4 @@
-"""From rows of the sample table to batches on the device: uint8 images and class masks, in tf.data.
+"""From rows of the sample table to batches on the device: images and class masks, in tf.data.
 
 Order, patches and augmentation are pure functions of (seed, epoch, picture, turn): neither threads
 nor a restart change the batches.
@@ -58,7 +58,8 @@ def training(
         chosen = draws(epoch)[batch * batch_size : (batch + 1) * batch_size]
         return [(epoch, draw) for draw in chosen]
 
-    return batches(range(first_epoch * steps, epochs * steps), wanted, read, size, multiple_of)
+    steps_left = range(first_epoch * steps, epochs * steps)
+    return batches(steps_left, wanted, read, size, multiple_of, reader.dtype)
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -76,7 +77,7 @@ def evaluation(
         return [(index,) for index in range(step * batch_size, stop)]
 
     steps = range(steps_per_epoch(len(reader), batch_size))
-    return batches(steps, indices, reader, size, multiple_of)
+    return batches(steps, indices, reader, size, multiple_of, reader.dtype)
 
 
 def batches(
@@ -85,8 +86,9 @@ def batches(
     read: Callable[..., Pair],
     size: Size,
     multiple_of: int,
+    dtype: str,
 ) -> tf.data.Dataset:
-    """One element a step: images (B, H, W, 3) uint8, masks (B, H, W) uint8.
+    """One element a step: images (B, H, W, 3) of `dtype`, masks (B, H, W) uint8.
 
     `wanted` gives the arguments of `read` for each picture of a step. B is a multiple of
     `multiple_of`, the number of devices that share a batch, since a device without a picture fails.
@@ -104,8 +106,10 @@ def batches(
         images = np.concatenate([images, np.repeat(images[:1], lacking, axis=0)])
         return images, np.concatenate([class_masks, ignored])
 
+    types = (tf.as_dtype(dtype), tf.uint8)
+
     def load_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, class_masks = tf.numpy_function(load, [step], (tf.uint8, tf.uint8), stateful=False)
+        images, class_masks = tf.numpy_function(load, [step], types, stateful=False)
         return tf.ensure_shape(images, (None, *size, 3)), tf.ensure_shape(
             class_masks, (None, *size)
         )

@@ -23,9 +23,13 @@ class Feed(NamedTuple):
 
 
 def feed(
-    settings: FeedSettings, dataset: Dataset, first_epoch: int = 0, multiple_of: int = 1
+    settings: FeedSettings,
+    dataset: Dataset,
+    first_epoch: int = 0,
+    multiple_of: int = 1,
+    dtype: str = "uint8",
 ) -> Feed:
-    """Training and validation batches, from epoch `first_epoch` on.
+    """Training and validation batches, from epoch `first_epoch` on; images of the type `dtype`.
 
     Raises InputError where the sampling or the cache does not fit the data.
     """
@@ -33,7 +37,7 @@ def feed(
     train, valid = (
         reader.SampleReader(
             *(dataset, dataset.split(name), None if patch else size),
-            *(settings.cache, settings.cache_dir),
+            *(settings.cache, settings.cache_dir, dtype),
         )
         for name in ("train", "valid")
     )
@@ -47,7 +51,7 @@ def feed(
         ),
         batches.steps_per_epoch(len(draws), batch_size),
         len(draws),
-        batches.evaluation(validated, size, batch_size, multiple_of),
+        batches.evaluation(validated, size, settings.valid_batch_size, multiple_of),
     )
 
 

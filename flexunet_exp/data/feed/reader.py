@@ -8,7 +8,7 @@ from threading import Lock
 
 import pandas as pd
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.cache.disk_cache import DiskCache
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed.patches import cut, repeated, resized
@@ -34,6 +34,7 @@ class Tiles:
             for top in starts(sample.height, patch[0], 0)
             for left in starts(sample.width, patch[1], 0)
         ]
+        self.dtype = reader.dtype
         self.read = lru_cache(READ_AT_ONCE)(reader)
         self.lock = Lock()  # else two threads that begin a picture would both decode it
 
@@ -53,9 +54,9 @@ class Tiles:
 class SampleReader:
     """Reads row `index` of a table, resized to `size` or, where it is None, at its own size.
 
-    The cache "memory" reads each row once. The cache "disk" reads from the entry of the whole data
-    set in the folder `cache_dir`, which holds pictures of one size only: InputError where `size` is
-    None and the pictures differ in size.
+    Images have the type `dtype`, uint8 or uint16. The cache "memory" reads each row once. The cache
+    "disk" reads from the entry of the whole data set in the folder `cache_dir`, which holds
+    pictures of one size only: InputError where `size` is None and the pictures differ in size.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class SampleReader:
         size: Size | None,
         cache: str = "none",
         cache_dir: Path = Path("cache"),
+        dtype: str = "uint8",
     ):
-        self.dataset, self.size = dataset, size
+        self.dataset, self.size, self.dtype = dataset, size, dtype
         self.disk = None
         if cache == "disk":
             self.disk = DiskCache(dataset, size or the_one_size(dataset.table), cache_dir)
@@ -85,7 +87,8 @@ class SampleReader:
 
     def read(self, index: int) -> Pair:
         sample = self.samples[index]
-        return self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)
+        pair = self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)
+        return grey_levels.converted(pair[0], self.dtype), pair[1]
 
 
 def the_one_size(table: pd.DataFrame) -> Size:

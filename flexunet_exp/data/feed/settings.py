@@ -28,6 +28,7 @@ class FeedSettings:
     cache: str
     cache_dir: Path
     batch_size: int
+    valid_batch_size: int  # of validation, so that its loss does not depend on batch_size
     epochs: int
     seed: int
 
@@ -45,6 +46,7 @@ class FeedSettings:
             cache=dataset.cache,
             cache_dir=compose.cache_dir(cfg),
             batch_size=trainer.batch_size,
+            valid_batch_size=trainer.valid_batch_size,
             epochs=trainer.epochs,
             seed=trainer.seed,
         )

@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 
 from flexunet_exp.runs.outcome import Outcome, read_outcome
 from flexunet_exp.sweeps.parent_run import Multirun
-from flexunet_exp.sweeps.search import report, space, study
-from flexunet_exp.sweeps.search.study import PRUNED, Plan
+from flexunet_exp.sweeps.search import finite, report, space, study
+from flexunet_exp.sweeps.search.study import LEARNED, PRUNED, SAME_AS, Plan
 
 if TYPE_CHECKING:
     import optuna
@@ -48,13 +48,13 @@ def run(cfg: DictConfig, launch: Launch, words: Sequence[str], multirun: Multiru
 
 
 def log_progress(known: optuna.Study, plan: Plan) -> None:
-    ended = [trial for trial in known.trials if trial.state.is_finished()]
+    ended = [trial for trial in finite.counted(known.trials) if trial.state.is_finished()]
     log.info(
         "Study %s in %s: %d of %d trials have ended.",
         plan.name,
         plan.storage,
         len(ended),
-        plan.conf.n_trials,
+        finite.num_wanted(plan),
     )
 
 
@@ -77,16 +77,18 @@ def next_batch(known: optuna.Study, plan: Plan, left: list[optuna.Trial]) -> lis
     while len(batch) < plan.conf.n_jobs:
         if left:
             batch.append(left.pop(0))
-        elif len(begun(known)) < plan.conf.n_trials:
-            batch.append(known.ask())
+        elif has_more(known.trials, plan):
+            batch.append(finite.ask(known, plan))
         else:
             break
         study.fill(batch[-1], plan)
     return batch
 
 
-def begun(known: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in known.trials if trial.state.name != "WAITING"]
+def has_more(trials: Sequence[optuna.trial.FrozenTrial], plan: Plan) -> bool:
+    """Whether the study may begin another trial."""
+    is_short = len(finite.counted(trials)) < plan.conf.n_trials
+    return is_short and not finite.is_exhausted(trials, plan)
 
 
 def cut_off(known: optuna.Study) -> list[optuna.Trial]:
@@ -111,7 +113,7 @@ def settled(known: optuna.Study, trial: optuna.Trial) -> bool:
     for step, value in twin.intermediate_values.items():
         if step not in known.trials[trial.number].intermediate_values:
             trial.report(value, step)
-    for name, value in {**twin.user_attrs, "same_as": twin.number}.items():
+    for name, value in {**twin.user_attrs, SAME_AS: twin.number}.items():
         trial.set_user_attr(name, value)
     values = twin.value if twin.state.name == "COMPLETE" else None
     known.tell(trial, values, state=twin.state)
@@ -144,6 +146,7 @@ def record_outcome(known: optuna.Study, trial: optuna.Trial, outcome: Outcome) -
     """Records in the study how a trial's run ended."""
     trial.set_user_attr("folder", outcome.folder)
     trial.set_user_attr("minutes", outcome.minutes)
+    trial.set_user_attr(LEARNED, outcome.learned)
     if outcome.status == "pruned":
         known.tell(trial, state=state("PRUNED"))
     elif outcome.status == "failed" or math.isnan(outcome.objective):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from flexunet_exp.config.overrides import Word, shell
-from flexunet_exp.sweeps.search import space
-from flexunet_exp.sweeps.search.study import PRUNED, Plan, if_there
+from flexunet_exp.runs.outcome import Outcome, read_outcome
+from flexunet_exp.sweeps.search import finite, space
+from flexunet_exp.sweeps.search.study import LEARNED, PRUNED, SAME_AS, Plan, if_there
 from flexunet_exp.system.files import replace_file
 
 if TYPE_CHECKING:
@@ -33,9 +34,14 @@ def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     trials = known.trials
     print_trials(trials, plan, known)
     print(tally(trials))
+    if finite.is_exhausted(trials, plan):
+        size = len(finite.tried(trials, plan))
+        print(f"All {size} combinations of the space are done, so the study has ended.")
     best = best_trial(known)
     if best is None:
-        print("No trial has finished, so there is no best trial.")
+        multirun.keep_result(counts_of(trials), None)
+        what = "has learned anything" if counts_of(trials)["finished"] else "has finished"
+        print(f"No trial {what}, so there is no best trial.")
         return
     found = summary(best, plan)
     multirun.folder.mkdir(parents=True, exist_ok=True)
@@ -44,14 +50,19 @@ def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     write_page(multirun.folder / PAGE, known, plan, found)
     if multirun.parent_run_id:
         to_store(multirun, found)
+    multirun.keep_result(counts_of(trials), outcome_of(best, plan))
     print(f"Best: trial {best.number}, {plan.meaning['objective']} {best.value:.4f}")
     print(f"Train it again    {found['command']}")
     print(f"Study             {multirun.folder / PAGE}")
 
 
 def best_trial(known: optuna.Study) -> FrozenTrial | None:
-    """The finished trial with the best objective; of equal ones the earliest, None if none has."""
-    finished = [trial for trial in known.trials if trial.state.name == "COMPLETE"]
+    """The finished trial with the best objective, of those that have learned something.
+
+    Of equal ones it is the earliest; None where there is none.
+    """
+    ended = [trial for trial in known.trials if trial.state.name == "COMPLETE"]
+    finished = [trial for trial in ended if trial.user_attrs.get(LEARNED, True)]
     sign = 1 if known.direction.name == "MAXIMIZE" else -1
     return max(finished, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
@@ -93,7 +104,8 @@ def show_dry(plan: Plan) -> None:
         print_trials(trials, plan, known)
         print(tally(trials))
     took = [trial.user_attrs["minutes"] for trial in trials if "minutes" in trial.user_attrs]
-    left = plan.conf.n_trials - sum(trial.state.is_finished() for trial in trials)
+    ended = [trial for trial in finite.counted(trials) if trial.state.is_finished()]
+    left = finite.num_wanted(plan) - len(ended)
     minutes = f"about {max(left, 0) * mean(took):.0f} minutes" if took else "of unknown length"
     print(f"Nothing is trained: dry=true. Left: {max(left, 0)} trials, {minutes}.")
     for key, entry in plan.space.items():
@@ -111,11 +123,31 @@ def to_store(multirun: Multirun, found: dict[str, Any]) -> None:
 
 def ended_as(trial: FrozenTrial) -> str:
     """The state of a trial in words."""
-    same = f", as trial {trial.user_attrs['same_as']}" if "same_as" in trial.user_attrs else ""
-    words = {"COMPLETE": "finished", "FAIL": "failed", "RUNNING": "cut off", "WAITING": "waiting"}
+    same = f", as trial {trial.user_attrs[SAME_AS]}" if SAME_AS in trial.user_attrs else ""
+    finished = "finished" if trial.user_attrs.get(LEARNED, True) else "finished, learned nothing"
+    words = {"COMPLETE": finished, "FAIL": "failed", "RUNNING": "cut off", "WAITING": "waiting"}
     if trial.state.name == "PRUNED":
         return f"pruned at epoch {trial.user_attrs.get(PRUNED, '?')}{same}"
     return words[trial.state.name] + same
+
+
+def counts_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """How many trials ended how, without repeats of an earlier one."""
+    own = [trial for trial in trials if SAME_AS not in trial.user_attrs]
+    states = [trial.state.name for trial in own]
+    return {
+        "finished": states.count("COMPLETE"),
+        "pruned": states.count("PRUNED"),
+        "failed": states.count("FAIL"),
+        "learned_nothing": sum(not trial.user_attrs.get(LEARNED, True) for trial in own),
+    }
+
+
+def outcome_of(best: FrozenTrial, plan: Plan) -> Outcome:
+    """How the best trial's run ended, from its folder; only its objective where that is gone."""
+    found = read_outcome(Path(best.user_attrs.get("folder", "")))
+    found.figures = found.figures or {plan.meaning["objective"]: best.value or 0.0}
+    return found
 
 
 def tally(trials: Sequence[FrozenTrial]) -> str:

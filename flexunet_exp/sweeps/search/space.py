@@ -6,6 +6,7 @@ high: …, step: …, log: …}`; a sweep on the command line replaces the entry
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,26 @@ def corners(key: str, entry: Mapping) -> list[str]:
     """Overrides that stand for all of an entry: each choice, or both ends."""
     values = entry["values"] if entry["type"] == "choice" else [entry["low"], entry["high"]]
     return [f"{key}={text_of(value)}" for value in values]
+
+
+def size(entries: Mapping[str, Mapping]) -> int | None:
+    """The number of combinations in a space of choices and whole numbers; None for any other."""
+    if any(entry["type"] == "float" for entry in entries.values()):
+        return None
+    return math.prod(len(values_of(entry)) for entry in entries.values())
+
+
+def values_of(entry: Mapping) -> Sequence[Any]:
+    """All values of a choice or of whole numbers, as Optuna has them."""
+    if entry["type"] == "choice":
+        return list(map(text_of, entry["values"]))
+    return range(entry["low"], entry["high"] + 1, entry.get("step") or 1)
+
+
+def combination(entries: Mapping[str, Mapping], number: int) -> dict[str, Any]:
+    """The combination of this number, from 0 to `size` - 1."""
+    found = {}
+    for key, entry in entries.items():
+        number, place = divmod(number, len(values_of(entry)))
+        found[key] = values_of(entry)[place]
+    return found

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MEANING = "meaning"  # the study's attribute that says what it searches for
 PRUNED = "pruned"  # a trial's attribute: the epoch after which it was ended
+LEARNED = "learned"  # a trial's attribute: whether its run has learned anything
+SAME_AS = "same_as"  # a trial's attribute: the number of the earlier trial with its parameters
 PREFIX = "hydra.sweeper."
 RULES = {
     "direction": one_of("maximize", "minimize"),

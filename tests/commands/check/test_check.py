@@ -78,10 +78,10 @@ def test_sources_and_variants_are_counted_and_siblings_named(ready, examine):
 
 def test_pixels_off_the_palette_are_counted_with_their_colours(ready, examine):
     mask = hostile.truth(BLUE, (64, 64))
-    mask[40, :7], mask[41, :3] = (0, 0, 200), (9, 9, 9)
+    mask[9, 5:12], mask[20, 5:8] = (0, 0, 200), (0, 0, 90)  # the edges of the defect
     pair(ready, "train", "bent_0", structured(0), mask)
     mask[42:60] = (70, 0, 0)
-    pair(ready, "train", "bent_1", structured(1), mask)  # too many: an error, and still counted
+    pair(ready, "train", "bent_1", structured(1), mask)  # no edge: an error, and still counted
     card = examine(*READY).card
     odd = card["off_palette"]
     assert odd["pixels"] == 10 and odd["files"]["train/masks/bent_0.png"]["pixels"] == 10
@@ -89,7 +89,7 @@ def test_pixels_off_the_palette_are_counted_with_their_colours(ready, examine):
     assert odd["colours"]["most_frequent"] == {
         "70,0,0": {"pixels": 1152, "files": 1},
         "0,0,200": {"pixels": 14, "files": 2},
-        "9,9,9": {"pixels": 6, "files": 2},
+        "0,0,90": {"pixels": 6, "files": 2},
     }
     assert len(card["errors"]) == 1 and "bent_1.png" in card["errors"][0]
 

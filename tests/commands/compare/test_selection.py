@@ -213,6 +213,19 @@ def test_cells_are_ranked_by_their_mean_and_those_without_the_figure_come_last()
     assert [group.label(cell) for cell in group.cells] == ["b", "a", "c"]
 
 
+def test_a_cell_that_learned_nothing_stands_below_and_counts_in_the_mean_of_its_recipe():
+    half = [trial("half", str(seed), metrics=figures(0.3), learned=bool(seed)) for seed in range(2)]
+    nothing = trial("nothing", metrics=figures(0.9), learned=False)
+    (group,) = groups_of(cells_of([*half, nothing])[0], "val/dice")
+    assert [group.label(cell) for cell in group.cells] == ["half", "nothing"]
+    assert len(group.cells[0].trials) == 2
+    (note,) = notes_on([Judged(group, {}, [])], "val/dice")
+    assert "2 of 3 runs have learned nothing" in note and "ranked last" in note
+    (alone,) = groups_of(cells_of([nothing])[0], "val/dice")
+    (note,) = notes_on([Judged(alone, {}, [])], "val/dice")
+    assert "there is no winner" in note
+
+
 def test_figures_that_are_no_better_when_higher_do_not_rank():
     assert all(map(can_rank, ("val/dice", "val/dice/bent", "val/object_recall", "val/au_pro")))
     for name in ("num_images", "false_alarms_per_image", "smallest_found", "baseline_dice"):

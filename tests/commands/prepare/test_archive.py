@@ -100,7 +100,7 @@ def test_an_archive_that_was_cut_off_anywhere(tmp_path, kind):
 
 def test_no_archive_at_all(tmp_path):
     (tmp_path / "photo.png").write_bytes(b"\x89PNG" + bytes(4000))
-    assert "not a readable tar archive" in problem(tmp_path, tmp_path / "photo.png")
+    assert "not a readable tar or zip archive" in problem(tmp_path, tmp_path / "photo.png")
 
 
 def test_what_would_not_fit(tmp_path, monkeypatch):

@@ -263,18 +263,19 @@ def test_a_damaged_entry_is_noticed_and_built_anew(dataset, tmp_path, caplog, da
 def test_no_part_of_a_file_passes_for_the_whole(tmp_path, data):
     number = data.draw(st.integers(1, 3))
     size = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    dtype = data.draw(st.sampled_from(["uint8", "uint16"]))
     folder = tmp_path / "entry"
     entry.discard(folder)
-    for array in entry.create(folder, "any", number, size):
+    for array in entry.create(folder, "any", number, size, dtype):
         for place in range(number):
-            array.write(place, np.full(array.shape[1:], place, np.uint8))
+            array.write(place, np.full(array.kind.shape[1:], place, array.kind.dtype))
         array.finish()
-    images, class_masks = entry.opened(folder, number, size)
+    images, class_masks = entry.opened(folder, number, size, dtype)
     assert [images.read(place).max() for place in range(number)] == list(range(number))
     name = data.draw(st.sampled_from(["images.npy", "masks.npy"]))
     length = (folder / name).stat().st_size
     os.truncate(folder / name, data.draw(st.integers(0, length - 1)))
-    assert entry.opened(folder, number, size) is None
+    assert entry.opened(folder, number, size, dtype) is None
 
 
 def test_a_run_keeps_reading_an_entry_that_is_removed(dataset, tmp_path):

@@ -79,6 +79,8 @@ def test_every_pixel_of_a_defect_is_looked_at_in_the_long_run():
 class Reader:
     """Stands for a SampleReader of pictures at their own sizes."""
 
+    dtype = "uint8"
+
     def __init__(self, pairs):
         self.pairs = pairs
         sizes = [mask.shape for _, mask in pairs]
@@ -173,7 +175,7 @@ def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
     assert whole.returncode == 0, whole.stdout
     (second,) = tmp_path.glob("outputs/*/*_evaluate*/**/report.html")
     assert "whole pictures, seen at 32 × 32 px" in second.read_text()
-    exported = exporting.usage(load_run(folder), "onnx", None)
+    exported = exporting.usage(load_run(folder), "onnx", None, "uint8")
     assert exported["tile"] == {"height": 32, "width": 32} and exported["overlap"] == 0.25
     other = shutil.copytree(folder, tmp_path / "whole")
     text = (other / "config.yaml").read_text()

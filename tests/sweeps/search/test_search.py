@@ -27,7 +27,7 @@ from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError, Pruned
 from flexunet_exp.runs.outcome import RESULT, Outcome
 from flexunet_exp.sweeps.parent_run import Multirun
-from flexunet_exp.sweeps.search import loop, pruning, space, study
+from flexunet_exp.sweeps.search import loop, pruning, report, space, study
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import STOPPED
 from tests.support import running
@@ -178,11 +178,58 @@ def test_the_same_parameters_are_trained_once(searched):
     known, launched = searched(
         "a", "loss=dice,tversky", "optimizer.learning_rate=choice(5e-3,1e-3)"
     )
-    assert len(known.trials) == TRIALS
-    assert len(launched) == len({tuple(job.values()) for job in launched}) <= 4
+    assert len(launched) == len({tuple(job.values()) for job in launched}) == 4
     values = {}
     for trial in known.trials:
         assert values.setdefault(tuple(trial.params.values()), trial.value) == trial.value
+
+
+SMALL = ("loss=dice,tversky", "optimizer.learning_rate=choice(5e-3,2e-3,1e-3)")
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_finite_space_is_done_once_and_the_study_ends(searched, jobs):
+    words = (*SMALL, "hydra.sweeper.n_trials=50", f"hydra.sweeper.n_jobs={jobs}")
+    known, launched = searched("a", *words)
+    assert len(launched) == 6 == len({tuple(job.values()) for job in launched})
+    assert all(trial.state.is_finished() for trial in known.trials)
+    assert len(known.trials) <= 6 * 2 + jobs
+    assert searched("a", *words)[1] == []
+
+
+def test_repeats_do_not_use_up_n_trials(searched):
+    words = (*SMALL, "hydra.sweeper.pruner=none")
+    known, launched = searched("a", *words, "hydra.sweeper.n_trials=5")
+    assert len(launched) == 5
+    again, _ = searched("b", *words, "hydra.sweeper.n_trials=3")
+    again, _ = searched("b", *words, "hydra.sweeper.n_trials=5")
+    assert history(again) == history(known)
+
+
+def test_combinations_of_a_space_are_counted_and_numbered():
+    entries = {
+        "loss": {"type": "choice", "values": ["dice", None]},
+        "model.num_layers": {"type": "int", "low": 3, "high": 7, "step": 2},
+    }
+    assert space.size(entries) == 6
+    numbered = [tuple(space.combination(entries, number).values()) for number in range(6)]
+    assert set(numbered) == set(itertools.product(["dice", "null"], [3, 5, 7]))
+    assert space.size({**entries, "x": {"type": "float", "low": 0.0, "high": 1.0}}) is None
+
+
+def test_a_trial_that_learned_nothing_is_not_the_best(searched, monkeypatch):
+    outcome = Trained.outcome
+
+    def unlearned(self, callback, given):
+        found = outcome(self, callback, given)
+        found.learned = given["loss"] != "ce_dice"  # the highest objective
+        return found
+
+    monkeypatch.setattr(Trained, "outcome", unlearned)
+    known, _ = searched("a", "loss=ce_dice,dice", "hydra.sweeper.pruner=none")
+    assert known.best_params["loss"] == "ce_dice"
+    assert report.best_trial(known).params["loss"] == "dice"
+    assert report.counts_of(known.trials)["learned_nothing"] > 0
 
 
 def test_failures_are_no_results_and_the_search_goes_on(searched):

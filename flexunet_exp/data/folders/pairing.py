@@ -1,0 +1,94 @@
+"""Parts that the folder layouts share: pairs, their facts, their table, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from flexunet_exp.data.scan_record import NetworkView, PictureFacts, picture_facts
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import progress
+
+COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Pair(NamedTuple):
+    """A picture, its mask (None: defect-free) and what follows from its place in the folders."""
+
+    image: Path
+    mask: Path | None
+    source: str
+    variant: str = "original"
+    split: str = ""
+    label: str = ""
+
+
+def each(
+    items: Iterable[Item], read: Callable[[Item], Result], problems: list[str]
+) -> list[Result | None]:
+    """Results of `read` for all items, in threads; None where it raises InputError.
+
+    Adds the problems of every error to `problems`. Displays the progress.
+    """
+
+    def attempt(item: Item) -> Result | InputError:
+        try:
+            return read(item)
+        except InputError as error:
+            return error
+
+    todo = list(items)
+    results: list[Result | InputError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.displayed(len(todo)) as show:
+        for result in pool.map(attempt, todo):
+            results.append(result)
+            show(len(results))
+    failures = [result for result in results if isinstance(result, InputError)]
+    problems += [problem for failure in failures for problem in failure.problems]
+    return [None if isinstance(result, InputError) else result for result in results]
+
+
+def read_pictures(
+    pairs: Sequence[Pair], problems: list[str], view: NetworkView | None
+) -> dict[str, PictureFacts]:
+    """The facts of all pictures that can be read, by path; each is decoded once."""
+    found = each([p.image for p in pairs], lambda path: picture_facts(path, view), problems)
+    return {str(p.image): facts for p, facts in zip(pairs, found, strict=True) if facts}
+
+
+def sample_table(pairs: Sequence[Pair], pictures: Mapping[str, PictureFacts]) -> pd.DataFrame:
+    """The sample table of all pairs; size 0 where a picture could not be read."""
+    rows = [
+        (str(pair.image), str(pair.mask or ""), pair.label, pair.source, pair.variant, pair.split)
+        + ((facts.width, facts.height, facts.sha256) if facts else (0, 0, ""))
+        for pair in pairs
+        for facts in [pictures.get(str(pair.image))]
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def compare_sizes(
+    table: pd.DataFrame, shapes: Sequence[tuple[int, ...] | None], problems: list[str]
+) -> np.ndarray:
+    """Whether the picture and the mask of each row were read and have one size: (N,) bool.
+
+    `shapes` are the masks' (height, width). Adds a problem for every pair of different sizes.
+    """
+    good = np.zeros(len(table), dtype=bool)
+    for index, (row, shape) in enumerate(zip(table.to_dict("records"), shapes, strict=True)):
+        good[index] = bool(row["width"]) and shape == (row["height"], row["width"])
+        if shape and row["width"] and not good[index]:
+            problems.append(
+                f"{row['image']} is {row['width']} x {row['height']} pixels, its mask "
+                f"{row['mask']} is {shape[1]} x {shape[0]}: both must have one size."
+            )
+    return good

@@ -1,0 +1,116 @@
+"""More epochs for a finished run: a new run goes on from the last state that the finished one kept.
+
+`trainer.keep_state=true` leaves a folder `last_state` in the run folder: the state after the last
+epoch, the best network so far, and a mark with the run's course. A *course* is all that decides the
+weights but the number of epochs, so that two runs of one course train the same, one for longer. The
+finished folder is only read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flexunet_exp.runs import claims
+from flexunet_exp.system.files import replace_file, whole_or_nothing
+from flexunet_exp.tracking.store import COURSE, EPOCHS, RUN_FOLDER, Store
+from flexunet_exp.training import state
+from flexunet_exp.training.state import LAST, Keeper
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """A finished run of the same course with fewer epochs."""
+
+    name: str  # its id in the store; without one, its folder
+    folder: Path
+    epochs: int
+
+    @property
+    def state(self) -> Path:
+        return self.folder / LAST / claims.STATE
+
+    @property
+    def has_state(self) -> bool:
+        return read_mark(self.folder).get("epochs") == self.epochs and self.state.is_file()
+
+
+def mark(run_folder: Path, course: str, epochs: int) -> None:
+    """Marks the last state of a run as whole, where one was kept."""
+    if (run_folder / LAST / claims.STATE).is_file():
+        facts = {"course": course, "epochs": epochs}
+        replace_file(run_folder / LAST / claims.MARK, json.dumps(facts).encode())
+
+
+def read_mark(run_folder: Path) -> dict:
+    try:
+        facts = json.loads((run_folder / LAST / claims.MARK).read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def find(store: Store | None, course: str, epochs: int) -> Shorter | None:
+    """The finished run that has trained the most epochs of this course, fewer than `epochs`.
+
+    One that has kept its state comes before one that has not.
+    """
+    found = [one for one in (*stored(store, course), *near(course)) if 0 < one.epochs < epochs]
+    return max(found, key=lambda one: (one.has_state, one.epochs), default=None)
+
+
+def stored(store: Store | None, course: str) -> Iterator[Shorter]:
+    for run in store.whole_runs(f"tags.{COURSE} = '{course}'", "FINISHED") if store else ():
+        tags = run.data.tags
+        epochs = int(tags.get(EPOCHS, 0))
+        yield Shorter(run.info.run_id, Path(tags.get(RUN_FOLDER, "")), epochs)
+
+
+def near(course: str) -> Iterator[Shorter]:
+    """The runs below ./outputs that have kept their state, for a command without a store."""
+    for folder in claims.near(LAST):
+        if (facts := read_mark(folder)).get("course") == course:
+            yield Shorter(str(folder), folder, int(facts.get("epochs", 0)))
+
+
+def take_up(shorter: Shorter, keeper: Keeper) -> bool:
+    """Makes the last state of a finished run that of a new one; False where it is damaged."""
+    try:
+        with open(shorter.state, "rb") as old:
+            facts = claims.read_json(old)
+            begins = old.tell()
+            for _ in range(facts["arrays"]):
+                np.load(old, allow_pickle=False)
+            old.seek(begins)
+            best = keeper.folder / f"best_{facts['epochs']}.keras"
+            state.name_twice(shorter.folder / LAST / keeper.best.name, best)
+            with whole_or_nothing(keeper.folder / claims.STATE) as part, open(part, "wb") as new:
+                state.write_json(new, {**facts, "parent": shorter.name})
+                shutil.copyfileobj(old, new)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        log.warning("The last state of %s is damaged (%s).", shorter.name, error)
+        return False
+    log.info("Going on from the last state of %s, after epoch %d.", shorter.name, shorter.epochs)
+    return True
+
+
+def offer(shorter: Shorter, is_constant: bool) -> None:
+    """Logs why a run does not go on from a shorter one, and what is possible instead."""
+    why = (
+        "it kept no state (trainer.keep_state=true)"
+        if is_constant
+        else "its schedule of the learning rate ended with its last epoch"
+    )
+    log.warning(
+        "%s has trained the same for %d epochs. This run begins anew, because %s. To begin with "
+        "the weights of that one: init_from=%s",
+        *(shorter.name, shorter.epochs, why, shorter.name),
+    )
