@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from functools import partial
 
@@ -41,7 +42,9 @@ def trained(tiny_dataset, tmp_path):
         tensorflow.prepare(ProcessSettings.from_config(cfg))
         dataset = datasets.load(cfg)
         model = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
-        (tmp_path / "resume").mkdir(exist_ok=True)
+        for left in (*tmp_path.glob("resume"), *tmp_path.glob("train_*.csv")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()  # of a run before
+        (tmp_path / "resume").mkdir()
         keeper = state.Keeper(tmp_path / "resume", Tracker(NOWHERE, "test", tmp_path))
         fit.fit(model, TrainingSettings.from_config(cfg), dataset, keeper, keeper.read())
         tables = [pd.read_csv(tmp_path / f"train_{name}.csv") for name in ("losses", "metrics")]

@@ -38,7 +38,7 @@ def task(cfg: DictConfig) -> None:
         if champion and champion.version == version.version:
             log.info("Version %s of %s is the champion already.", version.version, cfg.name)
             return
-        if not has_learned(store.client.get_run(run_id)):
+        if not has_learned(store.run_of(run_id, str(run.folder))):
             verdict = judging.NOTHING_LEARNED
         elif champion is None:
             verdict = judging.FIRST
