@@ -68,7 +68,22 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     if not (settings["dataset"].get("patch") or {}).get("size"):
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
     drop_unused(settings["dataset"], AS_BEFORE)
-    return kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
+    keeps_features = settings["dataset"].get("cache") == "features"
+    if not keeps_features:
+        settings["dataset"].pop("feature_type", None)
+        (settings.get("augmentation") or {}).pop("views", None)
+    name_by_content(settings.get("model") or {})
+    found = kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
+    if keeps_features:
+        found["dataset"]["cache"] = "features"  # of fixed views: other weights than of endless ones
+    return found
+
+
+def name_by_content(model: dict[str, Any]) -> None:
+    """Puts its sha256 in place of a weights file: where it lies does not matter."""
+    weights = model.get("encoder_weights")
+    if isinstance(weights, str) and (path := Path(weights).expanduser()).is_file():
+        model["encoder_weights"] = hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def drop_unused(section: dict[str, Any], unused: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import WEIGHTS, Option
-from flexunet_exp.config.rules import flag, fraction, or_null, positive
+from flexunet_exp.config.rules import count, flag, fraction, or_null, positive
 
 ROWS = (
     Option(
@@ -31,10 +31,29 @@ ROWS = (
         example="split.n=5",
     ),
     Option(
+        "augmentation.views",
+        "views of each picture, drawn once, for dataset.cache=features; null: all flips and turns",
+        or_null(count(16)),
+        WEIGHTS,
+        minutes=True,
+        param="views",
+        optional=True,
+    ),
+    Option(
         "augmentation.*",
         "transforms of the training pictures",
         changes=WEIGHTS,
         example="augmentation=strong",
+    ),
+    Option(
+        "model.encoder_weights",
+        "first weights of an encoder: null (random), imagenet, or a weights file",
+        changes=WEIGHTS,
+        minutes=True,
+        param="encoder_weights",
+        literal=True,
+        optional=True,
+        example="model.encoder_weights=imagenet",
     ),
     Option(
         "model.*",
