@@ -106,7 +106,10 @@ def measured(build: str, folder: str) -> dict[str, list[float]]:
     python, _, checkout = build.rpartition(":")
     command = [python or f"{checkout}/.venv/bin/python", "-c", MEASURE, folder, json.dumps(CLASSES)]
     environment = {**os.environ, "PYTHONPATH": checkout}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    # From another folder than a checkout, whose package Python would find first.
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -34,31 +34,32 @@ def find(mask: np.ndarray, size: Size) -> list[Defect]:
 
     A region that falls apart when resized stays one defect.
     """
-    left, top, width, height = cv2.boundingRect(mask)
-    inside = mask[top : top + height, left : left + width]
-    classes = np.flatnonzero(np.bincount(inside.ravel(), minlength=256)).tolist()
-    lines = [
-        kept[(kept >= first) & (kept < first + length)] - first
-        for kept, first, length in zip(
-            map(lines_shown, mask.shape, size), (top, left), (height, width), strict=True
-        )
-    ]
+    kept = [lines_shown(*sides) for sides in zip(mask.shape, size, strict=True)]
+    classes = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
     return [
         defect
         for index in classes
         if index not in (0, IGNORE)
-        for defect in of_class(inside == index, index, (top, left), mask.shape, lines)
+        for defect in of_class(mask == index, index, kept)
     ]
 
 
-def of_class(
-    region: np.ndarray, index: int, corner: Size, shape: Size, lines: Sequence[np.ndarray]
-) -> list[Defect]:
-    """The defects of a boolean region (h, w), whose upper left is at `corner` of the mask.
+def of_class(region: np.ndarray, index: int, kept: Sequence[np.ndarray]) -> list[Defect]:
+    """The defects of a boolean region (H, W) of one class.
 
-    `lines` are the rows and the columns of the region that the resized mask shows.
+    `kept` are the rows and the columns that the resized mask shows.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(region.view(np.uint8))
+    shape = region.shape
+    left, top, width, height = cv2.boundingRect(region.view(np.uint8))
+    corner = top, left
+    region = region[top : top + height, left : left + width]  # labelling all takes twice as long
+    lines = [
+        all_of[(all_of >= first) & (all_of < first + length)] - first
+        for all_of, first, length in zip(kept, corner, region.shape, strict=True)
+    ]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(region).view(np.uint8)
+    )
     resized = np.bincount(labels[np.ix_(*lines)].ravel(), minlength=count)
     return [
         Defect(
