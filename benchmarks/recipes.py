@@ -1,7 +1,7 @@
 """python benchmarks/recipes.py DATA CATEGORY RECIPE … [--folds 0,1,2] [--seeds 0]: recipes,
 out-of-fold.
 
-DATA is the folder with MVTec AD. Each recipe is trained on the folds by `flexunet train`, each fold
+DATA is a data_root: the folder that has mvtec_anomaly_detection. Each recipe is trained on the folds by `flexunet train`, each fold
 a command of its own whose wall time counts, and pooled by `flexunet evaluate`. Every finished fold
 and every pooled score is a row appended to docs/measured/recipes.csv; what is there is not done
 again, so the program can be cut off at any time. Runs go into ./recipes.
