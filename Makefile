@@ -1,7 +1,7 @@
 # make install:    the program in .venv, without the tools for development
 # make quickstart: install, then train and score a small FlexUNet on generated pictures (no download)
 # make test:       install with the tools for development, then run the tests
-# make test-fast:  those that start no command and train nothing, within a minute
+# make test-fast:  those that start no command, train nothing, and go over no generated inputs
 # make test-all:   what make test leaves out, and ten times as many generated inputs
 # make lint:       ruff, mypy, and who may import whom (import-linter)
 # make docs:       draw what docs/ shows of the code
@@ -26,7 +26,7 @@ test: $(VENV)/.installed-dev
 	$(TESTS) -m "not heavy"
 
 test-fast: $(VENV)/.installed-dev
-	$(TESTS) -m "not slow and not heavy"
+	$(TESTS) -m "not slow and not heavy and not property"
 
 test-all: $(VENV)/.installed-dev
 	FLEXUNET_TEST_EXAMPLES=10 $(TESTS) -m "heavy or property"

@@ -144,14 +144,10 @@ class Run:
         ['label', 'area', 'share']
         """
         limits = (min_area, min_probability)
-        if isinstance(images, Picture):
-            (only,) = self._predictions(
-                read_all([images], self._trained.bit_depth), probabilities, limits
-            )
-            return only
-        return list(
-            self._predictions(read_all(images, self._trained.bit_depth), probabilities, limits)
-        )
+        given = [images] if isinstance(images, Picture) else images
+        read = read_all(given, self._trained.bit_depth)
+        found = list(self._predictions(read, probabilities, limits))
+        return found[0] if isinstance(images, Picture) else found
 
     @cached_property
     def _trained(self) -> TrainedNetworks:

@@ -120,12 +120,15 @@ def load(cfg: DictConfig) -> Dataset:
 
 def scanned(cfg: DictConfig) -> Dataset:
     """All pictures of the folder; their split is empty unless the folders name it."""
-    layout = from_table(cfg, pd.DataFrame()).layout
-    record = accepted(
-        bit_depth.checked(layout.scan(folder_of(cfg), network_view(cfg)), compose.bit_depth(cfg))
-    )
+    record = accepted(scan(cfg, folder_of(cfg), compose.bit_depth(cfg), network_view(cfg)))
     log_normalised(record)
     return of_scan(cfg, record)
+
+
+def scan(cfg: DictConfig, folder: Path, bits: Bits, view: NetworkView | None = None) -> ScanRecord:
+    """The scan of a folder in the configured layout, with what `bits` cannot hold as problems."""
+    layout = building.build(cfg.dataset.layout)
+    return bit_depth.checked(layout.scan(folder, view), bits)
 
 
 def of_scan(cfg: DictConfig, record: ScanRecord) -> Dataset:

@@ -10,7 +10,6 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import compose, validation
-from flexunet_exp.data import bit_depth
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.folders.folder_names import SPLITS, meaning
@@ -56,8 +55,7 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
             f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
         )
     bits = compose.bit_depth(run.cfg)
-    layout = datasets.from_table(cfg, pd.DataFrame()).layout
-    record = accepted(bit_depth.checked(layout.scan(datasets.folder_of(cfg)), bits))
+    record = accepted(datasets.scan(cfg, datasets.folder_of(cfg), bits))
     dataset = replace(datasets.of_scan(cfg, record), bit_depth=bits)
     table = dataset.table if cfg.only is None else chosen(dataset.table, cfg.only)
     return replace(dataset, table=table.assign(split=cfg.dataset.name), scan=None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-
-import keras
+from typing import TYPE_CHECKING
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.weights_digest import EXPECTED_FILE
 from flexunet_exp.system.files import whole_or_nothing
+
+if TYPE_CHECKING:
+    import keras  # at run time within the functions, once its notices are hidden
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -20,6 +22,8 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 def without_optimizer(model: keras.Model) -> keras.Model:
     """A model of the same layers that was never compiled, so it has no optimizer to save."""
+    import keras
+
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
@@ -30,6 +34,8 @@ def read_network(path: Path) -> keras.Model:
     """
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is missing, incomplete or not a Keras file. {EXPECTED_FILE}")
+    import keras
+
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py, json and Keras raise different types

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.check import mending
 from flexunet_exp.config import compose
-from flexunet_exp.data import bit_depth, splits
 from flexunet_exp.data import card as datacard
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import splits
 from flexunet_exp.data.card import Card
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.scan_record import Findings, NetworkView, ScanRecord
@@ -33,9 +32,8 @@ def examine(cfg: DictConfig) -> Examined:
 
     Raises InputError only if the folder does not exist.
     """
-    unread, view = datasets.from_table(cfg, pd.DataFrame()), datasets.network_view(cfg)
-    bits = compose.bit_depth(cfg)
-    scan = bit_depth.checked(unread.layout.scan(datasets.folder_of(cfg), view), bits)
+    view = datasets.network_view(cfg)
+    scan = datasets.scan(cfg, datasets.folder_of(cfg), compose.bit_depth(cfg), view)
     unread = datasets.of_scan(cfg, scan)
     findings = Findings(list(scan.problems), list(scan.warnings))
     readable = scan.table[scan.readable].reset_index(drop=True)

@@ -23,8 +23,6 @@ def show(card: Card, console: Console | None = None) -> None:
         console.print(table)
     for line in lines(card):
         console.print(Text(line))
-    for note in card["notes"]:
-        console.print(Text(f"\n{note}"))
     for number, warning in enumerate(card["warnings"], start=1):
         console.print(Text(f"\nWarning {number}. {warning}"))
 

@@ -12,15 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import cv2
-import pandas as pd
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.prepare import names
 from flexunet_exp.commands.prepare.staging import Picture, Stage
 from flexunet_exp.commands.prepare.variants import Maker, Source
 from flexunet_exp.config import building, compose
-from flexunet_exp.data import bit_depth, splits
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.layouts import GOOD_FOLDERS
 from flexunet_exp.data.scan_record import accepted
@@ -36,8 +35,7 @@ SHARE = 0.35  # about the size of a picture's file by the bytes of its pixels
 
 def load(cfg: DictConfig, raw: Path) -> Dataset:
     """The raw folder, scanned and split by source; InputError with every problem of the data."""
-    layout = datasets.from_table(cfg, pd.DataFrame()).layout
-    record = accepted(bit_depth.checked(layout.scan(raw), compose.bit_depth(cfg)))
+    record = accepted(datasets.scan(cfg, raw, compose.bit_depth(cfg)))
     datasets.log_normalised(record)
     return datasets.split_up(cfg, datasets.of_scan(cfg, record))
 

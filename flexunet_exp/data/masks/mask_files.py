@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from flexunet_exp.data import image_files
+from flexunet_exp.data.grey_levels import SPREAD
 from flexunet_exp.data.grouping import Problem
 from flexunet_exp.data.image_files import Header
 from flexunet_exp.errors import InputError
 
-SPREAD = 257  # 8 bits spread over 16: 255 becomes 65535
 FAST = ("L", "RGB", "RGBA")  # colours of PNG files that OpenCV decodes faster than Pillow
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from flexunet_exp.commands.check import page, settings, survey_data
+from flexunet_exp.commands.check import page, settings, survey_data, terminal
 from flexunet_exp.errors import InputError
 from tests.support import hostile, running
 
@@ -49,6 +50,13 @@ def ready(tmp_path) -> Path:
         mask = hostile.truth(BLUE, (64, 64))
         pair(tmp_path, split, f"bent_{number}", structured(number), mask)
     return tmp_path
+
+
+def test_what_was_decided_about_a_set_is_said_once(ready, examine):
+    (ready / "valid").rename(ready / "val")
+    console = Console(record=True, width=200)
+    terminal.show(examine(*READY).card, console)
+    assert console.export_text().count("val/images is read as valid/images") == 1
 
 
 def test_a_clean_data_set_has_its_counts_and_no_leak(ready, examine):
