@@ -75,6 +75,15 @@ def patch_size(cfg: DictConfig) -> tuple[int, int] | None:
     return None if size is None else sides(size)
 
 
+def feature_patch(cfg: DictConfig) -> tuple[int, int] | None:
+    """(height, width), in the network's pixels, of patches of kept features; None for whole ones.
+
+    Only dataset.cache=features has them.
+    """
+    size = OmegaConf.select(cfg, "dataset.patch.features")  # older runs lack it
+    return None if size is None or cfg.dataset.cache != "features" else sides(size)
+
+
 def sides(size: Any) -> tuple[int, int]:
     """(height, width) of a size as it is typed: one number, or two."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])

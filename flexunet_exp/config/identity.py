@@ -65,10 +65,13 @@ class Identity:
 def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     """The resolved settings that can change the trained weights: no tracking, drawing or paths."""
     settings = plain(config)
-    if not (settings["dataset"].get("patch") or {}).get("size"):
+    keeps_features = settings["dataset"].get("cache") == "features"
+    patch = settings["dataset"].get("patch") or {}
+    if not keeps_features or not patch.get("features"):
+        patch.pop("features", None)
+    if not patch.get("size") and not patch.get("features"):
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
     drop_unused(settings["dataset"], AS_BEFORE)
-    keeps_features = settings["dataset"].get("cache") == "features"
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)

@@ -6,7 +6,8 @@ decoder enlarges by bilinear interpolation, which leaves no checkerboard (Odena 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ def unet(
     encoder_trainable: str = "frozen",
     output_stride: int = 4,
     decoder_filters: int = 32,
+    skip_filters: int | None = 32,
     normalisation: str = "batch",
     dropout_rate: float = 0.0,
     input_dtype: str = "uint8",
@@ -35,7 +37,8 @@ def unet(
 
     `encoder` names a function of `models.encoders`, with its arguments. The decoder begins at its
     coarsest features; at each finer stride down to `output_stride` it doubles the size, appends the
-    encoder's features, and convolves twice (3 x 3, `decoder_filters`). The logits of that stride
+    encoder's features, reduced to `skip_filters` channels (1 x 1; None: all of them), and convolves
+    twice (3 x 3, `decoder_filters`). The logits of that stride
     are enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
     (strides 16 and 32), no_batch_norm (all weights, with the stored statistics), frozen. A frozen
     encoder's batch normalisation uses the stored statistics, too. Raises InputError with every
@@ -49,7 +52,13 @@ def unet(
         levels = layers.Rescaling(share, dtype="float32", name="grey_levels")(image)
     pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
     let_train(pyramid, encoder_trainable)
-    x = decoder(pyramid, output_stride, decoder_filters, normalisation, dropout_rate)
+    convolve = partial(
+        double_conv,
+        filters=decoder_filters,
+        normalisation=normalisation,
+        dropout_rate=dropout_rate,
+    )
+    x = decoder(pyramid, output_stride, skip_filters, convolve)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
     if output_stride > 1:
         logits = enlarged(logits, output_stride, "logits", dtype="float32")
@@ -57,9 +66,12 @@ def unet(
 
 
 def decoder(
-    pyramid: Pyramid, output_stride: int, filters: int, normalisation: str, dropout_rate: float
+    pyramid: Pyramid,
+    output_stride: int,
+    skip_filters: int | None,
+    convolve: Callable[[keras.KerasTensor, str], keras.KerasTensor],
 ) -> keras.KerasTensor:
-    """The decoder's features at `output_stride`."""
+    """The decoder's features at `output_stride`; `convolve` is called with a level's name."""
     strides = sorted(pyramid.features, reverse=True)
     x = pyramid.features[strides[0]]
     for stride in strides[1:]:
@@ -67,11 +79,14 @@ def decoder(
             break
         name = f"decoder{stride}"
         x = enlarged(x, 2, name)
-        x = layers.Concatenate(name=f"{name}_concat")([x, pyramid.features[stride]])
-        x = double_conv(x, name, filters, normalisation, dropout_rate)
+        skip = pyramid.features[stride]
+        if skip_filters:
+            skip = layers.Conv2D(skip_filters, 1, name=f"{name}_skip")(skip)
+        x = layers.Concatenate(name=f"{name}_concat")([x, skip])
+        x = convolve(x, name)
     if output_stride < strides[-1]:  # an encoder has no features at stride 1
         x = enlarged(x, strides[-1] // output_stride, "decoder1")
-        x = double_conv(x, "decoder1", filters, normalisation, dropout_rate)
+        x = convolve(x, "decoder1")
     return x
 
 

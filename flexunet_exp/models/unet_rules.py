@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flexunet_exp.config.compose import sides, size_text
-from flexunet_exp.config.rules import Arguments, Rule, count, is_int, is_text, one_of, share
+from flexunet_exp.config.rules import Arguments, Rule, count, is_int, is_text, one_of, or_null, share
 from flexunet_exp.models.arguments import next_that_divides
 
 TRAINABLE = ("all", "last_stages", "no_batch_norm", "frozen")
@@ -48,6 +48,7 @@ RULES = {
             "encoder_trainable": one_of(*TRAINABLE, example="frozen"),
             "output_stride": Rule(is_output_stride, "1, 2, 4 or 8", "4"),
             "decoder_filters": count(32),
+            "skip_filters": or_null(count(32)),
             "normalisation": one_of(*NORMALISATIONS),
             "dropout_rate": share(0.1),
         },

@@ -135,6 +135,15 @@ ROWS = (
         optional=True,
     ),
     Option(
+        "dataset.patch.features",
+        "trains on patches of kept features, a side or [height, width] in the network's pixels",
+        or_null(size(256)),
+        WEIGHTS,
+        minutes=True,
+        param="patch_features",
+        optional=True,
+    ),
+    Option(
         "dataset.patch.foreground",
         "share of the patches that show a defect, evenly over the classes",
         part(0.5),

@@ -15,6 +15,7 @@ from flexunet_exp.config.validation.arguments import broken_arguments, unfitting
 from flexunet_exp.errors import InputError, did_you_mean
 
 MAX_CLASSES = 255  # index 255 means ignore
+STRIDE = 32  # of an encoder's coarsest features
 
 
 def check_sections(cfg: DictConfig, sections: Sequence[str]) -> None:
@@ -35,6 +36,7 @@ def check_settings(cfg: DictConfig | dict) -> None:
     if not problems:
         problems = [*name_problems(settings), *unfitting_arguments(settings, settings)]
         problems += [*registry_problems(settings), *share_problems(settings)]
+        problems += feature_problems(settings)
     if problems:
         raise InputError(problems)
 
@@ -149,12 +151,40 @@ def share_problems(settings: dict) -> Iterator[str]:
     """The shares of patches on a defect and of good pictures together are at most 1."""
     dataset = settings["dataset"]
     patch, good = dataset.get("patch") or {}, dataset.get("good_share") or 0
-    if patch.get("size") and good + patch["foreground"] > 1:
+    has_patches = patch.get("size") or patch.get("features")
+    if has_patches and good + patch["foreground"] > 1:
         yield (
             f"dataset.good_share={good} and dataset.patch.foreground={patch['foreground']} are "
             "shares of the same patches, and their sum is above 1. Try dataset.good_share=0.25 "
             "dataset.patch.foreground=0.5"
         )
+
+
+def feature_problems(settings: dict) -> Iterator[str]:
+    """Patches of pictures do not go with kept features, nor patches of features without these."""
+    dataset = settings["dataset"]
+    patch, keeps_features = dataset.get("patch") or {}, dataset["cache"] == "features"
+    size, part = patch.get("size"), patch.get("features")
+    if size and keeps_features:
+        yield (
+            f"dataset.patch.size={compose.size_text(size)}: dataset.cache=features keeps the "
+            "features of whole pictures. Use patches of these, dataset.patch.size=null "
+            "dataset.patch.features=256, or another dataset.cache"
+        )
+    if part and not keeps_features:
+        yield (
+            f"dataset.patch.features={compose.size_text(part)} needs dataset.cache=features. "
+            "Patches of pictures are dataset.patch.size"
+        )
+    if part and keeps_features:
+        sides = compose.sides(part)
+        whole = compose.sides(dataset["image_size"])
+        if any(side % STRIDE or side > most for side, most in zip(sides, whole, strict=True)):
+            yield (
+                f"dataset.patch.features={compose.size_text(part)} must be divisible by {STRIDE}, "
+                f"the encoder's largest stride, and at most {compose.size_text(whole)}, "
+                "dataset.image_size. Try dataset.patch.features=256"
+            )
 
 
 def registry_problems(settings: dict) -> Iterator[str]:

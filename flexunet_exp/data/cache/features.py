@@ -83,9 +83,12 @@ class FeatureCache:
             Path(part).write_bytes(b"".join(flat))
 
     def read(self, name: str) -> list[np.ndarray]:
-        """The maps of a view; InputError where the file was truncated or removed meanwhile."""
+        """The maps of a view, which are read from the file where they are used.
+
+        Raises InputError where the file was truncated or removed meanwhile.
+        """
         try:
-            flat = np.fromfile(self.file(name), self.maps.dtype)
+            flat = np.memmap(self.file(name), self.maps.dtype, mode="r")
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.file(name)} was removed while it was in use. Start again."

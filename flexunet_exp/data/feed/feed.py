@@ -91,7 +91,7 @@ def sampler(settings: FeedSettings, dataset: Dataset) -> sampling.Sampler:
     """How the training split's pictures, or patches of them, are drawn."""
     is_training = (dataset.table["split"] == "train").to_numpy()
     options: dict[str, Any] = {"sampling": settings.sampling, "good_share": settings.good_share}
-    if settings.patch:
+    if settings.patch or settings.feature_patch:
         options |= {"foreground": settings.foreground, "per_image": settings.per_image}
     labels = dataset.table["label"][is_training].tolist()
     return sampling.sampler(labels, dataset.pixels[is_training] > 0, settings.seed, **options)

@@ -6,6 +6,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ from flexunet_exp.data import masks
 from flexunet_exp.data.augmentation import PasteDefect
 from flexunet_exp.data.cache.features import FeatureCache
 from flexunet_exp.data.dataset import Dataset
-from flexunet_exp.data.feed import batches, feed, reader
+from flexunet_exp.data.feed import batches, feed, patches, reader
+from flexunet_exp.data.feed.batches import PATCH_STREAM
 from flexunet_exp.data.feed.sampling import Draw
 from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.data.feed.views import Views
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.system import progress
 
 log = logging.getLogger(__name__)
@@ -103,50 +106,90 @@ class KeptFeatures:
         mask = np.frombuffer(zlib.decompress(self.masks[place]), np.uint8).reshape(self.size)
         return *self.cache.read(self.name(place)), mask
 
+    def patch(self, place: Place, size: Size, focus: int, key: Sequence[int]) -> list[np.ndarray]:
+        """Maps and mask of a patch of a view, on the grid of the coarsest map.
+
+        `size` is in the network's pixels; with a `focus`, the patch shows a random pixel of that
+        class, or lies anywhere if the view has none. `key` decides the place.
+        """
+        *maps, mask = self.read(place)
+        generator = np.random.default_rng([*key, PATCH_STREAM])
+        corner = np.array(patches.corner_of(mask, size, focus, generator))
+        stride = self.size[0] // min(len(one) for one in maps)
+        corner = (corner + stride // 2) // stride * stride
+        return [cut(one, corner, size, self.size[0] // len(one)) for one in (*maps, mask)]
+
+
+def cut(one: np.ndarray, corner: np.ndarray, size: Size, stride: int) -> np.ndarray:
+    """The part of a map of this stride that a patch at `corner` (top, left) of a picture covers."""
+    (top, left), (height, width) = corner // stride, np.array(size) // stride
+    return one[top : top + height, left : left + width]
+
 
 def feed_of(
     settings: FeedSettings, dataset: Dataset, kept: KeptFeatures, first_epoch: int, multiple_of: int
 ) -> feed.Feed:
     """Training and validation batches of kept features, from epoch `first_epoch` on."""
-    sampler = feed.sampler(settings, dataset)
+    sampler, patch = feed.sampler(settings, dataset), settings.feature_patch
     steps = batches.steps_per_epoch(len(sampler), settings.batch_size)
 
-    def wanted(step: int) -> list[Place]:
+    draws = lru_cache(2)(sampler.epoch)
+
+    def drawn(step: int) -> list[tuple[int, Draw]]:
         epoch, batch = divmod(step, steps)
         start = batch * settings.batch_size
-        draws: list[Draw] = sampler.epoch(epoch)[start : start + settings.batch_size]
-        return [
-            Place("train", row, kept.views.drawn(settings.seed, epoch, row, turn))
-            for row, turn, _ in draws
-        ]
+        return [(epoch, draw) for draw in draws(epoch)[start : start + settings.batch_size]]
 
-    def in_order(step: int) -> list[Place]:
+    def read_drawn(epoch: int, draw: Draw) -> Sequence[np.ndarray]:
+        view = kept.views.drawn(settings.seed, epoch, draw.row, draw.turn)
+        place = Place("train", draw.row, view)
+        if patch is None:
+            return kept.read(place)
+        return kept.patch(place, patch, draw.focus, (settings.seed, epoch, *draw))
+
+    def in_order(step: int) -> list[tuple[Place]]:
         rows = range(len(kept.readers["valid"]))
         start = step * settings.valid_batch_size
-        return [Place("valid", row, 0) for row in rows[start : start + settings.valid_batch_size]]
+        return [
+            (Place("valid", row, 0),) for row in rows[start : start + settings.valid_batch_size]
+        ]
 
     training = range(first_epoch * steps, settings.epochs * steps)
     number = len(kept.readers["valid"])
     validating = range(batches.steps_per_epoch(number, settings.valid_batch_size))
     return feed.Feed(
-        batches_of(training, wanted, kept, multiple_of),
+        batches_of(training, drawn, read_drawn, kept, patch or settings.size, multiple_of),
         steps,
         len(sampler),
-        batches_of(validating, in_order, kept, multiple_of),
+        batches_of(validating, in_order, kept.read, kept, settings.size, multiple_of),
     )
 
 
 def batches_of(
-    steps: range, wanted: Callable[[int], list[Place]], kept: KeptFeatures, multiple_of: int
+    steps: range,
+    wanted: Callable[[int], Sequence[tuple[Any, ...]]],
+    read: Callable[..., Sequence[np.ndarray]],
+    kept: KeptFeatures,
+    size: Size,
+    multiple_of: int,
 ) -> tf.data.Dataset:
-    """One element a step: the maps, a tuple of (B, h, w, c), and masks (B, H, W) uint8."""
+    """One element a step: the maps, a tuple of (B, h, w, c), and masks (B, H, W) uint8.
+
+    `wanted` gives the arguments of `read` for each picture, or patch, of a step; all are of `size`.
+    """
     readers = ThreadPoolExecutor(2)
-    shapes, dtype = kept.cache.maps.shapes, tf.as_dtype(kept.cache.maps.dtype)
+    dtype = tf.as_dtype(kept.cache.maps.dtype)
+    strides = [kept.size[0] // shape[0] for shape in kept.cache.maps.shapes]
+    shapes = [
+        (size[0] // stride, size[1] // stride, shape[2])
+        for stride, shape in zip(strides, kept.cache.maps.shapes, strict=True)
+    ]
 
     def load(step: Any) -> list[np.ndarray]:
-        *maps, truths = map(np.stack, zip(*readers.map(kept.read, wanted(int(step))), strict=True))
+        samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
+        *maps, truths = map(np.stack, zip(*samples, strict=True))
         lacking = -len(truths) % multiple_of
-        ignored = np.full((lacking, *kept.size), masks.IGNORE, np.uint8)
+        ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)
         filled = [np.concatenate([one, np.repeat(one[:1], lacking, axis=0)]) for one in maps]
         return [*filled, np.concatenate([truths, ignored])]
 
@@ -156,7 +199,7 @@ def batches_of(
         shaped = (
             tf.ensure_shape(one, (None, *shape)) for one, shape in zip(maps, shapes, strict=True)
         )
-        return tuple(shaped), tf.ensure_shape(truths, (None, *kept.size))
+        return tuple(shaped), tf.ensure_shape(truths, (None, *size))
 
     in_order = tf.data.Dataset.range(steps.start, steps.stop)
     return in_order.map(load_batch).prefetch(2)

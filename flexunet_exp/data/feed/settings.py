@@ -27,6 +27,7 @@ class FeedSettings:
     transforms: tuple[dict[str, Any], ...]  # of the augmentation, as `building.build` takes them
     views: int | None  # of each picture, where features are kept; None: what flips and turns give
     feature_type: str  # of kept features: float16, float32
+    feature_patch: Size | None  # of kept features, in the network's pixels; None: whole pictures
     cache: str
     cache_dir: Path
     batch_size: int
@@ -47,6 +48,7 @@ class FeedSettings:
             transforms=tuple(compose.plain(cfg.augmentation.transforms)),
             views=cfg.augmentation.get("views"),
             feature_type=dataset.get("feature_type", "float16"),
+            feature_patch=compose.feature_patch(cfg),
             cache=dataset.cache,
             cache_dir=compose.cache_dir(cfg),
             batch_size=trainer.batch_size,
