@@ -70,7 +70,12 @@ def prepare(settings: ProcessSettings) -> None:
 
 
 def load() -> None:
-    """Imports TensorFlow and Keras, and turns their own printing off."""
+    """Imports TensorFlow and Keras, and turns their own printing off.
+
+    oneDNN computes the convolutions on every processor, unless TF_ENABLE_ONEDNN_OPTS says
+    otherwise. TensorFlow alone turns it on only where it finds AVX512 (docs/measured/speed.md).
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with quiet_start(), collection.importing("keras"):
         import keras
         import tensorflow as tf
