@@ -1,10 +1,11 @@
 """python benchmarks/recipes.py DATA CATEGORY RECIPE … [--folds 0,1,2] [--seeds 0]: recipes,
 out-of-fold.
 
-DATA is a data_root: the folder that has mvtec_anomaly_detection. Each recipe is trained on the folds by `flexunet train`, each fold
-a command of its own whose wall time counts, and pooled by `flexunet evaluate`. Every finished fold
-and every pooled score is a row appended to docs/measured/recipes.csv; what is there is not done
-again, so the program can be cut off at any time. Runs go into ./recipes.
+DATA is a data_root: the folder that has mvtec_anomaly_detection. Each recipe is trained on the
+folds by `flexunet train`, each fold a command of its own whose wall time counts, and pooled by
+`flexunet evaluate`. Every finished fold and every pooled score is a row appended to
+docs/measured/recipes.csv; what is there is not done again, so the program can be cut off at any
+time. Runs go into ./recipes, features into ./cache.
 """
 
 from __future__ import annotations
@@ -23,23 +24,54 @@ TABLE = ROOT / "docs" / "measured" / "recipes.csv"
 FIGURES = ("dice", "defect_dice", "average_precision", "pixel_auroc", "au_pro")
 COLUMNS = ("category", "recipe", "seed", "fold", "minutes", "valid_dice", *FIGURES, "false_alarms")
 
-FROZEN = (
-    *("model=unet", "dataset.cache=features", "augmentation=turns", "schedule=cosine"),
-    *("optimizer=adamw", "optimizer.learning_rate=3e-3", "optimizer.weight_decay=1e-2"),
-    *("trainer.batch_size=8", "predict.tta=flips", "~callbacks.epoch_images"),
-    *("schedule.warmup_epochs=1", "callbacks.early_stopping.patience=1000"),
-)
-RECIPES: dict[str, tuple[str, ...]] = {
-    "today": (),  # experiment=CATEGORY as shipped
-    "frozen_768": (*FROZEN, "dataset.image_size=768", "trainer.epochs=60"),
-    "frozen_512": (*FROZEN, "dataset.image_size=512", "trainer.epochs=60"),
-    "frozen_256": (*FROZEN, "dataset.image_size=256", "trainer.epochs=60"),
-    "frozen_1024": (*FROZEN, "dataset.image_size=1024", "trainer.epochs=40"),
-    "frozen_768_paste": (
-        *(*FROZEN, "dataset.image_size=768", "trainer.epochs=60", "augmentation=paste"),
-        "augmentation.views=16",
+# The experiments as they were before networks had pretrained encoders.
+BEFORE = {
+    "grid": (
+        *("model=flexunet_small", "model.num_layers=6", "dataset.image_size=256"),
+        *("dataset.cache=memory", "optimizer.learning_rate=5e-3", "trainer.epochs=200"),
+        *("trainer.batch_size=4", "schedule=cosine", "callbacks.early_stopping.patience=200"),
+        *("callbacks.epoch_images.num_images=6", "callbacks.epoch_images.every=10"),
     ),
 }
+BEFORE["screw"] = (
+    *(*BEFORE["grid"], "dataset.patch.size=256", "dataset.patch.foreground=0.5"),
+    *("dataset.patch.per_image=4", "dataset.good_share=0.1", "trainer.epochs=12"),
+    "schedule.warmup_epochs=1",
+)
+WHOLE = ("dataset.patch.features=null", "dataset.cache=none")  # a network that trains as a whole
+CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
+    "shipped": (),
+    "half": ("trainer.epochs=8",),
+    "double": ("trainer.epochs=30",),
+    "float32": ("dataset.feature_type=float32",),
+    "uncached": ("dataset.cache=none", "dataset.patch.features=null", "trainer.epochs=3"),
+    "random": ("model.encoder_weights=null",),
+    "expanded": ("model.encoder.features=expanded",),
+    "lite2": ("model/encoder=efficientnet_lite2",),
+    "px256": ("dataset.image_size=256",),
+    "px512": ("dataset.image_size=512",),
+    "px1024": ("dataset.image_size=1024",),
+    "stride2": ("model.output_stride=2",),
+    "stride8": ("model.output_stride=8",),
+    "paste": ("augmentation=paste", "augmentation.views=8"),
+    "flips": ("augmentation=flips",),
+    "no_views": ("augmentation=none",),
+    "ema": ("optimizer.use_ema=true", "optimizer.ema_momentum=0.98"),
+    "dropout": ("model.dropout_rate=0.3",),
+    "smoothing": ("loss.label_smoothing=0.1",),
+    "good_all": ("dataset.good=all",),
+    "foreground25": ("dataset.patch.foreground=0.25",),
+    "pooled": ("loss.pool_batches=8",),
+    "last_stages": (*WHOLE, "model.encoder_trainable=last_stages", "trainer.epochs=20"),
+    "all": (*WHOLE, "model.encoder_trainable=no_batch_norm", "trainer.epochs=10"),
+}
+RECIPES = ("before", *CHANGES)
+
+
+def words_of(category: str, recipe: str) -> tuple[str, ...]:
+    if recipe == "before":
+        return BEFORE[category]
+    return (f"experiment={category}", "~callbacks.epoch_images", *CHANGES[recipe])
 
 
 def main() -> None:
@@ -78,10 +110,8 @@ def measured(data: Path, category: str, recipe: str, seed: int, fold: str) -> No
     words = (
         *("train", f"dataset={category}", f"data_root={data.absolute()}", "split=folds"),
         *(f"split.fold={fold}", f"trainer.seed={seed}", f"hydra.run.dir={folder}"),
-        *RECIPES[recipe],
+        *words_of(category, recipe),
     )
-    if recipe == "today":
-        words = (*words, f"experiment={category}")
     started = time.perf_counter()
     command(words)
     minutes = (time.perf_counter() - started) / 60

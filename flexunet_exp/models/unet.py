@@ -37,7 +37,7 @@ def unet(
 
     `encoder` names a function of `models.encoders`, with its arguments. The decoder begins at its
     coarsest features; at each finer stride down to `output_stride` it doubles the size, appends the
-    encoder's features, reduced to `skip_filters` channels (1 x 1; None: all of them), and convolves
+    encoder's features, reduced to at most `skip_filters` channels (1 x 1; None: all), and convolves
     twice (3 x 3, `decoder_filters`). The logits of that stride
     are enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
     (strides 16 and 32), no_batch_norm (all weights, with the stored statistics), frozen. A frozen
@@ -80,7 +80,7 @@ def decoder(
         name = f"decoder{stride}"
         x = enlarged(x, 2, name)
         skip = pyramid.features[stride]
-        if skip_filters:
+        if skip_filters and skip.shape[-1] > skip_filters:
             skip = layers.Conv2D(skip_filters, 1, name=f"{name}_skip")(skip)
         x = layers.Concatenate(name=f"{name}_concat")([x, skip])
         x = convolve(x, name)

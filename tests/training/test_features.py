@@ -87,7 +87,7 @@ def test_features_are_computed_once_and_shared(made, caplog):
 
 
 @pytest.mark.parametrize(
-    "words", [("model.encoder.features=blocks",), ("dataset.feature_type=float16",)]
+    "words", [("model.encoder.features=expanded",), ("dataset.feature_type=float16",)]
 )
 def test_another_encoder_or_type_computes_its_own(made, words, tmp_path):
     for more in ((), words):

@@ -64,21 +64,21 @@ PACKAGES = {
 
 
 def efficientnet_lite0(
-    image: keras.KerasTensor, weights: str | None, features: str = "expanded"
+    image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite0, 3.0 million parameters up to stride 32; see `efficientnet_lite`."""
     return efficientnet_lite(image, weights, features, "lite0", width=1.0, depth=1.0)
 
 
 def efficientnet_lite1(
-    image: keras.KerasTensor, weights: str | None, features: str = "expanded"
+    image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite1; see `efficientnet_lite`."""
     return efficientnet_lite(image, weights, features, "lite1", width=1.0, depth=1.1)
 
 
 def efficientnet_lite2(
-    image: keras.KerasTensor, weights: str | None, features: str = "expanded"
+    image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite2; see `efficientnet_lite`."""
     return efficientnet_lite(image, weights, features, "lite2", width=1.1, depth=1.2)
