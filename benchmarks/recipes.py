@@ -41,8 +41,8 @@ BEFORE["screw"] = (
 WHOLE = ("dataset.patch.features=null", "dataset.cache=none")  # a network that trains as a whole
 CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "shipped": (),
-    "half": ("trainer.epochs=8",),
-    "double": ("trainer.epochs=30",),
+    "half": ("trainer.epochs=6",),
+    "double": ("trainer.epochs=24",),
     "float32": ("dataset.feature_type=float32",),
     "uncached": ("dataset.cache=none", "dataset.patch.features=null", "trainer.epochs=3"),
     "random": ("model.encoder_weights=null",),
