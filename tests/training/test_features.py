@@ -75,6 +75,14 @@ def test_the_stored_network_is_the_whole_network(made, tmp_path):
     assert type(loaded) is not features.FromFeatures
 
 
+@pytest.mark.parametrize("encoder", ["efficientnet_lite0", "mobilenetv3_small", "resnet50v2"])
+def test_what_is_kept_are_the_features_that_the_decoder_takes(made, encoder):
+    """One map a stride: sums within the encoder are computed once, too."""
+    _, _, model = made("augmentation=none", f"model/encoder={encoder}")
+    shapes = model.extractor.compute_output_shape((1, 64, 64, 3))
+    assert sorted(64 // shape[1] for shape in shapes) == [4, 8, 16, 32]
+
+
 def test_features_are_computed_once_and_shared(made, caplog):
     caplog.set_level(logging.INFO)
     settings, dataset, model = made("augmentation=flips")
