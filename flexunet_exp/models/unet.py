@@ -49,7 +49,9 @@ def unet(
     levels = image
     if input_dtype != "uint8":
         share = WHITE["uint8"] / WHITE[input_dtype]
-        levels = layers.Rescaling(share, dtype="float32", name="grey_levels")(image)
+        rescaling = layers.Rescaling(share, dtype="float32", name="grey_levels")
+        rescaling.trainable = False  # it belongs to the frozen part
+        levels = rescaling(image)
     pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
     let_train(pyramid, encoder_trainable)
     convolve = partial(

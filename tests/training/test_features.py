@@ -15,6 +15,7 @@ from flexunet_exp.data.cache import features as feature_cache
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
+from flexunet_exp.models.unet import unet
 from flexunet_exp.training import features, fit
 from flexunet_exp.training.settings import TrainingSettings
 
@@ -81,6 +82,12 @@ def test_what_is_kept_are_the_features_that_the_decoder_takes(made, encoder):
     _, _, model = made("augmentation=none", f"model/encoder={encoder}")
     shapes = model.extractor.compute_output_shape((1, 64, 64, 3))
     assert sorted(64 // shape[1] for shape in shapes) == [4, 8, 16, 32]
+
+
+def test_the_frozen_part_of_a_network_of_16_bits_begins_at_its_image():
+    lite0 = "flexunet_exp.models.encoders.efficientnet_lite.efficientnet_lite0"
+    model = unet((64, 64, 3), 2, {"_target_": lite0}, None, input_dtype="uint16")
+    assert len(features.cut_of(model)) == 4
 
 
 def test_features_are_computed_once_and_shared(made, caplog):

@@ -86,7 +86,7 @@ def application(
     scaled = scaling(image)
     network, origin = built(name, weights, scaled)
     features = last_of_strides(network)
-    before = {layer.name for layer in keras.Model(image, scaled).layers}
+    before = {layer.name for layer in keras.Model(network.inputs, image).layers}
     own = tuple(layer for layer in network.layers if layer.name not in before)
     return Pyramid(image, features, own, origin)
 
