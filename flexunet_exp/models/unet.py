@@ -129,4 +129,3 @@ def double_conv(
 def groups_of(filters: int) -> int:
     """Groups of eight channels, or of all where they do not divide by eight."""
     return filters // 8 if filters % 8 == 0 else 1
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,9 @@ def built(
     make = getattr(keras.applications, name)
     sha256 = weights_source.digest(Path(weights)) if weights not in (None, IMAGENET) else ""
     try:
-        network = make(include_top=False, weights=weights, input_tensor=scaled)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each layer that a file lacks
+            network = make(include_top=False, weights=weights, input_tensor=scaled)
     except Exception as error:  # Keras, h5py and urllib raise errors of many types
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(cannot_load(name, str(weights), reason)) from error
