@@ -1,7 +1,9 @@
-"""Adam in one pass over the weights."""
+"""Adam in one pass over the weights; a part of the weights with its own learning rate."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -38,3 +40,68 @@ class FusedAdam(keras.optimizers.Adam):
             epsilon=tf.cast(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
+
+
+class SlowPart(keras.optimizers.Optimizer):
+    """What `slow_down` mixes into an optimizer; see there."""
+
+    slow: frozenset[str] = frozenset()  # keys of the variables that are slowed down
+    share = 1.0
+    first_step = 0
+    at_slow = False  # whether one of them is being updated
+
+    @property
+    def iterations(self) -> Any:
+        """The steps done; for a slow variable, those since it has been trained."""
+        if not self.at_slow:
+            return super().iterations
+        first = self.first_step // (self.gradient_accumulation_steps or 1)
+        # A step whose gradients overflow in float16 is not counted, so fewer may be done.
+        return keras.ops.maximum(super().iterations - first, 0)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if self.is_slow(variable):
+            with self.slowly():
+                super().update_step(gradient, variable, learning_rate * self.share)
+        else:
+            super().update_step(gradient, variable, learning_rate)
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        super()._apply_weight_decay([one for one in variables if not self.is_slow(one)])
+        with self.slowly():
+            super()._apply_weight_decay([one for one in variables if self.is_slow(one)])
+
+    def _get_current_learning_rate(self) -> Any:
+        rate = super()._get_current_learning_rate()
+        return rate * self.share if self.at_slow else rate
+
+    def is_slow(self, variable: Any) -> bool:
+        return self._var_key(variable) in self.slow
+
+    @contextmanager
+    def slowly(self) -> Iterator[None]:
+        self.at_slow = True
+        try:
+            yield
+        finally:
+            self.at_slow = False
+
+
+def slow_down(
+    optimizer: keras.optimizers.Optimizer,
+    variables: Sequence[keras.Variable],
+    share: float,
+    first_step: int = 0,
+) -> None:
+    """Trains some variables with `share` of the learning rate, weight decay included.
+
+    Works with any optimizer of Keras, and any schedule. Adam's first and second moments are
+    corrected for the steps since `first_step`, with which these variables begin to be trained:
+    counted from the training's begin, their first steps would be up to six times too long.
+    (keras.optimizers.MultiOptimizer has no learning rate that a callback can read or set, no
+    moving average, and updates all variables or none.)
+    """
+    kind = type(optimizer)
+    optimizer.__class__ = type(kind.__name__, (SlowPart, kind), {})
+    optimizer.slow = frozenset(optimizer._var_key(variable) for variable in variables)
+    optimizer.share, optimizer.first_step = share, first_step

@@ -57,6 +57,14 @@ def test_files_that_code_pages_and_configuration_name_exist():
     assert not missing
 
 
+def test_the_page_of_models_lists_every_model_and_encoder():
+    page = (ROOT / "docs" / "reference" / "models.md").read_text()
+    names = {path.stem for path in ROOT.glob("conf/model/**/*.yaml")}
+    assert {
+        name for name in names if f"`{name}`" not in page and f"model={name}`" not in page
+    } == set()
+
+
 def is_example(name: str) -> bool:
     """Whether a file is one that the reader is to write."""
     return Path(name).stem in (

@@ -1,4 +1,4 @@
-"""The one-pass Adam against Keras's own, on the same fixed gradients."""
+"""Optimizers on fixed gradients: the one-pass Adam against Keras's own, and a slower part."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from flexunet_exp.optimizers import FusedAdam
+from flexunet_exp.optimizers import FusedAdam, slow_down
 
 
 def trajectory(optimizer: keras.optimizers.Optimizer, gradients: np.ndarray) -> np.ndarray:
@@ -80,3 +80,72 @@ def test_it_is_found_again_after_saving(tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(again.optimizer, FusedAdam)
+
+
+def decayed(rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    return keras.optimizers.schedules.CosineDecay(rate, 12)
+
+
+KINDS = {
+    "sgd": lambda rate: keras.optimizers.SGD(rate),
+    "nesterov": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "adam": lambda rate: FusedAdam(rate, clipvalue=0.4),
+    "adam of keras": lambda rate: keras.optimizers.Adam(rate, amsgrad=True),
+    "adamw": lambda rate: FusedAdam(rate, weight_decay=0.1),
+    "adamw on a schedule": lambda rate: FusedAdam(decayed(rate), weight_decay=0.1),
+    "averaged": lambda rate: FusedAdam(rate, use_ema=True, ema_momentum=0.9),
+    "accumulated": lambda rate: FusedAdam(rate, gradient_accumulation_steps=2),
+    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate, weight_decay=0.1),
+    "lion": lambda rate: keras.optimizers.Lion(rate, weight_decay=0.1),
+}
+
+
+def together(optimizer: keras.optimizers.Optimizer, gradients: np.ndarray, late: int = 0):
+    """Two weights after the gradients, the second trained a tenth as fast, from step `late` on."""
+    start = np.linspace(-1, 1, gradients.shape[1])
+    first, second = (keras.Variable(start, dtype="float32") for _ in range(2))
+    slow_down(optimizer, [second], 0.1, late)
+    optimizer.build([first, second])
+    for step, gradient in enumerate(gradients):
+        trained = [first, second] if step >= late else [first]
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)] * len(trained), trained)
+    return np.asarray(first), np.asarray(second)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_slow_part_is_trained_as_with_a_tenth_of_the_rate(gradients, kind):
+    """Against two optimizers, each with its own learning rate; the other part is as without."""
+    fast, slow = together(KINDS[kind](0.01), gradients)
+    np.testing.assert_array_equal(fast, trajectory(KINDS[kind](0.01), gradients)[-1])
+    np.testing.assert_allclose(slow, trajectory(KINDS[kind](0.001), gradients)[-1], atol=2e-7)
+    assert np.abs(slow - fast).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_its_first_step_is_a_tenth_of_the_plain_one(gradients, kind):
+    start = np.linspace(-1, 1, gradients.shape[1])
+    fast, slow = together(KINDS[kind](0.5), gradients[:1])
+    np.testing.assert_allclose(slow - start, 0.1 * (fast - start), rtol=1e-5, atol=2e-7)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "nesterov", "adam", "adamw", "accumulated"])
+def test_a_part_that_begins_late_is_trained_as_if_the_training_began_then(gradients, kind):
+    """Adam's moments are corrected for their own steps; else its first would be three times it."""
+    fast, slow = together(KINDS[kind](0.01), gradients, late=6)
+    np.testing.assert_array_equal(fast, trajectory(KINDS[kind](0.01), gradients)[-1])
+    alone = trajectory(KINDS[kind](0.001), gradients[6:])[-1]
+    np.testing.assert_allclose(slow, alone, atol=2e-7)
+
+
+def test_a_slowed_optimizer_keeps_its_state_and_rate(gradients):
+    """What a stopped training keeps: as many variables as before, and one rate for callbacks."""
+    weight = keras.Variable(np.zeros(50), dtype="float32")
+    plain, slowed = FusedAdam(0.01), FusedAdam(0.01)
+    slow_down(slowed, [weight], 0.1)
+    for optimizer in (plain, slowed):
+        optimizer.build([weight])
+    assert [v.shape for v in slowed.variables] == [v.shape for v in plain.variables]
+    slowed.learning_rate = 0.005
+    slowed.apply([keras.ops.convert_to_tensor(gradients[0])], [weight])
+    assert float(slowed.learning_rate) == pytest.approx(0.005) and int(slowed.iterations) == 1
+    np.testing.assert_allclose(np.abs(np.asarray(weight)).max(), 0.0005, rtol=1e-4)

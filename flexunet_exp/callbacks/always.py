@@ -1,4 +1,4 @@
-"""Callbacks that every training has: learning rate, averaged weights, figures, progress."""
+"""Callbacks that every training has: learning rate, averaged weights, phases, figures, progress."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import suppress
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.system import collection, interrupt
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -42,11 +43,30 @@ class AveragedWeights(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer wraps it
         averages = optimizer._model_variables_moving_average
-        for weight, average in zip(self.model.trainable_variables, averages, strict=True):
+        # Those of a part that is trained later are among them, too.
+        for weight, average in zip(optimizer._trainable_variables, averages, strict=True):
             kept = keras.ops.convert_to_numpy(weight)
             weight.assign(average)
             average.assign(kept)
         self.averaged = not self.averaged
+
+
+class EncoderPhases(keras.callbacks.Callback):
+    """Freezes the encoder in the first epochs, where the decoder is trained alone.
+
+    The graph of a step has the weights that were trained when it was traced, so a change traces
+    another.
+    """
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self.encoder.let_train(epoch):
+            self.model.make_train_function(force=True)
+        if epoch == self.encoder.from_epoch > 0:
+            log.info("From this epoch on the encoder is trained, too.")
 
 
 class LearningRate(keras.callbacks.Callback):

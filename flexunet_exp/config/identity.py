@@ -19,6 +19,7 @@ from flexunet_exp.config import weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
 from flexunet_exp.config.options import OPTIONS, can_change, takes_minutes
 from flexunet_exp.config.options.row import ROUNDING, SCORES, WEIGHTS
+from flexunet_exp.config.validation.arguments import imagenet_sha256
 from flexunet_exp.errors import InputError
 
 SCHEME = 2  # the version of what a signature is made of; hashes of version 1 lack a number
@@ -75,18 +76,29 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)
-    name_by_content(settings.get("model") or {})
+    as_encoder_is_trained(settings.get("model") or {})
     found = kept(settings, lambda key: can_change(key, WEIGHTS, ROUNDING))
     if keeps_features:
         found["dataset"]["cache"] = "features"  # of fixed views: other weights than of endless ones
     return found
 
 
-def name_by_content(model: dict[str, Any]) -> None:
-    """Puts its sha256 in place of a weights file: where it lies does not matter."""
+def as_encoder_is_trained(model: dict[str, Any]) -> None:
+    """Its sha256 in place of a weights file; drops what has no effect on a frozen encoder."""
     weights = model.get("encoder_weights")
-    if isinstance(weights, str) and (path := Path(weights).expanduser()).is_file():
-        model["encoder_weights"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if isinstance(weights, str):
+        model["encoder_weights"] = name_by_content(weights, model.get("encoder") or {})
+    drop_unused(model, {"encoder_from_epoch": (0,)})
+    if model.get("encoder_trainable") == "frozen":
+        model.pop("encoder_rate", None)
+
+
+def name_by_content(weights: str, encoder: Mapping[str, Any]) -> str:
+    """The sha256 of an encoder's weights: where the file lies does not matter."""
+    if (path := Path(weights).expanduser()).is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    known = imagenet_sha256(str(encoder.get("_target_"))) if weights == "imagenet" else None
+    return known or weights
 
 
 def drop_unused(section: dict[str, Any], unused: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ def explain_composition(error: BaseException, command: str) -> str:
         return unknown_option(unknown[1], command)
     if plugin := re.search(r"Could not find 'hydra/launcher/(joblib|submitit)", text):
         return errors.not_installed(plugin[1], f"hydra-{plugin[1]}-launcher")
-    if choice := re.search(r"Could not find '([\w@.]+)/([^']*)'", text):
+    if choice := re.search(r"Could not find '([\w@./]+)/([^'/]*)'", text):
         options = re.findall(r"^\t(\S+)$", text.split("Config search path")[0], re.MULTILINE)
         hint = did_you_mean(choice[2], options)
         there_are = ", ".join(options)

@@ -16,6 +16,7 @@ from keras import layers
 from flexunet_exp.config import building
 from flexunet_exp.models.arguments import check_values
 from flexunet_exp.models.blocks import NORM_MOMENTUM, WHITE
+from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.models.encoders.pyramid import Pyramid
 from flexunet_exp.models.unet_rules import RULES
 
@@ -26,6 +27,8 @@ def unet(
     encoder: Mapping[str, Any],
     encoder_weights: str | None = "imagenet",
     encoder_trainable: str = "frozen",
+    encoder_rate: float = 0.1,
+    encoder_from_epoch: int = 0,
     output_stride: int = 4,
     decoder_filters: int = 32,
     skip_filters: int | None = 32,
@@ -33,7 +36,7 @@ def unet(
     dropout_rate: float = 0.0,
     input_dtype: str = "uint8",
 ) -> keras.Model:
-    """A U-Net for images (B, H, W, 3) of `input_dtype`, giving logits (B, H, W, C) float32.
+    """A U-Net for images (B, H, W, channels) of `input_dtype`, giving logits (B, H, W, C) float32.
 
     `encoder` names a function of `models.encoders`, with its arguments. The decoder begins at its
     coarsest features; at each finer stride down to `output_stride` it doubles the size, appends the
@@ -41,8 +44,11 @@ def unet(
     twice (3 x 3, `decoder_filters`). The logits of that stride
     are enlarged to the picture. H and W must divide by 32. `encoder_trainable`: all, last_stages
     (strides 16 and 32), no_batch_norm (all weights, with the stored statistics), frozen. A frozen
-    encoder's batch normalisation uses the stored statistics, too. Raises InputError with every
-    argument that does not fit, or where the weights cannot be had.
+    encoder's batch normalisation uses the stored statistics, too. An encoder that is trained has
+    `encoder_rate` times the learning rate of the decoder (a tenth, as in DeepLab: Chen et al.
+    (2017), arXiv:1606.00915, and DETR: Carion et al. (2020), arXiv:2005.12872), and is frozen in
+    the first `encoder_from_epoch` epochs. The attribute `encoder` of the model is its `Encoder`.
+    Raises InputError with every argument that does not fit, or where the weights cannot be had.
     """
     check_values(locals(), RULES["unet"])
     image = keras.Input((None, None, input_shape[-1]), dtype=input_dtype, name="image")
@@ -53,7 +59,8 @@ def unet(
         rescaling.trainable = False  # it belongs to the frozen part
         levels = rescaling(image)
     pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
-    let_train(pyramid, encoder_trainable)
+    part = Encoder(pyramid, encoder_trainable, encoder_rate, encoder_from_epoch)
+    part.let_train(encoder_from_epoch)
     convolve = partial(
         double_conv,
         filters=decoder_filters,
@@ -64,7 +71,9 @@ def unet(
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
     if output_stride > 1:
         logits = enlarged(logits, output_stride, "logits", dtype="float32")
-    return keras.Model(image, logits, name="unet")
+    model = keras.Model(image, logits, name="unet")
+    model.encoder = part
+    return model
 
 
 def decoder(
@@ -122,16 +131,3 @@ def double_conv(
 def groups_of(filters: int) -> int:
     """Groups of eight channels, or of all where they do not divide by eight."""
     return filters // 8 if filters % 8 == 0 else 1
-
-
-def let_train(pyramid: Pyramid, which: str) -> None:
-    """Sets which layers of the encoder are trained."""
-    last = set(pyramid.last_stages())
-    for layer in pyramid.layers:
-        is_norm = isinstance(layer, layers.BatchNormalization)
-        layer.trainable = {
-            "all": True,
-            "no_batch_norm": not is_norm,
-            "last_stages": layer in last and not is_norm,
-            "frozen": False,
-        }[which]

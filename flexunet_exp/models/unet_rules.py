@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from flexunet_exp.config.compose import sides, size_text
-from flexunet_exp.config.rules import Arguments, Rule, count, is_int, is_text, one_of, or_null, share
+from flexunet_exp.config.rules import (
+    Arguments,
+    Rule,
+    at_least,
+    count,
+    is_int,
+    is_text,
+    one_of,
+    or_null,
+    positive,
+    share,
+)
 from flexunet_exp.models.arguments import next_that_divides
 
 TRAINABLE = ("all", "last_stages", "no_batch_norm", "frozen")
@@ -38,6 +49,29 @@ def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
         )
 
 
+def fits_epochs(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+    """An encoder that is trained from a later epoch on is trained at all."""
+    first, epochs = arguments.get("encoder_from_epoch", 0), settings["trainer"]["epochs"]
+    if not first:
+        return
+    given = f"{key}.encoder_from_epoch={first}"
+    if arguments.get("encoder_trainable", "frozen") == "frozen":
+        yield (
+            f"{given}: a frozen encoder is trained in no epoch. Add "
+            f"{key}.encoder_trainable=no_batch_norm, or leave encoder_from_epoch out"
+        )
+    elif first >= epochs:
+        yield (
+            f"{given} must be below trainer.epochs={epochs}: the encoder would never be trained. "
+            f"Try {key}.encoder_from_epoch={epochs // 3}"
+        )
+
+
+def fits(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+    yield from fits_picture(key, arguments, settings)
+    yield from fits_epochs(key, arguments, settings)
+
+
 RULES = {
     "unet": Arguments(
         {
@@ -46,12 +80,14 @@ RULES = {
             ),
             "encoder_weights": Rule(is_weights, "null, imagenet, or a weights file", "imagenet"),
             "encoder_trainable": one_of(*TRAINABLE, example="frozen"),
+            "encoder_rate": positive(0.1),
+            "encoder_from_epoch": at_least(0, example=5),
             "output_stride": Rule(is_output_stride, "1, 2, 4 or 8", "4"),
             "decoder_filters": count(32),
             "skip_filters": or_null(count(32)),
             "normalisation": one_of(*NORMALISATIONS),
             "dropout_rate": share(0.1),
         },
-        fits_picture,
+        fits,
     )
 }

@@ -47,8 +47,18 @@ def run_name(cfg: DictConfig) -> str:
     return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
 
 
-def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tags: dict) -> None:
-    """Opens the run in the store with its parameters, tags, data set and data card."""
+def begin(
+    tracker: Tracker,
+    cfg: DictConfig,
+    dataset: Dataset,
+    folder: Path,
+    tags: dict,
+    weights: Mapping[str, str],
+) -> None:
+    """Opens the run in the store with its parameters, tags, data set and card.
+
+    `weights` are facts of the network's first weights, for the card.
+    """
     # The words that train this run alone; the word sweep=… needs -m.
     words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
     overrides = [str(word) for word in words if word.key != "sweep"]
@@ -68,18 +78,24 @@ def begin(tracker: Tracker, cfg: DictConfig, dataset: Dataset, folder: Path, tag
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
     if (scan := dataset.scan) is not None:
-        tracker.tag(keep_card(cfg, dataset, scan, folder))
+        tracker.tag(keep_card(cfg, dataset, scan, folder, weights))
         tracker.artifact(folder / "card.json")
     tracker.commit()
     if tracker.has_store:
         tracker.upload()
 
 
-def keep_card(cfg: DictConfig, dataset: Dataset, scan: ScanRecord, folder: Path) -> dict[str, str]:
+def keep_card(
+    cfg: DictConfig,
+    dataset: Dataset,
+    scan: ScanRecord,
+    folder: Path,
+    weights: Mapping[str, str],
+) -> dict[str, str]:
     """Writes the data card into the run folder and logs its warnings; its summary as tags."""
     from flexunet_exp.data import card as datacard
 
-    card = datacard.build(cfg, dataset, scan)
+    card = datacard.build(cfg, dataset, scan) | weights
     replace_file(folder / "card.json", datacard.to_json(card))
     for warning in card["warnings"]:
         log.warning("%s", warning)

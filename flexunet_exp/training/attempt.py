@@ -89,7 +89,8 @@ class Attempt:
             self.go_on_from_shorter(store, identity.course)
         self.progress = self.keeper.read()
         tags = {**tags_of(identity), EPOCHS: str(self.settings.feed.epochs), **self.origin()}
-        record.begin(self.tracker, cfg, self.dataset, self.folder, tags)
+        weights = dict(fit.origin_of(self.model))
+        record.begin(self.tracker, cfg, self.dataset, self.folder, tags | weights, weights)
         if self.start:
             self.tracker.artifact(self.folder / starting.LAYERS, "config")
         self.is_whole = not self.progress.epochs  # else its minutes are those of the rest alone

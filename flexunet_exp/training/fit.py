@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,8 @@ from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
+from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
+from flexunet_exp.optimizers import slow_down
 from flexunet_exp.prediction import networks
 from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import collection, tensorflow
@@ -42,19 +44,28 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         )
         warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
+        encoder = encoder_of(model)
         if settings.feed.cache == "features":
             model = features.FromFeatures(model.input, model.output, name=model.name)
+            model.encoder = encoder
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
-        model.compile(build_optimizer(settings, dataset), loss, metrics=[scores])
+        optimizer = build_optimizer(settings, dataset, encoder)
+        model.compile(optimizer, loss, metrics=[scores])
         model.optimizer.build(model.trainable_variables)
     return model
 
 
-def build_optimizer(settings: TrainingSettings, dataset: Dataset) -> keras.optimizers.Optimizer:
-    """The optimizer, its learning rate following the schedule."""
+def build_optimizer(
+    settings: TrainingSettings, dataset: Dataset, encoder: Encoder | None
+) -> keras.optimizers.Optimizer:
+    """The optimizer, its learning rate following the schedule; the encoder's is its share of it."""
     rate = build_schedule(settings, dataset)
-    return building.build({**settings.optimizer, "learning_rate": rate})
+    optimizer = building.build({**settings.optimizer, "learning_rate": rate})
+    if encoder and encoder.is_apart:
+        first = encoder.from_epoch * feeding.steps_per_epoch(settings.feed, dataset)
+        slow_down(optimizer, encoder.variables(), encoder.rate, first)
+    return optimizer
 
 
 def build_schedule(settings: TrainingSettings, dataset: Dataset) -> Any:
@@ -97,15 +108,25 @@ def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
 
 
 def describe(model: keras.Model, size: Size) -> str:
-    """The text of model.txt: the layers, or the reason why they cannot be listed.
+    """The text of model.txt: the layers, or the reason why they cannot be listed; first weights.
 
     A failure is logged as a warning and does not end the run.
     """
+    origin = "".join(f"{name.replace('_', ' ')}: {text}\n" for name, text in origin_of(model))
     try:
-        return summary.describe(model, (*size, 3))
+        return summary.describe(model, (*size, 3)) + origin
     except Exception as error:  # of a layer of any package
         log.warning("The layers of the model cannot be listed. %s", error)
-        return summary.undescribed(model, error)
+        return summary.undescribed(model, error) + origin
+
+
+def origin_of(model: keras.Model) -> Iterator[tuple[str, str]]:
+    """Where the first weights of a model's encoder come from: names and texts, of those known."""
+    encoder = encoder_of(model)
+    origin = encoder.pyramid.origin if encoder else None
+    if origin:
+        facts = {"": origin.name, "_sha256": origin.sha256, "_licence": origin.licence}
+        yield from ((f"encoder_weights{end}", text) for end, text in facts.items() if text)
 
 
 def fit(
@@ -192,8 +213,10 @@ def all_callbacks(
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
+    encoder = encoder_of(model)
     configured_ones = fitting(build_callbacks(settings, run), model)
     named = {
+        **({"(encoder)": always.EncoderPhases(encoder)} if encoder and encoder.is_apart else {}),
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         "(learning rate)": always.LearningRate(),
         "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),

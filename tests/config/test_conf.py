@@ -76,7 +76,8 @@ def test_all_categories_of_mvtec_ad_are_there():
 
 @pytest.mark.parametrize("choice", choices())
 def test_every_choice_composes_and_validates(compose, choice):
-    cfg = compose("train", choice)
+    needed = ["model=unet"] if choice.startswith("model/encoder=") else []
+    cfg = compose("train", *needed, choice)
     validation.check_settings(cfg)
     validation.check_targets(cfg, HEAVY)
 

@@ -27,3 +27,30 @@ def test_a_run_of_before_is_known_again(name):
 def test_all_sections_that_take_minutes_are_in_the_effort():
     sections = {row.key.split(".")[0] for row in OPTIONS if row.minutes}
     assert sections == set(identity.EFFORT)
+
+
+LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+def model_of(compose, *words: str) -> dict:
+    return identity.with_effect(compose("train", "model=unet_lite0", *words))["model"]
+
+
+def test_the_weights_of_an_encoder_count_by_their_content(compose, tmp_path):
+    """`imagenet` by the hash of the packaged file, so that a copy of it trains the same run."""
+    assert model_of(compose)["encoder_weights"] == LITE0
+    (tmp_path / "copy.pth").write_bytes(b"weights")
+    named = model_of(compose, f"model.encoder_weights={tmp_path}/copy.pth")["encoder_weights"]
+    assert named == hashlib.sha256(b"weights").hexdigest()
+    assert model_of(compose, "model.encoder_weights=null")["encoder_weights"] is None
+    keras_own = model_of(compose, "model/encoder=resnet50v2")["encoder_weights"]
+    assert keras_own == "imagenet"
+
+
+def test_how_an_encoder_is_trained_counts_where_it_is_trained(compose):
+    frozen, trained = (), ("model.encoder_trainable=all",)
+    faster, later = ("model.encoder_rate=1",), ("model.encoder_from_epoch=5",)
+    assert model_of(compose, *frozen) == model_of(compose, *frozen, *faster)
+    found = [model_of(compose, *trained, *more) for more in ((), faster, later)]
+    assert all(one != other for one in found for other in found if one is not other)
+    assert "encoder_from_epoch" not in found[0]

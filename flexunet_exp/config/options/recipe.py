@@ -56,6 +56,23 @@ ROWS = (
         example="model.encoder_weights=imagenet",
     ),
     Option(
+        "model.encoder_rate",
+        "learning rate of a trained encoder over the decoder's",
+        changes=WEIGHTS,
+        param="encoder_rate",
+        optional=True,
+        example="model.encoder_rate=0.1",
+    ),
+    Option(
+        "model.encoder_from_epoch",
+        "epochs in which the decoder is trained alone, before the encoder is trained, too",
+        changes=WEIGHTS,
+        minutes=True,
+        param="encoder_from_epoch",
+        optional=True,
+        example="model.encoder_from_epoch=5",
+    ),
+    Option(
         "model.*",
         "arguments of the architecture (conf/model)",
         changes=WEIGHTS,

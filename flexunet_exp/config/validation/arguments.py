@@ -3,7 +3,8 @@
 Rules have a file of their own because the module of a model or a loss imports Keras, and the light
 step does not. The rules of a module `nets/wide.py` are in `nets/wide_rules.py`, those of a package
 `nets/` are in `nets/rules.py`: `RULES = {"wide": Arguments(…)}` by the name of the function or
-class. The file is run without importing the module beside it. It may be missing.
+class. The file is run without importing the module beside it. It may be missing. `IMAGENET` in it
+has the sha256 of encoders' weights files, which a run's identity takes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flexunet_exp.config.building import is_trusted
 from flexunet_exp.config.rules import Arguments, broken_rules
@@ -53,11 +54,21 @@ def unfitting_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str
 
 def rules_of(target: str) -> Arguments | None:
     """The rules of a `_target_`; None if it has none, or is not trusted."""
+    return table_entry("RULES", target)
+
+
+def imagenet_sha256(encoder: str) -> str | None:
+    """The sha256 of what encoder_weights=imagenet loads for a `_target_`; None if not known."""
+    return table_entry("IMAGENET", encoder)
+
+
+def table_entry(table: str, target: str) -> Any:
+    """The entry of a `_target_` in a table of its rules' file; None if it has none."""
     if target.startswith(KERAS):  # the rules of keras.callbacks are beside flexunet_exp.callbacks
         target = OURS + target.removeprefix(KERAS)
     module, _, name = target.rpartition(".")
     path = rules_file(module) if is_trusted(target) else None
-    return getattr(run(path), "RULES", {}).get(name) if path else None
+    return getattr(run(path), table, {}).get(name) if path else None
 
 
 @cache

