@@ -19,6 +19,7 @@ from flexunet_exp.data.feed import kept_features
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
+from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
 from flexunet_exp.prediction import networks
@@ -46,6 +47,7 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
             model = features.FromFeatures(model.input, model.output, name=model.name)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
+        build_pool(loss, model, dataset)
         model.compile(build_optimizer(settings, dataset), loss, metrics=[scores])
         model.optimizer.build(model.trainable_variables)
     return model
@@ -94,6 +96,19 @@ def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
         weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
         log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
     return building.build(node)
+
+
+def build_pool(loss: keras.losses.Loss, model: keras.Model, dataset: Dataset) -> None:
+    """Makes room for the sums of the last batches; InputError where devices share a batch."""
+    if (pool := pool_of(loss)) is None:
+        return
+    if (devices := model.distribute_strategy.num_replicas_in_sync) > 1:
+        raise InputError(
+            f"loss.pool_batches={pool.batches} counts over whole batches, and {devices} devices "
+            "share a batch here. Type loss.pool_batches=1, or train on one device "
+            "(CUDA_VISIBLE_DEVICES=0)"
+        )
+    pool.build(dataset.num_classes)
 
 
 def describe(model: keras.Model, size: Size) -> str:
@@ -192,9 +207,11 @@ def all_callbacks(
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
+    pool = pool_of(model.loss)
     configured_ones = fitting(build_callbacks(settings, run), model)
     named = {
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
+        **({"(pooled batches)": always.PooledBatches(pool)} if pool else {}),
         "(learning rate)": always.LearningRate(),
         "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
         **configured_ones,
