@@ -12,6 +12,7 @@ from contextlib import suppress
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flexunet_exp.losses.pool import BatchPool
 from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.system import collection, interrupt
 from flexunet_exp.tracking.tracker import Tracker
@@ -67,6 +68,26 @@ class EncoderPhases(keras.callbacks.Callback):
             self.model.make_train_function(force=True)
         if epoch == self.encoder.from_epoch > 0:
             log.info("From this epoch on the encoder is trained, too.")
+
+
+class PooledBatches(keras.callbacks.Callback):
+    """Turns a loss's pool on for the steps of a training, and off for validation."""
+
+    def __init__(self, pool: BatchPool):
+        super().__init__()
+        self.pool = pool
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self.pool.turn(on=True)
+
+    def on_test_begin(self, logs: Mapping | None = None) -> None:
+        self.pool.turn(on=False)
+
+    def on_test_end(self, logs: Mapping | None = None) -> None:
+        self.pool.turn(on=True)
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        self.pool.turn(on=False)
 
 
 class LearningRate(keras.callbacks.Callback):

@@ -40,6 +40,8 @@ AS_BEFORE: dict[str, Any] = {
     },
 }
 
+LOSS_AS_BEFORE: dict[str, Any] = {"pool_batches": (1,)}  # likewise, of `loss`
+
 # Sections whose options decide how long a run takes. Another order would change the hash.
 EFFORT = ("model", "predict", "dataset", "split", "trainer")
 
@@ -73,6 +75,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     if not patch.get("size") and not patch.get("features"):
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
     drop_unused(settings["dataset"], AS_BEFORE)
+    drop_unused(settings.get("loss") or {}, LOSS_AS_BEFORE)
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)

@@ -53,16 +53,16 @@ class ClassMeanLoss(MaskLoss):
         self.include_background = include_background
 
     def value(self, truth: Any, log_chances: Any) -> Any:
-        present = ops.cast(class_totals(truth) > 0, "float32")
-        terms = self.terms(truth, ops.exp(log_chances) * valid_pixels(truth))
+        terms, true = self.terms(truth, ops.exp(log_chances) * valid_pixels(truth))
         first = 0 if self.include_background else 1
+        present = ops.cast(true > 0, "float32")
         weights = (self.weights(truth.shape[-1]) * present)[first:]
         return ops.divide_no_nan(ops.sum(weights * terms[first:]), ops.sum(weights))
 
-    def terms(self, truth: Any, chances: Any) -> Any:
+    def terms(self, truth: Any, chances: Any) -> tuple[Any, Any]:
         """The classes' terms (C,) from one-hot truth and softmax, both zero where ignored.
 
-        The terms of absent classes are not used, but must be finite.
+        Also the true pixels (C,) of each class: a term without any is not used, but must be finite.
         """
         raise NotImplementedError
 

@@ -30,13 +30,15 @@ class CrossEntropyDice(MaskLoss):
         smooth: float = 0.0,
         include_background: bool = False,
         label_smoothing: float = 0.0,
+        pool_batches: int = 1,
     ):
         check_arguments("CrossEntropyDice", locals())
         super().__init__("cross_entropy_dice", class_weights)
         self.cross_entropy_weight = cross_entropy_weight
         self.dice_weight = dice_weight
         self.cross_entropy = CrossEntropy(class_weights, label_smoothing)
-        self.dice = Dice(class_weights, smooth, include_background)
+        self.dice = Dice(class_weights, smooth, include_background, pool_batches)
+        self.pool = self.dice.pool
 
     def value(self, truth: Any, log_chances: Any) -> Any:
         cross_entropy = self.cross_entropy.value(truth, log_chances)

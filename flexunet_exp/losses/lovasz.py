@@ -37,9 +37,10 @@ class LovaszSoftmax(ClassMeanLoss):
         check_arguments("LovaszSoftmax", locals())
         super().__init__("lovasz_softmax", class_weights, include_background)
 
-    def terms(self, truth: Any, chances: Any) -> Any:
+    def terms(self, truth: Any, chances: Any) -> tuple[Any, Any]:
         errors = truth + chances - 2 * truth * chances
-        return class_totals(ops.stop_gradient(jaccard_slopes(truth, errors)) * errors)
+        slopes = ops.stop_gradient(jaccard_slopes(truth, errors))
+        return class_totals(slopes * errors), class_totals(truth)
 
 
 def jaccard_slopes(truth: Any, errors: Any) -> Any:

@@ -10,13 +10,19 @@ from keras import ops
 
 from flexunet_exp.losses.arguments import check_arguments
 from flexunet_exp.losses.base import ClassMeanLoss, class_totals
+from flexunet_exp.losses.pool import BatchPool
 
 # Below this a focal term is a straight line to 0: the slope of a root at 0 is infinite.
 SMALLEST_CURVED = 1e-6
 
 
 class OverlapLoss(ClassMeanLoss):
-    """A mean over classes of a term that depends on three soft counts and `smooth`."""
+    """A mean over classes of a term that depends on three soft counts and `smooth`.
+
+    With `pool_batches` N above 1, the counts in training are those of the last N batches, the
+    present one among them, and a class has a term if any of these shows it. The gradient is that of
+    the present batch alone. Validation counts each batch on its own.
+    """
 
     def __init__(
         self,
@@ -24,20 +30,24 @@ class OverlapLoss(ClassMeanLoss):
         class_weights: Sequence[float] | None,
         smooth: float,
         include_background: bool,
+        pool_batches: int,
     ):
         super().__init__(name, class_weights, include_background)
         self.smooth = smooth
+        self.pool = BatchPool(pool_batches) if pool_batches > 1 else None
 
-    def terms(self, truth: Any, chances: Any) -> Any:
-        hits = class_totals(truth * chances)
-        return self.term(hits, class_totals(truth), class_totals(chances))
+    def terms(self, truth: Any, chances: Any) -> tuple[Any, Any]:
+        sums = [class_totals(truth * chances), class_totals(truth), class_totals(chances)]
+        hits, true, predicted = self.pool.added(sums) if self.pool else sums
+        return self.term(hits, true, predicted), true
 
     def term(self, hits: Any, true: Any, predicted: Any) -> Any:
         """The terms (C,) of the classes from sum(y p), sum(y) and sum(p), (C,) each."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "smooth": self.smooth}
+        pool_batches = self.pool.batches if self.pool else 1
+        return {**super().get_config(), "smooth": self.smooth, "pool_batches": pool_batches}
 
 
 @keras.saving.register_keras_serializable(package="flexunet_exp")
@@ -49,8 +59,8 @@ class Dice(OverlapLoss):
     arXiv:1606.04797, without the paper's squares. `class_weights` weight the mean over classes,
     which includes background only with `include_background`. `smooth` can be 0, since a class with
     a term has a true pixel: the denominator is above 0. With 1, a missed defect of one pixel would
-    have a Dice of 0.5. Raises InputError for a negative `smooth`, and for weights as CrossEntropy
-    does.
+    have a Dice of 0.5. `pool_batches` is as in OverlapLoss. Raises InputError for a negative
+    `smooth`, and for weights as CrossEntropy does.
     """
 
     def __init__(
@@ -58,9 +68,10 @@ class Dice(OverlapLoss):
         class_weights: Sequence[float] | None = None,
         smooth: float = 0.0,
         include_background: bool = False,
+        pool_batches: int = 1,
     ):
         check_arguments("Dice", locals())
-        super().__init__("dice", class_weights, smooth, include_background)
+        super().__init__("dice", class_weights, smooth, include_background, pool_batches)
 
     def term(self, hits: Any, true: Any, predicted: Any) -> Any:
         return 1 - ops.divide_no_nan(2 * hits + self.smooth, true + predicted + self.smooth)
@@ -84,9 +95,10 @@ class Tversky(OverlapLoss):
         beta: float = 0.7,
         smooth: float = 0.0,
         include_background: bool = False,
+        pool_batches: int = 1,
     ):
         check_arguments("Tversky", locals())
-        super().__init__("tversky", class_weights, smooth, include_background)
+        super().__init__("tversky", class_weights, smooth, include_background, pool_batches)
         self.alpha = alpha
         self.beta = beta
 
@@ -117,9 +129,10 @@ class FocalTversky(Tversky):
         gamma: float = 4 / 3,
         smooth: float = 0.0,
         include_background: bool = False,
+        pool_batches: int = 1,
     ):
         check_arguments("FocalTversky", locals())
-        super().__init__(class_weights, alpha, beta, smooth, include_background)
+        super().__init__(class_weights, alpha, beta, smooth, include_background, pool_batches)
         self.name = "focal_tversky"
         self.gamma = gamma
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flexunet_exp.config.rules import (
     Arguments,
+    count,
     flag,
     is_number,
     not_negative,
@@ -41,7 +42,11 @@ def costs_nothing(key: str, arguments: dict) -> Iterator[str]:
 
 
 CROSS_ENTROPY = {"label_smoothing": share(0.1)}
-OVERLAP = {"smooth": not_negative(1), "include_background": flag(example=False)}
+OVERLAP = {
+    "smooth": not_negative(1),
+    "include_background": flag(example=False),
+    "pool_batches": count(4),
+}
 TVERSKY = {"alpha": not_negative(0.3), "beta": not_negative(0.7), **OVERLAP}
 RULES = {
     "CrossEntropy": Arguments(CROSS_ENTROPY, weights_fit),

@@ -19,6 +19,7 @@ from flexunet_exp.data.feed import kept_features
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
+from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.metrics import SegmentationScores
 from flexunet_exp.models import files, summary
 from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
@@ -50,6 +51,7 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
             model.encoder = encoder
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
+        build_pool(loss, model, dataset)
         optimizer = build_optimizer(settings, dataset, encoder)
         model.compile(optimizer, loss, metrics=[scores])
         model.optimizer.build(model.trainable_variables)
@@ -105,6 +107,19 @@ def build_loss(loss: Mapping[str, Any], dataset: Dataset) -> keras.losses.Loss:
         weights = dict(zip(dataset.class_names, node["class_weights"], strict=True))
         log.info("Class weights: %s", {name: round(value, 3) for name, value in weights.items()})
     return building.build(node)
+
+
+def build_pool(loss: keras.losses.Loss, model: keras.Model, dataset: Dataset) -> None:
+    """Makes room for the sums of the last batches; InputError where devices share a batch."""
+    if (pool := pool_of(loss)) is None:
+        return
+    if (devices := model.distribute_strategy.num_replicas_in_sync) > 1:
+        raise InputError(
+            f"loss.pool_batches={pool.batches} counts over whole batches, and {devices} devices "
+            "share a batch here. Type loss.pool_batches=1, or train on one device "
+            "(CUDA_VISIBLE_DEVICES=0)"
+        )
+    pool.build(dataset.num_classes)
 
 
 def describe(model: keras.Model, size: Size) -> str:
@@ -214,10 +229,12 @@ def all_callbacks(
     """
     averaging = settings.optimizer.get("use_ema", False)
     encoder = encoder_of(model)
+    pool = pool_of(model.loss)
     configured_ones = fitting(build_callbacks(settings, run), model)
     named = {
         **({"(encoder)": always.EncoderPhases(encoder)} if encoder and encoder.is_apart else {}),
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
+        **({"(pooled batches)": always.PooledBatches(pool)} if pool else {}),
         "(learning rate)": always.LearningRate(),
         "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
         **configured_ones,

@@ -22,6 +22,7 @@ import numpy as np
 
 from flexunet_exp.callbacks.qualifying import bar, qualifies, validated_pixels
 from flexunet_exp.errors import Hopeless
+from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
 from flexunet_exp.system.files import whole_or_nothing
@@ -203,8 +204,10 @@ class Upload(keras.callbacks.Callback):
 
 
 def variables_of(model: keras.Model) -> list[Any]:
-    """Weights, the states of the network's random generators, and the optimizer's variables."""
-    return [*model.variables, *model.optimizer.variables]
+    """Weights, the states of the network's random generators, the optimizer's variables, and the
+    sums that a loss keeps of the last batches."""
+    pool = pool_of(model.loss)
+    return [*model.variables, *model.optimizer.variables, *(pool.variables if pool else ())]
 
 
 def view(variable: Any) -> np.ndarray:

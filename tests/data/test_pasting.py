@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flexunet_exp.data.augmentation import PasteDefect, augment
+from flexunet_exp.data.augmentation import PasteDefect, augment, traced
 from flexunet_exp.data.augmentation.pasting import MARGIN, Donors, cuts_of
 
 SIDE = 96
@@ -100,3 +100,79 @@ def test_sixteen_bits_are_pasted_as_eight(donors):
         deep, deep_mask = pasted(deep_donors, clean.astype(np.uint16) * 257, empty, key)
         np.testing.assert_array_equal(mask, deep_mask)
         assert np.abs(deep / 257 - image).max() <= 2
+
+
+def pair_of(*defects: tuple[slice, slice, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A grey picture with bright defects, each (rows, columns, class)."""
+    image, mask = np.full((SIDE, SIDE, 3), 100, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    for rows, columns, label in defects:
+        image[rows, columns], mask[rows, columns] = 220, label
+    return image, mask
+
+
+def donors_of(pair: tuple[np.ndarray, np.ndarray]) -> Donors:
+    return Donors(lambda row: pair, np.array([[True, True, False]]), balanced=False)
+
+
+@pytest.mark.parametrize("blend", ["feather", "clone"])
+def test_the_mask_is_right_where_a_defect_is_cut_off_by_the_edge(blend):
+    """OpenCV's cloning would leave a border out, which the mask calls a defect."""
+    edge = donors_of(pair_of((slice(0, 20), slice(40, 60), 1)))
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    settings = {"number": 1, "degrees": 0, "factor": 1, "feather": 1, "blend": blend}
+    for key in range(10):
+        image, mask = pasted(edge, clean, np.zeros((SIDE, SIDE), np.uint8), key, **settings)
+        seen = np.abs(image.astype(int) - 100).max(axis=-1) > 40
+        assert np.count_nonzero(mask) == 20 * 20
+        np.testing.assert_array_equal(seen, mask > 0)
+
+
+@pytest.mark.parametrize("blend", ["feather", "clone"])
+def test_nothing_of_a_near_defect_is_pasted_without_its_mask(blend):
+    near = donors_of(pair_of((slice(30, 50), slice(30, 50), 1), (slice(30, 50), slice(52, 70), 2)))
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    settings = {"number": 1, "degrees": 0, "factor": 1, "feather": 8, "blend": blend}
+    for key in range(10):
+        image, mask = pasted(near, clean, np.zeros((SIDE, SIDE), np.uint8), key, **settings)
+        columns = np.flatnonzero((mask == 1).any(axis=0))
+        rows = np.flatnonzero((mask == 1).any(axis=1))
+        behind = image[rows[0] : rows[-1] + 1, columns[-1] + 4 :, 0].astype(int)
+        assert np.abs(behind - 100).max(initial=0) <= 20, np.abs(behind - 100).max()
+
+
+@pytest.mark.parametrize("blend", ["feather", "clone"])
+def test_a_defect_of_the_picture_is_not_blended_into(blend):
+    donors = donors_of(pair_of((slice(30, 50), slice(30, 50), 1)))
+    image, mask = pair_of((slice(40, 56), slice(40, 56), 2))
+    for key in range(40):
+        found, _ = pasted(donors, image, mask, key, number=3, feather=8, blend=blend)
+        np.testing.assert_array_equal(found[mask == 2], image[mask == 2])
+
+
+def test_what_was_pasted_is_recorded():
+    pairs = [pair_of((slice(30, 50), slice(30, 50), 1)), pair_of((slice(60, 70), slice(5, 15), 1))]
+    donors = Donors(lambda row: pairs[row], np.array([[True, True]] * 2), balanced=False)
+    clean = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    transform = PasteDefect(probability=1.0, number=1, degrees=0, factor=1).bound(donors)
+    rows = set()
+    for key in range(20):
+        (_, mask), (used,) = traced([transform], clean, np.zeros((SIDE, SIDE), np.uint8), (key,))
+        (told,) = used.values["pasted"]
+        assert used.values["number"] == 1 and told["label"] == 1
+        assert np.count_nonzero(mask) == {0: 400, 1: 100}[told["row"]]
+        top = np.flatnonzero(mask.any(axis=1))[0] - MARGIN
+        assert told["top"] == top
+        rows.add(told["row"])
+    assert rows == {0, 1}
+
+
+def test_a_deep_defect_in_a_picture_of_eight_bits():
+    image, mask = donor_pair()
+    deep = Donors(lambda row: (image.astype(np.uint16) * 257, mask), np.ones((1, 3)), balanced=True)
+    shallow = Donors(lambda row: (image, mask), np.ones((1, 3)), balanced=True)
+    clean, empty = np.full((SIDE, SIDE, 3), 100, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    for key in range(5):
+        expected, _ = pasted(shallow, clean, empty, key, factor=1)
+        found, _ = pasted(deep, clean, empty, key, factor=1)
+        assert found.dtype == np.uint8
+        assert np.abs(found.astype(int) - expected).max() <= 1

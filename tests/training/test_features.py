@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.cache import features as feature_cache
@@ -16,7 +19,9 @@ from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
 from flexunet_exp.models.unet import unet
-from flexunet_exp.training import features, fit
+from flexunet_exp.tracking.settings import TrackingSettings
+from flexunet_exp.tracking.tracker import Tracker
+from flexunet_exp.training import features, fit, state
 from flexunet_exp.training.settings import TrainingSettings
 
 UNET = (
@@ -171,6 +176,42 @@ def test_sampled_views_are_refused_without_their_number(made):
     settings, dataset, model = made("augmentation=light")
     with pytest.raises(InputError, match="augmentation.views=16"):
         features.kept(model, settings, dataset)
+
+
+PASTE = ("augmentation=paste", "augmentation.views=4", "dataset.good=all")
+
+
+def test_kept_views_paste_defects_of_training_pictures_alone(made, tmp_path):
+    """All other pictures are painted magenta, of which no view of a training picture may show."""
+    settings, dataset, model = made(*PASTE)
+    table = dataset.table.copy()
+    for index in table.index[table["split"] != "train"]:
+        painted = tmp_path / f"{index}.png"
+        with Image.open(table.loc[index, "image"]) as image:
+            Image.new("RGB", image.size, (255, 0, 255)).save(painted)
+        table.loc[index, "image"] = str(painted)
+    kept = features.kept(model, settings, replace(dataset, table=table))
+    pasted = 0
+    for place in kept.places():
+        image, mask = kept.seen(place)
+        is_magenta = image[..., 0].astype(int) - image[..., 1] > 60
+        assert is_magenta.all() if place.split == "valid" else not is_magenta.any()
+        if place.split == "train":
+            label = kept.readers["train"].samples[place.row].label
+            pasted += label == "good" and mask.any()
+    assert pasted > 2
+
+
+def test_a_training_with_pasted_defects_from_kept_features(made, tmp_path):
+    settings, dataset, model = made(*PASTE)
+    (tmp_path / "resume").mkdir()
+    tracker = Tracker(TrackingSettings(None, "flexunet"), "test", tmp_path)
+    keeper = state.Keeper(tmp_path / "resume", tracker)
+    before = [value.copy() for value in model.get_weights()]
+    fit.fit(model, settings, dataset, keeper, keeper.read())
+    changed = [(a != b).any() for a, b in zip(before, model.get_weights(), strict=True)]
+    assert any(changed) and all(np.isfinite(value).all() for value in model.get_weights())
+    assert Path(tmp_path / "best.keras").is_file()
 
 
 def test_the_feed_of_pictures_is_unchanged(tiny_dataset):

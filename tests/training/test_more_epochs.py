@@ -10,13 +10,15 @@ import pytest
 from flexunet_exp.tracking.store import CONTINUES, INIT_FROM, LEARNED, RUN_FOLDER, SIGNATURE
 from tests.support.running import all_runs, same_weights, train
 
-# All that keeps a state of its own: dropout, batch norm, Adam, averages, a falling learning rate.
+# All that keeps a state of its own: dropout, batch norm, Adam, averages, a falling learning rate, a
+# loss over several batches.
 SETTINGS = (
     "trainer.deterministic=true",
     "trainer.keep_state=true",
     "model.dropout_rate=0.1",
     "model.batch_norm=true",
     "optimizer.use_ema=true",
+    "loss.pool_batches=3",
     "monitor=val_loss",
     "callbacks.reduce_lr.patience=1",
     "+callbacks.reduce_lr.min_delta=100",

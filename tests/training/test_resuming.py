@@ -14,13 +14,14 @@ from flexunet_exp.tracking.store import RUN_FOLDER
 from tests.support.running import all_runs, images_of, metrics_of, same_weights, signalled, train
 
 # All that keeps a state of its own: dropout, batch norm, Adam, averaged weights, a learning rate
-# that falls, patience, augmentation.
+# that falls, patience, augmentation, a loss over several batches.
 SETTINGS = (
     "trainer.deterministic=true",
     "trainer.epochs=4",
     "model.dropout_rate=0.1",
     "model.batch_norm=true",
     "optimizer.use_ema=true",
+    "loss.pool_batches=3",
     "monitor=val_loss",
     "optimizer.learning_rate=0.5",
     "callbacks.reduce_lr.patience=1",

@@ -37,3 +37,11 @@ def test_two_devices_train_as_one_does(tmp_path, tiny):
     np.testing.assert_allclose(second["val_loss"], first["val_loss"], rtol=0.05)
     np.testing.assert_allclose(second["val_dice"], first["val_dice"], atol=0.02)
     assert (second["val_loss"].diff().dropna() < 0).all()
+
+
+@pytest.mark.heavy
+def test_a_loss_over_several_batches_is_refused_on_two_devices(tmp_path, tiny):
+    words = ("tracking=none", "loss.pool_batches=4", "trainer.strategy=mirrored")
+    done = python(tmp_path, ON_TWO_DEVICES, "train", *tiny, *words)
+    assert done.returncode == 1 and "2 devices share a batch here" in done.stdout
+    assert "Type loss.pool_batches=1" in done.stdout and "Traceback" not in done.stdout

@@ -52,10 +52,11 @@ def of_variant(number: int, used: Sequence[Used], room: int = MOST) -> str:
 
 
 def word(used: Used) -> str:
-    """HorizontalFlip → hflip, Rotation by -7.2 degrees → rotation_-7.2."""
+    """HorizontalFlip → hflip, Rotation by -7.2 degrees → rotation_-7.2, two defects → pdefect_2."""
     *first, last = re.findall("[A-Z][a-z0-9]*", used.name) or [used.name]
     short = "".join(part[0] for part in first) + last
-    return "_".join([short.lower(), *(f"{value:.3g}" for value in used.values.values())])
+    numbers = [value for value in used.values.values() if isinstance(value, (int, float))]
+    return "_".join([short.lower(), *(f"{value:.3g}" for value in numbers)])
 
 
 def of_picture(variant: str, source: str, class_names: Sequence[str]) -> str:

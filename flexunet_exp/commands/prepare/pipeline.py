@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 from omegaconf import DictConfig
 
-from flexunet_exp.commands.prepare import names
+from flexunet_exp.commands.prepare import names, pasted
 from flexunet_exp.commands.prepare.staging import Picture, Stage
 from flexunet_exp.commands.prepare.variants import Maker, Source
 from flexunet_exp.config import building, compose
@@ -55,11 +55,14 @@ def make(cfg: DictConfig, dataset: Dataset, raw: Path, stage: Stage) -> list[Pic
     if missing < number:
         log.info("%d of them are there already", number - missing)
     warn_of_space(cfg, dataset, stage.folder, missing)
+    transforms = [building.build(node) for node in cfg.augmentation.transforms]
+    balanced = cfg.dataset.sampling == "balanced"
     maker = Maker(
         dataset,
         raw,
         stage.set,
-        [building.build(node) for node in cfg.augmentation.transforms],
+        pasted.transforms_of(transforms, dataset, size_of(cfg), balanced),
+        pasted.lineage(dataset, raw, names.of_sources(dataset.table["source"])),
         size_of(cfg),
         cfg.variants,
         list(cfg.augment_splits),

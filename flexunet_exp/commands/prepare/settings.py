@@ -22,6 +22,7 @@ from flexunet_exp.errors import InputError
 
 SHARED = (
     *("data_root", "dataset.name", "dataset.path", "dataset.good", "dataset.good_names"),
+    "dataset.sampling",
     *("dataset.layout.mask_suffix", "dataset.layout.masks_in_folders"),
 )
 
@@ -87,6 +88,7 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
         "dataset": settings["dataset"]["name"],
         "layout": settings["dataset"]["layout"],
         "image_size": settings["dataset"]["image_size"],
+        "sampling": settings["dataset"]["sampling"],
         **{name: settings[name] for name in names},
         "augmentation": settings["augmentation"]["transforms"] if augments else [],
         "archive": file_hash(str(source)) if source.is_file() else None,
@@ -107,6 +109,7 @@ def code_digest(settings: dict[str, Any]) -> str:
     dealt = ("data/splits.py", "data/dataset.py", "data/class_pixels.py")
     ours = (
         "commands/prepare/variants.py",
+        "commands/prepare/pasted.py",
         "commands/prepare/names.py",
         "commands/prepare/encoding.py",
     )

@@ -47,6 +47,7 @@ class Picture(NamedTuple):
     defect_pixels: int
     original: str  # the raw picture, below the folder that was read
     parameters: str  # JSON: the transforms that fired, in their order, and what each drew
+    pasted_from: str  # JSON: the sources whose defects were pasted into it
 
 
 class Stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 
 from flexunet_exp.commands.prepare import names
 from flexunet_exp.commands.prepare.encoding import Encoded
+from flexunet_exp.commands.prepare.pasted import Lineage
 from flexunet_exp.commands.prepare.staging import Picture
 from flexunet_exp.data.augmentation import Pair, Transform, Used, traced
 from flexunet_exp.data.class_pixels import count_pixels
@@ -48,13 +49,15 @@ class Source(NamedTuple):
 class Maker:
     """Makes the files of one source after the other in `folder`; threads may call it.
 
-    `raw` is the folder the rows were scanned in, `size` (height, width) or each picture's own.
+    `raw` is the folder the rows were scanned in, `size` (height, width) or each picture's own;
+    `transforms` are those of each split, `lineage` the pictures whose defects they paste.
     """
 
     dataset: Dataset
     raw: Path
     folder: Path
-    transforms: Sequence[Transform]
+    transforms: Mapping[str, Sequence[Transform]]
+    lineage: Lineage
     size: tuple[int, int] | None
     variants: int
     augment_splits: Sequence[str]
@@ -96,7 +99,8 @@ class Maker:
         yield self.view(row, 0, (image, mask), [])
         stable = int.from_bytes(hashlib.sha256(self.original(row).encode()).digest()[:8])
         for number in itertools.count(1):
-            pair, used = traced(self.transforms, image, mask, (self.seed, stable, number))
+            key = (self.seed, stable, number)
+            pair, used = traced(self.transforms[row.split], image, mask, key)
             yield self.view(row, number, pair, used)
 
     def view(self, row: Any, number: int, pair: Pair, used: list[Used]) -> View:
@@ -127,7 +131,8 @@ class Maker:
             mask_sha256=view.files.mask_sha256,
             defect_pixels=int(pixels.sum()),
             original=self.original(view.row),
-            parameters=json.dumps(view.used),
+            parameters=json.dumps(self.lineage.told(view.used)),
+            pasted_from=json.dumps(self.lineage.lenders(view.used)),
         )
 
     def known_names(self) -> list[str]:

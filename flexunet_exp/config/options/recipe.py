@@ -81,6 +81,14 @@ ROWS = (
         example="model.base_filters=16",
     ),
     Option(
+        "loss.pool_batches",
+        "last batches over which a loss of overlap counts in training; 1: the batch alone",
+        count(4),
+        WEIGHTS,
+        param="pool_batches",
+        optional=True,
+    ),
+    Option(
         "loss.*",
         "arguments of the loss (conf/loss)",
         changes=WEIGHTS,

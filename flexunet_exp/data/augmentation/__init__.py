@@ -8,7 +8,7 @@ Geometric transforms and warps move image and mask alike, photometric ones chang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,10 +61,13 @@ __all__ = [
 
 
 class Used(NamedTuple):
-    """A transform that was applied: its class and the values drawn for its settings."""
+    """A transform that was applied: its class and the values drawn for its settings.
+
+    `PasteDefect` adds the list `pasted`, a mapping for each defect.
+    """
 
     name: str
-    values: dict[str, float]
+    values: dict[str, Any]
 
 
 def augment(

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, drawn, one_of, within
+from flexunet_exp.data import grey_levels
+from flexunet_exp.data.augmentation.transform import (
+    Checked,
+    Pair,
+    Range,
+    Transform,
+    one_of,
+    record,
+    uniform,
+    within,
+)
 
 MARGIN = 12  # pixels around a defect that are cut out with it, for the blending
 KEPT = 64  # pictures whose defects are kept
@@ -21,7 +31,9 @@ class Cut(NamedTuple):
 
     image: np.ndarray  # (h, w, 3)
     region: np.ndarray  # (h, w) bool
+    others: np.ndarray  # (h, w) bool: other defects, and ignored pixels, which are not pasted
     label: int  # its class
+    row: int = 0  # of the picture that it is cut from
 
 
 class Donors:
@@ -36,7 +48,7 @@ class Donors:
         pairs = np.argwhere(np.asarray(shows, bool)[:, 1:])
         self.places = [(int(row), int(label) + 1) for row, label in pairs]
         self.labels = sorted({label for _, label in self.places})
-        self.cuts = lru_cache(KEPT)(lambda row, label: cuts_of(*read(row), label))
+        self.cuts = lru_cache(KEPT)(lambda row, label: cuts_of(*read(row), label, row))
 
     def draw(self, generator: np.random.Generator) -> Cut | None:
         """A defect; None where the drawn picture shows none at this size."""
@@ -48,7 +60,12 @@ class Donors:
         return found[generator.integers(len(found))] if found else None
 
 
-def cuts_of(image: np.ndarray, mask: np.ndarray, label: int) -> list[Cut]:
+def bound(transforms: Sequence[Transform], donors: Donors) -> list[Transform]:
+    """The transforms, with the defects that they paste."""
+    return [one.bound(donors) if isinstance(one, PasteDefect) else one for one in transforms]
+
+
+def cuts_of(image: np.ndarray, mask: np.ndarray, label: int, row: int = 0) -> list[Cut]:
     """Each connected area (8 neighbours) of a class, with the pixels around it."""
     number, areas, stats, _ = cv2.connectedComponentsWithStats(
         (mask == label).view(np.uint8), connectivity=8
@@ -59,7 +76,8 @@ def cuts_of(image: np.ndarray, mask: np.ndarray, label: int) -> list[Cut]:
         rows = slice(max(0, top - MARGIN), top + height + MARGIN)
         columns = slice(max(0, left - MARGIN), left + width + MARGIN)
         region = areas[rows, columns] == area
-        found.append(Cut(image[rows, columns].copy(), region, label))
+        others = (mask[rows, columns] != 0) & ~region
+        found.append(Cut(image[rows, columns].copy(), region, others, label, row))
     return found
 
 
@@ -70,8 +88,9 @@ class PasteDefect(Checked):
     `number` are pasted, each at a random place that shows background alone. `blend="feather"`
     brings the defect to the brightness of its new place and fades it out over `feather` pixels
     around its mask; `"clone"` is OpenCV's seamless cloning (Pérez et al., "Poisson Image Editing",
-    2003), of pictures of 8 bits. The idea: Ghiasi et al., "Simple Copy-Paste" (2021),
-    arXiv:2012.07177. Without `donors`, which the feed sets, nothing is pasted.
+    2003), for pictures of 8 bits and defects that neither the edge of their picture nor another
+    defect cuts off. The idea: Ghiasi et al., "Simple Copy-Paste" (2021), arXiv:2012.07177. Without
+    `donors`, which the feed and `prepare` set, nothing is pasted.
     """
 
     number: Range = within(1, 20, (1, 2))
@@ -86,36 +105,51 @@ class PasteDefect(Checked):
         return replace(self, donors=donors)
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
-        if self.donors is None or not self.donors.places:
-            return image, mask
-        image, mask = image.copy(), mask.copy()
-        for _ in range(round(drawn("number", self.number, generator))):
-            cut = self.donors.draw(generator)
-            angle = drawn("degrees", self.degrees, generator)
-            factor = drawn("factor", self.factor, generator)
-            if cut is not None:
-                self.paste(image, mask, changed(cut, angle, factor), generator)
+        pasted: list[dict[str, Any]] = []
+        if self.donors is not None and self.donors.places:
+            image, mask = image.copy(), mask.copy()
+            for _ in range(round(uniform(self.number, generator))):
+                pasted += self.drawn(image, mask, self.donors, generator)
+        record(generator, number=len(pasted), pasted=pasted)
         return image, mask
+
+    def drawn(
+        self, image: np.ndarray, mask: np.ndarray, donors: Donors, generator: np.random.Generator
+    ) -> list[dict[str, Any]]:
+        """Pastes a random defect into image and mask; what was pasted, nothing or one defect."""
+        cut = donors.draw(generator)
+        turn = {"degrees": uniform(self.degrees, generator)}
+        turn["factor"] = uniform(self.factor, generator)
+        if cut is None:
+            return []
+        place = self.paste(image, mask, changed(cut, **turn), generator)
+        return [{"row": cut.row, "label": cut.label, **place, **turn}] if place else []
 
     def paste(
         self, image: np.ndarray, mask: np.ndarray, cut: Cut, generator: np.random.Generator
-    ) -> None:
-        """Changes image and mask, unless the defect is too large or would cover another one."""
+    ) -> dict[str, float]:
+        """Changes image and mask, and returns where.
+
+        Changes nothing where the defect is too large, or would cover or blend into another one.
+        """
         height, width = cut.region.shape
         room = np.subtract(mask.shape, cut.region.shape)
         if (room < 0).any() or not cut.region.any():
-            return
+            return {}
         top, left = generator.integers(0, room + 1).tolist()
-        rows, columns = slice(top, top + height), slice(left, left + width)
-        if mask[rows, columns][cut.region].any():
-            return
-        if self.blend == "clone" and image.dtype == np.uint8:
-            image[rows, columns] = cloned(image[rows, columns], cut)
-        else:
-            image[rows, columns] = feathered(
-                image[rows, columns], cut, drawn("feather", self.feather, generator)
-            )
-        mask[rows, columns][cut.region] = cut.label
+        place = (slice(top, top + height), slice(left, left + width))
+        cut = cut._replace(image=grey_levels.converted(cut.image, image.dtype))
+        told: dict[str, float] = {"top": top, "left": left}
+        area = cloned_area(cut) if self.blend == "clone" and image.dtype == np.uint8 else None
+        if area is None:
+            told["feather"] = uniform(self.feather, generator)
+        weight = feathering(cut, told["feather"]) if area is None else area
+        if mask[place][weight > 0].any():
+            return {}
+        blended = feathered if area is None else cloned
+        image[place] = blended(image[place], cut, weight)
+        mask[place][cut.region] = cut.label
+        return told
 
 
 def changed(cut: Cut, degrees: float, factor: float) -> Cut:
@@ -128,29 +162,46 @@ def changed(cut: Cut, degrees: float, factor: float) -> Cut:
     if min(size) < 1:
         return cut._replace(region=np.zeros_like(cut.region))
     image = cv2.warpAffine(cut.image, turn, size, borderMode=cv2.BORDER_REFLECT_101)
-    region = cv2.warpAffine(cut.region.view(np.uint8), turn, size, flags=cv2.INTER_NEAREST)
-    return Cut(image, region.astype(bool), cut.label)
+    region, others = (
+        cv2.warpAffine(one.view(np.uint8), turn, size, flags=cv2.INTER_NEAREST).astype(bool)
+        for one in (cut.region, cut.others)
+    )
+    return cut._replace(image=image, region=region, others=others)
 
 
-def feathered(under: np.ndarray, cut: Cut, feather: float) -> np.ndarray:
-    """The defect over a place (h, w, 3), brought to the brightness around it, faded outside."""
+def feathering(cut: Cut, feather: float) -> np.ndarray:
+    """The share (h, w) that the cut has in each pixel: 1 in the defect, fading out around it."""
     distance = cv2.distanceTransform((~cut.region).view(np.uint8), cv2.DIST_L2, 3)
-    weight = np.clip(1 - distance / feather, 0, 1)[..., None]
-    around = (distance > 0) & (distance <= MARGIN)
+    return np.where(cut.others, 0, np.clip(1 - distance / feather, 0, 1))
+
+
+def feathered(under: np.ndarray, cut: Cut, weight: np.ndarray) -> np.ndarray:
+    """The defect over a place (h, w, 3), brought to the brightness around it."""
+    distance = cv2.distanceTransform((~cut.region).view(np.uint8), cv2.DIST_L2, 3)
+    around = (distance > 0) & (distance <= MARGIN) & ~cut.others
     shift = 0.0
     if around.any():
         shift = under[around].mean(axis=0) - cut.image[around].mean(axis=0)
-    blended = weight * (cut.image + shift) + (1 - weight) * under
+    share = weight[..., None]
+    blended = share * (cut.image + shift) + (1 - share) * under
     return np.clip(np.rint(blended), 0, np.iinfo(under.dtype).max).astype(under.dtype)
 
 
-def cloned(under: np.ndarray, cut: Cut) -> np.ndarray:
+def cloned_area(cut: Cut) -> np.ndarray | None:
+    """The mask (h, w) for OpenCV's cloning, 255 where it reads; None where it would cut pixels off.
+
+    OpenCV needs a free frame and erodes the mask by three pixels. A defect at the edge of its
+    picture, or beside another one, would lose pixels there and fade towards them.
+    """
+    area = cv2.dilate(cut.region.view(np.uint8), np.ones((11, 11), np.uint8)) * np.uint8(255)
+    area[cut.others] = 0
+    area[[0, -1]] = area[:, [0, -1]] = 0
+    is_read = cv2.erode(area, np.ones((7, 7), np.uint8)) > 0
+    return area if is_read[cut.region].all() else None
+
+
+def cloned(under: np.ndarray, cut: Cut, area: np.ndarray) -> np.ndarray:
     """The defect over a place (h, w, 3) by seamless cloning."""
-    # OpenCV erodes the mask by three pixels, and keeps the gradients of what is left.
-    around = cv2.dilate(cut.region.view(np.uint8), np.ones((11, 11), np.uint8)) * np.uint8(255)
-    around[[0, -1]] = around[:, [0, -1]] = 0  # OpenCV needs a free frame
-    if not around.any():
-        return under
-    left, top, width, height = cv2.boundingRect(around)
+    left, top, width, height = cv2.boundingRect(area)
     centre = (left + width // 2, top + height // 2)
-    return cv2.seamlessClone(cut.image, under.copy(), around, centre, cv2.NORMAL_CLONE)
+    return cv2.seamlessClone(cut.image, under.copy(), area, centre, cv2.NORMAL_CLONE)

@@ -82,14 +82,17 @@ def expected(value: Any, rule: Any) -> str | None:
 
 
 class Draws(np.random.Generator):
-    """A stream of random numbers that records the values drawn for a transform's settings."""
+    """A stream of random numbers that records the values drawn for a transform's settings.
+
+    What a transform took from other pictures is recorded too; all of it is as JSON can hold it.
+    """
 
     def __init__(self, key: Sequence[int]):
         super().__init__(np.random.PCG64(list(key)))  # the numbers of default_rng
-        self.values: dict[str, float] = {}
+        self.values: dict[str, Any] = {}
 
 
-def record(generator: np.random.Generator, **values: float) -> None:
+def record(generator: np.random.Generator, **values: Any) -> None:
     """Records drawn values where the generator is a `Draws`, as in `traced`."""
     if isinstance(generator, Draws):
         generator.values |= values
@@ -97,10 +100,15 @@ def record(generator: np.random.Generator, **values: float) -> None:
 
 def drawn(name: str, value: Range, generator: np.random.Generator) -> float:
     """The number itself, or one drawn uniformly from the range; recorded under `name`."""
-    low, high = value if isinstance(value, Sequence) else (value, value)
-    number = float(generator.uniform(low, high))
+    number = uniform(value, generator)
     record(generator, **{name: number})
     return number
+
+
+def uniform(value: Range, generator: np.random.Generator) -> float:
+    """The number itself, or one drawn uniformly from the range."""
+    low, high = value if isinstance(value, Sequence) else (value, value)
+    return float(generator.uniform(low, high))
 
 
 def scale(height: int, width: int) -> float:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from flexunet_exp.config import building
 from flexunet_exp.data.augmentation import PasteDefect, Transform
-from flexunet_exp.data.augmentation.pasting import Donors
+from flexunet_exp.data.augmentation.pasting import Donors, bound
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed import batches, reader, sampling
 from flexunet_exp.data.feed.patches import resized
@@ -79,7 +79,7 @@ def transforms_of(
 
     shows = dataset.pixels[is_training] > 0
     donors = Donors(read, shows, balanced=settings.sampling == "balanced")
-    return [one.bound(donors) if isinstance(one, PasteDefect) else one for one in transforms]
+    return bound(transforms, donors)
 
 
 def steps_per_epoch(settings: FeedSettings, dataset: Dataset) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from flexunet_exp.commands.check import survey_data
 from flexunet_exp.commands.prepare import command as prepare
@@ -193,6 +194,72 @@ def test_bytes_depend_neither_on_workers_nor_on_the_place(prepared, tmp_path, mo
     assert len(contents(first)) > 100
 
 
+PASTE = ("variants=4", "augmentation=paste", "dataset.layout.images_per_class=5")
+
+
+def test_pasted_defects_come_from_training_sources_and_go_to_training_pictures(prepared):
+    rows = pd.DataFrame(manifest(prepared("out", *PASTE, "augment_splits=[train,valid]")))
+    pasted = rows[rows["pasted_from"] != "[]"]
+    lenders = {name for text in pasted["pasted_from"] for name in json.loads(text)}
+    training = set(rows.loc[rows["split"] == "train", "source"])
+    assert set(pasted["split"]) == {"train"} and "original" not in set(pasted["variant"])
+    assert lenders <= training and len(lenders) > 5
+    assert (rows.loc[rows["split"] == "valid", "variant"] != "original").any()
+    originals = rows[rows["variant"] == "original"].set_index("source")["original"]
+    for row in pasted.itertuples():
+        told = pasted_entries(row.parameters)
+        assert {entry["original"] for entry in told} == {
+            originals[name] for name in json.loads(row.pasted_from)
+        }
+        assert all(entry["original"].split("/")[1] == entry["label"] for entry in told)
+
+
+def pasted_entries(parameters: str) -> list[dict]:
+    return [one for _, values in json.loads(parameters) for one in values.get("pasted", ())]
+
+
+def test_the_pasted_pixels_are_those_of_the_picture_the_manifest_names(prepared):
+    """Neither turned nor scaled, the mask gets the donor's area where the manifest says."""
+    transform = "flexunet_exp.data.augmentation.PasteDefect"
+    settings = "probability:1,number:1,degrees:0,factor:1,feather:1"
+    words = f"augmentation.transforms=[{{_target_:{transform},{settings}}}]"
+    out = prepared("out", "dataset.layout.images_per_class=5", "variants=3", words)
+    rows = pd.DataFrame(manifest(out))
+    originals = rows[rows["variant"] == "original"].set_index("original")["mask"]
+    own_masks = rows[rows["variant"] == "original"].set_index("source")["mask"]
+    names, good = set(), 0
+    for row in rows[rows["pasted_from"] != "[]"].itertuples():
+        (entry,) = pasted_entries(row.parameters)
+        before, after, donor = (
+            np.array(Image.open(out / path))
+            for path in (own_masks[row.source], row.mask, originals[entry["original"]])
+        )
+        new = before != after
+        assert not before[new].any() and len(set(after[new])) == 1
+        areas, _ = ndimage.label(donor == after[new][0], np.ones((3, 3)))
+        assert np.count_nonzero(new) in np.bincount(areas.ravel())[1:]
+        names.add(entry["label"])
+        good += row.source.startswith("train_good")
+    assert len(names) > 4 and good > 3
+
+
+def test_pasting_depends_neither_on_workers_nor_on_interruptions(prepared, monkeypatch):
+    first = contents(prepared("first", *PASTE, "workers=1"))
+    assert contents(prepared("second", *PASTE, "workers=3")) == first
+    written, write = [], making.replace_file
+
+    def full(path: Path, data: bytes) -> None:
+        written.append(path)
+        if len(written) > 60:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(making, "replace_file", full)
+    problem(prepared, "third", *PASTE, "workers=2")
+    monkeypatch.setattr(making, "replace_file", write)
+    assert contents(prepared("third", *PASTE, "workers=2")) == first
+
+
 def test_another_seed_draws_other_variants_of_the_same_sources(prepared):
     one, other = (prepared(f"s{seed}", "variants=3", f"seed={seed}") for seed in (0, 1))
     originals = {path for path in contents(one) if "/" in path and "/0" not in path}
@@ -293,6 +360,7 @@ def test_a_finished_set_that_was_damaged_is_told(prepared):
         ("seed=7", "seed 0; this command has seed 7"),
         ("split.seed=1", "split"),
         ("augmentation=strong", "augmentation"),
+        ("dataset.sampling=balanced", 'sampling "uniform"; this command has sampling "balanced"'),
         ("dataset.layout.seed=5", "pictures, masks or split"),
     ],
 )
