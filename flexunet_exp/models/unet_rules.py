@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from flexunet_exp.config.compose import sides, size_text
-from flexunet_exp.config.rules import Arguments, Rule, count, is_int, is_text, one_of, or_null, share
+from flexunet_exp.config.rules import (
+    Arguments,
+    Rule,
+    count,
+    is_int,
+    is_text,
+    one_of,
+    or_null,
+    share,
+)
 from flexunet_exp.models.arguments import next_that_divides
 
 TRAINABLE = ("all", "last_stages", "no_batch_norm", "frozen")
