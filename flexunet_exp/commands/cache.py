@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 SECONDS_A_DAY = 24 * 60 * 60
 DAY = "%Y-%m-%d"
 DECODED = ("data set", "size", "pictures", "MB", "last used", "state", "entry")
-FEATURES = ("data set", "encoder", "size", "type", "pictures", "views", "GB", "last used", "folder")
+FEATURES = ("data set", "encoder", "size", "type", "views", "GB", "last used", "folder")
 NUMBERS = ("pictures", "views", "MB", "GB")
 
 
@@ -125,7 +125,7 @@ def show(columns: Sequence[str], rows: Iterable[list[str]]) -> None:
 
     table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left")
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
@@ -161,7 +161,6 @@ def feature_cells(path: Path) -> list[str]:
         escape(str(info.get("encoder", "?"))),
         escape(size_text(info.get("size"))),
         escape(str(info.get("dtype", "?"))),
-        str(content.pictures),
         str(content.views),
         f"{content.bytes / 1e9:.2f}",
         "in use" if feature_folders.is_used(path) else used,

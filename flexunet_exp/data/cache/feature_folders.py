@@ -27,7 +27,6 @@ VIEW = r"[0-9a-f]{32}_\w+\.bin"  # content of a picture, and name of the view
 class Content(NamedTuple):
     """What a folder holds."""
 
-    pictures: int
     views: int  # of all pictures together: a file each
     bytes: int
 
@@ -78,8 +77,7 @@ def is_own(name: str) -> bool:
 
 def content(path: Path) -> Content:
     views = [file for file in path.iterdir() if re.fullmatch(VIEW, file.name)]
-    pictures = {file.name.split("_")[0] for file in views}
-    return Content(len(pictures), len(views), sum(file.stat().st_size for file in views))
+    return Content(len(views), sum(file.stat().st_size for file in views))
 
 
 def is_used(path: Path) -> bool:

@@ -85,7 +85,7 @@ class FeatureCache:
         free = SHARE_OF_DISK * shutil.disk_usage(self.path).free
         if needed > free:
             raise InputError(
-                f"The features need {needed / 1e9:.1f} GB in {self.path}, {free / 1e9:.1f} GB are "
+                f"The features need {needed / 1e9:.3g} GB in {self.path}, {free / 1e9:.3g} GB are "
                 "free. Try fewer augmentation.views, a smaller dataset.image_size, another "
                 "cache_dir=FOLDER, or flexunet cache prune=30"
             )
