@@ -24,7 +24,7 @@ COMMANDS = {
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
     "export": "run=RUN format=saved_model|onnx|litert: its network as a file, with a proof",
     "promote": "run=RUN name=NAME registers a run's best model; as the champion if it is better",
-    "cache": "lists the disk cache of decoded pictures; prune=all or prune=DAYS removes entries",
+    "cache": "lists decoded pictures and kept features; prune=all or prune=DAYS removes them",
     "sync": "uploads the outboxes of runs to the store; run=FOLDER for one run",
     "ui": "opens the MLflow UI on the project's store",
 }

@@ -1,10 +1,11 @@
-"""flexunet cache: lists and prunes the disk cache of decoded pictures."""
+"""flexunet cache: lists and prunes decoded pictures and kept features."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from flexunet_exp.jobs import app
 log = logging.getLogger(__name__)
 
 SECONDS_A_DAY = 24 * 60 * 60
+DAY = "%Y-%m-%d"
+DECODED = ("data set", "size", "pictures", "MB", "last used", "state", "entry")
+FEATURES = ("data set", "encoder", "size", "type", "views", "GB", "last used", "folder")
+NUMBERS = ("pictures", "views", "MB", "GB")
 
 
 def main() -> None:
@@ -26,7 +31,7 @@ def main() -> None:
 
 
 def task(cfg: DictConfig) -> None:
-    from flexunet_exp.data.cache import entry
+    from flexunet_exp.data.cache import entry, feature_folders
 
     if not is_text(cfg.cache_dir):
         raise InputError(f"cache_dir={cfg.cache_dir} is not a folder's path. Try cache_dir=cache")
@@ -34,7 +39,15 @@ def task(cfg: DictConfig) -> None:
     days = days_unused(cfg.prune)
     if days is not None:
         prune(folder, days)
-    show(folder, entry.entries(folder))
+    decoded, features = entry.entries(folder), feature_folders.folders(folder)
+    if not decoded and not features:
+        log.info("There are no decoded pictures in %s, and no features.", folder)
+    if decoded:
+        log.info("Disk cache in %s", folder)
+        show(DECODED, map(cells, decoded))
+    if features:
+        log.info("Features in %s", folder)
+        show(FEATURES, map(feature_cells, features))
 
 
 def days_unused(prune: Any) -> float | None:
@@ -55,14 +68,21 @@ def days_unused(prune: Any) -> float | None:
 
 
 def prune(folder: Path, days: float) -> None:
-    """Removes the entries that were not used for `days` days, and every incomplete one."""
-    from flexunet_exp.data.cache import entry
+    """Removes what was not used for `days` days, and every incomplete entry."""
+    from flexunet_exp.data.cache import entry, feature_folders
 
     for path in entry.entries(folder):
-        unused = (time.time() - entry.last_use(path)) / SECONDS_A_DAY
-        if unused >= days or entry.state(path) != entry.COMPLETE:
+        if is_old(path, days) or entry.state(path) != entry.COMPLETE:
             remove(path)
+    for path in feature_folders.folders(folder):
+        prune_features(path, is_old(path, days))
     entry.remove_locks(folder)
+
+
+def is_old(path: Path, days: float) -> bool:
+    from flexunet_exp.data.cache import entry
+
+    return (time.time() - entry.last_use(path)) / SECONDS_A_DAY >= days
 
 
 def remove(path: Path) -> None:
@@ -81,21 +101,33 @@ def remove(path: Path) -> None:
         log.info("Removed %s (%.1f MB)", path, megabytes)
 
 
-def show(folder: Path, paths: list[Path]) -> None:
-    """Prints one row per entry."""
+def prune_features(path: Path, old: bool) -> None:
+    """Removes a folder of features if it is old or empty, unless a process uses it."""
+    from flexunet_exp.data.cache import feature_folders
+    from flexunet_exp.system import locks
+
+    gigabytes = feature_folders.content(path).bytes / 1e9
+    try:
+        if feature_folders.prune(path, old):
+            log.info("Removed %s (%.2f GB)", path, gigabytes)
+    except locks.Locked:
+        if old:
+            log.info("Kept %s: a process uses it.", path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
+
+
+def show(columns: Sequence[str], rows: Iterable[list[str]]) -> None:
+    """Prints a table; columns of numbers are flushed right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    if not paths:
-        log.info("There are no decoded pictures in %s", folder)
-        return
-    log.info("Disk cache in %s", folder)
-    table = Table(box=box.SIMPLE)
-    for column in ("data set", "size", "pictures", "MB", "last used", "state", "entry"):
-        table.add_column(column, justify="right" if column in ("pictures", "MB") else "left")
-    for path in paths:
-        table.add_row(*cells(path))
+    table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 
@@ -110,7 +142,32 @@ def cells(path: Path) -> list[str]:
         escape(str(info.get("size", "?"))),
         escape(str(info.get("number", "?"))),
         f"{entry.size_on_disk(path) / 1e6:.1f}",
-        time.strftime("%Y-%m-%d", time.localtime(entry.last_use(path))),
+        time.strftime(DAY, time.localtime(entry.last_use(path))),
         entry.state(path),
         path.name[:8],
     ]
+
+
+def feature_cells(path: Path) -> list[str]:
+    from rich.markup import escape
+
+    from flexunet_exp.data.cache import entry, feature_folders
+
+    info, content = entry.read_info(path), feature_folders.content(path)
+    names = info.get("datasets")
+    used = time.strftime(DAY, time.localtime(entry.last_use(path)))
+    return [
+        escape(", ".join(map(str, names)) if isinstance(names, list) else "?"),
+        escape(str(info.get("encoder", "?"))),
+        escape(size_text(info.get("size"))),
+        escape(str(info.get("dtype", "?"))),
+        str(content.views),
+        f"{content.bytes / 1e9:.2f}",
+        "in use" if feature_folders.is_used(path) else used,
+        path.name.removeprefix(feature_folders.PREFIX)[:8],
+    ]
+
+
+def size_text(size: Any) -> str:
+    """A (height, width) as it is typed; a question mark where info.json has something else."""
+    return compose.size_text(size) if isinstance(size, list) and len(size) == 2 else "?"

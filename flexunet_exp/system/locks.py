@@ -6,6 +6,7 @@ no shared `flock`, and without `flock` falls back to a marker that outlives a ki
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import math
@@ -41,6 +42,32 @@ def exclusive(path: Path, seconds: float = 0, notice: str = "") -> IO[bytes]:
     return file
 
 
+def shared(path: Path) -> IO[bytes]:
+    """The file at `path`, made if missing, locked beside others that share it; closing it ends it.
+
+    Waits for a process that holds it alone. Where the file may not be written to, it must exist.
+    """
+    while True:
+        file = writable_or_readable(path)
+        try:
+            acquire(file, FOREVER, kind=fcntl.LOCK_SH)
+        except BaseException:
+            file.close()
+            raise
+        if lies_at(path, file):
+            return file
+        file.close()
+
+
+def writable_or_readable(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "a+b")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return open(path, "rb")
+
+
 @contextmanager
 def temporary(path: Path, seconds: float = 0, notice: str = "") -> Iterator[None]:
     """Holds the lock of a file that exists only meanwhile; waits like `exclusive`."""
@@ -52,10 +79,10 @@ def temporary(path: Path, seconds: float = 0, notice: str = "") -> Iterator[None
         file.close()
 
 
-def acquire(file: IO, seconds: float = 0, notice: str = "") -> None:
+def acquire(file: IO, seconds: float = 0, notice: str = "", kind: int = fcntl.LOCK_EX) -> None:
     """Locks an open file until it is closed; waits like `exclusive`."""
     deadline = time.monotonic() + seconds
-    while not was_free(file, fcntl.LOCK_EX):
+    while not was_free(file, kind):
         if time.monotonic() >= deadline:
             raise Locked(f"{file.name} is locked by another process.")
         if notice:
@@ -64,14 +91,14 @@ def acquire(file: IO, seconds: float = 0, notice: str = "") -> None:
         time.sleep(POLL)
 
 
-def is_held(path: Path) -> bool:
-    """Whether a process holds the lock of a file; False where it cannot be opened.
+def is_held(path: Path, by_any: bool = False) -> bool:
+    """Whether a process holds the lock of a file, alone or, with `by_any`, shared with others.
 
-    Changes nothing: the shared lock that tests it ends at once.
+    False where the file cannot be opened. Changes nothing: the lock that tests it ends at once.
     """
     try:
         with open(path, "rb") as file:
-            return not was_free(file, fcntl.LOCK_SH)
+            return not was_free(file, fcntl.LOCK_EX if by_any else fcntl.LOCK_SH)
     except OSError:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data.cache import disk_cache
 from flexunet_exp.data.cache import features as feature_cache
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.errors import InputError
@@ -23,26 +25,7 @@ from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import features, fit, state
 from flexunet_exp.training.settings import TrainingSettings
-
-UNET = (
-    *("model=unet", "model.encoder_weights=null", "model.decoder_filters=4", "loss=ce_dice"),
-    *("dataset.cache=features", "dataset.feature_type=float32", "~callbacks.epoch_images"),
-    *("trainer.batch_size=4", "trainer.deterministic=true"),
-)
-
-
-@pytest.fixture
-def made(tiny, compose, tmp_path):
-    """made(words…) → settings, data set, network: a U-Net with random weights, small pictures."""
-
-    def make(*words: str):
-        plain = [word for word in tiny if not word.startswith("model.")]
-        cfg = compose("train", *plain, *UNET, f"cache_dir={tmp_path}/cache", *words)
-        keras.utils.set_random_seed(0)
-        settings, dataset = TrainingSettings.from_config(cfg), datasets.load(cfg)
-        return settings, dataset, fit.compiled_model(settings, dataset)
-
-    return make
+from tests.support import running
 
 
 def test_ten_steps_agree_with_an_uncached_training(made):
@@ -114,6 +97,93 @@ def test_another_encoder_or_type_computes_its_own(made, words, tmp_path):
         settings, dataset, model = made("augmentation=none", *more)
         features.kept(model, settings, dataset)
     assert len(list((tmp_path / "cache").glob("features_*"))) == 2
+
+
+def test_the_same_encoder_with_other_weights_computes_its_own(made):
+    kept = []
+    for seed in (0, 1):
+        settings, dataset, model = made("augmentation=none", seed=seed)
+        kept.append(features.kept(model, settings, dataset))
+    first, other = kept
+    assert first.cache.path != other.cache.path
+    place = next(first.places())
+    assert first.name(place) == other.name(place)
+    assert not np.allclose(first.read(place)[0], other.read(place)[0])
+
+
+def test_another_library_that_decodes_computes_its_own(made, monkeypatch):
+    settings, dataset, model = made("augmentation=none")
+    before = features.kept(model, settings, dataset).cache.path
+    monkeypatch.setattr(disk_cache.cv2, "__version__", "0")
+    assert features.kept(model, settings, dataset).cache.path != before
+
+
+def refusal(parts, **changed) -> str:
+    """What is said to features of these settings, which may differ from those of the network."""
+    settings, dataset, model = parts
+    feed = dataclasses.replace(settings.feed, **changed)
+    with pytest.raises(InputError) as caught:
+        features.kept(model, dataclasses.replace(settings, feed=feed), dataset)
+    return str(caught.value)
+
+
+def test_each_way_out_of_the_limit_that_is_offered_fits_and_one_view_more_does_not(made):
+    parts = made("augmentation=turns", "dataset.feature_type=float16")
+    settings, dataset, model = parts
+    train, valid = (len(dataset.split(name)) for name in ("train", "valid"))
+    whole = features.maps_of(model, settings.feed).bytes / 1e9
+    thin = features.thin_maps(settings, dataset).bytes / 1e9
+    assert whole > 2 * thin
+    enough_for_3 = (3.5 * train + valid) * whole
+    sentence = refusal(parts, cache_limit=enough_for_3)
+    assert sentence.startswith(
+        f"The features of 8 views of {train} training pictures and of {valid}"
+    )
+    offers = ", or ".join(
+        ["augmentation.views=3", "model.encoder.features=blocks", "dataset.cache_limit=1"]
+    )
+    assert sentence.endswith(f"Type {offers}")
+    assert not list(settings.feed.cache_dir.glob("features_*/*.bin"))
+    for changed in ({"views": 3}, {"cache_limit": 1}):
+        feed = dataclasses.replace(settings.feed, cache_limit=enough_for_3)
+        feed = dataclasses.replace(feed, **changed)
+        features.kept(model, dataclasses.replace(settings, feed=feed), dataset)
+    # What is there already is used, whatever it takes.
+    low = dataclasses.replace(settings.feed, cache_limit=1e-9)
+    features.kept(model, dataclasses.replace(settings, feed=low), dataset)
+    assert "views=3" in refusal(parts, cache_limit=enough_for_3, views=4)
+    thin_for_2 = (2.5 * train + valid) * thin
+    sentence = refusal(parts, cache_limit=thin_for_2, views=16)
+    assert "model.encoder.features=blocks augmentation.views=2, or" in sentence
+    sentence = refusal(parts, cache_limit=1e-9, views=16)
+    assert sentence.endswith("Type dataset.cache_limit=1")
+
+
+def test_an_encoder_without_the_choice_is_offered_no_blocks(made):
+    parts = made("augmentation=none", "model.encoder.features=blocks")
+    assert refusal(parts, cache_limit=1e-9).endswith("Type dataset.cache_limit=1")
+
+
+def test_a_training_takes_bfloat16(made):
+    settings, dataset, model = made("augmentation=none", "dataset.feature_type=bfloat16")
+    fed = fit.feed_of(model, settings, dataset, 0)
+    history = model.fit(fed.training, steps_per_epoch=fed.steps, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_an_interrupted_command_goes_on_where_it_was(tmp_path, unet_words):
+    words = ("train", *unet_words, "augmentation=flips", "tracking=none")
+    write = "flexunet_exp.data.cache.features:FeatureCache.write"
+    done = running.signalled(tmp_path, "SIGINT", write, 7, *words)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    (folder,) = (tmp_path / "cache").glob("features_*")
+    left = {file: file.stat().st_mtime_ns for file in folder.glob("*.bin")}
+    assert len(left) == 6 and not list(folder.glob(".*"))
+    again = running.flexunet(tmp_path, *words)
+    assert again.returncode == 0, again.stdout
+    everything = list(folder.glob("*.bin"))
+    assert f" {len(everything) - 6} are computed" in again.stdout
+    assert {file: file.stat().st_mtime_ns for file in left} == left
 
 
 def test_the_feed_is_decided_by_seed_and_epoch(made):

@@ -44,7 +44,7 @@ class Lineage:
 
 
 def lineage(dataset: Dataset, raw: Path, named: Mapping[str, str]) -> Lineage:
-    """Of the training split of a data set in the folder `raw`; `named` maps a source to its name."""
+    """Of the training split of a data set in the folder `raw`; `named`: source → its name."""
     split = dataset.split(DONORS)
     originals = [Path(image).relative_to(raw).as_posix() for image in split["image"]]
     sources = [named[str(source)] for source in split["source"]]

@@ -32,7 +32,7 @@ ROWS = (
     ),
     Option(
         "prune",
-        "all: removes every entry; a number: removes entries that no run used for so many days; "
+        "all: removes everything; a number: removes what no run used for so many days; "
         "null: lists only",
         commands=("cache",),
         example="prune=30",

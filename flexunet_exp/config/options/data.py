@@ -12,6 +12,7 @@ from flexunet_exp.config.rules import (
     one_of_numbers,
     or_null,
     part,
+    positive,
     share,
     size,
     text,
@@ -121,8 +122,14 @@ ROWS = (
     Option(
         "dataset.feature_type",
         "number type of the features that dataset.cache=features keeps",
-        one_of("float16", "float32"),
+        one_of("float16", "bfloat16", "float32"),
         ROUNDING,
+        optional=True,
+    ),
+    Option(
+        "dataset.cache_limit",
+        "GB that the features of one training may take; a training that needs more is refused",
+        positive(20),
         optional=True,
     ),
     Option(

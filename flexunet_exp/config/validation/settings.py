@@ -165,26 +165,36 @@ def feature_problems(settings: dict) -> Iterator[str]:
     dataset = settings["dataset"]
     patch, keeps_features = dataset.get("patch") or {}, dataset["cache"] == "features"
     size, part = patch.get("size"), patch.get("features")
+    whole = compose.sides(dataset["image_size"])
     if size and keeps_features:
         yield (
-            f"dataset.patch.size={compose.size_text(size)}: dataset.cache=features keeps the "
-            "features of whole pictures. Use patches of these, dataset.patch.size=null "
-            "dataset.patch.features=256, or another dataset.cache"
+            f"dataset.patch.size={typed(size)}: dataset.cache=features keeps the features of whole "
+            "pictures. Use patches of these, dataset.patch.size=null "
+            f"dataset.patch.features={fitting_patch(size, whole)}, or another dataset.cache"
         )
     if part and not keeps_features:
         yield (
-            f"dataset.patch.features={compose.size_text(part)} needs dataset.cache=features. "
+            f"dataset.patch.features={typed(part)} needs dataset.cache=features. "
             "Patches of pictures are dataset.patch.size"
         )
     if part and keeps_features:
         sides = compose.sides(part)
-        whole = compose.sides(dataset["image_size"])
         if any(side % STRIDE or side > most for side, most in zip(sides, whole, strict=True)):
             yield (
-                f"dataset.patch.features={compose.size_text(part)} must be divisible by {STRIDE}, "
+                f"dataset.patch.features={typed(part)} must be divisible by {STRIDE}, "
                 f"the encoder's largest stride, and at most {compose.size_text(whole)}, "
-                "dataset.image_size. Try dataset.patch.features=256"
+                f"dataset.image_size. Try dataset.patch.features={fitting_patch(part, whole)}"
             )
+
+
+def typed(size: int | Sequence[int]) -> str:
+    return compose.size_text(compose.sides(size))
+
+
+def fitting_patch(size: int | Sequence[int], whole: Sequence[int]) -> str:
+    """The next smaller patch of kept features, at least 32 px, within a whole picture."""
+    smaller = (min(pair) for pair in zip(compose.sides(size), whole, strict=True))
+    return compose.size_text([max(STRIDE, side // STRIDE * STRIDE) for side in smaller])
 
 
 def registry_problems(settings: dict) -> Iterator[str]:

@@ -119,10 +119,19 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
 
     The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
-    sources = identity.code_digests(*READERS)
-    code = [identity.own_code_digests(dataset.recipe), cv2.__version__, PIL.__version__, *sources]
+    code = code_of_pixels(dataset.recipe)
     decisive = [VERSION, list(size), dataset.recipe, dataset.bit_depth, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_of_pixels(settings: Any, *more: str) -> list[Any]:
+    """What decides pixels beside files and settings: the libraries that decode, and code.
+
+    That is the code of READERS, of `more` files of this package, and of other packages that a
+    `_target_` of the settings names.
+    """
+    sources = identity.code_digests(*READERS, *more)
+    return [identity.own_code_digests(settings), cv2.__version__, PIL.__version__, *sources]
 
 
 def refuse_if_full(folder: Path, megabytes: float) -> None:

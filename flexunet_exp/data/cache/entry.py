@@ -200,6 +200,6 @@ def size_on_disk(path: Path) -> int:
 def remove_locks(folder: Path) -> None:
     """Removes the lock files of processes that were killed."""
     for path in folder.glob("*.lock"):
-        if re.fullmatch(r"[0-9a-f]{16}", path.stem):
+        if re.fullmatch(r"(features_)?[0-9a-f]{16}", path.stem):
             with suppress(locks.Locked), locks.temporary(path):
                 pass  # leaving the context removes the file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.augmentation import PasteDefect
-from flexunet_exp.data.cache.features import FeatureCache
+from flexunet_exp.data.cache.features import FeatureCache, Maps
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed import batches, feed, patches, reader
 from flexunet_exp.data.feed.batches import PATCH_STREAM
@@ -22,7 +23,7 @@ from flexunet_exp.data.feed.sampling import Draw
 from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.data.feed.views import Views
 from flexunet_exp.data.tiles import Size
-from flexunet_exp.system import progress
+from flexunet_exp.system import interrupt, progress
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,13 @@ class Place(NamedTuple):
 class KeptFeatures:
     """Maps and masks of the views of all training pictures, and of the validation pictures.
 
-    Computes what the cache lacks, in the constructor.
+    They can be read after `fill`.
     """
 
     def __init__(
         self,
         settings: FeedSettings,
         dataset: Dataset,
-        extract: Extract,
         cache: FeatureCache,
         dtype: str,
     ):
@@ -58,12 +58,12 @@ class KeptFeatures:
         }
         transforms = feed.transforms_of(settings, dataset, self.readers["train"])
         pastes = any(isinstance(one, PasteDefect) for one in transforms)
-        origin = dataset.split_digest("train") if pastes else ""
+        origin = donors_of(settings, dataset) if pastes else ""
         self.views = Views(transforms, settings.size, settings.views, settings.seed, origin)
         self.cache = cache
         self.masks: dict[Place, bytes] = {}
         self.size = settings.size
-        self.fill(dataset, extract)
+        cache.open(dataset.name)
 
     def places(self) -> Iterator[Place]:
         for row in range(len(self.readers["train"])):
@@ -74,28 +74,40 @@ class KeptFeatures:
         sample = self.readers[place.split].samples[place.row]
         return f"{sample.sha256[:32]}_{self.views.name(place.view)}"
 
-    def fill(self, dataset: Dataset, extract: Extract) -> None:
+    def names(self) -> set[str]:
+        return {self.name(place) for place in self.places()}
+
+    def gigabytes(self, views: int, maps: Maps) -> float:
+        """What so many views of the training pictures need, and the validation pictures."""
+        train, valid = ({one.sha256 for one in read.samples} for read in self.readers.values())
+        return (views * len(train) + len(valid - train)) * maps.bytes / 1e9
+
+    def fill(self, extract: Extract) -> None:
+        """Computes what the cache lacks; what is computed when this is cut off is not lost."""
         places = list(self.places())
-        missing = {place for place in places if not self.cache.has(self.name(place))}
-        gigabytes = len(places) * self.cache.maps.bytes / 1e9
-        log.info(
-            "Features: %d views of %d pictures, %.2f GB in %s; %d are computed.",
-            *(len(self.views), sum(map(len, self.readers.values())), gigabytes),
-            *(self.cache.path, len(missing)),
-        )
-        self.cache.begin(dataset.name, len(missing))
-        with progress.displayed(len(places)) as show:
-            for start in range(0, len(places), AT_ONCE):
-                some = places[start : start + AT_ONCE]
-                pairs = [self.seen(place) for place in some]
-                lacking = [n for n, place in enumerate(some) if place in missing]
-                if lacking:
-                    maps = extract(np.stack([pairs[n][0] for n in lacking]))
-                    for at, n in enumerate(lacking):
-                        self.cache.write(self.name(some[n]), [one[at] for one in maps])
-                for place, (_, mask) in zip(some, pairs, strict=True):
-                    self.masks[place] = zlib.compress(mask.tobytes(), 1)
-                show(start + len(some))
+        with self.cache.computing(self.names()) as missing:
+            log.info(
+                "Features: %d views of %d training pictures, 1 of %d validation pictures, %.2f GB "
+                "in %s; %d are computed.",
+                *(len(self.views), *map(len, self.readers.values())),
+                *(self.gigabytes(len(self.views), self.cache.maps), self.cache.path, len(missing)),
+            )
+            with progress.displayed(len(places)) as show:
+                for start in range(0, len(places), AT_ONCE):
+                    interrupt.check()
+                    self.fill_some(places[start : start + AT_ONCE], missing, extract)
+                    show(min(start + AT_ONCE, len(places)))
+
+    def fill_some(self, places: Sequence[Place], missing: set[str], extract: Extract) -> None:
+        pairs = {place: self.seen(place) for place in places}
+        images = {self.name(place): image for place, (image, _) in pairs.items()}
+        lacking = {name: image for name, image in images.items() if name in missing}
+        if lacking:
+            maps = extract(np.stack(list(lacking.values())))
+            for number, name in enumerate(lacking):
+                self.cache.write(name, [one[number] for one in maps])
+        for place, (_, mask) in pairs.items():
+            self.masks[place] = zlib.compress(mask.tobytes(), 1)
 
     def seen(self, place: Place) -> tuple[np.ndarray, np.ndarray]:
         read = self.readers[place.split]
@@ -114,15 +126,20 @@ class KeptFeatures:
         """
         *maps, mask = self.read(place)
         generator = np.random.default_rng([*key, PATCH_STREAM])
-        corner = np.array(patches.corner_of(mask, size, focus, generator))
         stride = self.size[0] // min(len(one) for one in maps)
-        corner = (corner + stride // 2) // stride * stride
+        corner = patches.corner_of(mask, size, focus, generator, grid=stride)
         return [cut(one, corner, size, self.size[0] // len(one)) for one in (*maps, mask)]
 
 
-def cut(one: np.ndarray, corner: np.ndarray, size: Size, stride: int) -> np.ndarray:
+def donors_of(settings: FeedSettings, dataset: Dataset) -> str:
+    """All that decides which defects are pasted, beside the transform: pictures, classes, draw."""
+    decisive = [dataset.split_digest("train"), dataset.recipe, settings.sampling]
+    return json.dumps(decisive, sort_keys=True, default=str)
+
+
+def cut(one: np.ndarray, corner: Size, size: Size, stride: int) -> np.ndarray:
     """The part of a map of this stride that a patch at `corner` (top, left) of a picture covers."""
-    (top, left), (height, width) = corner // stride, np.array(size) // stride
+    (top, left), (height, width) = np.array(corner) // stride, np.array(size) // stride
     return one[top : top + height, left : left + width]
 
 

@@ -21,16 +21,29 @@ def draw(pair: Pair, patch: Size, focus: int, generator: np.random.Generator) ->
     return cut(image, mask, corner, patch)
 
 
-def corner_of(mask: np.ndarray, patch: Size, focus: int, generator: np.random.Generator) -> Size:
+def corner_of(
+    mask: np.ndarray, patch: Size, focus: int, generator: np.random.Generator, grid: int = 1
+) -> Size:
+    """Where a patch begins (top, left): the multiple of `grid` next to the place drawn.
+
+    `grid` must divide the sides of mask and patch.
+    """
     last = np.maximum(0, np.subtract(mask.shape, patch))
     places = np.flatnonzero(mask == focus) if focus else ()
     if not len(places):
-        top, left = generator.integers(0, last + 1)
+        top, left = rounded(generator.integers(0, last + 1), grid)
         return int(top), int(left)
     pixel = np.array(np.unravel_index(generator.choice(places), mask.shape))
     inside = (np.array(patch) * generator.uniform(0.25, 0.75, 2)).astype(int)
-    top, left = np.clip(pixel - inside, 0, last)
+    corner = rounded(np.clip(pixel - inside, 0, last), grid)
+    # Rounding can move a pixel out of a patch of one step of the grid.
+    first_with_it = -((patch - pixel - 1) // grid) * grid
+    top, left = np.clip(corner, first_with_it, pixel // grid * grid)
     return int(top), int(left)
+
+
+def rounded(corner: np.ndarray, grid: int) -> np.ndarray:
+    return (corner + grid // 2) // grid * grid
 
 
 def cut(image: np.ndarray, mask: np.ndarray, corner: Size, patch: Size) -> Pair:

@@ -26,7 +26,8 @@ class FeedSettings:
     good_share: float | None
     transforms: tuple[dict[str, Any], ...]  # of the augmentation, as `building.build` takes them
     views: int | None  # of each picture, where features are kept; None: what flips and turns give
-    feature_type: str  # of kept features: float16, float32
+    feature_type: str  # of kept features: float16, bfloat16, float32
+    cache_limit: float  # GB that kept features of one training may take
     feature_patch: Size | None  # of kept features, in the network's pixels; None: whole pictures
     cache: str
     cache_dir: Path
@@ -48,6 +49,7 @@ class FeedSettings:
             transforms=tuple(compose.plain(cfg.augmentation.transforms)),
             views=cfg.augmentation.get("views"),
             feature_type=dataset.get("feature_type", "float16"),
+            cache_limit=dataset.get("cache_limit", 10),
             feature_patch=compose.feature_patch(cfg),
             cache=dataset.cache,
             cache_dir=compose.cache_dir(cfg),

@@ -27,7 +27,7 @@ VIEW_STREAM = 20_000  # number of a random stream; those of the transforms count
 class Views:
     """The views of each picture: `number`, or as many as flips and turns have.
 
-    `seed` and `origin`, the digest of pictures whose defects are pasted, decide sampled ones.
+    `seed` and `origin`, which tells the defects that are pasted, decide sampled ones.
     """
 
     def __init__(
