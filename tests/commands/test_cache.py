@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from flexunet_exp.commands import cache
-from flexunet_exp.data.cache import entry
+from flexunet_exp.data.cache import entry, feature_folders, features
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import locks
 
@@ -30,6 +31,20 @@ def make(path: Path, number: int = 3, days: float = 0) -> Path:
     used = time.time() - days * 86400
     os.utime(path / "info.json", (used, used))
     return path
+
+
+def make_features(folder: Path, key: str = "any", views: int = 2, days: float = 0) -> Path:
+    """Kept features that were used last so many days ago, and are in use no more."""
+    maps = features.Maps(((100, 50, 8),), np.dtype("float16"))
+    facts = {"encoder": "efficientnet_lite0", "size": [400, 200]}
+    kept = features.FeatureCache(folder, [key], maps, facts)
+    kept.open("grid")
+    kept.open("screw")
+    for view in range(views):
+        kept.write(f"{'0' * 32}_turn{view}", [np.ones(shape) for shape in maps.shapes])
+    used = time.time() - days * 86400
+    os.utime(kept.path / "info.json", (used, used))
+    return kept.path
 
 
 def run(folder: Path, prune=None) -> None:
@@ -113,6 +128,82 @@ def test_an_entry_that_is_being_built_stays(tmp_path, capsys, caplog):
     assert "Kept" in caplog.text and "being built" in capsys.readouterr().out
     run(tmp_path, "all")
     assert not names(tmp_path)
+
+
+def test_features_are_listed_beside_decoded_pictures(tmp_path, capsys):
+    make(tmp_path / KEYS[0])
+    path = make_features(tmp_path, views=500)
+    run(tmp_path)
+    printed = capsys.readouterr().out
+    (row,) = (line for line in printed.splitlines() if "efficientnet_lite0" in line)
+    day, key = time.strftime("%Y-%m-%d"), path.name.removeprefix("features_")[:8]
+    expected = ["grid,", "efficientnet_lite0", "[400,200]", "float16", "500", "0.04", day, key]
+    assert [word for word in row.split() if word != "screw"] == expected
+    assert "screw" in printed and KEYS[0][:8] in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_prune_takes_features_that_were_unused_for_so_long_whole(tmp_path, caplog):
+    make_features(tmp_path, "old", days=31)
+    young = make_features(tmp_path, "young", days=29)
+    make_features(tmp_path, "without a view", views=0)
+    (tmp_path / "features_0123456789abcdef.lock").touch()
+    (young / f".{'a' * 32}.bin").touch()  # of a writer that was killed
+    with caplog.at_level("INFO"):
+        run(tmp_path, 30)
+    assert names(tmp_path) == {young.name} and caplog.text.count("Removed") == 2
+    assert len(list(young.glob("*.bin"))) == 2 and not list(young.glob(".*"))
+    run(tmp_path, "all")
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize("prune", ["all", 0, 30])
+def test_features_that_a_process_uses_stay(tmp_path, capsys, caplog, prune):
+    path = make_features(tmp_path, days=40)
+    before = names(path)
+    with feature_folders.hold(path), feature_folders.hold(path), caplog.at_level("INFO"):
+        run(tmp_path, prune)
+        assert names(path) == before
+    assert "Kept" in caplog.text and "in use" in capsys.readouterr().out
+    run(tmp_path, prune)
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize("prune", ["all", 0, 30])
+def test_what_is_not_of_the_features_stays(tmp_path, prune):
+    folder, elsewhere = tmp_path / "cache", make_features(tmp_path, days=40)
+    make_features(folder, "mine", days=40).rename(folder / "features_of_mine")
+    (make_features(folder, "notes", days=40) / "notes.txt").touch()
+    (make_features(folder, "maps", days=40) / "maps.bin").touch()
+    (folder / elsewhere.name).symlink_to(elsewhere)
+    (folder / "features_cccccccccccccccc").touch()
+    before = {path: names(path) for path in (folder, elsewhere, *folder.glob("*/"))}
+    run(folder, prune)
+    assert {path: names(path) for path in before} == before
+
+
+def test_a_training_that_begins_while_features_are_removed_makes_them_anew(tmp_path):
+    path = make_features(tmp_path)
+    with ThreadPoolExecutor(1) as threads:
+        with locks.exclusive(path / feature_folders.USE):
+            begun = threads.submit(feature_folders.hold, path)
+            with pytest.raises(TimeoutError):
+                begun.result(0.2)
+            feature_folders.discard(path)
+        with begun.result(30):
+            assert names(path) == {feature_folders.USE} and feature_folders.is_used(path)
+    assert not feature_folders.is_used(path)
+
+
+@pytest.mark.parametrize("info", ["", "[]", "{}", '{"datasets": 3, "size": "x"}', "\0"])
+def test_features_with_an_unreadable_info_are_listed_and_told_anew(tmp_path, capsys, info):
+    path = make_features(tmp_path)
+    (path / "info.json").write_text(info)
+    run(tmp_path)
+    assert "?" in capsys.readouterr().out
+    assert make_features(tmp_path) == path
+    run(tmp_path)
+    assert "efficientnet_lite0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("prune", ["some", -1, True, [30], float("nan")])
