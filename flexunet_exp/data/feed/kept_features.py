@@ -56,6 +56,8 @@ class KeptFeatures:
             name: reader.SampleReader(dataset, dataset.split(name), settings.size, dtype=dtype)
             for name in ("train", "valid")
         }
+        # A picture's views follow each other: it is decoded once for all of them.
+        self.picture = lru_cache(1)(lambda split, row: self.readers[split](row))
         transforms = feed.transforms_of(settings, dataset, self.readers["train"])
         pastes = any(isinstance(one, PasteDefect) for one in transforms)
         origin = donors_of(settings, dataset) if pastes else ""
@@ -110,8 +112,8 @@ class KeptFeatures:
             self.masks[place] = zlib.compress(mask.tobytes(), 1)
 
     def seen(self, place: Place) -> tuple[np.ndarray, np.ndarray]:
-        read = self.readers[place.split]
-        return self.views.of(read(place.row), read.samples[place.row].sha256, place.view)
+        sample = self.readers[place.split].samples[place.row]
+        return self.views.of(self.picture(place.split, place.row), sample.sha256, place.view)
 
     def read(self, place: Place) -> tuple[np.ndarray, ...]:
         """The maps (h, w, c) of a view, and its mask (H, W) uint8."""
