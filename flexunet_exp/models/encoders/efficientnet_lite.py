@@ -158,7 +158,9 @@ class Network:
         project = layers.Conv2D(block.filters, 1, name=f"{name}_project", **SAME)
         self.convolution(project, f"{stored}_project_conv", f"{stored}_bn2", activate=False)
         if block.stride == 1 and block.filters == start.shape[-1]:
-            self.x = layers.Add(name=f"{name}_add")([self.x, start])
+            add = layers.Add(name=f"{name}_add")
+            self.layers.append(add)  # to be frozen with the others
+            self.x = add([self.x, start])
 
     def convolution(
         self, layer: layers.Layer, stored: str, norm_stored: str, activate: bool = True
