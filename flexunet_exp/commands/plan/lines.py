@@ -182,7 +182,7 @@ def data(plan: Planned) -> Iterator[Line]:
     why = f"{facts.good} pictures without a defect beside {with_defects} with one"
     yield Line("dataset.good", plan.cfg.dataset.good, why)
     megabytes = plan.chosen.cost.disk / 1e6
-    why = f"what a frozen encoder computes is kept, {megabytes:,.0f} MB in cache_dir"
+    why = f"what frozen layers compute is kept, {megabytes:,.0f} MB in cache_dir"
     yield Line("dataset.cache", plan.cfg.dataset.cache, why)
     if candidate.patch:
         why = "half of the patches show a defect, and a step of patches costs less than of pictures"

@@ -30,32 +30,30 @@ from flexunet_exp.training.settings import TrainingSettings
 log = logging.getLogger(__name__)
 
 TRAINED_ON, VALIDATED_ON, SCORED_ON = 6, 2, 2  # pictures
-EPOCHS = 2  # the first one traces
+EPOCHS = 3  # the first step and the first validation trace
+CONSTANT = {"_target_": "flexunet_exp.schedules.constant"}
 UNIT = 1024 if sys.platform != "darwin" else 1  # bytes, of the memory that the system reports
 
 
 class Watch(keras.callbacks.Callback):
-    """When each step ended, and how long each validation took."""
+    """The seconds of each step and of each validation."""
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.began = time.perf_counter()
-        self.ends: list[float] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[float] = []
         self.validations: list[float] = []
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.began = time.perf_counter()
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.ends.append(time.perf_counter())
+        self.steps.append(time.perf_counter() - self.began)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self.validating = time.perf_counter()
+        self.began = time.perf_counter()
 
     def on_test_end(self, logs: Any = None) -> None:
-        self.validations.append(time.perf_counter() - self.validating)
-
-    def step(self, an_epoch: int) -> float:
-        """The median time of a step; the first of an epoch follows a validation."""
-        lasted = np.diff(self.ends)
-        counted = [float(t) for n, t in enumerate(lasted, start=1) if n % an_epoch] or lasted
-        return float(median(counted))
+        self.validations.append(time.perf_counter() - self.began)
 
 
 def measure(
@@ -83,7 +81,8 @@ def measure(
             epochs=EPOCHS,
             cache_dir=Path(scratch),
         )
-        settings = replace(settings, feed=feed)
+        # A cosine over a few steps would warn of its warm-up.
+        settings = replace(settings, feed=feed, schedule=CONSTANT)
         began = time.perf_counter()
         model = fit.compiled_model(settings, few)
         assert isinstance(model, features.FromFeatures)
@@ -94,7 +93,7 @@ def measure(
         watch, step, seen = timed_training(model, settings, few, kept)
         valid = watch.validations[-1] / len(few.split("valid"))
         log.info("  training     %.2f s a step, %.2f s a validation picture", step, valid)
-        start += watch.ends[0] - watch.began + watch.validations[0]
+        start += watch.steps[0] + watch.validations[0]
         network, rest, report = timed_scoring(model, settings, score, few, Path(scratch))
         log.info("  scoring      %.2f s a picture", network + rest)
     return Measured(
@@ -151,7 +150,7 @@ def timed_training(
     )
     height, width = settings.feed.feature_patch or settings.feed.size
     seen = batches.drawn / batches.steps * height * width / 1e6
-    return watch, watch.step(batches.steps), seen
+    return watch, median(watch.steps[1:]), seen
 
 
 def timed_scoring(
