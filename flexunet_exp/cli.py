@@ -21,6 +21,7 @@ COMMANDS = {
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
+    "plan": "dataset=… minutes=30: writes an experiment that fits data, machine and minutes",
     "inspect": "layers, parameters, multiply-adds and receptive field of the composed model",
     "export": "run=RUN format=saved_model|onnx|litert: its network as a file, with a proof",
     "promote": "run=RUN name=NAME registers a run's best model; as the champion if it is better",

@@ -90,12 +90,11 @@ def log_warnings() -> None:
         KEPT[sentence] = True
 
 
-def write_new(name: str | Path, text: str, instead: str = "another name") -> Path:
-    """Writes a new file such as "dataset/bolt.yaml" into the person's folder; returns its path.
+def check_new(name: str | Path, instead: str = "another name", overwrite: bool = False) -> Path:
+    """The path of a new file such as "dataset/bolt.yaml" in the person's folder.
 
-    The folder is made if it is missing. In a checkout it is the checkout's `conf`; it is never
-    inside the package. `instead` says what to type if the name is taken. Raises InputError if the
-    file exists, or cannot be written.
+    `instead` says what to type if the name is taken. Raises InputError if the file exists, unless
+    `overwrite`, or would lie inside the package.
     """
     folder = place()
     path = folder / name
@@ -104,8 +103,30 @@ def write_new(name: str | Path, text: str, instead: str = "another name") -> Pat
             f"{folder} belongs to the package, and an update would remove {path.name}. Name a "
             f"folder of your own: export {VARIABLE}=FOLDER"
         )
+    if path.exists() and not overwrite:
+        raise InputError(taken(path, instead))
+    return path
+
+
+def taken(path: Path, instead: str) -> str:
+    return f"{path} exists already, and is left as it is. Try {instead}, or remove it first."
+
+
+def write_new(
+    name: str | Path, text: str, instead: str = "another name", overwrite: bool = False
+) -> Path:
+    """Writes a new file such as "dataset/bolt.yaml" into the person's folder; returns its path.
+
+    The folder is made if it is missing. In a checkout it is the checkout's `conf`; it is never
+    inside the package. `instead` says what to type if the name is taken; `overwrite` replaces the
+    file. Raises InputError if the file exists, or cannot be written.
+    """
+    path = check_new(name, instead, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            replace_file(path, text.encode())
+            return path
         path.touch(exist_ok=False)  # reserves the name
         try:
             replace_file(path, text.encode())
@@ -113,9 +134,7 @@ def write_new(name: str | Path, text: str, instead: str = "another name") -> Pat
             path.unlink()
             raise
     except FileExistsError as error:
-        raise InputError(
-            f"{path} exists already, and is left as it is. Try {instead}, or remove it first."
-        ) from error
+        raise InputError(taken(path, instead)) from error
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}). Name a folder that can be written: "

@@ -54,16 +54,18 @@ def cut_of(model: keras.Model) -> list[keras.KerasTensor]:
 
     Raises InputError where the network trains from its image on, or nothing is left to train.
     """
-    frozen: set[int] = set()
+    frozen = {id(image) for image in model.inputs}
     found: dict[int, keras.KerasTensor] = {}
     for operation in model.operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
         if is_frozen(operation, frozen):
             frozen |= {id(tensor) for tensor in tree.flatten(operation.output)}
-        elif not isinstance(operation, keras.layers.InputLayer):
+        else:
             for tensor in tree.flatten(operation.input):
                 if id(tensor) in frozen:
                     found[id(tensor)] = tensor
-                elif any(tensor is image for image in model.inputs):
+                if any(tensor is image for image in model.inputs):
                     raise InputError(
                         f"dataset.cache=features keeps what a frozen encoder computes, and this "
                         f"network trains from its image on. Type model=unet {FROZEN}, or another "
@@ -75,12 +77,12 @@ def cut_of(model: keras.Model) -> list[keras.KerasTensor]:
 def is_frozen(operation: keras.Operation, frozen: set[int]) -> bool:
     """Whether an operation gives the same values in every epoch.
 
-    That is a layer that is not trained; or an operation without weights, such as a sum, of the
-    outputs `frozen` (by their ids) of such layers.
+    It takes images, or outputs (`frozen`, by their ids) of operations that do; and it is a layer
+    that is not trained, or has no weights, such as a sum. Batch normalisation that is not trained
+    changes with the trained convolution before it.
     """
-    if isinstance(operation, keras.Layer):
-        return not operation.trainable
-    return all(id(tensor) in frozen for tensor in tree.flatten(operation.input))
+    is_trained = isinstance(operation, keras.Layer) and operation.trainable
+    return not is_trained and all(id(tensor) in frozen for tensor in tree.flatten(operation.input))
 
 
 def kept(model: FromFeatures, settings: TrainingSettings, dataset: Dataset) -> KeptFeatures:

@@ -20,7 +20,7 @@ HEAVY = (
 )
 COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
-    *("prepare", "compare", "sync"),
+    *("prepare", "compare", "sync", "plan"),
 }
 DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(

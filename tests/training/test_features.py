@@ -215,6 +215,31 @@ def test_validation_shows_each_picture_once_as_it_is(made):
     np.testing.assert_array_equal(masks, np.stack(expected))
 
 
+@pytest.mark.parametrize(
+    ("which", "channels"), [("frozen", [144, 240, 672, 320]), ("last_stages", [144, 240])]
+)
+def test_only_what_the_trained_part_takes_is_kept(made, which, channels):
+    """The last expanded maps at strides 4, 8 and 16, and the output at 32; no sum within."""
+    _, _, model = made(f"model.encoder_trainable={which}")
+    assert sorted(channels) == sorted(one.shape[-1] for one in model.extractor.outputs)
+
+
+def test_the_last_stages_of_an_encoder_are_trained_behind_kept_features(made):
+    """Their batch normalisation is not trained, and takes what trained convolutions give."""
+    settings, dataset, model = made("model.encoder_trainable=last_stages", "augmentation=none")
+    fed = fit.feed_of(model, settings, dataset, 0)
+    before = {weight.path: weight.numpy() for weight in model.trainable_variables}
+    assert any("encoder" in path for path in before)
+    model.fit(fed.training, steps_per_epoch=1, verbose=0, shuffle=False)
+    same = [path for path, value in before.items() if np.array_equal(value, value_of(model, path))]
+    assert not same
+
+
+def value_of(model, path: str) -> np.ndarray:
+    (weight,) = [one for one in model.trainable_variables if one.path == path]
+    return weight.numpy()
+
+
 def test_a_network_that_trains_from_its_image_on_is_refused(made):
     with pytest.raises(InputError, match=r"model=unet model.encoder_trainable=frozen"):
         made("model.encoder_trainable=all")

@@ -34,9 +34,7 @@ def check(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
     Raises InputError with every error of the data set; with strict=true, every warning too.
     """
-    from flexunet_exp.commands.check import settings
-
-    settings.check(cfg)
+    validation.check_command(cfg, "check")
     validation.check_targets(cfg, ("dataset", "split"))
     from flexunet_exp.commands.check import survey_data, terminal
 

@@ -14,6 +14,7 @@ from flexunet_exp.config.rules import (
     not_negative,
     or_null,
     part,
+    positive,
     size,
     text,
 )
@@ -99,6 +100,19 @@ ROWS = (
         flag(),
         commands=("infer", "export"),
     ),
+    Option(
+        "minutes",
+        "of one fold's whole command on this machine",
+        positive(30),
+        commands=("plan",),
+    ),
+    Option(
+        "folds",
+        "of the cross-validation that a set of few pictures gets",
+        at_least(3, example=5),
+        commands=("plan",),
+    ),
+    Option("overwrite", "replaces a plan that is there already", flag(), commands=("plan",)),
     Option("format", "saved_model, onnx or litert", commands=("export",), example="format=onnx"),
     Option(
         "output",

@@ -1,6 +1,7 @@
 """Checks a composed configuration before any work: every problem at once, each with its fix."""
 
 from flexunet_exp.config.validation.settings import (
+    check_command,
     check_objective,
     check_sections,
     check_settings,
@@ -8,4 +9,11 @@ from flexunet_exp.config.validation.settings import (
 )
 from flexunet_exp.config.validation.targets import check_targets
 
-__all__ = ["check_objective", "check_sections", "check_settings", "check_targets", "own_problems"]
+__all__ = [
+    "check_command",
+    "check_objective",
+    "check_sections",
+    "check_settings",
+    "check_targets",
+    "own_problems",
+]

@@ -41,6 +41,22 @@ def check_settings(cfg: DictConfig | dict) -> None:
         raise InputError(problems)
 
 
+def check_command(cfg: DictConfig, command: str) -> None:
+    """The light step for a command that takes the options of train, and has options of its own.
+
+    Raises InputError with every problem of both.
+    """
+    own = [row.key for row in of_command(command)]
+    problems = own_problems(cfg, command)
+    shared = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in own])
+    try:
+        check_settings(shared)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
 def own_problems(cfg: DictConfig, command: str) -> list[str]:
     """The problems of a command's own options."""
     rows = of_command(command)

@@ -157,7 +157,7 @@ class Network:
         self.convolution(project, f"{stored}_project_conv", f"{stored}_bn2", activate=False)
         if block.stride == 1 and block.filters == start.shape[-1]:
             add = layers.Add(name=f"{name}_add")
-            self.layers.append(add)
+            self.layers.append(add)  # to be frozen with the others
             self.x = add([self.x, start])
 
     def convolution(

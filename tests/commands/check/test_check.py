@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from flexunet_exp.commands.check import page, settings, survey_data, terminal
+from flexunet_exp.commands.check import page, survey_data, terminal
+from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError
 from tests.support import hostile, running
 
@@ -20,7 +21,7 @@ from tests.support import hostile, running
 def examine(compose, tmp_path):
     def examined(*words: str):
         cfg = compose("check", "dataset=grid", f"dataset.path={tmp_path}", *words)
-        settings.check(cfg)
+        validation.check_command(cfg, "check")
         return survey_data.examine(cfg)
 
     return examined

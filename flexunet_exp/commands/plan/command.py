@@ -1,0 +1,70 @@
+"""flexunet plan: an experiment that fits a data set, this machine and some minutes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from omegaconf import DictConfig
+
+from flexunet_exp.config import own_conf, validation
+from flexunet_exp.config.options import of_command
+from flexunet_exp.config.overrides import Word, choices, shell, task_overrides
+from flexunet_exp.errors import InputError
+from flexunet_exp.jobs import app
+
+log = logging.getLogger(__name__)
+
+DECIDED = ("trainer.epochs", "dataset.patch.features")  # by the minutes, and by the size
+
+
+def main() -> None:
+    """The command."""
+    app.run_app("plan", task)
+
+
+def task(cfg: DictConfig) -> None:
+    """Measures, plans and writes; InputError where nothing fits, or the plan is there already."""
+    words, files = [word.as_typed() for word in task_overrides()], choices()
+    typed = {word.key for word in words}
+    check(cfg, typed)
+    name = f"{files['dataset']}_plan"
+    path = f"experiment/{name}.yaml"
+    own_conf.check_new(path, "overwrite=true", cfg.overwrite)
+    from flexunet_exp.commands.plan import file, planning
+
+    planned = planning.plan(cfg, files, typed)
+    train = next_command(words, files, planned.keys, name)
+    heading = [*planned.sentences(), shell(train)]
+    text = file.text(heading, planned.lines())
+    written = own_conf.write_new(path, text, "overwrite=true", cfg.overwrite)
+    log.info("\n%s", "\n".join(planned.sentences()))
+    log.info("\nPlan       %s", written)
+    log.info("Train it   %s", shell(train))
+    if folds := planned.split.folds:
+        every = f"split.fold={','.join(map(str, range(folds)))}"
+        log.info("All folds  %s", shell([*train[:2], "-m", *train[2:], every]))
+
+
+def check(cfg: DictConfig, typed: Collection[str]) -> None:
+    """Raises InputError with every problem of the settings, before anything is read."""
+    validation.check_command(cfg, "plan")
+    if decided := [key for key in DECIDED if key in typed]:
+        raise InputError(
+            f"A plan decides {' and '.join(decided)} by the minutes. Leave it out, or type it with "
+            "flexunet train"
+        )
+    if cfg.dataset.cache != "features":
+        raise InputError(
+            f"dataset.cache={cfg.dataset.cache}: a plan trains from kept features. Leave it out"
+        )
+    validation.check_targets(cfg, ("dataset", "split", "augmentation"))
+
+
+def next_command(
+    words: Sequence[Word], files: dict[str, str | None], planned: Collection[str], name: str
+) -> list[str]:
+    """The words that train the plan: those that were typed, without what the plan has."""
+    own = {row.key for row in of_command("plan")} | {"dataset"}
+    others = [str(word) for word in words if word.key not in own | set(planned)]
+    return ["flexunet", "train", f"dataset={files['dataset']}", *others, f"experiment={name}"]
