@@ -56,7 +56,7 @@ class Donors:
         if self.balanced:
             label = self.labels[generator.integers(len(self.labels))]
             places = [place for place in places if place[1] == label]
-        found = self.cuts(*places[generator.integers(len(places))])
+        found = self.cuts(*places[int(generator.integers(len(places)))])
         return found[generator.integers(len(found))] if found else None
 
 
