@@ -138,7 +138,7 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
     keras.config.set_dtype_policy(precision)
     try:
         rebuilt = building.build(
-            made.model,
+            without_first_weights(made.model),
             input_shape=(*made.size, 3),
             num_classes=classes,
             input_dtype=model.inputs[0].dtype,
@@ -147,6 +147,11 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
         keras.config.set_dtype_policy(before)
     rebuilt.set_weights(model.get_weights())
     return rebuilt
+
+
+def without_first_weights(model: dict[str, Any]) -> dict[str, Any]:
+    """The section `model` of a network whose weights are known: those it began with may be gone."""
+    return model | {"encoder_weights": None} if "encoder_weights" in model else model
 
 
 def check_classes(runs: Sequence[FinishedRun]) -> None:

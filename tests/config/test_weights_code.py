@@ -214,6 +214,7 @@ BESIDE = {
     ("data.splits", "pick_samples"): "chooses the pictures that are drawn",
     ("data.tiles", "window"): "blends predictions",
     ("training.fit", "describe"): "prints",
+    ("training.fit", "origin_of"): "records",
     ("training.fit", "input_example"): "is stored with the network",
     ("training.continuing", "find"): "finds a run to go on from, which is kept in a tag",
     ("training.continuing", "mark"): "marks a run folder, to be found",

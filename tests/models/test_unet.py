@@ -18,6 +18,7 @@ from flexunet_exp.jobs import explain
 from flexunet_exp.models import files, summary
 from flexunet_exp.models.encoders import efficientnet_lite, weights_source
 from flexunet_exp.models.unet import unet
+from flexunet_exp.prediction import networks
 from tests.support import running, torch_files
 
 CONF = conf_dir() / "model"
@@ -143,6 +144,22 @@ def test_the_stored_network_needs_no_source_of_weights(tmp_path):
         np.testing.assert_array_equal(
             again.get_layer(name).get_weights()[0], model.get_layer(name).get_weights()[0]
         )
+
+
+def test_another_precision_needs_no_source_of_weights_either(tmp_path):
+    path = torch_files.write(tmp_path / "lite0.pth", stored_weights(made()))
+    model = made(weights=str(path))
+    path.unlink()
+    node = {
+        "_target_": "flexunet_exp.models.unet.unet",
+        "encoder": LITE0,
+        "encoder_weights": str(path),
+    }
+    made_as = networks.Blueprint(node, SHAPE[:2], "float32")
+    rebuilt = networks.in_precision(model, made_as, "mixed_bfloat16")
+    assert rebuilt.get_layer("encoder_stem").compute_dtype == "bfloat16"
+    for ours, theirs in zip(rebuilt.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_weights_of_another_architecture_are_refused_with_the_layers(tmp_path):
