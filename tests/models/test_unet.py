@@ -65,6 +65,25 @@ def test_logits_have_the_pictures_size(stride, features):
     assert summary.layer_table(model, SHAPE)["parameters"].sum() == model.count_params()
 
 
+@pytest.mark.parametrize("filters", [None, 5])
+def test_skips_are_reduced_to_so_many_channels(filters):
+    features = {16: 672, 8: 240, 4: 144}  # the encoder's channels by stride
+    model = made(skip_filters=filters, decoder_filters=8)
+    assert model.compute_output_shape((1, *SHAPE)) == (1, 64, 96, CLASSES)
+    for stride, channels in features.items():
+        _, skip = model.get_layer(f"decoder{stride}_concat").input
+        assert skip.shape[-1] == (filters or channels)
+    names = {layer.name for layer in model.layers}
+    assert {f"decoder{stride}_skip" for stride in features} <= names or filters is None
+    assert filters or not any(name.endswith("_skip") for name in names)
+
+
+@pytest.mark.parametrize("filters", [0, -1, 2.5, "all"])
+def test_skips_of_no_channels_are_refused(filters):
+    with pytest.raises(InputError, match="skip_filters=.* is not null"):
+        made(skip_filters=filters)
+
+
 def test_the_encoder_has_the_parameters_of_the_published_file():
     """Counted in the tensors of the file, without its classifier."""
     model = made()

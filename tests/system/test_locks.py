@@ -49,6 +49,36 @@ def test_asking_for_the_holder_changes_nothing(tmp_path):
         assert locks.is_held(tmp_path / "lock") and locks.is_held(tmp_path / "lock")
 
 
+def test_shared_holders_keep_out_who_wants_it_alone(tmp_path):
+    path = tmp_path / "lock"
+    with locks.shared(path):
+        assert locks.is_held(path, by_any=True) and not locks.is_held(path)
+        with locks.shared(path), pytest.raises(locks.Locked):
+            locks.exclusive(path)
+        with pytest.raises(locks.Locked):
+            locks.exclusive(path)
+    assert not locks.is_held(path, by_any=True)
+    locks.exclusive(path).close()
+
+
+def test_who_shares_a_file_that_its_holder_removes_makes_it_anew(tmp_path):
+    path, shares, seen = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def share() -> None:
+        with locks.shared(path):
+            shares.set()
+            assert seen.wait(30)
+
+    waiting = threading.Thread(target=share)
+    with locks.exclusive(path):
+        waiting.start()
+        assert not shares.wait(0.3)
+        path.unlink()
+    assert shares.wait(30) and locks.is_held(path, by_any=True)
+    seen.set()
+    waiting.join()
+
+
 def test_who_waited_for_a_temporary_lock_keeps_others_out(tmp_path):
     def hold() -> None:
         with locks.temporary(path, locks.FOREVER):
