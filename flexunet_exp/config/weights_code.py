@@ -63,7 +63,6 @@ EXCLUDED = {
     "data.defects": "describes data",
     "data.fingerprints": "describes data",
     "data.leakage": "describes data",
-    "models.graph": "describes a network",
     "models.summary": "describes a network",
     "system.collection": "collects garbage",
     "system.interrupt": "ends a training",

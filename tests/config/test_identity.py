@@ -29,6 +29,15 @@ def test_all_sections_that_take_minutes_are_in_the_effort():
     assert sections == set(identity.EFFORT)
 
 
+def test_runs_from_kept_features_take_other_minutes(compose):
+    """Other caches of pictures count as before."""
+    of = {
+        cache: identity.effort(compose("train", "model=unet", f"dataset.cache={cache}"))
+        for cache in ("none", "memory", "features")
+    }
+    assert of["none"] == of["memory"] != of["features"]
+
+
 LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 

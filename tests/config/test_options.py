@@ -48,7 +48,8 @@ def keys_of_choices() -> set[str]:
         for path in CONF.rglob("*.yaml"):
             group = path.parent.relative_to(CONF).as_posix()
             if group not in (".", "callbacks"):
-                chosen = compose("train", [f"{group}={path.stem}"])
+                needed = ["model=unet"] if group == "model/encoder" else []
+                chosen = compose("train", [*needed, f"{group}={path.stem}"])
                 found |= set(leaves(OmegaConf.to_container(chosen, resolve=False)))
     return found
 

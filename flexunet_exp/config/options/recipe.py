@@ -35,7 +35,6 @@ ROWS = (
         "views of each picture, drawn once, for dataset.cache=features; null: all flips and turns",
         or_null(count(16)),
         WEIGHTS,
-        minutes=True,
         param="views",
         optional=True,
     ),
