@@ -395,6 +395,10 @@ def test_a_network_of_ours_with_another_encoder_is_refused(tmp_path):
 def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    name = "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"
+    other = tmp_path / "keras" / "models" / name  # Keras deletes a file that it does not expect
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"weights of another release")
     code = (
         "from flexunet_exp.errors import InputError\n"
         "from flexunet_exp.models.unet import unet\n"
@@ -403,8 +407,9 @@ def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatc
     )
     done = running.python(tmp_path, code)
     assert done.returncode == 0, done.stdout
-    assert "copy its file weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5" in done.stdout
+    assert f"copy its file {name}" in done.stdout
     assert f"to {tmp_path}/keras/models, or name it: model.encoder_weights=" in done.stdout
+    assert other.read_bytes() == b"weights of another release"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 from keras import layers
@@ -117,7 +120,7 @@ def built(
     make = getattr(keras.applications, name)
     sha256 = weights_source.digest(Path(weights)) if weights not in (None, IMAGENET) else ""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), kept_files(cache_folder()):
             warnings.simplefilter("ignore")  # one for each layer that a file lacks
             network = make(include_top=False, weights=weights, input_tensor=scaled)
     except Exception as error:  # Keras, h5py and urllib raise errors of many types
@@ -128,6 +131,25 @@ def built(
     if weights == IMAGENET:  # Keras has checked its own hash
         return network, Origin(IMAGENET, sha256, LICENCE)
     return network, Origin(Path(weights).name, sha256, "")
+
+
+@contextmanager
+def kept_files(folder: Path) -> Iterator[None]:
+    """Puts weights back that Keras deletes.
+
+    Where a file has another hash than Keras expects, Keras downloads the weights to its name, and
+    deletes the file if the download fails (keras 3.15).
+    """
+    files = sorted(folder.glob("*no*top*.h5"))
+    with TemporaryDirectory(prefix="flexunet_weights_") as spare:
+        for file in files:
+            shutil.copyfile(file, Path(spare) / file.name)
+        try:
+            yield
+        finally:
+            for file in files:
+                if not file.exists():
+                    shutil.copyfile(Path(spare) / file.name, file)
 
 
 def cannot_load(name: str, weights: str, reason: str) -> str:
