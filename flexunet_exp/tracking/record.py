@@ -95,7 +95,7 @@ def keep_card(
     """Writes the data card into the run folder and logs its warnings; its summary as tags."""
     from flexunet_exp.data import card as datacard
 
-    card = {**datacard.build(cfg, dataset, scan), **weights}
+    card = datacard.build(cfg, dataset, scan) | dict(weights)
     replace_file(folder / "card.json", datacard.to_json(card))
     for warning in card["warnings"]:
         log.warning("%s", warning)
