@@ -179,7 +179,7 @@ def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
     assert exported["tile"] == {"height": 32, "width": 32} and exported["overlap"] == 0.25
     other = shutil.copytree(folder, tmp_path / "whole")
     text = (other / "config.yaml").read_text()
-    changed = text.replace("size: 32\n    foreground", "size: null\n    foreground")
+    changed = text.replace("size: 32\n    features", "size: null\n    features")
     (other / "config.yaml").write_text(changed)
     both = [load_run(folder), load_run(other)]
     with pytest.raises(InputError, match="predicts whole pictures; .* tiles of 32 × 32 px"):
