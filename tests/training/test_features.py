@@ -128,7 +128,8 @@ def refusal(parts, **changed) -> str:
 
 
 def test_each_way_out_of_the_limit_that_is_offered_fits_and_one_view_more_does_not(made):
-    parts = made("augmentation=turns", "dataset.feature_type=float16")
+    expanded = "model.encoder.features=expanded"
+    parts = made("augmentation=turns", "dataset.feature_type=float16", expanded)
     settings, dataset, model = parts
     train, valid = (len(dataset.split(name)) for name in ("train", "valid"))
     whole = features.maps_of(model, settings.feed).bytes / 1e9
