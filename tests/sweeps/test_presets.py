@@ -155,7 +155,7 @@ def test_an_option_that_not_every_choice_has_is_said(monkeypatch):
     [
         (["sweep=seeds"], "flexunet train -m sweep=seeds"),
         (["-m", "sweep=categories", "data_root=nowhere"], "found no category"),
-        (["-m", "sweep=seeds", "model=unett,flexunet"], "Did you mean 'flexunet'?"),
+        (["-m", "sweep=seeds", "model=unett,flexunet"], "Did you mean 'unet'?"),
         (["-m", "sweep=seeds", "optimizer.learing_rate=1,2"], "Did you mean"),
     ],
 )
