@@ -242,9 +242,8 @@ def training(plan: Planned) -> Iterator[Line]:
     if "early_stopping" in cfg.callbacks:
         why = "the schedule decides the end"
         yield Line("callbacks.early_stopping.patience", chosen.epochs, why)
-    if "epoch_images" in cfg.callbacks:
-        why = "pictures of every epoch would cost minutes"
-        yield Line("callbacks.epoch_images", None, why)
+    why = "pictures of every epoch would cost minutes"
+    yield Line("callbacks.epoch_images", cfg.callbacks.epoch_images, why)
     seconds = duration(chosen.cost.scoring)
     why = f"the mean of four mirrored views; scoring takes {seconds} of the minutes"
     yield Line("predict.tta", cfg.predict.tta, why)
