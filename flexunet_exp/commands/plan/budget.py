@@ -26,7 +26,8 @@ PATCH = 256  # side of patches of features
 ENOUGH_STEPS = (250, 100, 1)
 MOST_EPOCHS = 100  # nothing longer was tried
 MANY = 300  # training pictures, from which on a plan measures an encoder that is trained, too
-RESERVE = 0.1  # of the minutes, for what is not measured: the store, charts, other processes
+STORE = 20.0  # seconds, not measured here: opening the store, uploading a run and its network
+RESERVE = 0.1  # of the minutes, for other processes
 VIEWS = {"turns": 8, "flips": 4, "none": 1}  # of each augmentation, for a square picture
 FROZEN, TRAINED = "frozen", "last_stages"
 
@@ -38,6 +39,7 @@ class Measured:
     start: float  # reading the data, building and tracing the network
     view_mpx: float  # a view's features: read, computed, written
     step_mpx: float  # of a training step, its whole batch
+    epoch: float  # of an epoch's curves and states, beside steps and validation
     valid_mpx: float  # a validation picture, from its features
     predict_mpx: float  # a picture that is scored, with all its mirrored views
     score: float  # a picture that is scored, beside its prediction
@@ -151,9 +153,9 @@ def cost(facts: Facts, measured: Measured, recipe: Recipe, candidate: Candidate)
     seen = recipe.batch_size * (patch**2 / 1e6 if patch else mpx)
     reports = 2 if facts.pictures["test"] else 1
     return Cost(
-        start=measured.start,
+        start=measured.start + STORE,
         features=kept * measured.view_mpx * mpx,
-        epoch=steps * measured.step_mpx * seen + valid * measured.valid_mpx * mpx,
+        epoch=steps * measured.step_mpx * seen + valid * measured.valid_mpx * mpx + measured.epoch,
         scoring=scored * (measured.predict_mpx * mpx + measured.score) + reports * measured.report,
         steps=steps,
         disk=kept * measured.bytes_mpx * mpx,

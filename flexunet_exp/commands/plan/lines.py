@@ -123,9 +123,10 @@ class Planned:
             f"{size_text(data.shape)} px, {data.number - data.good} of them with a defect; "
             f"{machine.cores} cores, {machine.memory / 1e9:.0f} GB of memory.",
             f"One fold takes about {duration(total)} of {limit:g} minutes: start "
-            f"{duration(price.start)}, features {duration(price.features)}, {epochs} epochs "
-            f"{duration(epochs * price.epoch)}, scores {duration(price.scoring)}, reserve "
-            f"{duration(RESERVE * total)}; about {price.memory / 1e9:.1f} GB of memory.",
+            f"{duration(price.start)}, features {duration(price.features)}, {epochs} "
+            f"epoch{'s' * (epochs > 1)} {duration(epochs * price.epoch)}, scores "
+            f"{duration(price.scoring)}, reserve {duration(RESERVE * total)}; about "
+            f"{price.memory / 1e9:.1f} GB of memory.",
             *self.more(),
         ]
 
@@ -242,9 +243,8 @@ def training(plan: Planned) -> Iterator[Line]:
     if "early_stopping" in cfg.callbacks:
         why = "the schedule decides the end"
         yield Line("callbacks.early_stopping.patience", chosen.epochs, why)
-    if "epoch_images" in cfg.callbacks:
-        why = "pictures of every epoch would cost minutes"
-        yield Line("callbacks.epoch_images", None, why)
+    why = "pictures of every epoch would cost minutes"
+    yield Line("callbacks.epoch_images", cfg.callbacks.epoch_images, why)
     seconds = duration(chosen.cost.scoring)
     why = f"the mean of four mirrored views; scoring takes {seconds} of the minutes"
     yield Line("predict.tta", cfg.predict.tta, why)

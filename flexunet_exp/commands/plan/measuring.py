@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from flexunet_exp.callbacks import configured
 from flexunet_exp.commands.plan.budget import Candidate, Measured
 from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
@@ -24,7 +26,9 @@ from flexunet_exp.data.tiles import Size
 from flexunet_exp.evaluation import results, scoring
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction import networks
-from flexunet_exp.training import features, fit
+from flexunet_exp.tracking.settings import TrackingSettings
+from flexunet_exp.tracking.tracker import Tracker
+from flexunet_exp.training import features, fit, state
 from flexunet_exp.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -40,8 +44,12 @@ class Watch(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
+        self.epochs: list[float] = []  # when each began
         self.steps: list[float] = []
         self.validations: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epochs.append(time.perf_counter())
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.began = time.perf_counter()
@@ -54,6 +62,12 @@ class Watch(keras.callbacks.Callback):
 
     def on_test_end(self, logs: Any = None) -> None:
         self.validations.append(time.perf_counter() - self.began)
+
+    def rest(self) -> float:
+        """The seconds of the second epoch beside its steps and its validation."""
+        an_epoch = len(self.steps) // EPOCHS
+        spent = sum(self.steps[an_epoch : 2 * an_epoch]) + self.validations[1]
+        return max(0.0, self.epochs[2] - self.epochs[1] - spent)
 
 
 def measure(
@@ -90,9 +104,12 @@ def measure(
         start += time.perf_counter() - began
         kept, view = timed_features(model, settings, few)
         log.info("  features     %.2f s a view", view)
-        watch, step, seen = timed_training(model, settings, few, kept)
+        watch, step, seen = timed_training(model, settings, few, kept, Path(scratch))
         valid = watch.validations[-1] / len(few.split("valid"))
-        log.info("  training     %.2f s a step, %.2f s a validation picture", step, valid)
+        log.info(
+            "  training     %.2f s a step, %.2f s a validation picture, %.2f s more an epoch",
+            *(step, valid, watch.rest()),
+        )
         start += watch.steps[0] + watch.validations[0]
         network, rest, report = timed_scoring(model, settings, score, few, Path(scratch))
         log.info("  scoring      %.2f s a picture", network + rest)
@@ -100,6 +117,7 @@ def measure(
         start=start,
         view_mpx=view / candidate.mpx,
         step_mpx=step / seen,
+        epoch=watch.rest(),
         valid_mpx=valid / candidate.mpx,
         predict_mpx=network / candidate.mpx,
         score=rest,
@@ -135,16 +153,22 @@ def timed_training(
     settings: TrainingSettings,
     few: Dataset,
     kept: kept_features.KeptFeatures,
+    folder: Path,
 ) -> tuple[Watch, float, float]:
     """The times of a short training, the seconds of a step, and the million pixels it sees."""
     batches = kept_features.feed_of(settings.feed, few, kept, 0, 1)
+    (folder / "resume").mkdir()
+    keeper = state.Keeper(folder / "resume", Tracker(TrackingSettings(None, ""), "plan", folder))
+    predictor = partial(networks.predictor, settings=settings.predict)
+    run = configured.Run(folder, few, predictor, keeper.tracker, 0)
+    others = fit.all_callbacks(model, settings, run, keeper, keeper.read(), {})
     watch = Watch()
     model.fit(
         batches.training,
         steps_per_epoch=batches.steps,
         epochs=EPOCHS,
         validation_data=batches.validation,
-        callbacks=[watch],
+        callbacks=[watch, *others.values()],
         shuffle=False,
         verbose=0,
     )
