@@ -41,10 +41,6 @@ def training(
     Pictures are `size` (height, width). With `patch` they are patches of so many of the picture's
     own pixels, resized.
     """
-    steps = steps_per_epoch(len(sampler), batch_size)
-    draws = lru_cache(2)(
-        sampler.epoch
-    )  # a batch of the next epoch may be requested before the last
 
     def read(epoch: int, draw: Draw) -> Pair:
         pair, key = reader(draw.row), (sampler.seed, epoch, *draw)
@@ -53,13 +49,24 @@ def training(
             pair = patches.draw(pair, patch, draw.focus, generator)
         return augment(transforms, *patches.resized(pair, size), key=key)
 
+    steps_left, wanted = drawn(sampler, batch_size, range(first_epoch, epochs))
+    return batches(steps_left, wanted, read, images_of(reader, size), size, multiple_of)
+
+
+def drawn(
+    sampler: Sampler, batch_size: int, epochs: range
+) -> tuple[range, Callable[[int], list[tuple[int, Draw]]]]:
+    """The steps of these epochs, and of a step the epoch and each draw."""
+    steps = steps_per_epoch(len(sampler), batch_size)
+    # A batch of the next epoch may be requested before the last.
+    draws = lru_cache(2)(sampler.epoch)
+
     def wanted(step: int) -> list[tuple[int, Draw]]:
         epoch, batch = divmod(step, steps)
         chosen = draws(epoch)[batch * batch_size : (batch + 1) * batch_size]
         return [(epoch, draw) for draw in chosen]
 
-    steps_left = range(first_epoch * steps, epochs * steps)
-    return batches(steps_left, wanted, read, size, multiple_of, reader.dtype)
+    return range(epochs.start * steps, epochs.stop * steps), wanted
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -71,48 +78,62 @@ def evaluation(
     reader: SampleReader | Tiles, size: Size, batch_size: int, multiple_of: int = 1
 ) -> tf.data.Dataset:
     """The reader's samples once, in their order, without augmentation; all of `size`."""
+    steps, wanted = in_order(len(reader), batch_size)
+    return batches(steps, wanted, reader, images_of(reader, size), size, multiple_of)
+
+
+def in_order(number: int, batch_size: int) -> tuple[range, Callable[[int], list[tuple[int]]]]:
+    """The steps of one pass over so many samples, and of a step the index of each."""
 
     def indices(step: int) -> list[tuple[int]]:
-        stop = min((step + 1) * batch_size, len(reader))
+        stop = min((step + 1) * batch_size, number)
         return [(index,) for index in range(step * batch_size, stop)]
 
-    steps = range(steps_per_epoch(len(reader), batch_size))
-    return batches(steps, indices, reader, size, multiple_of, reader.dtype)
+    return range(steps_per_epoch(number, batch_size)), indices
+
+
+def images_of(reader: SampleReader | Tiles, size: Size) -> tf.TensorSpec:
+    return tf.TensorSpec((*size, 3), tf.as_dtype(reader.dtype))
 
 
 def batches(
     steps: range,
     wanted: Callable[[int], Sequence[tuple[Any, ...]]],
-    read: Callable[..., Pair],
+    read: Callable[..., Sequence[np.ndarray]],
+    inputs: tf.TensorSpec | tuple[tf.TensorSpec, ...],
     size: Size,
     multiple_of: int,
-    dtype: str,
 ) -> tf.data.Dataset:
-    """One element a step: images (B, H, W, 3) of `dtype`, masks (B, H, W) uint8.
+    """One element a step: what the network takes, and masks (B, H, W) uint8 of `size`.
 
-    `wanted` gives the arguments of `read` for each picture of a step. B is a multiple of
-    `multiple_of`, the number of devices that share a batch, since a device without a picture fails.
-    A smaller batch is filled up with its first picture, every pixel ignored.
+    `inputs` is the shape and the type of one sample: an image (H, W, 3), or a tuple of maps, which
+    become (B, …) each. `wanted` gives the arguments of `read` for each sample of a step, and `read`
+    its inputs and its mask. B is a multiple of `multiple_of`, the number of devices that share a
+    batch, since a device without a picture fails. A smaller batch is filled up with its first
+    sample, every pixel ignored.
     """
 
     # A pool of threads, because TensorFlow's parallel map is serial in deterministic runs.
     readers = ThreadPoolExecutor(2)
 
-    def load(step: Any) -> Pair:
+    specs = tf.nest.flatten(inputs)
+
+    def load(step: Any) -> list[np.ndarray]:
         samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
-        images, class_masks = map(np.stack, zip(*samples, strict=True))
-        lacking = -len(images) % multiple_of
+        *given, class_masks = map(np.stack, zip(*samples, strict=True))
+        lacking = -len(class_masks) % multiple_of
         ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)
-        images = np.concatenate([images, np.repeat(images[:1], lacking, axis=0)])
-        return images, np.concatenate([class_masks, ignored])
+        filled = [np.concatenate([one, np.repeat(one[:1], lacking, axis=0)]) for one in given]
+        return [*filled, np.concatenate([class_masks, ignored])]
 
-    types = (tf.as_dtype(dtype), tf.uint8)
-
-    def load_batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, class_masks = tf.numpy_function(load, [step], types, stateful=False)
-        return tf.ensure_shape(images, (None, *size, 3)), tf.ensure_shape(
-            class_masks, (None, *size)
-        )
+    def load_batch(step: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        types = [*(spec.dtype for spec in specs), tf.uint8]
+        *given, class_masks = tf.numpy_function(load, [step], types, stateful=False)
+        shaped = [
+            tf.ensure_shape(one, (None, *spec.shape))
+            for one, spec in zip(given, specs, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(inputs, shaped), tf.ensure_shape(class_masks, (None, *size))
 
     steps_in_order = tf.data.Dataset.range(steps.start, steps.stop)
     return steps_in_order.map(load_batch).prefetch(2)

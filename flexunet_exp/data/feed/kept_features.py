@@ -6,14 +6,12 @@ import json
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from flexunet_exp.data import masks
 from flexunet_exp.data.augmentation import PasteDefect
 from flexunet_exp.data.cache.features import FeatureCache, Maps
 from flexunet_exp.data.dataset import Dataset
@@ -120,6 +118,15 @@ class KeptFeatures:
         mask = np.frombuffer(zlib.decompress(self.masks[place]), np.uint8).reshape(self.size)
         return *self.cache.read(self.name(place)), mask
 
+    def inputs(self, size: Size) -> tuple[tf.TensorSpec, ...]:
+        """Shapes and type of the maps of a picture, or patch, of this size (height, width)."""
+        specs = []
+        for height, _, channels in self.cache.maps.shapes:
+            stride = self.size[0] // height
+            shape = (size[0] // stride, size[1] // stride, channels)
+            specs.append(tf.TensorSpec(shape, tf.as_dtype(self.cache.maps.dtype)))
+        return tuple(specs)
+
     def patch(self, place: Place, size: Size, focus: int, key: Sequence[int]) -> list[np.ndarray]:
         """Maps and mask of a patch of a view, on the grid of the coarsest map.
 
@@ -150,14 +157,6 @@ def feed_of(
 ) -> feed.Feed:
     """Training and validation batches of kept features, from epoch `first_epoch` on."""
     sampler, patch = feed.sampler(settings, dataset), settings.feature_patch
-    steps = batches.steps_per_epoch(len(sampler), settings.batch_size)
-
-    draws = lru_cache(2)(sampler.epoch)
-
-    def drawn(step: int) -> list[tuple[int, Draw]]:
-        epoch, batch = divmod(step, steps)
-        start = batch * settings.batch_size
-        return [(epoch, draw) for draw in draws(epoch)[start : start + settings.batch_size]]
 
     def read_drawn(epoch: int, draw: Draw) -> Sequence[np.ndarray]:
         view = kept.views.drawn(settings.seed, epoch, draw.row, draw.turn)
@@ -166,59 +165,17 @@ def feed_of(
             return kept.read(place)
         return kept.patch(place, patch, draw.focus, (settings.seed, epoch, *draw))
 
-    def in_order(step: int) -> list[tuple[Place]]:
-        rows = range(len(kept.readers["valid"]))
-        start = step * settings.valid_batch_size
-        return [
-            (Place("valid", row, 0),) for row in rows[start : start + settings.valid_batch_size]
-        ]
+    def read_valid(row: int) -> Sequence[np.ndarray]:
+        return kept.read(Place("valid", row, 0))
 
-    training = range(first_epoch * steps, settings.epochs * steps)
-    number = len(kept.readers["valid"])
-    validating = range(batches.steps_per_epoch(number, settings.valid_batch_size))
+    def batches_of(steps: range, wanted: Any, read: Any, size: Size) -> tf.data.Dataset:
+        return batches.batches(steps, wanted, read, kept.inputs(size), size, multiple_of)
+
+    epochs, size = range(first_epoch, settings.epochs), settings.size
+    valid = batches.in_order(len(kept.readers["valid"]), settings.valid_batch_size)
     return feed.Feed(
-        batches_of(training, drawn, read_drawn, kept, patch or settings.size, multiple_of),
-        steps,
+        batches_of(*batches.drawn(sampler, settings.batch_size, epochs), read_drawn, patch or size),
+        batches.steps_per_epoch(len(sampler), settings.batch_size),
         len(sampler),
-        batches_of(validating, in_order, kept.read, kept, settings.size, multiple_of),
+        batches_of(*valid, read_valid, size),
     )
-
-
-def batches_of(
-    steps: range,
-    wanted: Callable[[int], Sequence[tuple[Any, ...]]],
-    read: Callable[..., Sequence[np.ndarray]],
-    kept: KeptFeatures,
-    size: Size,
-    multiple_of: int,
-) -> tf.data.Dataset:
-    """One element a step: the maps, a tuple of (B, h, w, c), and masks (B, H, W) uint8.
-
-    `wanted` gives the arguments of `read` for each picture, or patch, of a step; all are of `size`.
-    """
-    readers = ThreadPoolExecutor(2)
-    dtype = tf.as_dtype(kept.cache.maps.dtype)
-    strides = [kept.size[0] // shape[0] for shape in kept.cache.maps.shapes]
-    shapes = [
-        (size[0] // stride, size[1] // stride, shape[2])
-        for stride, shape in zip(strides, kept.cache.maps.shapes, strict=True)
-    ]
-
-    def load(step: Any) -> list[np.ndarray]:
-        samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
-        *maps, truths = map(np.stack, zip(*samples, strict=True))
-        lacking = -len(truths) % multiple_of
-        ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)
-        filled = [np.concatenate([one, np.repeat(one[:1], lacking, axis=0)]) for one in maps]
-        return [*filled, np.concatenate([truths, ignored])]
-
-    def load_batch(step: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
-        types = [*(dtype for _ in shapes), tf.uint8]
-        *maps, truths = tf.numpy_function(load, [step], types, stateful=False)
-        shaped = (
-            tf.ensure_shape(one, (None, *shape)) for one, shape in zip(maps, shapes, strict=True)
-        )
-        return tuple(shaped), tf.ensure_shape(truths, (None, *size))
-
-    in_order = tf.data.Dataset.range(steps.start, steps.stop)
-    return in_order.map(load_batch).prefetch(2)

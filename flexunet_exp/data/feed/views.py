@@ -50,6 +50,9 @@ class Views:
                 "each picture, drawn once; or augmentation=flips"
             )
         self.number = number or len(self.moves or ())
+        settings = [(type(one).__name__, sorted(settings_of(one))) for one in self.transforms]
+        drawn = repr((settings, self.seed, self.origin)).encode()
+        self.sampled = hashlib.sha256(drawn).hexdigest()[:12]
 
     def __len__(self) -> int:
         return self.number
@@ -71,9 +74,7 @@ class Views:
         if self.moves is not None:
             turns, mirrored = self.moves[view]
             return f"turn{turns}{'_mirrored' if mirrored else ''}"
-        settings = [(type(one).__name__, sorted(settings_of(one))) for one in self.transforms]
-        drawn = repr((settings, self.seed, self.origin)).encode()
-        return f"{hashlib.sha256(drawn).hexdigest()[:12]}_{view}"
+        return f"{self.sampled}_{view}"
 
     def drawn(self, seed: int, epoch: int, row: int, turn: int) -> int:
         """The view that a draw of an epoch shows."""
