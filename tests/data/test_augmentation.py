@@ -16,8 +16,9 @@ from scipy import ndimage
 from flexunet_exp.config import building, validation
 from flexunet_exp.config.compose import conf_dir, plain
 from flexunet_exp.data import augmentation
-from flexunet_exp.data.augmentation import augment, traced
+from flexunet_exp.data.augmentation import PasteDefect, augment, traced
 from flexunet_exp.data.augmentation.moving import Move, moved
+from flexunet_exp.data.augmentation.pasting import Donors, bound
 from flexunet_exp.data.augmentation.photometric import Photometric, remap
 from flexunet_exp.data.augmentation.transform import Checked
 from flexunet_exp.data.augmentation.warps import Radial
@@ -54,6 +55,14 @@ def random_pair(seed: int, height: int, width: int, ignore: bool = True):
     return draw.integers(0, 256, (height, width, 3), dtype=np.uint8), mask
 
 
+def donors() -> Donors:
+    """A disc of class 1, to be pasted."""
+    image, mask = np.full((32, 32, 3), 90, np.uint8), np.zeros((32, 32), np.uint8)
+    cv2.circle(mask, (16, 16), 5, 1, -1)
+    image[mask == 1] = 200
+    return Donors(lambda row: (image, mask), np.array([[True, True]]), balanced=False)
+
+
 def black_and_white(mask: np.ndarray) -> np.ndarray:
     return np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
 
@@ -69,8 +78,9 @@ def test_there_are_as_many_transforms_and_lists_as_we_think():
     }
 
 
-def test_every_transform_is_in_the_strong_list():
-    assert {type(transform) for transform in always("strong")} == {*CLASSES}
+def test_every_transform_is_in_the_strong_list_or_in_the_list_of_pasted_defects():
+    listed = {type(transform) for transform in [*always("strong"), *always("paste")]}
+    assert listed == {*CLASSES}
 
 
 @every_transform
@@ -133,9 +143,11 @@ def test_a_blob_and_its_mask_go_the_same_way(kind, height, width):
 @every_transform
 def test_the_key_alone_decides(kind):
     image, mask = random_pair(3, 256, 300)
+    mask[64:192] = 0  # room for a pasted defect
     results = {}
     for index in range(6):
-        first, second = (augment([kind(1)], image, mask, key=(5, 2, index)) for _ in range(2))
+        transforms = bound([kind(1)], donors())
+        first, second = (augment(transforms, image, mask, key=(5, 2, index)) for _ in range(2))
         np.testing.assert_array_equal(first[0], second[0])
         np.testing.assert_array_equal(first[1], second[1])
         results[first[0].tobytes()] = True
@@ -359,7 +371,7 @@ def test_the_light_list_stays_what_runs_were_trained_with():
 
 @every_transform
 def test_every_setting_is_checked_and_all_wrong_ones_are_named(kind):
-    names = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind) if field.init]
     with pytest.raises(InputError) as raised:
         kind(**dict.fromkeys(names, "much"))
     assert len(raised.value.problems) == len(names)
@@ -407,7 +419,7 @@ def test_telling_what_was_drawn_changes_nothing(preset):
 FIELDS = (augmentation.Elastic, augmentation.Distortion, augmentation.Noise)  # of random numbers
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in FIELDS])
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in (*FIELDS, PasteDefect)])
 def test_what_is_told_makes_the_same_picture_again(kind):
     image, mask = random_pair(5, 96, 96)
     for index in range(8):

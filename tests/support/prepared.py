@@ -19,10 +19,11 @@ from pathlib import Path
 
 from flexunet_exp.config import weights_code
 from flexunet_exp.config.compose import PACKAGE
+from flexunet_exp.system import tensorflow
 from tests.support import empty_store
 
 MODULES = (
-    *("tensorflow", "keras", "mlflow.tensorflow", "mlflow.artifacts", "sklearn.metrics", "scipy"),
+    *("mlflow.tensorflow", "mlflow.artifacts", "sklearn.metrics", "scipy"),
     "mlflow.store.tracking.sqlalchemy_store",
     *("hydra", "pandas", "cv2", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("PIL.Image", "rich.table"),
@@ -89,6 +90,7 @@ def run(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    tensorflow.load()
     for module in MODULES:
         importlib.import_module(module)
     empty_store.use_copies()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -98,11 +99,13 @@ class PasteDefect(Checked):
     factor: Range = within(0.2, 5, (0.8, 1.25))
     feather: Range = within(1, 20, 4)
     blend: str = one_of("feather", "clone")
-    donors: Donors | None = None
+    donors: Donors | None = field(default=None, init=False)
 
     def bound(self, donors: Donors) -> PasteDefect:
         """The transform with the defects that it pastes."""
-        return replace(self, donors=donors)
+        transform = copy(self)
+        object.__setattr__(transform, "donors", donors)  # it is frozen
+        return transform
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
         pasted: list[dict[str, Any]] = []
