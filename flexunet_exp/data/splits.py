@@ -37,18 +37,31 @@ def ratios(
     return table.assign(split=table["source"].map(assigned))
 
 
-def folds(table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0) -> pd.DataFrame:
+def folds(
+    table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0, valid: float | None = None
+) -> pd.DataFrame:
     """Split for `n`-fold cross-validation: test is fold `fold`, valid the next, train the rest.
 
     The sources of each class are dealt in turn, every class from where the one before ended, so
-    that the folds differ by one source at most. Raises InputError for n < 3, a fold outside
-    0..n-1, or a defect class with fewer sources than folds.
+    that the folds differ by one source at most. With `valid`, a share above 0 and below 1, only
+    that share of each class's sources outside of the test fold validates, at least one, those of
+    the next fold first: more is left to train. Raises InputError for n < 3, a fold outside 0..n-1,
+    a defect class with fewer sources than folds, or a share outside its range.
     """
     strata = _strata(table, seed)
-    _check_folds(n, fold, {name: len(sources) for name, sources in strata.items()})
-    dealt = [source for sources in strata.values() for source in sources]
-    roles = {fold: "test", (fold + 1) % n: "valid"}
-    assigned = {source: roles.get(turn % n, "train") for turn, source in enumerate(dealt)}
+    _check_folds(n, fold, valid, {name: len(sources) for name, sources in strata.items()})
+    assigned: dict[str, str] = {}
+    first = 0  # the fold of the class's first source
+    for sources in strata.values():
+        after = {s: (first + turn - fold) % n for turn, s in enumerate(sources)}  # 0: the test fold
+        first += len(sources)
+        others = sorted((source for source in sources if after[source]), key=after.__getitem__)
+        if valid is None:
+            chosen = sum(after[source] == 1 for source in others)
+        else:
+            chosen = min(max(1, round(valid * len(others))), len(others) - 1)
+        assigned |= dict.fromkeys(sources, "test") | dict.fromkeys(others, "train")
+        assigned |= dict.fromkeys(others[:chosen], "valid")
     return table.assign(split=table["source"].map(assigned))
 
 
@@ -215,8 +228,13 @@ def _checked_shares(ratios: Sequence[float]) -> list[float]:
     return [train, valid, test]
 
 
-def _check_folds(n: int, fold: int, sources: dict[str, int]) -> None:
+def _check_folds(n: int, fold: int, valid: float | None, sources: dict[str, int]) -> None:
     problems = []
+    if not (valid is None or (isinstance(valid, int | float) and 0 < valid < 1)):
+        problems.append(
+            f"split.valid={valid}: expected null, for a whole fold, or the share of the other "
+            "folds that validates, above 0 and below 1, such as 0.125."
+        )
     if n < 3:
         problems.append(f"split.n={n}: expected 3 or more, one fold each to test, valid and train.")
     if not 0 <= fold < n:

@@ -180,6 +180,26 @@ def test_folds_are_balanced_overall_and_in_each_class(table):
         assert max(of_class) - min(of_class) <= 1
 
 
+@quick
+@given(table=tables(min_sources=6), n=st.integers(3, 6), share=st.floats(0.01, 0.99))
+def test_a_share_of_the_other_folds_validates_and_the_test_folds_stay(table, n, share):
+    by_class = table.drop_duplicates("source").groupby("label")["source"]
+    for fold in range(n):
+        whole, part = (splits.folds(table, n, fold, valid=valid) for valid in (None, share))
+        assert ((whole["split"] == "test") == (part["split"] == "test")).all()
+        split = part.drop_duplicates("source").set_index("source")["split"]
+        for _, sources in by_class:
+            others = split[[*sources]][lambda s: s != "test"]
+            wanted = min(max(1, round(share * len(others))), max(0, len(others) - 1))
+            assert (others == "valid").sum() == wanted
+
+
+@pytest.mark.parametrize("valid", [0, 1, -0.5, "much", float("nan")])
+def test_a_share_that_validates_nothing_or_all_is_refused(valid):
+    with pytest.raises(InputError, match=r"split.valid=.*above 0 and below 1, such as 0.125"):
+        splits.folds(originals(bent=6, good=6), valid=valid)
+
+
 def test_classes_too_small_for_the_folds_are_all_named():
     with pytest.raises(InputError, match=r"bent \(3\), cut \(4\).*split\.n=3"):
         splits.folds(originals(bent=3, cut=4, dent=9, good=1))
