@@ -38,14 +38,12 @@ def is_weights(value: Any) -> bool:
 
 
 def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
-    """Both sides of what the network sees must divide by 32."""
-    patch = settings["dataset"].get("patch") or {}
-    name = "dataset.patch.size" if patch.get("size") else "dataset.image_size"
-    size = patch.get("size") or settings["dataset"]["image_size"]
+    """Both sides of what the network sees must divide by 32; patches are resized to it too."""
+    size = settings["dataset"]["image_size"]
     if fitting := next_that_divides(sides(size), LEVELS):
         yield (
-            f"{name}={size} must be divisible by 32, the encoder's largest stride. "
-            f"Try {name}={size_text(fitting)}"
+            f"dataset.image_size={size} must be divisible by 32, the encoder's largest stride. "
+            f"Try dataset.image_size={size_text(fitting)}"
         )
 
 

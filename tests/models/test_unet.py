@@ -457,3 +457,10 @@ def test_a_size_that_does_not_divide_is_said_before_keras_is_imported():
     settings = {"dataset": {"image_size": 100}}
     (problem,) = unet_rules.fits_picture("model", {}, settings)
     assert "must be divisible by 32" in problem and "dataset.image_size=128" in problem
+
+
+def test_patches_of_any_size_are_allowed_because_the_network_sees_them_at_image_size():
+    from flexunet_exp.models import unet_rules
+
+    settings = {"dataset": {"image_size": 128, "patch": {"size": 250}}}
+    assert not [*unet_rules.fits_picture("model", {}, settings)]
