@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from flexunet_exp.jobs import app, job
 
 if TYPE_CHECKING:
-    from flexunet_exp.commands.prepare.staging import Stage
+    from flexunet_exp.data.sets.staging import Stage
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +24,16 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     """Scans, splits, augments and writes; InputError with every problem."""
-    from flexunet_exp.commands.prepare import settings, staging
+    from flexunet_exp.commands.prepare import settings
+    from flexunet_exp.commands.prepare.rows import PREPARED
+    from flexunet_exp.data.sets import staging
 
     settings.check(cfg)
     source, output = settings.folder(cfg.input or cfg.dataset.path), settings.folder(cfg.output)
     settings.check_apart(source, output)
     with (
         job.writing_to(staging.staging_of(output)),
-        staging.opened(output, settings.made_of(cfg, source)) as stage,
+        staging.opened(output, PREPARED, settings.made_of(cfg, source)) as stage,
     ):
         prepare(cfg, source, stage)
     log.info("%s %s", "It was made already:" if stage.finished else "Made:", output)

@@ -15,7 +15,7 @@ import cv2
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.prepare import names, pasted
-from flexunet_exp.commands.prepare.staging import Picture, Stage
+from flexunet_exp.commands.prepare.rows import Picture
 from flexunet_exp.commands.prepare.variants import Maker, Source
 from flexunet_exp.config import building, compose
 from flexunet_exp.data import dataset as datasets
@@ -23,6 +23,7 @@ from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.layouts import GOOD_FOLDERS
 from flexunet_exp.data.scan_record import accepted
+from flexunet_exp.data.sets.staging import Stage
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads

@@ -111,7 +111,7 @@ def code_digest(settings: dict[str, Any]) -> str:
         "commands/prepare/variants.py",
         "commands/prepare/pasted.py",
         "commands/prepare/names.py",
-        "commands/prepare/encoding.py",
+        "data/sets/encoding.py",
     )
     decisive = [
         identity.code_digests(*sources, *dealt, *ours),

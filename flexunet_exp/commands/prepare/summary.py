@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 import flexunet_exp
-from flexunet_exp.commands.prepare.staging import MADE_BY, MANIFEST, RECORD, Picture, Stage
+from flexunet_exp.commands.prepare.rows import PREPARED, Picture
 from flexunet_exp.config.options import option
 from flexunet_exp.config.options.row import NOTHING
 from flexunet_exp.config.overrides import Word, task_overrides
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.sets.staging import MANIFEST, Stage
 from flexunet_exp.data.splits import GOOD, SPLITS
 from flexunet_exp.reporting import plots
 from flexunet_exp.system.files import replace_file
@@ -26,14 +27,14 @@ def write(stage: Stage, pictures: Sequence[Picture], dataset: Dataset) -> None:
     title = f"{dataset.name}: {len(manifest)} pictures of {manifest['source'].nunique()} sources"
     plots.stacked_counts(counts, stage.set / "statistics.png", title=title)
     record = {
-        "made_by": MADE_BY,
+        "made_by": PREPARED.made_by,
         "version": flexunet_exp.__version__,
         "command": command(),
         "data": dataset.digest,
         "pictures": {split: int((manifest["split"] == split).sum()) for split in SPLITS},
         "settings": stage.settings,
     }
-    replace_file(stage.set / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    replace_file(stage.set / PREPARED.record, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def count(manifest: pd.DataFrame, dataset: Dataset) -> dict[str, pd.DataFrame]:

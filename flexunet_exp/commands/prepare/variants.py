@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flexunet_exp.commands.prepare import names
-from flexunet_exp.commands.prepare.encoding import Encoded
 from flexunet_exp.commands.prepare.pasted import Lineage
-from flexunet_exp.commands.prepare.staging import Picture
+from flexunet_exp.commands.prepare.rows import Picture
 from flexunet_exp.data.augmentation import Pair, Transform, Used, traced
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.layouts import GOOD_FOLDERS
+from flexunet_exp.data.sets.encoding import Encoded
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import Hopeless
 from flexunet_exp.system.files import replace_file

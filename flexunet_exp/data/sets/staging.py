@@ -14,10 +14,10 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.splits import SPLITS
@@ -25,50 +25,50 @@ from flexunet_exp.errors import Hopeless, InputError
 from flexunet_exp.system import files, journal
 from flexunet_exp.system.journal import Journal
 
-MADE_BY = "flexunet prepare"
-RECORD = "prepared.json"  # in the output: how it was made
 MANIFEST = "manifest.csv"
 JOURNAL, LOCK, SET, UNPACKED = "journal.jsonl", "journal.lock", "set", "unpacked"
 
 
-class Picture(NamedTuple):
-    """A row of the manifest; its first columns are those of a sample table."""
+class Row(Protocol):
+    """A row of a manifest, a NamedTuple: a picture of the set, its mask, and their hashes."""
 
-    image: str
-    mask: str
-    label: str  # the most frequent defect class in the mask; `good` if a crop removed the defect
-    source: str
-    variant: str
-    split: str
-    width: int
-    height: int
-    sha256: str
-    mask_sha256: str
-    defect_pixels: int
-    original: str  # the raw picture, below the folder that was read
-    parameters: str  # JSON: the transforms that fired, in their order, and what each drew
-    pasted_from: str  # JSON: the sources whose defects were pasted into it
+    @property
+    def image(self) -> str: ...
+    @property
+    def mask(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def mask_sha256(self) -> str: ...
+
+
+class Kind(NamedTuple):
+    """A kind of data set: the command that makes it, its record, and a row of its manifest."""
+
+    made_by: str  # flexunet prepare
+    record: str  # prepared.json: a file in the output that says how it was made
+    row: type[Any]
 
 
 class Stage:
     """An output folder that is being made, from `settings` and from `data` (a digest)."""
 
-    def __init__(self, output: Path, settings: dict[str, Any], journal: Journal):
-        self.output, self.settings, self.journal = output, settings, journal
+    def __init__(self, output: Path, kind: Kind, settings: dict[str, Any], journal: Journal):
+        self.output, self.kind, self.settings, self.journal = output, kind, settings, journal
         self.folder = staging_of(output)
         self.set = self.folder / SET
-        self.unpacked = self.folder / UNPACKED / (settings["archive"] or "")[:16]
-        self.finished = read_record(output)
-        self.done: dict[str, list[Picture]] = {}
+        self.unpacked = self.folder / UNPACKED / (settings.get("archive") or "")[:16]
+        self.finished = read_record(output, kind)
+        self.done: dict[str, list[Any]] = {}
 
     def begin(self, data: str) -> None:
         """Begins or continues the set of `data`; InputError if it was begun with anything else."""
         made_of = {"settings": self.settings, "data": data}
         if self.finished:
             check_same(self.output, self.finished, made_of)
-            check_whole(self.output)
+            check_whole(self.output, self.kind.row)
             return
-        header, found = self.journal.header, read_sources(self.journal)
+        header, found = self.journal.header, read_sources(self.journal, self.kind.row)
         if header and found:  # without finished sources, another header may be replaced
             check_same(self.folder, header, made_of)
             self.done = {name: rows for name, rows in found if not lost(self.set, rows)}
@@ -80,10 +80,10 @@ class Stage:
             for kind in ("images", "masks"):
                 (self.set / split / kind).mkdir(parents=True, exist_ok=True)
 
-    def keep(self, name: str, pictures: list[Picture]) -> None:
+    def keep(self, name: str, pictures: Sequence[Row]) -> None:
         """Records that the files of a source are in place."""
         self.journal.append([name, pictures])
-        self.done[name] = pictures
+        self.done[name] = list(pictures)
 
     def publish(self) -> None:
         """Renames the set to the output, in one step."""
@@ -92,27 +92,29 @@ class Stage:
 
     def leave(self) -> None:
         """Removes the staging folder, unless it has finished sources of an unfinished set."""
-        if (self.output / RECORD).is_file() or not read_sources(self.journal):
+        if (self.output / self.kind.record).is_file() or not read_sources(
+            self.journal, self.kind.row
+        ):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
-def opened(output: Path, settings: dict[str, Any]) -> Iterator[Stage]:
+def opened(output: Path, kind: Kind, settings: dict[str, Any]) -> Iterator[Stage]:
     """The stage of an output folder, locked by this process.
 
     Raises InputError if the output or the stage was not made by this command, or another process is
     making it.
     """
     folder = staging_of(output)
-    check_folders(output, folder)
+    check_folders(output, folder, kind)
     folder.mkdir(parents=True, exist_ok=True)
     refusal = (
-        f"{output}: another flexunet prepare is making it. Wait for it, or choose another "
+        f"{output}: another {kind.made_by} is making it. Wait for it, or choose another "
         "output=FOLDER"
     )
-    with journal.held(folder / JOURNAL, MADE_BY, refusal) as held:
-        check_folders(output, folder)  # another process may just have finished
-        stage = Stage(output, settings, held)
+    with journal.held(folder / JOURNAL, kind.made_by, refusal) as held:
+        check_folders(output, folder, kind)  # another process may just have finished
+        stage = Stage(output, kind, settings, held)
         try:
             yield stage
         except Hopeless:
@@ -126,14 +128,16 @@ def staging_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.preparing")
 
 
-def check_folders(output: Path, folder: Path) -> None:
+def check_folders(output: Path, folder: Path, kind: Kind) -> None:
     """Raises InputError if the output or the stage holds files of anything but this command."""
     if output.exists() and not output.is_dir():
         raise InputError(f"output={output} is a file. Choose a folder: output=FOLDER")
-    others = [] if read_record(output) else sorted(os.listdir(output) if output.is_dir() else [])
+    others = (
+        [] if read_record(output, kind) else sorted(os.listdir(output) if output.is_dir() else [])
+    )
     if others:
         raise InputError(
-            f"output={output} holds files that flexunet prepare did not write "
+            f"output={output} holds files that {kind.made_by} did not write "
             f"({', '.join(others[:3])}). Nothing was changed in it; choose a new or empty folder."
         )
     ours = {JOURNAL, LOCK, SET, UNPACKED}
@@ -141,31 +145,31 @@ def check_folders(output: Path, folder: Path) -> None:
     strange = sorted(name for name in found - ours if not files.is_part(name))
     if strange or folder.is_symlink() or folder.is_file():
         raise InputError(
-            f"{folder}, where {output.name} would be made, holds files that flexunet prepare did "
+            f"{folder}, where {output.name} would be made, holds files that {kind.made_by} did "
             f"not write ({', '.join(strange[:3]) or 'it is not a folder'}). Nothing was changed in "
             "it; choose another output=FOLDER"
         )
 
 
-def read_record(output: Path) -> dict[str, Any] | None:
+def read_record(output: Path, kind: Kind) -> dict[str, Any] | None:
     """The record of how a finished data set was made; None if there is no such data set."""
     try:
-        return journal.header_of(json.loads((output / RECORD).read_text()), MADE_BY)
+        return journal.header_of(json.loads((output / kind.record).read_text()), kind.made_by)
     except (OSError, ValueError):
         return None
 
 
-def read_sources(journal: Journal) -> list[tuple[str, list[Picture]]]:
+def read_sources(journal: Journal, row: type[Any]) -> list[tuple[str, list[Row]]]:
     """The finished sources; a line that is not a source is skipped."""
     found = []
     for _, entry in journal.entries():
         with suppress(ValueError, TypeError):
             name, pictures = entry
-            found.append((name, [Picture(*one) for one in pictures]))
+            found.append((name, [row(*one) for one in pictures]))
     return found
 
 
-def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
+def lost(folder: Path, pictures: Iterable[Row]) -> list[str]:
     """The files of these pictures that are gone or changed."""
     pairs = [((one.image, one.sha256), (one.mask, one.mask_sha256)) for one in pictures]
     return [
@@ -175,10 +179,10 @@ def lost(folder: Path, pictures: Iterable[Picture]) -> list[str]:
     ]
 
 
-def check_whole(output: Path) -> None:
+def check_whole(output: Path, row: type[Any]) -> None:
     """Raises InputError if a finished data set no longer matches its manifest."""
     with open(output / MANIFEST, newline="") as file:
-        gone = lost(output, (Picture(**row) for row in csv.DictReader(file)))  # type: ignore[arg-type]
+        gone = lost(output, (row(**one) for one in csv.DictReader(file)))
     if gone:
         raise InputError(
             f"{output}: {len(gone)} file(s) are gone or changed since it was made, such as "

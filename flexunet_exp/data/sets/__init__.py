@@ -1,0 +1,1 @@
+"""Data sets that this program writes: whole or not at all, and continued after a kill."""
