@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import keyword
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ COMMANDS = {
     "evaluate": "run=RUN scores a finished run again, from the run alone",
     "compare": "ranks runs of the store, compares the leaders on the same test pictures",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
+    "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
     "plan": "dataset=… minutes=30: writes an experiment that fits data, machine and minutes",
@@ -75,8 +77,9 @@ def run(command: str) -> int:
 
 def module_of(command: str) -> str:
     """The module with a command's `main`: `commands/NAME.py`, or `commands/NAME/command.py`."""
-    folder = Path(__file__).parent / "commands" / command
-    return f"flexunet_exp.commands.{command}" + ".command" * folder.is_dir()
+    module = command + "_" * keyword.iskeyword(command)
+    folder = Path(__file__).parent / "commands" / module
+    return f"flexunet_exp.commands.{module}" + ".command" * folder.is_dir()
 
 
 def require_addresses(overrides: list[str]) -> None:

@@ -30,6 +30,7 @@ FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a camera's JPEG with a p
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L", "I;16N")
 ORIENTATION, BITS = 274, 258  # tags of EXIF and TIFF
 UPRIGHT = (None, 0, 1)
+SIDEWAYS = 5  # orientations from here on exchange rows and columns
 # Where Pillow finds an orientation beside EXIF; OpenCV, which decodes, reads EXIF alone.
 NOT_EXIF = ("XML:com.adobe.xmp", "xmp", "Raw profile type exif")
 ARRAY_HEADER = 2**16  # bytes; a header of NumPy has a few hundred, but may claim up to 4 GiB
@@ -75,6 +76,17 @@ def header(data: bytes, path: str | Path) -> Header:
         raise InputError(f"{path}: {str(error).split(',')[0]}. Cut it into parts.") from error
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise not_an_image(path) from error
+
+
+def upright_size(data: bytes, path: str | Path) -> tuple[int, int]:
+    """(height, width) of a picture as its EXIF turns it, without decoding its pixels."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            sideways = (_orientation(picture, data) or 1) >= SIDEWAYS
+    except Exception as error:  # Pillow's readers raise errors of many kinds
+        raise not_an_image(path) from error
+    return (width, height) if sideways else (height, width)
 
 
 def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,9 @@ class ImageMask(Layout):
     decides their `auto` over the whole set. `colour_order` is that of the masks' channels. A
     picture's label is the most frequent defect class of its mask. `mask_suffix` ends the stem of a
     mask; with `masks_in_folders`, a mask may be a folder of several, called like the picture;
-    `missing_mask="good"` reads a picture without a mask as good.
+    `missing_mask="good"` reads a picture without a mask as good. `sources` names a CSV file in the
+    folder whose columns `image` and `source` say which part each picture shows; without it, the
+    file's name does.
     """
 
     def __init__(
@@ -60,12 +63,14 @@ class ImageMask(Layout):
         mask_suffix: str = "",
         masks_in_folders: bool = False,
         missing_mask: str = "error",
+        sources: str | None = None,
     ):
         self.names = [str(entry["name"]) for entry in classes]
         palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
         is_rgb = known("colour_order", colour_order, ("rgb", "bgr")) == "rgb"
         self.good = known_good(good)
         self.inverted = known("inverted", inverted, ("error", "accept"))
+        self.sources = sources
         masks.check_rule(off_palette)
         kinds = (*IMAGE_SUFFIXES, ".npz")
         self.mask_names = MaskNames(mask_suffix, masks_in_folders, missing_mask, kinds)
@@ -92,6 +97,8 @@ class ImageMask(Layout):
         matcher = Matcher(self.mask_names, findings)
         pairs = [pair for split in places for pair in self._pairs(split, places[split], matcher)]
         matcher.close()
+        if self.sources:
+            pairs = with_sources(pairs, folder, self.sources, problems)
         pictures = read_pictures(pairs, problems, view)
         table = sample_table(pairs, pictures)
         rows = table.to_dict("records")
@@ -184,6 +191,35 @@ def parse_name(stem: str, class_names: Iterable[str], otherwise: str) -> tuple[s
     if fit is None:
         return otherwise, "original"
     return fit["source"], fit["variant"] or "original"
+
+
+def with_sources(pairs: Sequence[Pair], folder: Path, name: str, problems: list[str]) -> list[Pair]:
+    """The pairs with the sources of a CSV file; adds a problem for what it lacks."""
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        problems.append(
+            f"dataset.layout.sources={name}: expected the name of a CSV file in {folder}"
+        )
+        return list(pairs)
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"image", "source"} <= set(rows.fieldnames or ()):
+            problems.append(f"{path}: expected the columns image and source.")
+            return list(pairs)
+        listed = {row["image"]: row["source"] for row in rows}
+    lacking = []
+    found = []
+    for pair in pairs:
+        source = listed.get(pair.image.relative_to(folder).as_posix())
+        if source is None:
+            lacking.append(pair.image.name)
+        found.append(pair._replace(source=source or pair.source, variant="original"))
+    if lacking:
+        problems.append(
+            f"{path} does not list {len(lacking)} pictures, such as {lacking[0]}. Add them, or "
+            "give dataset.layout.sources=null: file names then say the source"
+        )
+    return found
 
 
 def _off_palette(table: pd.DataFrame, odd: Sequence[int]) -> list[str]:

@@ -1,0 +1,296 @@
+"""Makes the set from what the annotations say: each picture once, in threads, then recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from flexunet_exp.commands.import_ import settings
+from flexunet_exp.commands.import_.rows import Picture
+from flexunet_exp.config import identity
+from flexunet_exp.data import image_files, masks, splits
+from flexunet_exp.data.annotations import classes as naming
+from flexunet_exp.data.annotations.classes import Classes
+from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations.formats.format import Format, without_picture
+from flexunet_exp.data.annotations.place import Place
+from flexunet_exp.data.annotations.raster import Tool
+from flexunet_exp.data.annotations.records import Export, Labelled
+from flexunet_exp.data.class_pixels import count_pixels
+from flexunet_exp.data.dataset import file_hash
+from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.sets.encoding import sha256
+from flexunet_exp.data.sets.staging import Stage
+from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.errors import InputError
+from flexunet_exp.system import interrupt, progress
+from flexunet_exp.system.files import replace_file
+from flexunet_exp.system.parallel import in_threads
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture with its place in the set."""
+
+    picture: Labelled
+    name: str  # of its files, without suffix
+    source: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is made: the pictures, and how their objects become masks."""
+
+    export: Export
+    tool: Tool
+    classes: Classes
+    rules: Rules
+    items: tuple[Item, ...]
+    digest: str
+
+
+def plan(cfg: DictConfig, reader: Format, place: Place) -> Plan:
+    """Reads the annotations; InputError with every problem that they show by themselves."""
+    export = reader.read(place)
+    for note in export.notes:
+        log.info("%s", note)
+    if export.terms:
+        log.info("%s", export.terms)
+    pictures = [*of_choice(export, cfg.unlabelled)]
+    rules = settings.rules_of(cfg)
+    problems = [*export.problems, *without_picture(pictures)]
+    problems += unlabelled_problems(pictures, cfg.unlabelled)
+    problems += annotator_problems(pictures, cfg.annotator)
+    try:
+        merged = {new: list(labels) for new, labels in (cfg.classes or {}).items()}
+        known = naming.of_export(export.classes, merged, list(cfg.ignore))
+    except InputError as error:
+        problems += error.problems
+    names = names_of(pictures, problems)
+    if not pictures:
+        problems.append(f"{place.given}: no picture is left to import.")
+    if problems:
+        raise InputError(grouped(problems))
+    dealt = dealt_out(pictures, names, cfg)
+    said = [file_hash(str(path)) for path in export.files]
+    digest = identity.hashed([said, [facts_of(item) for item in dealt]])
+    return Plan(export, rules.tool(export.tool), known, rules, tuple(dealt), digest)
+
+
+def of_choice(export: Export, unlabelled: str) -> Sequence[Labelled]:
+    return [one for one in export.pictures if one.done or unlabelled != "skip"]
+
+
+def unlabelled_problems(pictures: Sequence[Labelled], choice: str) -> list[str]:
+    waiting = [one.name for one in pictures if not one.done]
+    if choice != "error" or not waiting:
+        return []
+    return [
+        f"{len(waiting)} of {len(pictures)} pictures have no annotations, such as {waiting[0]}. "
+        "Give unlabelled=good if they show no defect, or unlabelled=skip to leave them out"
+    ]
+
+
+def annotator_problems(pictures: Sequence[Labelled], choice: str | None) -> list[str]:
+    several = [one for one in pictures if len(one.by) > 1]
+    if choice or not several:
+        return []
+    return [
+        f"{len(several)} pictures were labelled by several people, such as {several[0].name}. Give "
+        "annotator=first, last, or agree: pixels on which they differ are then ignored"
+    ]
+
+
+def names_of(pictures: Sequence[Labelled], problems: list[str]) -> list[str]:
+    """A name for the files of each picture: its own, with its folders where two are alike."""
+    stems = [PurePosixPath(one.name).with_suffix("").as_posix() for one in pictures]
+    own = Counter(PurePosixPath(stem).name.lower() for stem in stems)
+    names = [
+        PurePosixPath(stem).name
+        if own[PurePosixPath(stem).name.lower()] == 1
+        else "_".join(PurePosixPath(stem).parts)
+        for stem in stems
+    ]
+    for name, number in Counter(name.lower() for name in names).items():
+        if number > 1:
+            same = [
+                one.name for one, each in zip(pictures, names, strict=True) if each.lower() == name
+            ]
+            problems.append(
+                f"{number} pictures would have one name, {', '.join(same[:3])}: rename one of them"
+            )
+    return [re.sub(r"[^\w.+-]", "_", name) or "picture" for name in names]
+
+
+def dealt_out(pictures: Sequence[Labelled], names: Sequence[str], cfg: DictConfig) -> list[Item]:
+    """Each picture's source and split."""
+    sources = sources_of(pictures, names, cfg.group)
+    given = [one.split for one in pictures]
+    has_splits = any(given)
+    choice = cfg.split or ("as_given" if has_splits else "by_source")
+    if choice == "by_source":
+        labels = [main_label(one) for one in pictures]
+        table = pd.DataFrame({"source": sources, "label": labels, "variant": "original"})
+        given = list(splits.ratios(table, list(cfg.ratios), cfg.seed)["split"])
+    elif lacking := [one.name for one in pictures if one.split not in SPLITS]:
+        raise InputError(
+            f"split=as_given: {len(lacking)} pictures are in no split of the export, such as "
+            f"{lacking[0]}. Give split=by_source"
+        )
+    return [Item(*each) for each in zip(pictures, names, sources, given, strict=True)]
+
+
+def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | None) -> list[str]:
+    """The physical part that each picture shows: by `group`, else by the format, else its own."""
+    found = []
+    unmatched = []
+    for one, name in zip(pictures, names, strict=True):
+        if group is None:
+            found.append(one.source or name)
+            continue
+        fit = re.search(group, PurePosixPath(one.name).with_suffix("").as_posix())
+        if fit is None or fit[1] is None:
+            unmatched.append(one.name)
+        else:
+            found.append(fit[1])
+    if unmatched:
+        raise InputError(
+            f"group={group!r} does not fit {len(unmatched)} pictures, such as {unmatched[0]}"
+        )
+    return found
+
+
+def main_label(picture: Labelled) -> str:
+    """The label of most objects: it deals a picture into a split, before masks are drawn."""
+    objects = picture.objects or next(iter(picture.by.values()), ())
+    counts = Counter(one.label for one in objects)
+    counts.update(label for stored in picture.masks for label in stored.labels)
+    return min(counts, key=lambda label: (-counts[label], label)) if counts else GOOD
+
+
+def facts_of(item: Item) -> list:
+    """What decides a picture's files, beside the annotations: its place, and its own files."""
+    files = [item.picture.file, *(stored.path for stored in item.picture.masks)]
+    stamps = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path]
+    return [item.picture.name, item.name, item.source, item.split, stamps]
+
+
+def make(plan: Plan, stage: Stage, workers: int | None) -> list[Picture]:
+    """Makes the pictures that the stage lacks; InputError with all problems of the others."""
+    waiting = [item for item in plan.items if item.name not in stage.done]
+    log.info("%d pictures%s", len(plan.items), already(len(plan.items) - len(waiting)))
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the pictures already take all cores
+    problems: list[str] = []
+    count = workers or os.cpu_count() or 1
+    done = 0
+    try:
+        with (
+            closing(
+                in_threads(lambda item: made(plan, item, stage.set), waiting, count, 4 * count)
+            ) as all_made,
+            progress.displayed(len(waiting)) as show,
+        ):
+            for item, result in zip(waiting, all_made, strict=True):
+                interrupt.check()
+                done += 1
+                if isinstance(result, list):
+                    problems += result
+                else:
+                    stage.keep(item.name, [result])
+                show(done)
+    finally:
+        cv2.setNumThreads(threads)
+    if problems:
+        raise InputError(grouped(problems))
+    return [stage.done[item.name][0] for item in plan.items]
+
+
+def already(number: int) -> str:
+    return f", {number} of them are there already" if number else ""
+
+
+def made(plan: Plan, item: Item, folder: Path) -> Picture | list[str]:
+    """Writes the files of a picture; its problems where it has any."""
+    try:
+        data = content_of(item.picture)
+        size, suffix = size_of(data, item.picture)
+    except InputError as error:
+        return list(error.problems)
+    if item.picture.size not in (None, size):
+        height, width = item.picture.size
+        return [
+            f"{item.picture.name} is {size[1]} × {size[0]} pixels, its annotations say {width} × "
+            f"{height}: they are of another picture, or it was resized or turned since"
+        ]
+    result = drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
+    if result.problems:
+        return result.problems
+    return written(plan, item, folder, data, suffix, result)
+
+
+def content_of(picture: Labelled) -> bytes:
+    if picture.file is not None:
+        return image_files.read_bytes(picture.file)
+    assert picture.content is not None
+    return picture.content()
+
+
+def size_of(data: bytes, picture: Labelled) -> tuple[tuple[int, int], str]:
+    """(height, width) of the upright picture, and the suffix of its kind."""
+    name = picture.file or picture.name
+    header = image_files.header(data, name)
+    height, width = image_files.upright_size(data, name)
+    suffix = {"JPEG": ".jpg", "MPO": ".jpg", "BMP": ".bmp", "TIFF": ".tif"}.get(header.kind, ".png")
+    return (height, width), suffix
+
+
+def written(
+    plan: Plan, item: Item, folder: Path, data: bytes, suffix: str, result: Drawn
+) -> Picture:
+    image = f"{item.split}/images/{item.name}{suffix}"
+    mask = f"{item.split}/masks/{item.name}.png"
+    palette = np.array(plan.classes.colours, np.uint8)
+    truth = masks.encode_palette_mask(result.mask, palette)
+    replace_file(folder / image, data)
+    replace_file(folder / mask, truth)
+    pixels = count_pixels(result.mask, len(plan.classes.names))
+    defects = pixels[1:]
+    return Picture(
+        image=image,
+        mask=mask,
+        label=plan.classes.names[1 + int(defects.argmax())] if defects.any() else GOOD,
+        source=item.source,
+        variant="original",
+        split=item.split,
+        width=result.mask.shape[1],
+        height=result.mask.shape[0],
+        sha256=sha256(data),
+        mask_sha256=sha256(truth),
+        defect_pixels=int(defects.sum()),
+        original=item.picture.name,
+        objects=json.dumps(result.objects),
+        losses=json.dumps(result.losses),
+        area=round(result.area, 2),
+        area_drawn=result.area_drawn,
+        pixels=json.dumps(named_pixels(plan, pixels)),
+    )
+
+
+def named_pixels(plan: Plan, pixels: np.ndarray) -> Mapping[str, int]:
+    return {name: int(n) for name, n in zip(plan.classes.names, pixels, strict=True) if n}

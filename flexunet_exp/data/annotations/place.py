@@ -1,0 +1,181 @@
+"""The folder of an export: its files, its pictures by name, and JSON that is checked as it is read.
+
+Nothing outside of the folder is read: names in annotations may climb out of it, or be of another
+machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from pathlib import Path, PureWindowsPath
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
+from flexunet_exp.errors import InputError
+
+MAX_TEXT = 2**31  # bytes of a file of annotations
+Kind = TypeVar("Kind")
+KINDS = {
+    dict: "an object {…}",
+    list: "a list […]",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+class Place:
+    """An export: `given` is the folder or the file that was typed; `images` where pictures lie.
+
+    Raises InputError where there is no such file or folder.
+    """
+
+    def __init__(self, given: Path, images: Path | None = None):
+        self.given = given.expanduser().resolve()
+        self.images = images.expanduser().resolve() if images else None
+        for path, word in ((self.given, "input"), (self.images, "images")):
+            if path and not path.exists():
+                raise InputError(f"{word}={path}: there is no such file or folder.")
+        if self.images and not self.images.is_dir():
+            raise InputError(f"images={self.images}: expected the folder of the pictures.")
+
+    @property
+    def root(self) -> Path:
+        """The folder of the export; of a file, the folder it lies in."""
+        return self.given if self.given.is_dir() else self.given.parent
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """All files of annotations, or masks, below the folder, sorted; the one that was typed."""
+        return [self.given] if self.given.is_file() else [*walk(self.root)]
+
+    def of_suffix(self, *suffixes: str) -> list[Path]:
+        return [path for path in self.files if path.suffix.lower() in suffixes]
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        return Pictures(self.images or self.root, self.root)
+
+    def json(self, path: Path) -> Any:
+        return read_json(path)
+
+    def shown(self, path: Path) -> str:
+        """A path as messages show it: relative to the folder."""
+        return path.relative_to(self.root).as_posix() if self.root in path.parents else str(path)
+
+
+class Pictures:
+    """The picture files below a folder, found by the names that annotations give them."""
+
+    def __init__(self, folder: Path, near: Path):
+        self.folder = folder
+        found = [path for path in walk(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not found and folder == near and folder.parent != folder:  # annotations/ beside images/
+            self.folder = folder.parent
+            found = [p for p in walk(self.folder) if p.suffix.lower() in IMAGE_SUFFIXES]
+        self.all = found
+        self.by_path = {path.relative_to(self.folder).as_posix(): path for path in found}
+        self.by_name: dict[str, list[Path]] = {}
+        self.by_stem: dict[str, list[Path]] = {}
+        for path in found:
+            self.by_name.setdefault(path.name.lower(), []).append(path)
+            self.by_stem.setdefault(path.stem.lower(), []).append(path)
+
+    def find(self, name: str, beside: Path | None = None) -> Path | None:
+        """The file of a name such as `..\\img\\a.jpg`: beside a file, by its path, or by its name.
+
+        None where there is none, or where several files have the name in other folders.
+        """
+        parts = [part for part in PureWindowsPath(unquote(name)).parts if part not in (".", "..")]
+        tails = ["/".join(parts[start:]) for start in range(len(parts))]
+        if beside is not None and beside.is_relative_to(self.folder):
+            folder = beside.relative_to(self.folder).as_posix()
+            start = "" if folder == "." else f"{folder}/"
+            for tail in tails:
+                if path := self.by_path.get(f"{start}{tail}"):
+                    return path
+        for tail in tails:
+            if path := self.by_path.get(tail):
+                return path
+        same = self.by_name.get(parts[-1].lower(), []) if parts else []
+        return same[0] if len(same) == 1 else None
+
+    def find_stem(self, stem: str) -> Path | None:
+        """The one picture with this stem, whatever its suffix."""
+        same = self.by_stem.get(Path(stem).name.lower(), [])
+        return same[0] if len(same) == 1 else None
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, sorted, without hidden ones and without following links."""
+    for current, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and not name.startswith("__MACOSX"):
+                path = Path(current, name)
+                if path.is_file() and not (path.is_symlink() and leads_out(path, folder)):
+                    yield path
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    return not path.resolve().is_relative_to(folder.resolve())
+
+
+@lru_cache(4)
+def read_json(path: Path) -> Any:
+    """A JSON file; InputError where it is too large, no JSON, or nested too deeply."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply to be annotations.") from error
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON ({error}). Export it again.") from error
+
+
+def read_text(path: Path) -> str:
+    """A text file of UTF-8, with or without a mark; InputError where it is none."""
+    try:
+        if path.stat().st_size > MAX_TEXT:
+            raise InputError(f"{path}: larger than {MAX_TEXT >> 30} GiB, expected annotations.")
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text of UTF-8. Export it again.") from error
+
+
+def want(value: Any, kind: type[Kind], where: str) -> Kind:
+    """The value, which must be of a kind; a whole number is a number too. InputError otherwise."""
+    allowed = (int, float) if kind is float else (kind,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
+        raise InputError(f"{where}: found {shown}, expected {KINDS.get(kind, kind.__name__)}.")
+    return value  # type: ignore[return-value]
+
+
+def member(node: dict, key: str, kind: type[Kind], where: str, default: Any = ...) -> Kind:
+    """A member of a JSON object; InputError where it is missing or of another kind."""
+    value = node.get(key, default)
+    if value is ...:
+        raise InputError(f"{where}: has no {key!r}.")
+    if value is default and default is not ...:
+        return value
+    return want(value, kind, f"{where} {key}")
+
+
+def number(value: Any, where: str) -> float:
+    """A finite number, also one written as text; InputError otherwise."""
+    try:
+        found = float(value) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(f"{where}: found {str(value)[:40]!r}, expected a number.")
+    return found
