@@ -139,7 +139,7 @@ def test_pictures_of_one_part_stay_together_also_in_cross_validation(tmp_path):
     assert sorted(splits) == [f"p{part}" for part in range(6)]
     assert all(len(found) == 1 for found in splits.values())
     checked = flexunet(tmp_path, "check", "dataset=bolt", "split=folds", "split.n=3")
-    assert "dent       6 / 2 / 1" in checked.stdout, checked.stdout
+    assert "dent   6 / 2 / 3" in checked.stdout, checked.stdout
 
 
 def test_what_drawing_lost_is_told_and_strict_ends_with_1(tmp_path):
