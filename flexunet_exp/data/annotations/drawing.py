@@ -235,6 +235,8 @@ def read_stored(stored: Any, result: Drawn, classes: Classes) -> None:
             result.objects[name] = result.objects.get(name, 0) + 1
     is_marked = labels > 0
     result.mask[is_marked] = values[is_marked]
+    if stored.is_defect and not is_marked.any():
+        result.losses.append(f"{stored.path}: no pixel of {' or '.join(stored.labels)}")
 
 
 def place(picture: Labelled, one: Marked) -> str:
