@@ -43,7 +43,7 @@ def dealt_out(pictures: Sequence[Labelled], names: Sequence[str], cfg: DictConfi
             "split": [one.split for one in pictures],
         }
     )
-    if (cfg.split or usual(table)) == "by_source":
+    if (cfg.splits or usual(table)) == "by_source":
         table = splits.ratios(table, list(cfg.ratios), cfg.seed)
     else:
         table = as_given(pictures, table, list(cfg.ratios), cfg.seed)
@@ -60,7 +60,7 @@ def usual(table: pd.DataFrame) -> str:
         return "as_given"
     log.info(
         "The train part of the export shows no defect, so that no network can be trained on it: "
-        "split=by_source. The export's own is in manifest.csv, column given_split."
+        "splits=by_source. The export's own is in manifest.csv, column given_split."
     )
     return "by_source"
 
@@ -71,8 +71,8 @@ def as_given(
     """The export's own split; without pictures to validate, a share of its train part does."""
     if lacking := [one.name for one in pictures if one.split not in SPLITS]:
         raise InputError(
-            f"split=as_given: {len(lacking)} pictures are in no split of the export, such as "
-            f"{lacking[0]}. Give split=by_source"
+            f"splits=as_given: {len(lacking)} pictures are in no split of the export, such as "
+            f"{lacking[0]}. Give splits=by_source"
         )
     train, valid = ratios[:2]
     if (table["split"] == "valid").any() or not valid:
