@@ -22,8 +22,9 @@ from flexunet_exp.commands.import_.rows import Picture
 from flexunet_exp.config import identity
 from flexunet_exp.data import image_files, masks
 from flexunet_exp.data.annotations import classes as naming
+from flexunet_exp.data.annotations import drawing
 from flexunet_exp.data.annotations.classes import Classes
-from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations.drawing import Drawn, Rules
 from flexunet_exp.data.annotations.formats.format import Format, without_picture
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
@@ -174,17 +175,11 @@ def made(plan: Plan, item: Item, folder: Path) -> Picture | list[str]:
     try:
         data = content_of(item.picture)
         size, suffix = size_of(data, item.picture)
+        drawing.check_size(item.picture, size)
+        result = drawing.drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
+        drawing.check_drawn(result)
     except InputError as error:
         return list(error.problems)
-    if item.picture.size not in (None, size):
-        height, width = item.picture.size
-        return [
-            f"{item.picture.name} is {size[1]} × {size[0]} pixels, its annotations say {width} × "
-            f"{height}: they are of another picture, or it was resized or turned since"
-        ]
-    result = drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
-    if result.problems:
-        return result.problems
     return written(plan, item, folder, data, suffix, result)
 
 
