@@ -216,3 +216,22 @@ def test_two_pictures_of_one_name_are_told_apart_by_their_folders(lying, tmp_pat
              for row in rows(dataset.table) if row.image.endswith("same.png")}  # fmt: skip
     assert np.unique(masks["left"]).tolist() == [0, 1, 2]
     assert np.unique(masks["right"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("dataset.layout.labels={bump:[scratch]}", "bump is not in dataset.classes"),
+        ("dataset.layout.labels={dent:scratch}", "expected the labels that become a class"),
+        ("dataset.layout.labels=scratch", "expected the labels that become a class"),
+        ("dataset.layout.ignore=scratch", "expected labels"),
+        ("dataset.layout.line_width=wide", "expected pixels above 0"),
+        ("dataset.layout.raster=best", "expected tool, centre, cover"),
+        ("dataset.layout.format=os.system", "not among the packages"),
+    ],
+)
+def test_a_wrong_option_ends_in_one_sentence(lying, tmp_path, override, sentence):
+    labelme(tmp_path / "export")
+
+    with pytest.raises(InputError, match=sentence):
+        load(lying("labelme", override))

@@ -11,14 +11,14 @@ import numpy as np
 
 from flexunet_exp.config import building
 from flexunet_exp.data.annotations import drawing
-from flexunet_exp.data.annotations.classes import Classes
 from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
 from flexunet_exp.data.annotations.formats.format import without_picture
 from flexunet_exp.data.annotations.one_file import described
 from flexunet_exp.data.annotations.place import Place
-from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Export, Labelled
+from flexunet_exp.data.annotations.records import Export
 from flexunet_exp.data.folders.pairing import Pair, compare_sizes, each, read_pictures, sample_table
 from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.layouts.labels import Labels
 from flexunet_exp.data.layouts.layout import (
     Layout,
     as_mapping,
@@ -28,10 +28,10 @@ from flexunet_exp.data.layouts.layout import (
     mask_shapes,
 )
 from flexunet_exp.data.masks import mask_checks
-from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.scan_record import Findings, MaskFacts, NetworkView, ScanRecord, mask_facts
 from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.errors import InputError
 
 OPTIONS = re.compile(r"\b(images|boxes|overlap|line_width|point_radius|annotator)=")
 SHOWN = 3  # losses in a warning
@@ -70,15 +70,14 @@ class Annotated(Layout):
         self.names = [str(entry["name"]) for entry in classes]
         self.good = known_good(good)
         self.images = Path(images).expanduser().absolute() if images else None
-        self.merged = {label: new for new, old in (labels or {}).items() for label in old}
-        self.ignored = tuple(ignore)
+        self.labels = Labels(self.names, labels, ignore)
         self.unlabelled = known("unlabelled", unlabelled, ("error", "good", "skip"))
         self.inverted = known("inverted", inverted, ("error", "accept"))
         self.rules = Rules(
             known("raster", raster, drawing.RASTERS),
             known("overlap", overlap, drawing.OVERLAPS),
-            line_width,
-            point_radius,
+            above_0("line_width", line_width),
+            above_0("point_radius", point_radius),
             known("crowd", crowd, drawing.CROWDS),
             known("boxes", boxes, drawing.BOXES),
             annotator and known("annotator", annotator, drawing.ANNOTATORS),
@@ -127,15 +126,7 @@ class Annotated(Layout):
                 f"{len(several)} pictures were labelled by several people, such as {several[0]}. "
                 "Give annotator=first, last, or agree"
             )
-        labels = [one.name for one in export.classes]
-        if unknown := [label for label in labels if self._value(label) is None]:
-            own = ", ".join(labels)
-            yield (
-                f"The labels {', '.join(unknown)} are not in dataset.classes "
-                f"({', '.join(self.names[1:])}). The export has {own}. Add them, merge them: "
-                f"dataset.layout.labels={{CLASS:[{unknown[0]}]}}, or "
-                f"dataset.layout.ignore=[{unknown[0]}]"
-            )
+        yield from self.labels.problems(export)
 
     def _pairs(self, place: Place, export: Export, problems: list[str]) -> Iterable[Pair]:
         wanted = [one for one in export.pictures if one.done or self.unlabelled != "skip"]
@@ -168,29 +159,22 @@ class Annotated(Layout):
             return Drawn(np.zeros(size, np.uint8))
         picture, tool = described(self.format, Path(row["mask"]), Path(row["image"]))
         drawing.check_size(picture, size)
-        result = drawn(picture, size, self.rules.tool(tool), self._classes(picture), self.rules)
+        classes = self.labels.classes(picture)
+        result = drawn(picture, size, self.rules.tool(tool), classes, self.rules)
         drawing.check_drawn(result)
         return result
-
-    def _classes(self, picture: Labelled) -> Classes:
-        objects = [*picture.objects, *(one for several in picture.by.values() for one in several)]
-        values = {one.label: self._value(one.label) for one in objects}
-        known_ones = {label: IGNORE if v is None else v for label, v in values.items()}
-        return Classes(tuple(self.names), (), known_ones)
-
-    def _value(self, label: str) -> int | None:
-        """The value in the mask of a label; None where it is no class."""
-        if label in (IGNORED, *self.ignored):
-            return IGNORE
-        name = self.merged.get(label, label)
-        if name == BACKGROUND:
-            return 0
-        return self.names.index(name) if name in self.names else None
 
     def _label(self, mask: MaskFacts) -> str:
         """The most frequent defect class of a mask."""
         defects = mask.pixels[1:]
         return self.names[1 + defects.argmax()] if defects.any() else GOOD
+
+
+def above_0(argument: str, value: Any) -> float | None:
+    """A number of pixels, or None; InputError otherwise."""
+    if value is not None and not (isinstance(value, int | float) and value > 0):
+        raise InputError(f"dataset.layout.{argument}={value}: expected pixels above 0, or null.")
+    return value
 
 
 def as_typed(sentence: str) -> str:
