@@ -21,7 +21,7 @@ from flexunet_exp.errors import InputError
 
 GROUP = "annotations"  # of conf/: a yaml for each format
 DRAWING = ("raster", "overlap", "line_width", "point_radius", "crowd", "boxes", "annotator")
-DECISIVE = (*DRAWING, "classes", "ignore", "unlabelled", "split", "ratios", "seed", "group")
+DECISIVE = (*DRAWING, "classes", "ignore", "unlabelled", "splits", "ratios", "seed", "group")
 
 
 def check(cfg: DictConfig) -> None:

@@ -1,6 +1,28 @@
 """The formats that are read: a module each, by content and not by suffix."""
 
 from flexunet_exp.data.annotations.formats.coco import Coco
+from flexunet_exp.data.annotations.formats.dagm import Dagm
+from flexunet_exp.data.annotations.formats.kolektor import KolektorSDD, KolektorSDD2
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
+from flexunet_exp.data.annotations.formats.magnetic_tile import MagneticTile
+from flexunet_exp.data.annotations.formats.mvtec_family import Btad, Mpdd, MVTecAd2
+from flexunet_exp.data.annotations.formats.mvtec_loco import MVTecLoco
+from flexunet_exp.data.annotations.formats.neu_seg import NeuSeg
+from flexunet_exp.data.annotations.formats.real_iad import RealIad
+from flexunet_exp.data.annotations.formats.visa import VisA
 
-__all__ = ["Coco", "LabelMe"]
+__all__ = [
+    "Btad",
+    "Coco",
+    "Dagm",
+    "KolektorSDD",
+    "KolektorSDD2",
+    "LabelMe",
+    "MVTecAd2",
+    "MVTecLoco",
+    "MagneticTile",
+    "Mpdd",
+    "NeuSeg",
+    "RealIad",
+    "VisA",
+]
