@@ -2,5 +2,6 @@
 
 from flexunet_exp.data.annotations.formats.coco import Coco
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
+from flexunet_exp.data.annotations.formats.xanylabeling import XAnyLabeling
 
-__all__ = ["Coco", "LabelMe"]
+__all__ = ["Coco", "LabelMe", "XAnyLabeling"]
