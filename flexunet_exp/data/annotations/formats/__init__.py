@@ -1,7 +1,8 @@
 """The formats that are read: a module each, by content and not by suffix."""
 
 from flexunet_exp.data.annotations.formats.coco import Coco
+from flexunet_exp.data.annotations.formats.isat import Isat
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.formats.xanylabeling import XAnyLabeling
 
-__all__ = ["Coco", "LabelMe", "XAnyLabeling"]
+__all__ = ["Coco", "Isat", "LabelMe", "XAnyLabeling"]
