@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import LabelMe
+from flexunet_exp.data.annotations.formats import LabelMe, labelme_shapes
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.shapes import Packed
 from flexunet_exp.errors import InputError
@@ -166,9 +166,7 @@ def test_a_giant_bitmap_is_not_unpacked():
     Image.new("1", (30_000, 30_000)).save(giant, "PNG")
     data = base64.b64encode(giant.getvalue()).decode()
     node = square(shape_type="mask", points=[[1, 1], [2, 2]], mask=data)
-    from flexunet_exp.data.annotations.formats import labelme
-
-    shape = labelme.shape_of(node, "a.json")
+    shape = labelme_shapes.shape_of(node, "a.json")
     assert isinstance(shape, Packed)
     with pytest.raises(InputError, match="pixels"):
         shape.unpack()

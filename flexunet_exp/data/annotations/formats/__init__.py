@@ -3,6 +3,7 @@
 from flexunet_exp.data.annotations.formats.coco import Coco
 from flexunet_exp.data.annotations.formats.isat import Isat
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
+from flexunet_exp.data.annotations.formats.via import Via
 from flexunet_exp.data.annotations.formats.xanylabeling import XAnyLabeling
 
-__all__ = ["Coco", "Isat", "LabelMe", "XAnyLabeling"]
+__all__ = ["Coco", "Isat", "LabelMe", "Via", "XAnyLabeling"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from flexunet_exp.data.annotations import raster
-from flexunet_exp.data.annotations.formats import labelme
+from flexunet_exp.data.annotations.formats import labelme, labelme_shapes
 from flexunet_exp.data.annotations.formats.format import Format, points_of
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Crop, Rings, Size, Tool
@@ -48,5 +48,5 @@ def shape_of(node: dict, where: str) -> Shape:
             "or draw a polygon instead."
         )
     if kind in FOUR and (points := points_of(node.get("points"), f"{where} points")).shape[0] != 2:
-        return Polygon(labelme.exactly(points, 4, kind, where))
-    return labelme.shape_of(node, where)
+        return Polygon(labelme_shapes.exactly(points, 4, kind, where))
+    return labelme_shapes.shape_of(node, where)
