@@ -49,4 +49,4 @@ def bitmap(data: bytes, where: str) -> np.ndarray:
         values = np.asarray(picture.getchannel("A") if "A" in picture.getbands() else picture)
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise image_files.not_an_image(where) from error
-    return values.any(axis=2) if values.ndim == 3 else values > 0
+    return (values.max(axis=2) if values.ndim == 3 else values) > 0

@@ -4,7 +4,8 @@ Not run with the tests. In an environment of its own, from the root of the repos
 
     pip install --no-deps x-anylabeling-cvhub==4.2.1
     pip install PyQt6==6.11.0 opencv-python-headless==5.0.0.93 pillow==13.0.0 pyyaml jsonlines \
-        json_repair termcolor natsort importlib_metadata requests markdown
+        json_repair termcolor natsort importlib_metadata requests markdown openai \
+        qimage2ndarray packaging
     python -P tests/formats/make/xanylabeling.py
 """
 

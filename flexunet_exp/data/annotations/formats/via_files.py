@@ -55,7 +55,7 @@ def photos_of(place: Place, path: Path) -> list[Photo]:
     if "_via_img_metadata" in content:
         shown = f"{shown} _via_img_metadata"
         content = member(content, "_via_img_metadata", dict, place.shown(path))
-    return [*each(content.items(), lambda pair: photo_of(*pair, shown, path))]
+    return [*each(content.items(), lambda pair: photo_of(pair[0], pair[1], shown, path))]
 
 
 def photo_of(key: str, node: Any, shown: str, path: Path) -> Photo:
