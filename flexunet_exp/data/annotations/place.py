@@ -179,7 +179,7 @@ def number(value: Any, where: str) -> float:
     """A finite number, also one written as text; InputError otherwise."""
     try:
         found = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
         raise InputError(f"{where}: found {str(value)[:40]!r}, expected a number.")

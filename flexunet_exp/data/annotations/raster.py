@@ -3,7 +3,8 @@
 There is no single truth: a square from (10, 10) to (20, 20) has 121 pixels where whole numbers are
 the middles of pixels (Pillow, OpenCV) and 100 where they are corners (COCO). A `Tool` is the rule
 of the program that wrote the shape. `centre` takes the pixels whose middle lies inside, `cover` all
-that the shape touches; both read whole numbers as the tool does.
+of which the shape covers a part; both read whole numbers as corners, which is where a person who
+works in a magnified picture clicks.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ from flexunet_exp.data.annotations.shapes import (
     Runs,
     Shape,
 )
+from flexunet_exp.data.image_files import MAX_PIXELS
 from flexunet_exp.errors import InputError
 
-BLOCK = 2**22  # edges times rows that are worked on at once
+BLOCK = 2**20  # edges times rows that are worked on at once
 FAR = 1_000_000.0  # pixels: points further away are moved here, where whole numbers stay exact
+LONGEST = 2e8  # pixels of a shape's lines: drawing takes time, and pycocotools memory, for each
+THICKEST = 32_767  # pixels of a line of OpenCV
+HAIR = 2**-20  # pixels
 CORNERS = 128  # of the polygon that stands for an ellipse, where a rule has no ellipse of its own
 Size = tuple[int, int]  # (height, width)
 
@@ -73,7 +78,8 @@ def by_pillow(rings: Rings, size: Size) -> Crop:
     draw = ImageDraw.Draw(canvas)
     for number, ring in enumerate(found):
         inside = int(number == 0)
-        draw.polygon([*map(tuple, ring.tolist())], outline=inside, fill=inside)
+        corners = ring if len(ring) > 1 else np.repeat(ring, 2, axis=0)  # Pillow wants two
+        draw.polygon([*map(tuple, corners.tolist())], outline=inside, fill=inside)
     return within(np.array(canvas, bool), top, left, size)
 
 
@@ -104,13 +110,14 @@ def by_coco(rings: Rings, size: Size) -> Crop:
     drawn = []
     for ring in found:
         if len(ring) < 3:  # pycocotools takes two points for a box
-            return NOTHING
+            drawn.append(np.zeros((height, width), bool))
+            continue
         (runs,) = coco.frPyObjects([ring.ravel().tolist()], height, width)
         drawn.append(coco.decode(runs).astype(bool))
-    pixels = drawn[0]
-    for hole in drawn[1:]:
-        pixels &= ~hole
-    return within(pixels, top, left, size)
+    outline, *holes = drawn
+    for hole in holes:
+        outline &= ~hole
+    return within(outline, top, left, size)
 
 
 def by_centre(rings: Rings, size: Size) -> Crop:
@@ -127,13 +134,23 @@ def by_centre(rings: Rings, size: Size) -> Crop:
 
 
 def by_cover(rings: Rings, size: Size) -> Crop:
-    """Pixels whose middle lies inside, and all that a line of the shape passes through."""
+    """Pixels of which the area covers a part, however small; whole numbers are corners of pixels.
+
+    An area that covers none, such as a line between two pixels, is moved right and down by a hair.
+    """
+    touched = union([by_centre(rings, size), along_lines(rings, size)])
+    if touched.pixels.any():
+        return touched
+    return along_lines(tuple(ring + HAIR for ring in rings), size)
+
+
+def along_lines(rings: Rings, size: Size) -> Crop:
+    """Pixels whose inside a line of the rings passes through."""
     found, top, left, (height, width) = framed(list(rings), size)
     touched = np.zeros((height, width + 1), np.int32)
     for edges in (block for ring in found for block in blocks(ring, height)):
         low, high = np.sort(edges[:, 1::2], axis=1).T
-        first = np.floor(low)
-        which, rows = each_row(first, np.maximum(first + 1, np.ceil(high)), height)
+        which, rows = each_row(np.floor(low), np.ceil(high), height)
         x0, y0, x1, y1 = edges[which].T
         is_flat = y0 == y1
         slope = (x1 - x0) / np.where(is_flat, 1, y1 - y0)
@@ -141,11 +158,10 @@ def by_cover(rings: Rings, size: Size) -> Crop:
         enters, leaves = (x0 + (end - y0) * slope for end in ends)
         enters, leaves = np.where(is_flat, x0, enters), np.where(is_flat, x1, leaves)
         start = np.floor(np.minimum(enters, leaves))
-        behind = np.maximum(start + 1, np.ceil(np.maximum(enters, leaves)))
+        behind = np.ceil(np.maximum(enters, leaves))
         np.add.at(touched, (rows, column(start, width)), 1)
         np.add.at(touched, (rows, column(behind, width)), -1)
-    lines = within(np.cumsum(touched, axis=1)[:, :-1] > 0, top, left, size)
-    return union([by_centre(rings, size), lines])
+    return within(np.cumsum(touched, axis=1)[:, :-1] > 0, top, left, size)
 
 
 def column(positions: np.ndarray, width: int) -> np.ndarray:
@@ -172,16 +188,27 @@ def each_row(first: np.ndarray, behind: np.ndarray, height: int) -> tuple[np.nda
 def framed(rings: list[Points], size: Size) -> tuple[list[Points], int, int, Size]:
     """Rings moved into a frame of their own, the frame's top, left, and size.
 
-    The frame ends a pixel around the picture: shapes that reach far outside cost no memory.
+    The frame ends a pixel around the shape, so that drawing costs no more than the shape is large,
+    or at the border of the picture, where a tool cuts lines off. Raises InputError where the lines
+    are too long to be drawn.
     """
-    rings = [np.clip(ring, -FAR, FAR) for ring in rings]
+    rings = [near(ring) for ring in rings]
     every = np.concatenate(rings)
-    limit = (size[1], size[0])
-    low = np.clip(np.floor(every.min(axis=0)) - 1, (-1, -1), limit)
-    high = np.clip(np.ceil(every.max(axis=0)) + 2, low + 1, np.add(limit, 1))
+    limit = np.array([size[1], size[0]])
+    low = np.clip(np.floor(every.min(axis=0)) - 1, 0, limit - 1)
+    high = np.clip(np.ceil(every.max(axis=0)) + 2, low + 1, limit)
     left, top = low.astype(int).tolist()
     width, height = (high - low).astype(int).tolist()
     return [ring - (left, top) for ring in rings], top, left, (height, width)
+
+
+def near(ring: Points) -> Points:
+    """The points, none further away than FAR; InputError where lines through them are too long."""
+    ring = np.clip(ring, -FAR, FAR)
+    steps = np.abs(np.diff(ring, axis=0, append=ring[:1])).max(axis=1).sum()
+    if steps > LONGEST:
+        raise InputError(f"its lines are {steps:,.0f} pixels long: correct its coordinates")
+    return ring
 
 
 def union(crops: list[Crop]) -> Crop:
@@ -215,11 +242,11 @@ def ellipse_as_polygon(ellipse: Ellipse) -> Points:
 
 
 def ellipse_by_pillow(ellipse: Ellipse, size: Size) -> Crop:
-    """Pillow's ellipse within its box, as LabelMe draws circles; turned ones as polygons."""
+    """Pillow's ellipse within its box, cut to whole numbers; turned ones as polygons."""
     if ellipse.degrees:
         return by_pillow((ellipse_as_polygon(ellipse),), size)
     (x, y), (rx, ry) = ellipse.centre, ellipse.radii
-    corners = np.array([(x - rx, y - ry), (x + rx, y + ry)])
+    corners = np.trunc([(x - rx, y - ry), (x + rx, y + ry)])
     (moved,), top, left, (height, width) = framed([corners], size)
     canvas = Image.new("1", (width, height))
     ImageDraw.Draw(canvas).ellipse([*map(tuple, moved.tolist())], outline=1, fill=1)
@@ -227,8 +254,8 @@ def ellipse_by_pillow(ellipse: Ellipse, size: Size) -> Crop:
 
 
 def lines_by_pillow(points: Points, width: float, size: Size) -> Crop:
-    """Pillow's line through points; its joints have corners."""
-    (moved,), top, left, frame = framed_widely(points, width, size)
+    """Pillow's line through points, cut to whole numbers; its joints have corners."""
+    (moved,), top, left, frame = framed_widely(np.trunc(points), width, size)
     canvas = Image.new("1", frame[::-1])
     ImageDraw.Draw(canvas).line([*map(tuple, moved.tolist())], fill=1, width=round(width))
     return within(np.array(canvas, bool), top, left, size)
@@ -236,30 +263,37 @@ def lines_by_pillow(points: Points, width: float, size: Size) -> Crop:
 
 def lines_by_opencv(points: Points, width: float, size: Size) -> Crop:
     """OpenCV's polylines over coordinates rounded to whole numbers."""
-    (moved,), top, left, frame = framed_widely(points, width, size)
+    (moved,), top, left, frame = framed_widely(np.rint(points), width, size)
     canvas = np.zeros(frame, np.uint8)
-    cv2.polylines(canvas, [np.rint(moved).astype(np.int32)], False, 1, max(1, round(width)))
+    cv2.polylines(
+        canvas, [moved.astype(np.int32)], False, 1, int(np.clip(round(width), 1, THICKEST))
+    )
     return within(canvas.astype(bool), top, left, size)
 
 
 def lines_exactly(points: Points, width: float, size: Size) -> Crop:
     """Pixels whose middle is at most half a width away from the line."""
-    (moved,), top, left, frame = framed_widely(points, width, size)
-    rows, columns = np.indices(frame) + 0.5
-    near = np.full(frame, np.inf)
-    for (x0, y0), (x1, y1) in zip(moved, moved[1:] if len(moved) > 1 else moved, strict=False):
-        dx, dy = x1 - x0, y1 - y0
-        length = dx * dx + dy * dy
-        along = ((columns - x0) * dx + (rows - y0) * dy) / length if length else 0.0
-        along = np.clip(along, 0, 1)
-        distance = np.hypot(columns - x0 - along * dx, rows - y0 - along * dy)
-        near = np.minimum(near, distance)
-    return within(near <= width / 2, top, left, size)
+    ends = points[1:] if len(points) > 1 else points
+    pieces = zip(points, ends, strict=False)
+    return union([piece_exactly(np.stack(piece), width, size) for piece in pieces])
+
+
+def piece_exactly(ends: Points, width: float, size: Size) -> Crop:
+    """As `lines_exactly`, of one straight piece."""
+    (moved,), top, left, frame = framed_widely(ends, width, size)
+    (x0, y0), (dx, dy) = moved[0], moved[1] - moved[0]
+    rows, columns = np.ogrid[: frame[0], : frame[1]]
+    across, down = columns + 0.5 - x0, rows + 0.5 - y0
+    length = dx * dx + dy * dy
+    along = np.clip((across * dx + down * dy) / length, 0, 1) if length else 0.0
+    distance = np.hypot(across - along * dx, down - along * dy)
+    return within(distance <= width / 2, top, left, size)
 
 
 def framed_widely(points: Points, width: float, size: Size) -> tuple[list[Points], int, int, Size]:
     """As `framed`, with room for a line's width."""
     room = width / 2 + 1
+    points = near(points)
     corners = np.array([points.min(axis=0) - room, points.max(axis=0) + room])
     _, top, left, frame = framed([corners], size)
     return [points - (left, top)], top, left, frame
@@ -321,6 +355,8 @@ def decoded(runs: Runs) -> Bitmap:
     pycocotools would write behind its memory where they do not, so that it decodes nothing here.
     """
     height, width = runs.size
+    if height * width > MAX_PIXELS:
+        raise InputError(f"run lengths of {height} × {width}, more than {MAX_PIXELS:,} pixels")
     counts = run_lengths(runs.counts) if isinstance(runs.counts, bytes) else list(runs.counts)
     if min(counts, default=-1) < 0 or sum(counts) != height * width:
         raise InputError(
@@ -335,7 +371,7 @@ def run_lengths(text: bytes) -> list[int]:
     """The run lengths of COCO's compressed text.
 
     Each number is a sequence of characters of five bits, lowest first, with a bit for "more" and a
-    sign in the last; from the third number on it is the difference to the number two before.
+    sign in the last; from the fourth number on it is the difference to the number two before.
     """
     counts: list[int] = []
     value = shift = 0

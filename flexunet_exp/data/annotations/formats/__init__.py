@@ -2,6 +2,7 @@
 
 from flexunet_exp.data.annotations.formats.coco import Coco
 from flexunet_exp.data.annotations.formats.dagm import Dagm
+from flexunet_exp.data.annotations.formats.isat import Isat
 from flexunet_exp.data.annotations.formats.kolektor import KolektorSDD, KolektorSDD2
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.formats.magnetic_tile import MagneticTile
@@ -9,12 +10,16 @@ from flexunet_exp.data.annotations.formats.mvtec_family import Btad, Mpdd, MVTec
 from flexunet_exp.data.annotations.formats.mvtec_loco import MVTecLoco
 from flexunet_exp.data.annotations.formats.neu_seg import NeuSeg
 from flexunet_exp.data.annotations.formats.real_iad import RealIad
+from flexunet_exp.data.annotations.formats.supervisely import Supervisely
+from flexunet_exp.data.annotations.formats.via import Via
 from flexunet_exp.data.annotations.formats.visa import VisA
+from flexunet_exp.data.annotations.formats.xanylabeling import XAnyLabeling
 
 __all__ = [
     "Btad",
     "Coco",
     "Dagm",
+    "Isat",
     "KolektorSDD",
     "KolektorSDD2",
     "LabelMe",
@@ -24,5 +29,8 @@ __all__ = [
     "Mpdd",
     "NeuSeg",
     "RealIad",
+    "Supervisely",
+    "Via",
     "VisA",
+    "XAnyLabeling",
 ]

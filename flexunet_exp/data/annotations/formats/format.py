@@ -47,7 +47,7 @@ def points_of(values: object, where: str) -> np.ndarray:
     pairs = want(values, list, where)
     try:
         points = np.array(pairs, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         points = np.zeros((0, 0))
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise InputError(f"{where}: expected points [[x, y], …].")
@@ -60,6 +60,16 @@ def pairs_of(values: object, where: str) -> np.ndarray:
     if len(flat) % 2 or not flat:
         raise InputError(f"{where}: {len(flat)} numbers, expected pairs x, y.")
     return np.array([number(value, where) for value in flat]).reshape(-1, 2)
+
+
+def not_mentioned(place: Place, pictures: Iterable[Labelled]) -> list[Labelled]:
+    """The pictures of an export that its annotations do not mention: nobody labelled them."""
+    known = {one.file for one in pictures}
+    return [
+        Labelled(place.shown(path), path, done=False)
+        for path in place.pictures.all
+        if path not in known
+    ]
 
 
 def without_picture(pictures: Iterable[Labelled]) -> list[str]:

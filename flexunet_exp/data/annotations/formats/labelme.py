@@ -6,19 +6,16 @@ numbers; later shapes lie on top; a line is 10 pixels wide, a point a disc of ra
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from flexunet_exp.data.annotations import raster
-from flexunet_exp.data.annotations.formats.format import Format, each, points_of
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations import embedded, raster
+from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned
+from flexunet_exp.data.annotations.formats.labelme_shapes import shape_of
+from flexunet_exp.data.annotations.place import Place, member, read_text, want
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import (
     BACKGROUND,
@@ -28,17 +25,7 @@ from flexunet_exp.data.annotations.records import (
     Labelled,
     Marked,
 )
-from flexunet_exp.data.annotations.shapes import (
-    Bitmap,
-    Dots,
-    Ellipse,
-    Line,
-    Packed,
-    Polygon,
-    Shape,
-    box,
-)
-from flexunet_exp.errors import InputError
+from flexunet_exp.data.annotations.shapes import Shape
 
 TOOL = Tool(
     "LabelMe",
@@ -49,6 +36,8 @@ TOOL = Tool(
     point_radius=5,
 )
 SPECIAL = {"_background_": BACKGROUND, "__ignore__": IGNORED}  # of its own converters
+FIRST = 20  # files that are looked at to recognise a format with a file for each picture
+Read = Callable[[Any, str], Shape]  # a shape's JSON, and where it is
 
 
 class LabelMe(Format):
@@ -57,130 +46,115 @@ class LabelMe(Format):
     title = "LabelMe"
 
     def recognises(self, place: Place) -> bool:
-        return any(is_labelme(place.json(path)) for path in place.of_suffix(".json")[:3])
+        first = first_files(place)
+        return bool(first) and not any(map(is_anylabeling, first))
 
     def read(self, place: Place) -> Export:
-        files = [p for p in place.of_suffix(".json") if is_labelme(place.json(p))]
-        pictures = [*each(files, lambda path: picture_of(place, path, shapes_of))]
-        found = {one.file for one in pictures}
-        pictures += [
-            Labelled(place.shown(path), path, done=False)
-            for path in place.pictures.all
-            if path not in found
-        ]
-        return Export(TOOL, classes_of(pictures, listed(place)), tuple(pictures), tuple(files))
+        return export_of(place, TOOL, shape_of, "labels.txt")
+
+
+def first_files(place: Place) -> list[dict]:
+    """The contents of the first files that are LabelMe's or X-AnyLabeling's."""
+    first = islice(place.of_suffix(".json"), FIRST)
+    return [content for content in map(place.json, first) if is_labelme(content)]
 
 
 def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and "shapes" in content and "imagePath" in content
 
 
-def picture_of(
-    place: Place, path: Path, read: Callable[[dict, str], tuple[Marked, ...]]
-) -> Labelled:
-    """The picture of one file, with the objects that `read` finds in its content."""
+def is_anylabeling(content: dict) -> bool:
+    """Whether a file like LabelMe's has the members that X-AnyLabeling adds."""
+    shapes = content["shapes"] if isinstance(content["shapes"], list) else []
+    return "checked" in content or any("difficult" in one for one in shapes if one)
+
+
+def export_of(place: Place, tool: Tool, read: Read, listed: str) -> Export:
+    """All that files of LabelMe's kind say; `listed` is the file that orders the classes."""
+    flags: set[str] = set()
+    others: list[str] = []
+
+    def picture(path: Path) -> tuple[Path, Labelled] | None:
+        content = place.json(path)
+        if not is_labelme(content):
+            others.append(place.shown(path))
+            return None
+        flags.update(flags_of(content))
+        return path, picture_of(place, path, content, read)
+
+    found = [one for one in each(place.of_suffix(".json"), picture) if one]
+    pictures = [one for _, one in found]
+    if place.given.is_dir():
+        pictures += not_mentioned(place, pictures)
+    return Export(
+        tool,
+        classes_of(pictures, labels_of(place.root / listed)),
+        tuple(pictures),
+        tuple(path for path, _ in found),
+        notes=notes_of(tool, sorted(flags), others),
+    )
+
+
+def notes_of(tool: Tool, flags: list[str], others: list[str]) -> list[str]:
+    notes = []
+    if flags:
+        notes.append(f"Flags are not read, as masks have no place for them: {', '.join(flags)}")
+    if others:
+        notes.append(f"{len(others)} JSON files are not {tool.name}'s, such as {others[0]}")
+    return notes
+
+
+def flags_of(content: dict) -> Iterable[str]:
+    """The flags that are set, of the picture and of its shapes."""
+    shapes = content["shapes"] if isinstance(content["shapes"], list) else []
+    for node in [content, *shapes]:
+        flags = node.get("flags") if isinstance(node, dict) else None
+        if isinstance(flags, dict):
+            yield from (str(name) for name, is_set in flags.items() if is_set)
+
+
+def picture_of(place: Place, path: Path, content: dict, read: Read) -> Labelled:
+    """The picture of one file; its own bytes, where it has them, stand for a lost picture file."""
     shown = place.shown(path)
-    content = place.json(path)
     name = member(content, "imagePath", str, shown)
     file = place.pictures.find(name, path.parent)
-    data = content.get("imageData")
     height, width = content.get("imageHeight"), content.get("imageWidth")
     size = None
     if height is not None and width is not None:
         size = want(height, int, f"{shown} imageHeight"), want(width, int, f"{shown} imageWidth")
+
+    def unpacked() -> bytes:
+        where = f"{shown} imageData"
+        return embedded.from_base64(want(place.json(path)["imageData"], str, where), where)
+
+    shapes = member(content, "shapes", list, shown)
     return Labelled(
         name=place.shown(file) if file else re.split(r"[\\/]", name)[-1],
         file=file,
-        objects=read(content, shown),
+        objects=tuple(each(enumerate(shapes), lambda pair: object_of(*pair, shown, content, read))),
         size=size,
-        content=(lambda: unpacked(data, shown)) if data and file is None else None,
+        content=unpacked if content.get("imageData") and file is None else None,
         written_in=shown,
     )
 
 
-def shapes_of(content: dict, shown: str) -> tuple[Marked, ...]:
-    shapes = member(content, "shapes", list, shown)
-    read = each(enumerate(shapes), lambda pair: object_of(pair[1], shown, f"shapes[{pair[0]}]"))
-    return tuple(read)
-
-
-def object_of(node: Any, shown: str, place: str) -> Marked:
+def object_of(index: int, node: Any, shown: str, content: dict, read: Read) -> Marked:
+    place = f"shapes[{index}]"
     where = f"{shown} {place}"
     want(node, dict, where)
     label = member(node, "label", str, where)
-    return Marked(SPECIAL.get(label, label), shape_of(node, where), place=place)
+    node = {**node, "version": content.get("version")}
+    return Marked(SPECIAL.get(label, label), read(node, where), place=place)
 
 
-def shape_of(node: dict, where: str) -> Shape:
-    kind = node.get("shape_type") or "polygon"
-    points = points_of(node.get("points"), f"{where} points")
-    if kind == "polygon":
-        if len(points) < 3:
-            raise InputError(f"{where}: a polygon of {len(points)} points, expected three or more.")
-        return Polygon(points)
-    if kind in ("oriented_rectangle", "rotation"):
-        return Polygon(exactly(points, 4, kind, where))
-    if kind == "rectangle":
-        if len(points) == 4:  # X-AnyLabeling keeps all corners
-            return Polygon(points)
-        return box(*exactly(points, 2, kind, where).ravel().tolist())
-    if kind == "circle":
-        (x, y), rim = exactly(points, 2, kind, where)
-        radius = float(np.hypot(*(rim - (x, y))))
-        return Ellipse((x, y), (radius, radius))
-    if kind in ("line", "linestrip"):
-        return Line(points)
-    if kind in ("point", "points"):
-        return Dots(points)
-    if kind == "mask":
-        return mask_of(node, exactly(points, 2, kind, where), where)
-    raise InputError(
-        f"{where}: a shape of the type {kind!r}, expected polygon, rectangle, oriented_rectangle, "
-        "circle, line, linestrip, point, points or mask."
-    )
-
-
-def exactly(points: np.ndarray, number: int, kind: str, where: str) -> np.ndarray:
-    if len(points) != number:
-        raise InputError(f"{where}: a {kind} of {len(points)} points, expected {number}.")
-    return points
-
-
-def mask_of(node: dict, corners: np.ndarray, where: str) -> Packed:
-    """Pixels whose first one lies at the first corner; the bitmap's own size counts."""
-    if not np.isfinite(corners).all():
-        raise InputError(f"{where}: a mask at a place that is no number.")
-    left, top = np.rint(corners[0]).astype(int).tolist()
-    data = member(node, "mask", str, where)
-
-    def unpack() -> Bitmap:
-        picture = cv2.imdecode(np.frombuffer(unpacked(data, where), np.uint8), cv2.IMREAD_UNCHANGED)
-        if picture is None:
-            raise InputError("its bitmap is no readable picture")
-        return Bitmap((picture if picture.ndim == 2 else picture[..., 0]) > 0, left, top)
-
-    return Packed(unpack)
-
-
-def unpacked(text: str, where: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InputError(f"{where}: data that is not base64.") from error
-
-
-def listed(place: Place) -> list[str]:
-    """The labels of `labels.txt` in its order; none without the file."""
-    path = place.root / "labels.txt"
-    if not path.is_file():
-        return []
-    lines = path.read_text("utf-8-sig").splitlines()
-    return [SPECIAL.get(line.strip(), line.strip()) for line in lines if line.strip()]
+def labels_of(path: Path) -> list[str]:
+    """The labels of a file with one in each line; none without the file."""
+    lines = [line.strip() for line in read_text(path).splitlines()] if path.is_file() else []
+    return [SPECIAL.get(line, line) for line in lines if line]
 
 
 def classes_of(pictures: list[Labelled], order: list[str]) -> tuple[Class, ...]:
-    """The labels in use: those that are listed first, in that order, then the others by name."""
+    """The labels that are listed, in that order, then the others in use by name."""
     used = {marked.label for one in pictures for marked in one.objects}
-    names = [name for name in order if name not in (BACKGROUND, IGNORED)]
-    names += sorted(used - {*names, BACKGROUND, IGNORED})
-    return tuple(map(Class, names))
+    names = dict.fromkeys([*order, *sorted(used)])
+    return tuple(Class(name) for name in names if name not in (BACKGROUND, IGNORED))
