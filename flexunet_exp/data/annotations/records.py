@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,11 @@ class Labelled:
     by: dict[str, tuple[Marked, ...]] = field(default_factory=dict)
     source: str = ""  # of the physical part, where the format knows it
     written_in: str = ""  # the file that says this, for messages
+
+    @property
+    def all_objects(self) -> tuple[Marked, ...]:
+        """The objects of all annotators."""
+        return (*self.objects, *itertools.chain.from_iterable(self.by.values()))
 
 
 @dataclass(frozen=True)
