@@ -130,7 +130,7 @@ class File:
     def _picture(self, node: dict, where: str, found: list[tuple[str, dict]]) -> Labelled:
         name = member(node, "file_name", str, where)
         size = None
-        if "height" in node or "width" in node:
+        if node.get("height") is not None or node.get("width") is not None:
             size = member(node, "height", int, where), member(node, "width", int, where)
         file = self.place.pictures.find(name, self.path.parent)
         return Labelled(

@@ -6,10 +6,9 @@ corner of the picture is 0, so that a pixel belongs to a region where its middle
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,13 +17,19 @@ from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.label_studio_regions import regions_of
 from flexunet_exp.data.annotations.place import Place, member, want
 from flexunet_exp.data.annotations.raster import Tool
-from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Class, Export, Labelled, Marked
+from flexunet_exp.data.annotations.records import (
+    BACKGROUND,
+    IGNORED,
+    Class,
+    Export,
+    Labelled,
+    Marked,
+)
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.errors import InputError
 
 TOOL = Tool("Label Studio", polygon=raster.by_centre, line=raster.lines_exactly)
 PREDICTIONS = "prediction"
-PREFIX = re.compile("[0-9a-f]{8}-")  # that an upload gets in front of its name
 
 
 class LabelStudio(Format):
@@ -85,7 +90,9 @@ def tasks_of(place: Place, path: Path) -> Iterator[Task]:
             yield Task(where, data, answers, len(node.get("predictions") or ()))
             continue
         task = rows.setdefault(str(node.get("id", index)), Task(where, node, []))
-        task.answers.append((person(node["annotator"]), str(node.get("created_at")), marked(node)))
+        if node["annotation_id"] is not None:
+            when = str(node.get("created_at"))
+            task.answers.append((person(node["annotator"]), when, marked(node)))
     yield from rows.values()
 
 
@@ -93,7 +100,7 @@ def answers_of(node: dict, where: str) -> Iterator[tuple[str, str, list]]:
     """The annotations of a task that nobody cancelled."""
     for index, answer in enumerate(member(node, "annotations", list, where)):
         place = f"{where} annotations[{index}]"
-        if not want(answer, dict, place).get("was_cancelled"):
+        if not (want(answer, dict, place).get("was_cancelled") or answer.get("skipped")):
             who = person(answer.get("completed_by"))
             yield who, str(answer.get("created_at")), member(answer, "result", list, place)
 
@@ -114,7 +121,7 @@ def marked(row: dict) -> list[dict]:
 def picture_of(place: Place, task: Task, notes: Counter[str]) -> Labelled:
     """A task's picture with the objects of each annotator; adds notes on what is left out."""
     name = name_of(task)
-    file = found(place, name)
+    file = place.pictures.find(name)
     by: dict[str, tuple[Marked, ...]] = {}
     sizes = set()
     notes[PREDICTIONS] += task.predictions
@@ -156,14 +163,6 @@ def path_in(text: str) -> str:
         return text
     local = parse_qs(address.query).get("d")
     return local[0] if local else f"{address.netloc}{address.path}"
-
-
-def found(place: Place, name: str) -> Path | None:
-    """The file of a picture; one that was uploaded may lie there by its name before."""
-    if file := place.pictures.find(name):
-        return file
-    path = PurePosixPath(name)
-    return place.pictures.find(PREFIX.sub("", path.name)) if PREFIX.match(path.name) else None
 
 
 def sentences(notes: Counter[str]) -> list[str]:

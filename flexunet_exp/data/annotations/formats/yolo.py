@@ -6,7 +6,7 @@ A row is a class and x, y … as parts of width and height; they become whole pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from flexunet_exp.data import image_files
 from flexunet_exp.data.annotations import raster
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.yolo_settings import Settings, settings_of
-from flexunet_exp.data.annotations.place import Place, number, read_text
+from flexunet_exp.data.annotations.place import Place, before_upload, number, read_text
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import BoxOnly, Polygon, Shape
@@ -44,12 +44,15 @@ class Yolo(Format):
                 "with labels/*.txt."
             )
         texts = [path for path in place.of_suffix(".txt") if is_label(path, place)]
-        read = {path: label_file(path, place, texts) for path in place.pictures.all}
-        pictures = list(each(read.items(), lambda pair: picture_of(place, *pair, settings)))
+        paired = texts_of(place, texts)
+        pictures = list(
+            each(place.pictures.all, lambda path: picture_of(place, path, paired, settings))
+        )
+        read = set(paired.values())
         pictures += [
             Labelled(path.with_suffix(".png").name, None, written_in=place.shown(path))
             for path in texts
-            if path not in read.values()
+            if path not in read
         ]
         classes = tuple(map(Class, settings.names.values()))
         return Export(TOOL, classes, tuple(pictures), (settings.path, *texts))
@@ -63,24 +66,35 @@ def is_label(path: Path, place: Place) -> bool:
     )
 
 
-def label_file(picture: Path, place: Place, texts: Sequence[Path]) -> Path | None:
-    """The text of a picture: the last folder `images` of its path becomes `labels`.
+def texts_of(place: Place, texts: Sequence[Path]) -> dict[Path, Path]:
+    """Picture → its text: where `labels` takes the place of the last folder `images` of its path.
 
-    Where the pictures lie elsewhere, it is the one text of its name.
+    Pictures that lie elsewhere get the one text that has their name and no picture.
     """
-    parts = [*picture.relative_to(place.pictures.folder).parts]
+    known = set(texts)
+    paired = {path: text for path in place.pictures.all
+              if (text := label_file(path, place.pictures.folder)) in known}  # fmt: skip
+    left: dict[str, list[Path]] = {}
+    for text in known - set(paired.values()):
+        left.setdefault(before_upload(text.stem), []).append(text)
+    for path in place.pictures.all:
+        same = left.get(before_upload(path.stem), ())
+        if path not in paired and len(same) == 1:
+            paired[path] = same[0]
+    return paired
+
+
+def label_file(picture: Path, folder: Path) -> Path:
+    parts = [*picture.relative_to(folder).parts]
     if "images" in parts[:-1]:
         parts[len(parts) - 2 - parts[:-1][::-1].index("images")] = "labels"
-    path = place.pictures.folder.joinpath(*parts).with_suffix(".txt")
-    if path in texts:
-        return path
-    same = [text for text in texts if text.stem == picture.stem] if place.images else []
-    return same[0] if len(same) == 1 else None
+    return folder.joinpath(*parts).with_suffix(".txt")
 
 
-def picture_of(place: Place, path: Path, text: Path | None, settings: Settings) -> Labelled:
+def picture_of(place: Place, path: Path, texts: Mapping[Path, Path], settings: Settings) -> Labelled:
     shown = place.shown(path)
     split = settings.split_of(shown, path)
+    text = texts.get(path)
     if text is None:
         return Labelled(shown, path, done=False, split=split)
     rows = [(f"line {n}", row.split()) for n, row in enumerate(read_text(text).splitlines(), 1)]
