@@ -253,3 +253,27 @@ def test_a_damaged_file_ends_in_a_sentence_that_names_it(tmp_path, kind):
     said, told = DAMAGED[kind]
     found = problem(written(tmp_path, said))
     assert told in found and "a.json" in found
+
+
+def test_datumaro_calls_every_mask_a_crowd_and_none_is_lost():
+    export = exports.read("coco", FILES.parent / "coco_datumaro")
+    assert exports.names(export) == ["crack", "dent"]
+    assert [one.crowd for one in export.pictures[0].objects] == [True] * 4
+    masks = exports.masks(export)
+    assert (masks["images/default/a.png"] == np.load(FILES.parent / "coco_datumaro/mask.npy")).all()
+    assert not masks["images/default/good.png"].any()
+
+
+def test_supervision_traces_the_middles_of_pixels_so_that_a_row_and_a_column_are_lost():
+    export = exports.read("coco", FILES.parent / "coco_supervision")
+    wanted = np.load(FILES.parent / "coco_supervision/mask.npy")
+    a_line = export.pictures[0].objects[3]
+    assert exports.names(export) == ["crack", "dent"] and "BoxOnly" in repr(a_line.shape)
+    found = exports.masks(export, boxes="ignore")["images/a.png"]
+    assert ((found == 2) == (wanted == 2)).all()  # run lengths: the hole, and both parts
+    assert found[3:8, 4:23].all() and (found == 1).sum() == 19 * 5 != (wanted[:10] == 1).sum()
+
+
+def test_each_export_is_recognised():
+    for name in ("coco_datumaro", "coco_supervision"):
+        assert exports.recognised(FILES.parent / name) == "coco"
