@@ -126,7 +126,9 @@ def test_classes_go_by_the_list_of_categories(tmp_path):
     categories = [
         {"id": 9, "name": "dent"}, {"id": 0, "name": "scratch"}, {"id": 4, "name": "crack"}
     ]  # fmt: skip
-    folder = written(tmp_path, content(annotation(1, [SQUARE], category_id=0), categories=categories))
+    folder = written(
+        tmp_path, content(annotation(1, [SQUARE], category_id=0), categories=categories)
+    )
     export = exports.read("coco", folder)
     assert exports.names(export) == ["scratch", "crack", "dent"]
     assert exports.masks(export)["a.png"].max() == 1
@@ -138,7 +140,9 @@ def test_two_categories_of_one_name_are_told_apart_by_what_stands_above(tmp_path
         {"id": 2, "name": "dent", "supercategory": "door"},
         {"id": 3, "name": "crack", "supercategory": "door"},
     ]
-    folder = written(tmp_path, content(annotation(1, [SQUARE], category_id=2), categories=categories))
+    folder = written(
+        tmp_path, content(annotation(1, [SQUARE], category_id=2), categories=categories)
+    )
     export = exports.read("coco", folder)
     assert exports.names(export) == ["frame_dent", "door_dent", "crack"]
     assert export.pictures[0].objects[0].label == "door_dent"

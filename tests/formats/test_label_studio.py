@@ -177,7 +177,10 @@ WHOLE = [0, 0, 0x30, 0, 0x39, 0x1B, 0xFF]  # 12,288 values of 8 bits
 
 
 DAMAGED = {
-    "no label": (result({key: BOX[key] for key in ("x", "y", "width", "height")}, type="rectangle"), "one label"),
+    "no label": (
+        result({key: BOX[key] for key in ("x", "y", "width", "height")}, type="rectangle"),
+        "one label",
+    ),
     "two labels": (result(BOX | {"rectanglelabels": ["a", "b"]}), "found a, b"),
     "no size": (result(BOX, original_width=None), "original_width"),
     "a giant": (result(BOX, original_width=10**9, original_height=10**9), "1000000000"),

@@ -88,7 +88,8 @@ def test_names_may_be_a_mapping_with_gaps(tmp_path):
 @pytest.mark.parametrize(
     ("names", "inner"),
     [
-        ("train: images/train\nval: images/val\ntest: images/test\nnames: [crack]", "images/{}/a.png"),
+        ("train: images/train\nval: images/val\ntest: images/test\nnames: [crack]",
+         "images/{}/a.png"),
         ("path: .\ntrain: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
          "nc: 1\nnames: ['crack']", "{}/images/a.png"),
         ("train: one.txt\nval: two.txt\ntest: three.txt\nnames: [crack]", "images/{}/a.png"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flexunet_exp.config import building
 from flexunet_exp.commands.import_ import settings
+from flexunet_exp.config import building
 from flexunet_exp.data import image_files
 from flexunet_exp.data.annotations import classes
 from flexunet_exp.data.annotations.choosing import chosen

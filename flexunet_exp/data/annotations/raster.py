@@ -368,7 +368,8 @@ def of_runs(counts: Sequence[int], size: Size) -> Crop:
     height = size[0]
     left = int(ends[ones[0] - 1]) // height
     right = -(-int(ends[ones[-1]]) // height)
-    kept = np.diff(np.clip(ends, left * height, right * height), prepend=left * height)
+    bounds = np.concatenate([[0], ends]).clip(left * height, right * height)
+    kept = bounds[1:] - bounds[:-1]
     values = np.arange(len(kept)) % 2 == 1
     pixels = np.repeat(values, kept).reshape(right - left, height).T
     return trimmed(Crop(pixels, 0, left))

@@ -21,7 +21,7 @@ from PIL import Image
 FILES = Path(__file__).resolve().parents[1] / "files"
 WIDTH, HEIGHT = 48, 32
 CONFIG = """<View><Image name="image" value="$image"/>
-<PolygonLabels name="polygon" toName="image"><Label value="crack"/><Label value="dent"/></PolygonLabels>
+<PolygonLabels name="polygon" toName="image"><Label value="crack"/></PolygonLabels>
 <RectangleLabels name="box" toName="image"><Label value="dent"/></RectangleLabels>
 <EllipseLabels name="ellipse" toName="image"><Label value="dent"/></EllipseLabels>
 <BrushLabels name="brush" toName="image"><Label value="stain"/><Label value="crack"/></BrushLabels>
@@ -52,8 +52,22 @@ def brushes() -> list[dict]:
 
 def drawn() -> list[dict]:
     polygon = {"points": [[10, 10], [60, 12.5], [40, 81.25]], "polygonlabels": ["crack"]}
-    box = {"x": 50, "y": 25, "width": 25, "height": 31.25, "rotation": 30, "rectanglelabels": ["dent"]}
-    oval = {"x": 25, "y": 75, "radiusX": 12.5, "radiusY": 9.375, "rotation": 20, "ellipselabels": ["dent"]}
+    box = {
+        "x": 50,
+        "y": 25,
+        "width": 25,
+        "height": 31.25,
+        "rotation": 30,
+        "rectanglelabels": ["dent"],
+    }
+    oval = {
+        "x": 25,
+        "y": 75,
+        "radiusX": 12.5,
+        "radiusY": 9.375,
+        "rotation": 20,
+        "ellipselabels": ["dent"],
+    }
     return [
         result("polygonlabels", "polygon", polygon | {"closed": True}, 1),
         result("rectanglelabels", "box", box, 2),

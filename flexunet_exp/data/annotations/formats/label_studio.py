@@ -1,7 +1,7 @@
 """Label Studio: its JSON, or JSON-MIN, of tasks with regions in percent of the picture.
 
-Read as its SDK 2.1.2 reads it. Rectangles turn clockwise about their top left corner, in pixels. The
-corner of the picture is 0, so that a pixel belongs to a region where its middle does.
+Read as its SDK 2.1.2 reads it. Rectangles turn clockwise about their top left corner, in pixels.
+The corner of the picture is 0, so that a pixel belongs to a region where its middle does.
 """
 
 from __future__ import annotations

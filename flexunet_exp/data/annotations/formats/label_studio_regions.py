@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def regions_of(results: list, where: str) -> Regions:
 
 def size_of(result: dict, where: str) -> tuple[int, int]:
     height, width = (member(result, f"original_{side}", int, where) for side in ("height", "width"))
-    if not (0 < height and 0 < width and height * width <= MAX_PIXELS):
+    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
         raise InputError(f"{where}: a picture of {width} × {height} pixels.")
     return height, width
 

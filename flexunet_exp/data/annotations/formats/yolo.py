@@ -62,7 +62,8 @@ def is_label(path: Path, place: Place) -> bool:
     """Whether a text lies below `labels`, or beside a picture of its name."""
     inside = path.relative_to(place.root).parts[:-1]
     return "labels" in inside or any(
-        picture.parent == path.parent for picture in place.pictures.by_stem.get(path.stem.lower(), ())
+        picture.parent == path.parent
+        for picture in place.pictures.by_stem.get(path.stem.lower(), ())
     )
 
 
@@ -91,7 +92,9 @@ def label_file(picture: Path, folder: Path) -> Path:
     return folder.joinpath(*parts).with_suffix(".txt")
 
 
-def picture_of(place: Place, path: Path, texts: Mapping[Path, Path], settings: Settings) -> Labelled:
+def picture_of(
+    place: Place, path: Path, texts: Mapping[Path, Path], settings: Settings
+) -> Labelled:
     shown = place.shown(path)
     split = settings.split_of(shown, path)
     text = texts.get(path)

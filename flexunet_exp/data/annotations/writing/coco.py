@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing.writer import Sample, Writer, objects_of
 
 
 class CocoWriter(Writer):
     """`annotations/instances_SPLIT.json`, and the pictures in `images/SPLIT`."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, classes: Sequence[Class]):
+        super().__init__(folder, classes)
         self.splits: dict[str, dict[str, list]] = {}
 
     def _add(self, sample: Sample, mask: np.ndarray) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
 from flexunet_exp.data.annotations.raster import Crop
+from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing.writer import Sample, Writer, objects_of
 
 
 class CvatWriter(Writer):
     """`annotations.xml`, and the pictures in `images/SPLIT`."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, classes: Sequence[Class]):
+        super().__init__(folder, classes)
         self.images: list[str] = []
 
     def _add(self, sample: Sample, mask: np.ndarray) -> int:

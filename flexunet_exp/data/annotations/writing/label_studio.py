@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing.writer import Sample, Writer, objects_of
 
 WIDTHS = (3, 4, 8, 16)  # bits of run lengths
@@ -16,8 +19,8 @@ LONGEST = 2 ** WIDTHS[-1]
 class LabelStudioWriter(Writer):
     """`tasks.json` and `labels.xml`; its pictures in `images` are served as local files."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, classes: Sequence[Class]):
+        super().__init__(folder, classes)
         self.tasks: list[dict] = []
 
     def _add(self, sample: Sample, mask: np.ndarray) -> int:

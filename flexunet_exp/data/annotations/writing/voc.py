@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from flexunet_exp.data.annotations.records import BACKGROUND
+from flexunet_exp.data.annotations.records import BACKGROUND, Class
 from flexunet_exp.data.annotations.writing.writer import Sample, Writer
 from flexunet_exp.data.masks.mask_rules import IGNORE
 
@@ -17,8 +19,8 @@ VOID = (224, 224, 192)  # of index 255 in VOC's palette
 class VocWriter(Writer):
     """`JPEGImages`, `SegmentationClass` and `ImageSets/Segmentation`; 255 stays 255."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, classes: Sequence[Class]):
+        super().__init__(folder, classes)
         self.lists: dict[str, list[str]] = {}
         self.palette = np.zeros((256, 3), np.uint8)
         self.palette[1 : len(self.classes) + 1] = [one.colour or (0, 0, 0) for one in self.classes]

@@ -54,6 +54,7 @@ class Writer(ABC):
     @abstractmethod
     def _add(self, sample: Sample, mask: np.ndarray) -> int: ...
 
+    @abstractmethod
     def close(self) -> None:
         """Writes the files that are of all pictures."""
 

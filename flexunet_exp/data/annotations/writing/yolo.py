@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import yaml
 
 from flexunet_exp.data.annotations.raster import Crop
+from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing.writer import Sample, Writer, objects_of
 
 
 class YoloWriter(Writer):
     """`data.yaml`, `images/SPLIT` and `labels/SPLIT`; a good picture has an empty text."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, folder: Path, classes: Sequence[Class]):
+        super().__init__(folder, classes)
         self.splits: dict[str, None] = {}
 
     def _add(self, sample: Sample, mask: np.ndarray) -> int:
@@ -40,7 +43,10 @@ class YoloWriter(Writer):
 
     def close(self) -> None:
         keys = {split: {"valid": "val"}.get(split, split or "train") for split in self.splits}
-        said = {"path": ".", **{key: f"images/{split}" for split, key in keys.items()}}
+        said: dict[str, Any] = {
+            "path": ".",
+            **{key: f"images/{split}" for split, key in keys.items()},
+        }
         said["names"] = dict(enumerate(self.labels))
         self.write("data.yaml", yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
 
@@ -59,7 +65,9 @@ def rings_of(crop: Crop) -> Iterator[np.ndarray]:
     if not holes:
         yield from (ring.reshape(-1, 2) for ring in found)
         return
-    row = int(min(ring[..., 1].min() for ring in holes)) + 1 - crop.top  # of its pixels, not its edge
+    row = (
+        int(min(ring[..., 1].min() for ring in holes)) + 1 - crop.top
+    )  # of its pixels, not its edge
     for part, top in ((crop.pixels[:row], 0), (crop.pixels[row : row + 1], row),
                       (crop.pixels[row + 1 :], row + 1)):  # fmt: skip
         yield from rings_of(Crop(part, crop.top + top, crop.left))
