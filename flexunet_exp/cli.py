@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "ranks runs of the store, compares the leaders on the same test pictures",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
+    "export-labels": "input=SET output=DIR format=coco: masks → the files of an annotation tool",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
     "plan": "dataset=… minutes=30: writes an experiment that fits data, machine and minutes",
@@ -77,7 +78,7 @@ def run(command: str) -> int:
 
 def module_of(command: str) -> str:
     """The module with a command's `main`: `commands/NAME.py`, or `commands/NAME/command.py`."""
-    module = command + "_" * keyword.iskeyword(command)
+    module = command.replace("-", "_") + "_" * keyword.iskeyword(command)
     folder = Path(__file__).parent / "commands" / module
     return f"flexunet_exp.commands.{module}" + ".command" * folder.is_dir()
 
@@ -91,7 +92,7 @@ def require_addresses(overrides: list[str]) -> None:
 
 
 def usage() -> str:
-    lines = [f"  {name:<10}{does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:<14}{does}" for name, does in COMMANDS.items()]
     return "\n".join(
         [
             "usage: flexunet COMMAND [overrides]    e.g. flexunet train experiment=quickstart",

@@ -33,7 +33,7 @@ def composed(command: str, words: Sequence[str] = ()) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return compose(command, list(words))
+            return compose(command.replace("-", "_"), list(words))
     finally:
         GlobalHydra.instance().hydra = running
 

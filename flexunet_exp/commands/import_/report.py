@@ -42,7 +42,7 @@ def lost(pictures: Sequence[Picture]) -> int:
 def log_counts(plan: Plan, pictures: Sequence[Picture]) -> None:
     """Logs a line for each label, the pictures, the area that drawing changed, and the losses."""
     objects, pixels = objects_of(pictures), pixels_of(pictures)
-    read = Counter(one.label for item in plan.items for one in all_objects(item.picture))
+    read = Counter(one.label for item in plan.items for one in item.picture.all_objects)
     width = max(map(len, plan.classes.values))
     log.info("%-*s  %8s  %8s  becomes", width, "label", "objects", "drawn")
     for label, value in plan.classes.values.items():
@@ -60,13 +60,6 @@ def log_counts(plan: Plan, pictures: Sequence[Picture]) -> None:
     log.info("%d pictures: %s; %d without a defect", len(pictures), dealt, good)
     log_area(pictures, plan.tool.name, plan.rules.raster)
     log_losses(pictures)
-
-
-def all_objects(picture):
-    """The objects of a picture, of all annotators."""
-    yield from picture.objects
-    for objects in picture.by.values():
-        yield from objects
 
 
 def log_area(pictures: Sequence[Picture], tool: str, raster: str) -> None:

@@ -362,4 +362,24 @@ ROWS = (
         or_null(count(2)),
         commands=("import",),
     ),
+    Option(
+        "input",
+        "folder of a set that flexunet import or prepare made; null: that of dataset=NAME",
+        or_null(text("a folder", "sets/bolt")),
+        literal=True,
+        commands=("export_labels",),
+    ),
+    Option(
+        "output",
+        "folder: new or empty",
+        text("a folder", "labels"),
+        literal=True,
+        commands=("export_labels",),
+    ),
+    Option(
+        "format",
+        "the annotation tool whose files are written",
+        one_of("coco", "cvat", "label_studio", "labelme", "voc", "yolo"),
+        commands=("export_labels",),
+    ),
 )

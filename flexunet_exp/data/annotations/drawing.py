@@ -108,7 +108,7 @@ def one_layer(picture: Labelled, size: Size, tool: Tool, classes: Classes, rules
         read_stored(stored, result, classes)
     crops = []
     for one in sorted(picture.objects, key=lambda one: one.order):
-        value = IGNORE if one.crowd and rules.crowd == "ignore" else classes.value_of(one.label)
+        value = IGNORE if is_ignored(one, rules) else classes.value_of(one.label)
         crop = crop_of(one, value, size, tool, rules, result, place(picture, one))
         if crop is not None:
             result.objects[one.label] = result.objects.get(one.label, 0) + 1
@@ -127,6 +127,11 @@ def one_layer(picture: Labelled, size: Size, tool: Tool, classes: Classes, rules
         under[crop.pixels] = value
     hidden(picture, crops, result)
     return result
+
+
+def is_ignored(one: Marked, rules: Rules) -> bool:
+    is_box = isinstance(one.shape, BoxOnly)
+    return (one.crowd and rules.crowd == "ignore") or (is_box and rules.boxes == "ignore")
 
 
 def hidden(picture: Labelled, crops: Sequence[tuple[Marked, int, Crop]], result: Drawn) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path, PureWindowsPath
@@ -19,6 +20,7 @@ from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.errors import InputError
 
 MAX_TEXT = 2**31  # bytes of a file of annotations
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 Kind = TypeVar("Kind")
 KINDS = {
     dict: "an object {…}",
@@ -104,17 +106,25 @@ class Pictures:
         for tail in tails:
             if path := self.by_path.get(tail):
                 return path
-        same = self.by_name.get(parts[-1].lower(), []) if parts else []
-        for tail in tails[:-1]:
-            fitting = [path for path in same if path.as_posix().endswith(f"/{tail}")]
-            if len(fitting) == 1:
-                return fitting[0]
-        return same[0] if len(same) == 1 else None
+        for last in (parts[-1].lower(), before_upload(parts[-1].lower())) if parts else ():
+            same = self.by_name.get(last, [])
+            for tail in tails[:-1]:
+                fitting = [path for path in same if path.as_posix().endswith(f"/{tail}")]
+                if len(fitting) == 1:
+                    return fitting[0]
+            if same:
+                return same[0] if len(same) == 1 else None
+        return None
 
     def find_stem(self, stem: str) -> Path | None:
         """The one picture with this stem, whatever its suffix."""
         same = self.by_stem.get(Path(stem).name.lower(), [])
         return same[0] if len(same) == 1 else None
+
+
+def before_upload(name: str) -> str:
+    """The name of a file before Label Studio put eight characters in front of it."""
+    return UPLOADED.sub("", name)
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ works in a magnified picture clicks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -34,10 +34,11 @@ from flexunet_exp.data.image_files import MAX_PIXELS
 from flexunet_exp.errors import InputError
 
 BLOCK = 2**20  # edges times rows that are worked on at once
-FAR = 1_000_000.0  # pixels: points further away are moved here, where whole numbers stay exact
+FAR = 200_000.0  # pixels: points further away are moved here, where whole numbers stay exact
 LONGEST = 2e8  # pixels of a shape's lines: drawing takes time, and pycocotools memory, for each
 THICKEST = 32_767  # pixels of a line of OpenCV
 HAIR = 2**-20  # pixels
+LONGEST_COCO = 2_000_000  # pixels of an outline that pycocotools draws, in some 160 MB
 CORNERS = 128  # of the polygon that stands for an ellipse, where a rule has no ellipse of its own
 Size = tuple[int, int]  # (height, width)
 
@@ -64,6 +65,16 @@ def within(pixels: np.ndarray, top: int, left: int, size: Size) -> Crop:
     rows = slice(max(0, -top), max(0, min(height, size[0] - top)))
     columns = slice(max(0, -left), max(0, min(width, size[1] - left)))
     return Crop(pixels[rows, columns], max(0, top), max(0, left))
+
+
+def trimmed(crop: Crop) -> Crop:
+    """The same pixels in the smallest box: what is kept of many objects stays small."""
+    rows, columns = (np.flatnonzero(crop.pixels.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return NOTHING
+    top, left = int(rows[0]), int(columns[0])
+    pixels = crop.pixels[top : rows[-1] + 1, left : columns[-1] + 1].copy()
+    return Crop(pixels, crop.top + top, crop.left + left)
 
 
 # Rules for polygons. Each takes the rings of an area (the first is its outline, the others are
@@ -103,21 +114,21 @@ def filled(rings: Iterable[Points], size: Size) -> Crop:
 
 
 def by_coco(rings: Rings, size: Size) -> Crop:
-    """pycocotools' rule: whole numbers are corners of pixels; edges at a fifth of a pixel."""
+    """pycocotools' rule: whole numbers are corners of pixels; edges at a fifth of a pixel.
+
+    Raises InputError for rings that are too long: pycocotools keeps each fifth of a pixel of them.
+    """
     from pycocotools import mask as coco
 
-    found, top, left, (height, width) = framed(list(rings), size)
     drawn = []
-    for ring in found:
+    for ring in rings:
         if len(ring) < 3:  # pycocotools takes two points for a box
-            drawn.append(np.zeros((height, width), bool))
+            drawn.append(NOTHING)
             continue
-        (runs,) = coco.frPyObjects([ring.ravel().tolist()], height, width)
-        drawn.append(coco.decode(runs).astype(bool))
-    outline, *holes = drawn
-    for hole in holes:
-        outline &= ~hole
-    return within(outline, top, left, size)
+        ring = near(ring, LONGEST_COCO)
+        (runs,) = coco.frPyObjects([ring.ravel().tolist()], *size)
+        drawn.append(of_runs(run_lengths(runs["counts"]), size))
+    return without(drawn[0], union(drawn[1:]))
 
 
 def by_centre(rings: Rings, size: Size) -> Crop:
@@ -202,13 +213,24 @@ def framed(rings: list[Points], size: Size) -> tuple[list[Points], int, int, Siz
     return [ring - (left, top) for ring in rings], top, left, (height, width)
 
 
-def near(ring: Points) -> Points:
+def near(ring: Points, longest: float = LONGEST) -> Points:
     """The points, none further away than FAR; InputError where lines through them are too long."""
     ring = np.clip(ring, -FAR, FAR)
     steps = np.abs(np.diff(ring, axis=0, append=ring[:1])).max(axis=1).sum()
-    if steps > LONGEST:
+    if steps > longest:
         raise InputError(f"its lines are {steps:,.0f} pixels long: correct its coordinates")
     return ring
+
+
+def without(crop: Crop, hole: Crop) -> Crop:
+    """The pixels of a crop that are not those of another."""
+    if not hole.pixels.size or not crop.pixels.size:
+        return crop
+    height, width = crop.pixels.shape
+    part = within(hole.pixels, hole.top - crop.top, hole.left - crop.left, (height, width))
+    pixels = crop.pixels.copy()
+    pixels[part.place] &= ~part.pixels
+    return crop._replace(pixels=pixels)
 
 
 def union(crops: list[Crop]) -> Crop:
@@ -340,21 +362,25 @@ class Tool:
             discs = [Ellipse((x, y), (radius, radius)) for x, y in shape.points.tolist()]
             return union([self.draw(disc, size) for disc in discs])
         if isinstance(shape, Runs):
-            shape = decoded(shape)
+            return decoded(shape, size)
         if isinstance(shape, Packed):
             shape = shape.unpack()
         if isinstance(shape, Bitmap):
-            return within(np.asarray(shape.pixels, bool), shape.top, shape.left, size)
+            pixels = np.asarray(shape.pixels, bool)
+            return trimmed(within(pixels, shape.top, shape.left, size))
         assert isinstance(shape, BoxOnly)
         return NOTHING
 
 
-def decoded(runs: Runs) -> Bitmap:
+def decoded(runs: Runs, size: Size) -> Crop:
     """The pixels of run lengths; InputError where they do not fill the picture exactly.
 
     pycocotools would write behind its memory where they do not, so that it decodes nothing here.
     """
-    height, width = runs.size
+    height, width = size
+    if runs.size != size:
+        raise InputError(f"run lengths of {runs.size[0]} × {runs.size[1]} pixels in a picture of "
+                         f"{height} × {width}: export them again")  # fmt: skip
     if height * width > MAX_PIXELS:
         raise InputError(f"run lengths of {height} × {width}, more than {MAX_PIXELS:,} pixels")
     counts = run_lengths(runs.counts) if isinstance(runs.counts, bytes) else list(runs.counts)
@@ -363,8 +389,24 @@ def decoded(runs: Runs) -> Bitmap:
             f"run lengths of {sum(counts):,} pixels, expected {height} × {width} = "
             f"{height * width:,}: export them again"
         )
-    values = np.arange(len(counts)) % 2 == 1
-    return Bitmap(np.repeat(values, counts).reshape(width, height).T)
+    return of_runs(counts, size)
+
+
+def of_runs(counts: Sequence[int], size: Size) -> Crop:
+    """Run lengths that fill a picture by columns, zeros first, as the box that holds their ones."""
+    lengths = np.array(counts, np.int64)
+    ends = np.cumsum(lengths)
+    ones = np.flatnonzero(lengths[1::2]) * 2 + 1
+    if not len(ones):
+        return NOTHING
+    height = size[0]
+    left = int(ends[ones[0] - 1]) // height
+    right = -(-int(ends[ones[-1]]) // height)
+    bounds = np.concatenate([[0], ends]).clip(left * height, right * height)
+    kept = bounds[1:] - bounds[:-1]
+    values = np.arange(len(kept)) % 2 == 1
+    pixels = np.repeat(values, kept).reshape(right - left, height).T
+    return trimmed(Crop(pixels, 0, left))
 
 
 def run_lengths(text: bytes) -> list[int]:

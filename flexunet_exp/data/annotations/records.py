@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,11 @@ class Labelled:
     source: str = ""  # of the physical part, where the format knows it
     label: str = ""  # the main one, where the format knows it without reading its masks
     written_in: str = ""  # the file that says this, for messages
+
+    @property
+    def all_objects(self) -> tuple[Marked, ...]:
+        """The objects of all annotators."""
+        return (*self.objects, *itertools.chain.from_iterable(self.by.values()))
 
 
 @dataclass(frozen=True)

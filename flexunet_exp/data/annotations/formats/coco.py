@@ -6,26 +6,31 @@ with any gaps; their order is the order of the classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from flexunet_exp.data.annotations import raster
-from flexunet_exp.data.annotations.formats.format import Format, each, pairs_of
-from flexunet_exp.data.annotations.place import Place, member, number, want
+from flexunet_exp.data.annotations.formats.coco_shapes import shape_of
+from flexunet_exp.data.annotations.formats.format import Format, each, split_in
+from flexunet_exp.data.annotations.place import Place, member, want
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
-from flexunet_exp.data.annotations.shapes import BoxOnly, Polygon, Polygons, Runs, Shape
 from flexunet_exp.errors import InputError
 
 TOOL = Tool("COCO", polygon=raster.by_coco, line=raster.lines_exactly)
-SPLITS = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
+
+
+class Category(NamedTuple):
+    """A category's name, and that of its supercategory, empty where it has none."""
+
+    name: str
+    above: str
 
 
 class Coco(Format):
-    """One file, or one for each split: its split is the word train, val, valid or test in it."""
+    """One file, or one for each split: a word such as train in its name or folder says which."""
 
     title = "COCO"
 
@@ -34,134 +39,153 @@ class Coco(Format):
 
     def read(self, place: Place) -> Export:
         files = [path for path in place.of_suffix(".json") if is_coco(place.json(path))]
-        names: dict[str, None] = {}
-        pictures: list[Labelled] = []
-        for path in files:
-            content = place.json(path)
-            categories = categories_of(content, place.shown(path))
-            names |= dict.fromkeys(name for _, name in sorted(categories.items()))
-            pictures += pictures_of(place, path, content, categories, split_of(place, path, files))
+        split_of = split_in if len(files) > 1 else lambda shown: ""
+        of_files = list(each(files, lambda path: File(place, path, split_of(place.shown(path)))))
+        pictures = [one for file in of_files for one in file.pictures]
         listed = {one.file for one in pictures}
         pictures += [
-            Labelled(place.shown(path), path, done=False)
+            Labelled(place.shown(path), path, done=False, split=split_of(place.shown(path)))
             for path in place.pictures.all
             if path not in listed
         ]
-        return Export(TOOL, tuple(map(Class, names)), tuple(pictures), tuple(files))
+        categories = [one for file in of_files for one in file.categories.values()]
+        classes, notes = classes_of(categories, pictures)
+        problems = in_several_files(pictures)
+        return Export(TOOL, classes, tuple(pictures), tuple(files), problems, notes)
 
 
 def is_coco(content: Any) -> bool:
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
-def split_of(place: Place, path: Path, files: list[Path]) -> str:
-    """The split that the name of one of several files, or its folder, says."""
-    if len(files) < 2:
-        return ""
-    words = path.relative_to(place.root).with_suffix("").as_posix().lower()
-    found = {SPLITS[word] for word in words.replace("/", "_").replace("-", "_").split("_")
-             if word in SPLITS}  # fmt: skip
-    return found.pop() if len(found) == 1 else ""
+def classes_of(
+    categories: Sequence[Category], pictures: Iterable[Labelled]
+) -> tuple[tuple[Class, ...], list[str]]:
+    """The classes, and notes on names that only group the others: Roboflow lists such as id 0."""
+    used = {marked.label for one in pictures for marked in one.all_objects}
+    above = {one.above for one in categories if one.above != one.name}
+    names = dict.fromkeys(one.name for one in categories)
+    groups = [name for name in names if name in above and name not in used]
+    notes = [
+        f"The category {name!r} has no objects and stands above others: it is no class."
+        for name in groups
+    ]
+    return tuple(Class(name) for name in names if name not in groups), notes
 
 
-def categories_of(content: dict, shown: str) -> dict[int, str]:
-    """Id → name; two categories of one name get their supercategories in front."""
-    nodes = member(content, "categories", list, shown)
-    found: dict[int, tuple[str, str]] = {}
-    for index, node in enumerate(nodes):
+def in_several_files(pictures: Iterable[Labelled]) -> list[str]:
+    """A problem for each picture that two files list."""
+    first: dict[Path, str] = {}
+    problems = []
+    for one in pictures:
+        if one.file and first.setdefault(one.file, one.written_in) != one.written_in:
+            problems.append(
+                f"{one.written_in}: lists {one.name}, which {first[one.file]} lists too. Take one "
+                "of these files out of the folder, or name the other: input=FILE"
+            )
+    return problems
+
+
+class File:
+    """What one file says. Raises InputError with its problems."""
+
+    def __init__(self, place: Place, path: Path, split: str):
+        self.place, self.path, self.split = place, path, split
+        self.shown = place.shown(path)
+        self.content = place.json(path)
+        self.categories = categories_of(self.content, self.shown)
+        self.pictures = as_annotators(self._pictures())
+
+    def _pictures(self) -> Iterable[Labelled]:
+        nodes = member(self.content, "images", list, self.shown)
+        places = [f"{self.shown} images[{index}]" for index in range(len(nodes))]
+        keys = list(each(zip(nodes, places, strict=True), lambda pair: key_of(*pair, "id")))
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"{self.shown}: several images have the id {twice}.")
+        found = self._by_image(keys)
+        return each(
+            zip(nodes, places, keys, strict=True),
+            lambda each: self._picture(each[0], each[1], found[each[2]]),
+        )
+
+    def _by_image(self, keys: list[Any]) -> dict[Any, list[tuple[str, dict]]]:
+        """The annotations of each image, with their places."""
+        found: dict[Any, list[tuple[str, dict]]] = {key: [] for key in keys}
+        strange = []
+        for index, node in enumerate(member(self.content, "annotations", list, self.shown)):
+            where = f"annotations[{index}]"
+            key = key_of(node, f"{self.shown} {where}", "image_id")
+            if key in found:
+                found[key].append((where, node))
+            else:
+                strange.append(f"{where} image_id={key}")
+        if strange:
+            raise InputError(
+                f"{self.shown}: {len(strange)} annotations are of images that it does not list, "
+                f"such as {strange[0]}. Export it again."
+            )
+        return found
+
+    def _picture(self, node: dict, where: str, found: list[tuple[str, dict]]) -> Labelled:
+        name = member(node, "file_name", str, where)
+        size = None
+        if node.get("height") is not None or node.get("width") is not None:
+            size = member(node, "height", int, where), member(node, "width", int, where)
+        file = self.place.pictures.find(name, self.path.parent)
+        return Labelled(
+            self.place.shown(file) if file else name,
+            file,
+            tuple(each(found, lambda pair: self._object(*pair, size))),
+            size,
+            split=self.split,
+            written_in=self.shown,
+        )
+
+    def _object(self, place: str, node: dict, size: tuple[int, int] | None) -> Marked:
+        where = f"{self.shown} {place}"
+        key = member(node, "category_id", int, where)
+        if key not in self.categories:
+            listed = ", ".join(f"{number} {one.name}" for number, one in self.categories.items())
+            raise InputError(f"{where}: category_id={key}, expected one of: {listed[:300]}.")
+        crowd = node.get("iscrowd") in (1, True)
+        shape = shape_of(node, size, where)
+        return Marked(self.categories[key].name, shape, crowd=crowd, place=place)
+
+
+def key_of(node: Any, where: str, key: str) -> int | str:
+    """An id, which some tools write as text."""
+    found = want(node, dict, where).get(key)
+    return found if isinstance(found, str) else member(node, key, int, where)
+
+
+def categories_of(content: dict, shown: str) -> dict[int, Category]:
+    """Id → category, by id; categories of one name get their supercategories in front."""
+    found: dict[int, Category] = {}
+    for index, node in enumerate(member(content, "categories", list, shown)):
         where = f"{shown} categories[{index}]"
-        want(node, dict, where)
-        key = member(node, "id", int, where)
+        key = member(want(node, dict, where), "id", int, where)
         if key in found:
             raise InputError(f"{where}: the id {key} is there twice.")
-        found[key] = (member(node, "name", str, where), str(node.get("supercategory") or ""))
-    names = [name for name, _ in found.values()]
+        above = node.get("supercategory")
+        found[key] = Category(
+            member(node, "name", str, where), above if isinstance(above, str) else ""
+        )
+    names = [one.name for one in found.values()]
     return {
-        key: f"{above}_{name}" if names.count(name) > 1 and above else name
-        for key, (name, above) in found.items()
-    }
+        key: Category(f"{above}_{name}", above) if names.count(name) > 1 and above
+        else Category(name, above)
+        for key, (name, above) in sorted(found.items())
+    }  # fmt: skip
 
 
-def pictures_of(
-    place: Place, path: Path, content: dict, categories: dict[int, str], split: str
-) -> Iterable[Labelled]:
-    shown = place.shown(path)
-    by_image: dict[Any, list[tuple[int, dict]]] = {}
-    for index, node in enumerate(member(content, "annotations", list, shown)):
-        want(node, dict, f"{shown} annotations[{index}]")
-        by_image.setdefault(node.get("image_id"), []).append((index, node))
-    nodes = member(content, "images", list, shown)
-    known = {node.get("id") for node in nodes if isinstance(node, dict)}
-    if strange := [key for key in by_image if key not in known]:
-        raise InputError(
-            f"{shown}: annotations of {len(strange)} images that it does not list, such as "
-            f"image_id={strange[0]}."
-        )
-
-    def read(pair: tuple[int, dict]) -> Labelled:
-        index, node = pair
-        where = f"{shown} images[{index}]"
-        want(node, dict, where)
-        name = member(node, "file_name", str, where)
-        size = member(node, "height", int, where), member(node, "width", int, where)
-        found = by_image.get(node.get("id"), [])
-        objects = each(found, lambda pair: object_of(pair[1], categories, size, shown, pair[0]))
-        file = place.pictures.find(name, path.parent)
-        return Labelled(
-            place.shown(file) if file else name,
-            file,
-            tuple(objects),
-            size,
-            split=split,
-            written_in=shown,
-        )
-
-    return each(enumerate(nodes), read)
-
-
-def object_of(
-    node: dict, categories: dict[int, str], size: tuple[int, int], shown: str, index: int
-) -> Marked:
-    place = f"annotations[{index}]"
-    where = f"{shown} {place}"
-    key = member(node, "category_id", int, where)
-    if key not in categories:
-        listed = ", ".join(f"{number} {name}" for number, name in categories.items())
-        raise InputError(f"{where}: category_id={key}, expected one of: {listed}.")
-    shape = shape_of(node, size, where)
-    return Marked(categories[key], shape, crowd=node.get("iscrowd") in (1, True), place=place)
-
-
-def shape_of(node: dict, size: tuple[int, int], where: str) -> Shape:
-    """By the kind of `segmentation`, as pycocotools does, never by `iscrowd`."""
-    segmentation = node.get("segmentation")
-    if isinstance(segmentation, dict):
-        return runs_of(segmentation, size, where)
-    if not segmentation:
-        left, top, width, height = box_of(node.get("bbox"), where)
-        return BoxOnly((left, top, left + width, top + height))
-    parts = want(segmentation, list, f"{where} segmentation")
-    if all(isinstance(value, (int, float)) for value in parts):  # one polygon without its list
-        parts = [parts]
-    rings = [pairs_of(part, f"{where} segmentation") for part in parts]
-    if len(rings) == 1:
-        return Polygon(rings[0])
-    return Polygons(tuple(map(Polygon, rings)))
-
-
-def runs_of(node: dict, size: tuple[int, int], where: str) -> Runs:
-    counts = node.get("counts")
-    own = [int(number(value, f"{where} size")) for value in want(node.get("size"), list, where)]
-    if tuple(own) != size:
-        raise InputError(f"{where}: run lengths of size {own}, its picture is {list(size)}.")
-    if isinstance(counts, str):
-        return Runs(counts.encode("ascii", "replace"), size)
-    values = [want(value, int, f"{where} counts") for value in want(counts, list, where)]
-    return Runs(tuple(values), size)
-
-
-def box_of(values: Any, where: str) -> list[float]:
-    box = want(values, list, f"{where} bbox")
-    if len(box) != 4:
-        raise InputError(f"{where}: a bbox of {len(box)} numbers, expected [x, y, width, height].")
-    return np.array([number(value, f"{where} bbox") for value in box]).tolist()
+def as_annotators(entries: Iterable[Labelled]) -> list[Labelled]:
+    """Label Studio lists a picture once for each annotator; it becomes one, with them all."""
+    found: dict[str, list[Labelled]] = {}
+    for one in entries:
+        found.setdefault(one.name, []).append(one)
+    return [
+        same[0] if len(same) == 1 else
+        replace(same[0], objects=(), by={str(n): one.objects for n, one in enumerate(same, 1)})
+        for same in found.values()
+    ]  # fmt: skip

@@ -13,8 +13,13 @@ from typing import Any
 import numpy as np
 
 from flexunet_exp.data.annotations import embedded, raster
-from flexunet_exp.data.annotations.formats.coco import SPLITS
-from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned, points_of
+from flexunet_exp.data.annotations.formats.format import (
+    Format,
+    each,
+    not_mentioned,
+    points_of,
+    split_in,
+)
 from flexunet_exp.data.annotations.place import Place, member, want
 from flexunet_exp.data.annotations.raster import Crop, Rings, Size, Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
@@ -60,7 +65,7 @@ class Supervisely(Format):
             raise InputError(f"{place.given}: has no meta.json with the classes of a project.")
         known = {one.name: one for path in files for one in classes_of(place, path)}
         paths = [path for path in place.of_suffix(".json") if path.parent.name == "ann"]
-        splits = {path.parent: SPLITS.get(path.parent.parent.name.lower(), "") for path in paths}
+        splits = {path.parent: split_in(path.parent.parent.name) for path in paths}
         is_split = all(splits.values())
         tags: set[str] = set()
 
