@@ -2,7 +2,11 @@
 
 Not run with the tests. In an environment of its own, from the root of the repository:
 
-    pip install supervisely==6.74.51
+    pip install --no-deps supervisely==6.74.51
+    pip install pillow==13.0.0 numpy==2.4.6 opencv-python-headless==4.14.0.94
+
+and the other packages that its import asks for (its own pins hold back Pillow); then
+
     python -P tests/formats/make/supervisely.py
 """
 
