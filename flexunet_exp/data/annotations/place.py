@@ -90,7 +90,8 @@ class Pictures:
     def find(self, name: str, beside: Path | None = None) -> Path | None:
         """The file of a name such as `..\\img\\a.jpg`: beside a file, by its path, or by its name.
 
-        None where there is none, or where several files have the name in other folders.
+        Of several files of the name, the one that more folders of its end fit. None where there is
+        none, or where several fit as well.
         """
         parts = [part for part in PureWindowsPath(unquote(name)).parts if part not in (".", "..")]
         tails = ["/".join(parts[start:]) for start in range(len(parts))]
@@ -104,7 +105,11 @@ class Pictures:
             if path := self.by_path.get(tail):
                 return path
         same = self.by_name.get(parts[-1].lower(), []) if parts else []
-        return same[0] if len(same) == 1 else None
+        for tail in tails:
+            ending = [path for path in same if path.as_posix().lower().endswith(f"/{tail.lower()}")]
+            if len(ending) == 1:
+                return ending[0]
+        return None
 
     def find_stem(self, stem: str) -> Path | None:
         """The one picture with this stem, whatever its suffix."""

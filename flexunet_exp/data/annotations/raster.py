@@ -34,6 +34,7 @@ from flexunet_exp.errors import InputError
 BLOCK = 2**22  # edges times rows that are worked on at once
 FAR = 1_000_000.0  # pixels: points further away are moved here, where whole numbers stay exact
 CORNERS = 128  # of the polygon that stands for an ellipse, where a rule has no ellipse of its own
+LONGEST = 4_000_000  # pixels: pycocotools keeps some hundred bytes for each of a line
 Size = tuple[int, int]  # (height, width)
 
 
@@ -97,20 +98,30 @@ def filled(rings: Iterable[Points], size: Size) -> Crop:
 
 
 def by_coco(rings: Rings, size: Size) -> Crop:
-    """pycocotools' rule: whole numbers are corners of pixels; edges at a fifth of a pixel."""
+    """pycocotools' rule: whole numbers are corners of pixels; edges at a fifth of a pixel.
+
+    Points keep their places: pycocotools rounds them, and moved ones would round elsewhere. Raises
+    InputError for lines so long that it would need gigabytes.
+    """
     from pycocotools import mask as coco
 
-    found, top, left, (height, width) = framed(list(rings), size)
-    drawn = []
-    for ring in found:
-        if len(ring) < 3:  # pycocotools takes two points for a box
-            return NOTHING
-        (runs,) = coco.frPyObjects([ring.ravel().tolist()], height, width)
-        drawn.append(coco.decode(runs).astype(bool))
-    pixels = drawn[0]
-    for hole in drawn[1:]:
+    if min(map(len, rings)) < 3:  # pycocotools takes two points for a box
+        return NOTHING
+    rings = tuple(np.clip(ring, -FAR, FAR) for ring in rings)
+    if sum(map(length_of, rings)) > LONGEST:
+        raise InputError("its points lie far outside of the picture. Correct them")
+    runs = [coco.frPyObjects([ring.ravel().tolist()], *size)[0] for ring in rings]
+    left, top, width, height = map(int, coco.toBbox(runs[0]))
+    place = slice(top, top + height), slice(left, left + width)
+    pixels, *holes = (coco.decode(one)[place].astype(bool) for one in runs)
+    for hole in holes:
         pixels &= ~hole
-    return within(pixels, top, left, size)
+    return Crop(pixels, top, left)
+
+
+def length_of(ring: Points) -> float:
+    """The steps of a closed line from pixel to pixel."""
+    return float(np.abs(ring - np.roll(ring, -1, axis=0)).max(axis=1).sum())
 
 
 def by_centre(rings: Rings, size: Size) -> Crop:

@@ -1,6 +1,7 @@
 """The formats that are read: a module each, by content and not by suffix."""
 
 from flexunet_exp.data.annotations.formats.coco import Coco
+from flexunet_exp.data.annotations.formats.cvat import Cvat
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 
-__all__ = ["Coco", "LabelMe"]
+__all__ = ["Coco", "Cvat", "LabelMe"]
