@@ -1,0 +1,115 @@
+"""Masks that are pictures already: what their values or colours mean, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from flexunet_exp.data.annotations.place import Place
+from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Class, Stored
+from flexunet_exp.data.grouping import Problem
+from flexunet_exp.data.masks import mask_files
+from flexunet_exp.data.masks.mask_rules import IGNORE
+from flexunet_exp.errors import InputError
+
+Colour = tuple[int, int, int]
+
+
+def labels_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The defect classes among names, each once."""
+    return tuple(dict.fromkeys(name for name in names if name not in (BACKGROUND, IGNORED)))
+
+
+def classes_of(colours: Mapping[Colour, str]) -> tuple[Class, ...]:
+    first = {name: colour for colour, name in reversed(colours.items())}
+    return tuple(Class(name, first[name]) for name in labels_of(colours.values()))
+
+
+def by_value(path: Path, names: Mapping[int, str], mend: str) -> Stored:
+    """A mask of one channel, or of a palette, whose stored numbers mean `names`.
+
+    Reading it raises InputError where it has other numbers; `mend` says what to do then.
+    """
+
+    def keys(found: mask_files.Stored) -> list[int]:
+        if found.indices is None:
+            raise_colours(path)
+        return found.indices.tolist()  # type: ignore[union-attr]
+
+    return stored(path, names, keys, "values of no class", mend)
+
+
+def by_colour(path: Path, names: Mapping[Colour, str], mend: str) -> Stored:
+    """A mask whose shown colours, also those of a palette, mean `names`; else as `by_value`."""
+
+    def keys(found: mask_files.Stored) -> list[Colour]:
+        return [(red, green, blue) for red, green, blue in found.colours.tolist()]
+
+    return stored(path, names, keys, "colours of no class", mend)
+
+
+def from_threshold(path: Path, threshold: int, label: str) -> Stored:
+    """A grey mask whose values from `threshold` on are `label`, and the others background."""
+
+    def read() -> np.ndarray:
+        found = mask_files.stored(path)
+        if found.indices is None:
+            raise_colours(path)
+        return found.spread((found.indices >= threshold).astype(np.uint8))  # type: ignore[operator]
+
+    return Stored(path, (label,), read)
+
+
+def stored(
+    path: Path,
+    names: Mapping,
+    keys: Callable[[mask_files.Stored], list],
+    kind: str,
+    mend: str,
+) -> Stored:
+    labels = labels_of(names.values())
+    numbers = {BACKGROUND: 0, IGNORED: IGNORE}
+    numbers |= {label: number for number, label in enumerate(labels, start=1)}
+
+    def read() -> np.ndarray:
+        found = mask_files.stored(path)
+        values: list[Hashable] = keys(found)
+        odd = {
+            str(value): int(count)
+            for value, count in zip(values, found.counts, strict=True)
+            if value not in names
+        }
+        if odd:
+            raise InputError(Problem(path, kind, mend, f"masks hold {kind}", odd))
+        return found.spread(np.array([numbers[names[value]] for value in values], np.uint8))
+
+    return Stored(path, labels, read)
+
+
+def raise_colours(path: Path) -> None:
+    raise InputError(
+        Problem(
+            path,
+            "a mask of colours, expected one grey value, or number of a palette, for each class",
+            "Export it as grey or palette PNG.",
+            "masks are of colours, expected one grey value, or number of a palette, for each class",
+        )
+    )
+
+
+def picture_of(place: Place, key: str, apart: Container[Path] = ()) -> Path | None:
+    """The picture of a name without suffix, with or without folders, that is not `apart`.
+
+    Of several, the one that more folders of the name fit; None where there is none, or several.
+    """
+    parts = PurePosixPath(key.replace("\\", "/")).parts
+    same = place.pictures.by_stem.get(parts[-1].lower(), []) if parts else []
+    same = [path for path in same if path not in apart]
+    for start in range(len(parts)):
+        tail = "/" + "/".join(parts[start:])
+        fitting = [path for path in same if path.with_suffix("").as_posix().endswith(tail)]
+        if len(fitting) == 1:
+            return fitting[0]
+    return None
