@@ -2,7 +2,8 @@
 
 from flexunet_exp.data.annotations.formats.coco import Coco
 from flexunet_exp.data.annotations.formats.cvat import Cvat
+from flexunet_exp.data.annotations.formats.image_masks import ImageMasks
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.formats.voc import Voc
 
-__all__ = ["Coco", "Cvat", "LabelMe", "Voc"]
+__all__ = ["Coco", "Cvat", "ImageMasks", "LabelMe", "Voc"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def by_value(path: Path, names: Mapping[int, str], mend: str) -> Stored:
     def keys(found: mask_files.Stored) -> list[int]:
         if found.indices is None:
             raise_colours(path)
-        return found.indices.tolist()  # type: ignore[union-attr]
+        return found.indices.tolist()
 
     return stored(path, names, keys, "values of no class", mend)
 
@@ -57,7 +58,7 @@ def from_threshold(path: Path, threshold: int, label: str) -> Stored:
         found = mask_files.stored(path)
         if found.indices is None:
             raise_colours(path)
-        return found.spread((found.indices >= threshold).astype(np.uint8))  # type: ignore[operator]
+        return found.spread((found.indices >= threshold).astype(np.uint8))
 
     return Stored(path, (label,), read)
 
@@ -88,7 +89,7 @@ def stored(
     return Stored(path, labels, read)
 
 
-def raise_colours(path: Path) -> None:
+def raise_colours(path: Path) -> NoReturn:
     raise InputError(
         Problem(
             path,
