@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
@@ -70,23 +70,26 @@ def stored(
     kind: str,
     mend: str,
 ) -> Stored:
-    labels = labels_of(names.values())
-    numbers = {BACKGROUND: 0, IGNORED: IGNORE}
-    numbers |= {label: number for number, label in enumerate(labels, start=1)}
-
     def read() -> np.ndarray:
         found = mask_files.stored(path)
-        values: list[Hashable] = keys(found)
-        odd = {
-            str(value): int(count)
-            for value, count in zip(values, found.counts, strict=True)
-            if value not in names
-        }
-        if odd:
-            raise InputError(Problem(path, kind, mend, f"masks hold {kind}", odd))
-        return found.spread(np.array([numbers[names[value]] for value in values], np.uint8))
+        refuse_unnamed(path, dict(zip(keys(found), found.counts, strict=True)), names, kind, mend)
+        return found.spread(numbers_of(keys(found), names))
 
-    return Stored(path, labels, read)
+    return Stored(path, labels_of(names.values()), read)
+
+
+def refuse_unnamed(path: Path, pixels: Mapping, names: Mapping, kind: str, mend: str) -> None:
+    """Raises InputError with the values of a mask that have no name, and their pixels."""
+    odd = {str(value): int(count) for value, count in pixels.items() if value not in names}
+    if odd:
+        raise InputError(Problem(path, kind, mend, f"masks hold {kind}", odd))
+
+
+def numbers_of(values: Iterable, names: Mapping) -> np.ndarray:
+    """The number (K,) uint8 of the label of each value: 0 background, 255 ignored."""
+    numbers = {BACKGROUND: 0, IGNORED: IGNORE}
+    numbers |= {label: n for n, label in enumerate(labels_of(names.values()), start=1)}
+    return np.array([numbers[names[value]] for value in values], np.uint8)
 
 
 def raise_colours(path: Path) -> NoReturn:
