@@ -176,10 +176,11 @@ def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | 
 
 
 def main_label(picture: Labelled) -> str:
-    """The label of most objects: it deals a picture into a split, before masks are drawn."""
+    """The label of most objects, or pixels of masks: it deals a picture into a split."""
     objects = picture.objects or next(iter(picture.by.values()), ())
     counts = Counter(one.label for one in objects)
-    counts.update(label for stored in picture.masks for label in stored.labels)
+    for stored in picture.masks:
+        counts.update(stored.pixels())
     return min(counts, key=lambda label: (-counts[label], label)) if counts else GOOD
 
 

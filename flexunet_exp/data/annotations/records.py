@@ -10,6 +10,7 @@ import numpy as np
 
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.shapes import Shape
+from flexunet_exp.errors import InputError
 
 BACKGROUND, IGNORED = "background", "ignore"  # labels that are no defect class
 
@@ -40,6 +41,14 @@ class Stored:
     path: Path
     labels: tuple[str, ...]
     read: Callable[[], np.ndarray] = field(repr=False)
+
+    def pixels(self) -> dict[str, int]:
+        """Label → its pixels; none where the mask cannot be read, which drawing reports."""
+        try:
+            counts = np.bincount(self.read().ravel(), minlength=256)
+        except InputError:
+            return {}
+        return {label: int(n) for label, n in zip(self.labels, counts[1:], strict=False) if n}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def labels_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def classes_of(colours: Mapping[Colour, str]) -> tuple[Class, ...]:
-    first = {name: colour for colour, name in reversed(colours.items())}
+    first = {name: colour for colour, name in reversed(list(colours.items()))}
     return tuple(Class(name, first[name]) for name in labels_of(colours.values()))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,14 @@ def picture_of(
     place: Place, name: str, images: list[Path] | None, label: Path | None, names: dict[int, str]
 ) -> Labelled:
     image = images[0] if images else None
-    is_volume = image is not None and nifti.is_nifti(image)
+    volume = image if image is not None and nifti.is_nifti(image) else None
     read = nifti.by_value if label is not None and nifti.is_nifti(label) else by_value
     return Labelled(
         place.shown(image) if image else name,
-        None if is_volume else image,
+        None if volume else image,
         masks=(read(label, names, MEND),) if label else (),
         done=label is not None,
-        content=(lambda: nifti.picture_of(image)) if is_volume else None,
+        content=partial(nifti.picture_of, volume) if volume else None,
         written_in=place.shown(label) if label else "",
     )
 
