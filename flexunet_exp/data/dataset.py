@@ -93,8 +93,9 @@ def rows(table: pd.DataFrame) -> Iterator[Any]:
 
 def digest(table: pd.DataFrame) -> str:
     """Hash (16 hex digits) of the split, source, picture content and mask content of all rows."""
+    of_masks = {path: file_hash(path) for path in dict.fromkeys(table["mask"])}
     lines = [
-        "\t".join([row.split, row.source, row.sha256, file_hash(row.mask)]) for row in rows(table)
+        "\t".join([row.split, row.source, row.sha256, of_masks[row.mask]]) for row in rows(table)
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 

@@ -11,13 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from flexunet_exp.commands.import_.pipeline import main_label
 from flexunet_exp.config.overrides import Word
 from flexunet_exp.data.annotations import choosing, raster
 from flexunet_exp.data.annotations.formats import __all__ as FORMATS
-from flexunet_exp.data.annotations.formats.mask_pictures import by_value
 from flexunet_exp.data.annotations.place import Place
-from flexunet_exp.data.annotations.records import Labelled
 from flexunet_exp.errors import InputError
 from tests.formats.read_export import FILES, save, write
 
@@ -46,17 +43,6 @@ def test_of_pictures_of_one_name_the_folders_decide(tmp_path: Path) -> None:
     assert place.pictures.find("left/a.png") == tmp_path / "images/left/a.png"
     assert place.pictures.find("a.png") is None
     assert place.pictures.find("other/a.png") is None
-
-
-def test_masks_that_are_pictures_deal_by_the_class_of_most_pixels(tmp_path: Path) -> None:
-    mask = np.array([[0, 0, 0, 1], [2, 2, 0, 0]], np.uint8)
-    names = {0: "background", 1: "a", 2: "b"}
-    stored = by_value(save(tmp_path / "m.png", mask), names, "")
-    assert main_label(Labelled("m", None, masks=(stored,))) == "b"
-    empty = by_value(save(tmp_path / "e.png", np.zeros((2, 2), np.uint8)), names, "")
-    assert main_label(Labelled("e", None, masks=(empty,))) == "good"
-    damaged = by_value(write(tmp_path / "d.png", "x"), names, "")
-    assert damaged.pixels() == {}
 
 
 def test_patterns_need_no_quotes_on_a_command_line() -> None:

@@ -14,16 +14,17 @@ from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
 
-from flexunet_exp.commands.import_ import settings
+from flexunet_exp.commands.import_ import dealing, settings
+from flexunet_exp.commands.import_.dealing import Item
 from flexunet_exp.commands.import_.rows import Picture
 from flexunet_exp.config import identity
-from flexunet_exp.data import image_files, masks, splits
+from flexunet_exp.data import image_files, masks
 from flexunet_exp.data.annotations import classes as naming
+from flexunet_exp.data.annotations import drawing
 from flexunet_exp.data.annotations.classes import Classes
-from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations.drawing import Drawn, Rules
 from flexunet_exp.data.annotations.formats.format import Format, without_picture
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
@@ -33,23 +34,13 @@ from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.grouping import grouped
 from flexunet_exp.data.sets.encoding import sha256
 from flexunet_exp.data.sets.staging import Stage
-from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.files import replace_file
 from flexunet_exp.system.parallel import in_threads
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Item:
-    """A picture with its place in the set."""
-
-    picture: Labelled
-    name: str  # of its files, without suffix
-    source: str
-    split: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def plan(cfg: DictConfig, reader: Format, place: Place) -> Plan:
         problems.append(f"{place.given}: no picture is left to import.")
     if problems:
         raise InputError(grouped(problems))
-    dealt = dealt_out(pictures, names, cfg)
+    dealt = dealing.dealt_out(pictures, names, cfg)
     said = [file_hash(str(path)) for path in export.files]
     digest = identity.hashed([said, [facts_of(item) for item in dealt]])
     return Plan(export, rules.tool(export.tool), known, rules, tuple(dealt), digest)
@@ -137,53 +128,6 @@ def names_of(pictures: Sequence[Labelled], problems: list[str]) -> list[str]:
     return [re.sub(r"[^\w.+-]", "_", name) or "picture" for name in names]
 
 
-def dealt_out(pictures: Sequence[Labelled], names: Sequence[str], cfg: DictConfig) -> list[Item]:
-    """Each picture's source and split."""
-    sources = sources_of(pictures, names, cfg.group)
-    given = [one.split for one in pictures]
-    has_splits = any(given)
-    choice = cfg.split or ("as_given" if has_splits else "by_source")
-    if choice == "by_source":
-        labels = [main_label(one) for one in pictures]
-        table = pd.DataFrame({"source": sources, "label": labels, "variant": "original"})
-        given = list(splits.ratios(table, list(cfg.ratios), cfg.seed)["split"])
-    elif lacking := [one.name for one in pictures if one.split not in SPLITS]:
-        raise InputError(
-            f"split=as_given: {len(lacking)} pictures are in no split of the export, such as "
-            f"{lacking[0]}. Give split=by_source"
-        )
-    return [Item(*each) for each in zip(pictures, names, sources, given, strict=True)]
-
-
-def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | None) -> list[str]:
-    """The physical part that each picture shows: by `group`, else by the format, else its own."""
-    found = []
-    unmatched = []
-    for one, name in zip(pictures, names, strict=True):
-        if group is None:
-            found.append(one.source or name)
-            continue
-        fit = re.search(group, PurePosixPath(one.name).with_suffix("").as_posix())
-        if fit is None or fit[1] is None:
-            unmatched.append(one.name)
-        else:
-            found.append(fit[1])
-    if unmatched:
-        raise InputError(
-            f"group={group!r} does not fit {len(unmatched)} pictures, such as {unmatched[0]}"
-        )
-    return found
-
-
-def main_label(picture: Labelled) -> str:
-    """The label of most objects, or pixels of masks: it deals a picture into a split."""
-    objects = picture.objects or next(iter(picture.by.values()), ())
-    counts = Counter(one.label for one in objects)
-    for stored in picture.masks:
-        counts.update(stored.pixels())
-    return min(counts, key=lambda label: (-counts[label], label)) if counts else GOOD
-
-
 def facts_of(item: Item) -> list:
     """What decides a picture's files, beside the annotations: its place, and its own files."""
     files = [item.picture.file, *(stored.path for stored in item.picture.masks)]
@@ -231,17 +175,11 @@ def made(plan: Plan, item: Item, folder: Path) -> Picture | list[str]:
     try:
         data = content_of(item.picture)
         size, suffix = size_of(data, item.picture)
+        drawing.check_size(item.picture, size)
+        result = drawing.drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
+        drawing.check_drawn(result)
     except InputError as error:
         return list(error.problems)
-    if item.picture.size not in (None, size):
-        height, width = item.picture.size
-        return [
-            f"{item.picture.name} is {size[1]} × {size[0]} pixels, its annotations say {width} × "
-            f"{height}: they are of another picture, or it was resized or turned since"
-        ]
-    result = drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
-    if result.problems:
-        return result.problems
     return written(plan, item, folder, data, suffix, result)
 
 
@@ -279,6 +217,7 @@ def written(
         source=item.source,
         variant="original",
         split=item.split,
+        given_split=item.picture.split,
         width=result.mask.shape[1],
         height=result.mask.shape[0],
         sha256=sha256(data),

@@ -16,6 +16,7 @@ class Picture(NamedTuple):
     source: str  # the physical part: its pictures never cross splits
     variant: str
     split: str
+    given_split: str  # that of the export, empty where it has none
     width: int
     height: int
     sha256: str

@@ -28,7 +28,7 @@ DECISIVE = (
     "classes",
     "ignore",
     "unlabelled",
-    "split",
+    "splits",
     "ratios",
     "seed",
     "group",

@@ -377,18 +377,23 @@ ROWS = (
         commands=("import",),
     ),
     Option(
-        "split",
-        "as_given or by_source; null: as_given where the export has splits",
+        "splits",
+        "as_given or by_source; null: as_given where the export's train part shows defects",
         or_null(one_of("as_given", "by_source")),
         commands=("import",),
     ),
     Option(
         "ratios",
-        "train, valid and test of split=by_source",
+        "shares of train, valid and test; without a valid part, as_given divides train by them",
         commands=("import",),
         example="ratios=[0.7,0.15,0.15]",
     ),
-    Option("seed", "of split=by_source", at_least(0, example=1), commands=("import",)),
+    Option(
+        "seed",
+        "of the pictures that are dealt into splits",
+        at_least(0, example=1),
+        commands=("import",),
+    ),
     Option(
         "group",
         "regular expression for a picture's path, whose first group is the part it shows",

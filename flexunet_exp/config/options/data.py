@@ -92,6 +92,14 @@ ROWS = (
         optional=True,
     ),
     Option(
+        "dataset.layout.images",
+        "folder of the pictures that annotations describe; null: in their folder, or beside it",
+        or_null(text("a folder", "photos")),
+        DATA,
+        literal=True,
+        optional=True,
+    ),
+    Option(
         "dataset.image_size",
         "input of the network, a side or [height, width] in pixels; scores are at the masks' size",
         size(256),

@@ -74,6 +74,23 @@ def drawn(picture: Labelled, size: Size, tool: Tool, classes: Classes, rules: Ru
     return first
 
 
+def check_size(picture: Labelled, size: Size) -> None:
+    """Raises InputError where the annotations are of another size than the picture."""
+    if picture.size in (None, size):
+        return
+    height, width = picture.size or (0, 0)
+    raise InputError(
+        f"{picture.name} is {size[1]} × {size[0]} pixels, its annotations say {width} × {height}: "
+        "they are of another picture, or it was resized or turned since"
+    )
+
+
+def check_drawn(result: Drawn) -> None:
+    """Raises InputError with the problems of a mask, if it has any."""
+    if result.problems:
+        raise InputError(result.problems)
+
+
 def of_annotators(picture: Labelled, rules: Rules) -> Iterator[tuple[Marked, ...]]:
     """The objects that count: those of one annotator, or of each where they must agree."""
     if not picture.by:
@@ -235,6 +252,8 @@ def read_stored(stored: Any, result: Drawn, classes: Classes) -> None:
             result.objects[name] = result.objects.get(name, 0) + 1
     is_marked = labels > 0
     result.mask[is_marked] = values[is_marked]
+    if stored.is_defect and not is_marked.any():
+        result.losses.append(f"{stored.path}: no pixel of {' or '.join(stored.labels)}")
 
 
 def place(picture: Labelled, one: Marked) -> str:

@@ -98,8 +98,8 @@ class Pictures:
     def find(self, name: str, beside: Path | None = None) -> Path | None:
         """The file of a name such as `..\\img\\a.jpg`: beside a file, by its path, or by its name.
 
-        Of several files of the name, the one that more folders of its end fit. None where there is
-        none, or where several fit as well.
+        Of several files of the name, the one counts whose path ends like more of it. None where
+        there is none, or no such one.
         """
         parts = [part for part in PureWindowsPath(unquote(name)).parts if part not in (".", "..")]
         tails = ["/".join(parts[start:]) for start in range(len(parts))]
@@ -113,11 +113,11 @@ class Pictures:
             if path := self.by_path.get(tail):
                 return path
         same = self.by_name.get(parts[-1].lower(), []) if parts else []
-        for tail in tails:
-            ending = [path for path in same if path.as_posix().lower().endswith(f"/{tail.lower()}")]
-            if len(ending) == 1:
-                return ending[0]
-        return None
+        for tail in tails[:-1]:
+            fitting = [path for path in same if path.as_posix().endswith(f"/{tail}")]
+            if len(fitting) == 1:
+                return fitting[0]
+        return same[0] if len(same) == 1 else None
 
     def find_stem(self, stem: str) -> Path | None:
         """The one picture with this stem, whatever its suffix."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.shapes import Shape
-from flexunet_exp.errors import InputError
 
 BACKGROUND, IGNORED = "background", "ignore"  # labels that are no defect class
 
@@ -35,20 +34,14 @@ class Stored:
     """A mask that is a picture already.
 
     `read` gives label numbers uint8 (H, W), 0 background, 255 ignored, and `labels` their names
-    from 1 on. It raises InputError where a value has no label.
+    from 1 on. It raises InputError where a value has no label. With `is_defect`, the picture is
+    said to show one: a mask without a pixel is then a loss.
     """
 
     path: Path
     labels: tuple[str, ...]
     read: Callable[[], np.ndarray] = field(repr=False)
-
-    def pixels(self) -> dict[str, int]:
-        """Label → its pixels; none where the mask cannot be read, which drawing reports."""
-        try:
-            counts = np.bincount(self.read().ravel(), minlength=256)
-        except InputError:
-            return {}
-        return {label: int(n) for label, n in zip(self.labels, counts[1:], strict=False) if n}
+    is_defect: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,7 @@ class Labelled:
     masks: tuple[Stored, ...] = ()
     by: dict[str, tuple[Marked, ...]] = field(default_factory=dict)
     source: str = ""  # of the physical part, where the format knows it
+    label: str = ""  # the main one, where the format knows it without reading its masks
     written_in: str = ""  # the file that says this, for messages
 
 

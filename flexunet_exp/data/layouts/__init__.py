@@ -6,9 +6,10 @@ mask file and label and the layout's arguments alone decide it. Pictures and mas
 relative path and stem, never by position.
 """
 
+from flexunet_exp.data.layouts.annotated import Annotated
 from flexunet_exp.data.layouts.generated import Synthetic
 from flexunet_exp.data.layouts.image_mask import ImageMask, parse_name
 from flexunet_exp.data.layouts.layout import GOOD_FOLDERS, Layout
 from flexunet_exp.data.layouts.mvtec import MVTec
 
-__all__ = ["GOOD_FOLDERS", "ImageMask", "Layout", "MVTec", "Synthetic", "parse_name"]
+__all__ = ["GOOD_FOLDERS", "Annotated", "ImageMask", "Layout", "MVTec", "Synthetic", "parse_name"]

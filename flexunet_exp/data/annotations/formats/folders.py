@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data.annotations.formats.format import Format
-from flexunet_exp.data.annotations.formats.mask_pictures import from_threshold, raise_colours
+from flexunet_exp.data.annotations.formats.mask_pictures import raise_colours
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Stored
+from flexunet_exp.data.annotations.stored import from_value_on
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.grouping import Problem, first_of
 from flexunet_exp.data.masks import mask_files
@@ -113,8 +114,8 @@ def labelled(place: Place, path: Path, kind: str, mask: Path | None) -> Labelled
 
 def stored(place: Place, mask: Path, kind: str) -> Stored:
     for threshold in threshold_of(place):
-        return from_threshold(mask, threshold, kind)
-    return Stored(mask, (kind,), lambda: of_one_value(mask))
+        return from_value_on(mask, kind, threshold, is_defect=True)
+    return Stored(mask, (kind,), lambda: of_one_value(mask), is_defect=True)
 
 
 def of_one_value(path: Path) -> np.ndarray:

@@ -14,13 +14,13 @@ from pathlib import Path
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.mask_pictures import (
     by_value,
-    from_threshold,
     labels_of,
     raise_colours,
 )
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled, Stored
+from flexunet_exp.data.annotations.stored import from_value_on
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.grouping import counted, first_of
 from flexunet_exp.data.masks import mask_files
@@ -121,7 +121,7 @@ def reader_of(place: Place, masks: list[Path]) -> tuple[Callable[[Path], Stored]
     """What reads a mask, and its labels. Raises InputError with all numbers where none is said."""
     threshold = place.options.get("threshold")
     if threshold is not None:
-        return lambda path: from_threshold(path, threshold, ONE), (ONE,)
+        return lambda path: from_value_on(path, ONE, threshold), (ONE,)
     if "values" not in place.options:
         raise InputError(f"masks hold the values{found_in(masks)}. {SAY}")
     names = {0: BACKGROUND, **dict(sorted(place.options["values"].items()))}

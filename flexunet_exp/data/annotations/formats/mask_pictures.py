@@ -51,18 +51,6 @@ def by_colour(path: Path, names: Mapping[Colour, str], mend: str) -> Stored:
     return stored(path, names, keys, "colours of no class", mend)
 
 
-def from_threshold(path: Path, threshold: int, label: str) -> Stored:
-    """A grey mask whose values from `threshold` on are `label`, and the others background."""
-
-    def read() -> np.ndarray:
-        found = mask_files.stored(path)
-        if found.indices is None:
-            raise_colours(path)
-        return found.spread((found.indices >= threshold).astype(np.uint8))
-
-    return Stored(path, (label,), read)
-
-
 def stored(
     path: Path,
     names: Mapping,
