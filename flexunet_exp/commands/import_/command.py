@@ -35,7 +35,8 @@ def task(cfg: DictConfig) -> None:
     output = Path(cfg.output).expanduser().resolve()
     name = name_of(cfg, output)
     dataset_yaml.check(name, output)
-    place = Place(Path(cfg.input), Path(cfg.images) if cfg.images else None)
+    images = Path(cfg.images) if cfg.images else None
+    place = Place(Path(cfg.input), images, settings.of_format(cfg))
     settings.check_apart(place.root, output)
     kind, reader = chosen(cfg.format, settings.formats(), place)
     log.info("Format: %s, in %s", reader.title, place.given)

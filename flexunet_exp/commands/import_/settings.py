@@ -21,7 +21,18 @@ from flexunet_exp.errors import InputError
 
 GROUP = "annotations"  # of conf/: a yaml for each format
 DRAWING = ("raster", "overlap", "line_width", "point_radius", "crowd", "boxes", "annotator")
-DECISIVE = (*DRAWING, "classes", "ignore", "unlabelled", "splits", "ratios", "seed", "group")
+OF_FORMAT = ("image", "mask", "values", "threshold")  # which not every format reads
+DECISIVE = (
+    *DRAWING,
+    *OF_FORMAT,
+    "classes",
+    "ignore",
+    "unlabelled",
+    "splits",
+    "ratios",
+    "seed",
+    "group",
+)
 
 
 def check(cfg: DictConfig) -> None:
@@ -74,6 +85,12 @@ def formats() -> dict[str, Any]:
     return {
         name: OmegaConf.to_container(OmegaConf.load(file)) for name, file in sorted(files.items())
     }
+
+
+def of_format(cfg: DictConfig) -> dict[str, Any]:
+    """The settings of single formats, those that were given."""
+    settings = compose.plain(cfg)
+    return {name: settings[name] for name in OF_FORMAT if settings[name] is not None}
 
 
 def rules_of(cfg: DictConfig) -> Rules:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flexunet_exp.config.options.row import DATA, Option
 from flexunet_exp.config.rules import (
     Rule,
@@ -9,6 +11,7 @@ from flexunet_exp.config.rules import (
     between,
     count,
     flag,
+    is_int,
     is_text,
     is_text_or_texts,
     not_negative,
@@ -23,6 +26,22 @@ from flexunet_exp.config.rules import (
 LOGITS = "largest allowed difference of a logit from the network in float32"
 RUN = "MLflow run id, run folder, latest, best, models:/NAME@ALIAS, .keras file"
 PICTURES = "a picture, a folder, a glob or a list [a,b] of these"
+
+
+def pattern(example: str) -> Rule:
+    return Rule(
+        lambda value: is_text(value) and value.count("{stem}") == 1,
+        "a pattern of files with {stem} once",
+        f"'{example}'",
+    )
+
+
+def is_values(value: Any) -> bool:
+    """Whether it is {number: label}."""
+    return isinstance(value, dict) and all(
+        is_int(key) and 0 <= key <= 255 and is_text(label) for key, label in value.items()
+    )
+
 
 ROWS = (
     Option("strict", "whether warnings are errors too", flag(), commands=("check",)),
@@ -268,6 +287,33 @@ ROWS = (
         "folder of the pictures; null: in the export or beside it",
         or_null(text("a folder", "photos")),
         literal=True,
+        commands=("import",),
+    ),
+    Option(
+        "image",
+        "pattern of the pictures, for masks of any naming: {stem} is what a mask has too",
+        or_null(pattern("images/{stem}.*")),
+        literal=True,
+        commands=("import",),
+    ),
+    Option(
+        "mask",
+        "pattern of their masks; {stem} is that of the picture, * fits anything",
+        or_null(pattern("gt/{stem}_label.bmp")),
+        literal=True,
+        commands=("import",),
+    ),
+    Option(
+        "values",
+        "what the numbers in masks mean: {number: label}; 0 is the background",
+        or_null(Rule(is_values, "{number: label}, numbers from 0 to 255", "{1: scratch}")),
+        commands=("import",),
+        example="values={1:scratch,255:dent}",
+    ),
+    Option(
+        "threshold",
+        "masks of one class, defect: the least grey value that is it",
+        or_null(between(1, 255, example=128)),
         commands=("import",),
     ),
     Option(

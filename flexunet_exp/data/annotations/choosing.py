@@ -14,9 +14,18 @@ from flexunet_exp.errors import InputError, did_you_mean
 def chosen(name: str, formats: Mapping[str, Any], place: Place) -> tuple[str, Format]:
     """The format `name` (`auto`: the one that recognises the export), and its name.
 
-    `formats` maps each name to its yaml. Raises InputError for an unknown name, and where none or
-    several formats recognise the files.
+    `formats` maps each name to its yaml. Raises InputError for an unknown name, where none or
+    several formats recognise the files, and for settings that the format does not read.
     """
+    kind, built = of_name(name, formats, place)
+    if unread := [key for key in place.options if key not in built.options]:
+        raise InputError(
+            [f"{key}=…: the format {kind} does not read it. Leave it out" for key in unread]
+        )
+    return kind, built
+
+
+def of_name(name: str, formats: Mapping[str, Any], place: Place) -> tuple[str, Format]:
     listed = ", ".join(sorted(formats))
     if name != "auto":
         if name not in formats:
@@ -25,6 +34,8 @@ def chosen(name: str, formats: Mapping[str, Any], place: Place) -> tuple[str, Fo
                 f"format={name}: unknown.{did_you_mean(name, known)} There are: {listed}"
             )
         return name, building.build(formats[name])
+    if "mask" in place.options:  # the files are named: nothing is left to recognise
+        return "image_masks", building.build(formats["image_masks"])
     found = [
         (each, built)
         for each, built in ((each, building.build(node)) for each, node in formats.items())

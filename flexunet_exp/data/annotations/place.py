@@ -10,9 +10,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path, PureWindowsPath
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -35,10 +36,17 @@ KINDS = {
 class Place:
     """An export: `given` is the folder or the file that was typed; `images` where pictures lie.
 
-    Raises InputError where there is no such file or folder.
+    `options` are those of its format alone, such as the patterns of its files. Raises InputError
+    where there is no such file or folder.
     """
 
-    def __init__(self, given: Path, images: Path | None = None):
+    def __init__(
+        self,
+        given: Path,
+        images: Path | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ):
+        self.options = options
         self.given = given.expanduser().resolve()
         self.images = images.expanduser().resolve() if images else None
         for path, word in ((self.given, "input"), (self.images, "images")):

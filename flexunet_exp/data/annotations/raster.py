@@ -116,7 +116,8 @@ def filled(rings: Iterable[Points], size: Size) -> Crop:
 def by_coco(rings: Rings, size: Size) -> Crop:
     """pycocotools' rule: whole numbers are corners of pixels; edges at a fifth of a pixel.
 
-    Raises InputError for rings that are too long: pycocotools keeps each fifth of a pixel of them.
+    Points keep their places: pycocotools rounds them, and moved ones would round elsewhere. Raises
+    InputError for rings that are too long: pycocotools keeps each fifth of a pixel of them.
     """
     from pycocotools import mask as coco
 

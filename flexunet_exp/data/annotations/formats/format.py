@@ -22,6 +22,7 @@ class Format(ABC):
     """A format of annotations: `recognises` is cheap and looks at content, `read` reads it all."""
 
     title: str  # as its tool is called, for messages
+    options: tuple[str, ...] = ()  # settings that it reads, and others do not: `place.options`
 
     @abstractmethod
     def recognises(self, place: Place) -> bool:
