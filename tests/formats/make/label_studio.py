@@ -106,7 +106,8 @@ def tasks() -> list[dict]:
 
 def main() -> None:
     folder = FILES / "label_studio"
-    shutil.rmtree(folder, ignore_errors=True)
+    for inner in ("images", "brushes"):
+        shutil.rmtree(folder / inner, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
     for one in tasks():
         name = one["file_upload"].split("-")[1]
