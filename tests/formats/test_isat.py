@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import Isat
+from flexunet_exp.data.annotations.formats.isat import Isat
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.support import exports

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import LabelMe, labelme_shapes
+from flexunet_exp.data.annotations.formats import labelme_shapes
+from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.shapes import Packed
 from flexunet_exp.errors import InputError

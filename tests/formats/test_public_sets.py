@@ -10,10 +10,17 @@ import pytest
 from PIL import Image
 
 from flexunet_exp.commands.import_ import settings
-from flexunet_exp.data.annotations import formats
 from flexunet_exp.data.annotations.choosing import chosen
 from flexunet_exp.data.annotations.classes import of_export
 from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations.formats.dagm import Dagm
+from flexunet_exp.data.annotations.formats.kolektor import KolektorSDD, KolektorSDD2
+from flexunet_exp.data.annotations.formats.magnetic_tile import MagneticTile
+from flexunet_exp.data.annotations.formats.mvtec_family import Btad, Mpdd, MVTecAd2
+from flexunet_exp.data.annotations.formats.mvtec_loco import MVTecLoco
+from flexunet_exp.data.annotations.formats.neu_seg import NeuSeg
+from flexunet_exp.data.annotations.formats.real_iad import RealIad
+from flexunet_exp.data.annotations.formats.visa import VisA
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export
 from flexunet_exp.errors import InputError
@@ -182,17 +189,17 @@ def neu(root: Path) -> None:
 
 
 SETS = {
-    "visa": formats.VisA,
-    "mvtec_loco": formats.MVTecLoco,
-    "mvtec_ad2": formats.MVTecAd2,
-    "mpdd": formats.Mpdd,
-    "btad": formats.Btad,
-    "magnetic_tile": formats.MagneticTile,
-    "kolektor_sdd": formats.KolektorSDD,
-    "kolektor_sdd2": formats.KolektorSDD2,
-    "real_iad": formats.RealIad,
-    "dagm": formats.Dagm,
-    "neu_seg": formats.NeuSeg,
+    "visa": VisA,
+    "mvtec_loco": MVTecLoco,
+    "mvtec_ad2": MVTecAd2,
+    "mpdd": Mpdd,
+    "btad": Btad,
+    "magnetic_tile": MagneticTile,
+    "kolektor_sdd": KolektorSDD,
+    "kolektor_sdd2": KolektorSDD2,
+    "real_iad": RealIad,
+    "dagm": Dagm,
+    "neu_seg": NeuSeg,
 }
 
 
@@ -300,7 +307,7 @@ def test_visa_has_no_other_objects(tmp_path):
     picture(tmp_path / "screw/Data/Images/Normal/0000.JPG")
 
     with pytest.raises(InputError, match="VisA has no object screw"):
-        formats.VisA().read(Place(tmp_path))
+        VisA().read(Place(tmp_path))
 
 
 def test_a_split_file_of_visa_with_other_columns_is_refused(export, tmp_path):

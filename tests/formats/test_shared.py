@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
+from flexunet_exp.commands.import_ import settings
 from flexunet_exp.config.overrides import Word
 from flexunet_exp.data.annotations import choosing, raster
-from flexunet_exp.data.annotations.formats import __all__ as FORMATS
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.formats.read_export import FILES, save, write
@@ -51,15 +51,9 @@ def test_patterns_need_no_quotes_on_a_command_line() -> None:
 
 @pytest.mark.parametrize("folder", ["cvat", "voc", "cityscapes"])
 def test_one_format_alone_recognises_a_tools_export(folder: str) -> None:
-    module = "flexunet_exp.data.annotations.formats"
-    formats = {name: {"_target_": f"{module}.{name}"} for name in FORMATS}
-    formats["image_masks"] = formats.pop("ImageMasks")
-    kind, _ = choosing.chosen("auto", formats, Place(FILES / folder))
-    assert kind.lower() == folder
+    assert choosing.chosen("auto", settings.formats(), Place(FILES / folder))[0] == folder
 
 
 def test_one_format_alone_recognises_nnunets_description(tmp_path: Path) -> None:
     write(tmp_path / "dataset.json", json.dumps({"labels": {}, "file_ending": ".png"}))
-    module = "flexunet_exp.data.annotations.formats"
-    formats = {name: {"_target_": f"{module}.{name}"} for name in FORMATS}
-    assert choosing.chosen("auto", formats, Place(tmp_path))[0] == "NnUNet"
+    assert choosing.chosen("auto", settings.formats(), Place(tmp_path))[0] == "nnunet"

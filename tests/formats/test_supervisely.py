@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import Supervisely
+from flexunet_exp.data.annotations.formats.supervisely import Supervisely
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.support import exports

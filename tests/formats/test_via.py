@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import Via
+from flexunet_exp.data.annotations.formats.via import Via
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.support import exports

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import LabelMe, XAnyLabeling
+from flexunet_exp.data.annotations.formats.labelme import LabelMe
+from flexunet_exp.data.annotations.formats.xanylabeling import XAnyLabeling
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.support import exports
