@@ -106,13 +106,13 @@ def test_other_files_in_the_folders_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_patterns_alone_choose_the_format(tmp_path: Path) -> None:
-    node = {"_target_": "flexunet_exp.data.annotations.formats.ImageMasks"}
+    node = {"_target_": "flexunet_exp.data.annotations.formats.image_masks.ImageMasks"}
     place = Place(kolektor(tmp_path), options=KOLEKTOR)
     assert chosen("auto", {"image_masks": node}, place)[0] == "image_masks"
 
 
 def test_a_setting_that_a_format_does_not_read_is_told(tmp_path: Path) -> None:
-    node = {"_target_": "flexunet_exp.data.annotations.formats.Voc"}
+    node = {"_target_": "flexunet_exp.data.annotations.formats.voc.Voc"}
     with pytest.raises(InputError, match="threshold=…: the format voc does not read it"):
         chosen("voc", {"voc": node}, Place(tmp_path, options={"threshold": 3}))
 
