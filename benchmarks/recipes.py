@@ -38,13 +38,22 @@ BEFORE["screw"] = (
     *("dataset.patch.per_image=4", "dataset.good_share=0.1", "trainer.epochs=12"),
     "schedule.warmup_epochs=1",
 )
-WHOLE = ("dataset.patch.features=null", "dataset.cache=none")  # a network that trains as a whole
+WHOLE = (
+    "dataset.patch.features=null",
+    "dataset.cache=none",
+    "augmentation.views=null",
+)  # a network that trains as a whole
 CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "shipped": (),
-    "half": ("trainer.epochs=6",),
-    "double": ("trainer.epochs=24",),
+    "half": ("augmentation.views=8", "trainer.epochs=10"),
+    "double": ("trainer.epochs=40",),
     "float32": ("dataset.feature_type=float32",),
-    "uncached": ("dataset.cache=none", "dataset.patch.features=null", "trainer.epochs=3"),
+    "uncached": (
+        "dataset.cache=none",
+        "dataset.patch.features=null",
+        "augmentation.views=null",
+        "trainer.epochs=3",
+    ),
     "random": ("model.encoder_weights=null",),
     "expanded": ("model.encoder.features=expanded",),
     "lite2": ("model/encoder=efficientnet_lite2",),
@@ -53,9 +62,8 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "px1024": ("dataset.image_size=1024",),
     "stride2": ("model.output_stride=2",),
     "stride8": ("model.output_stride=8",),
-    "paste": ("augmentation=paste", "augmentation.views=8"),
-    "flips": ("augmentation=flips",),
-    "no_views": ("augmentation=none",),
+    "turns": ("augmentation=turns", "augmentation.views=null"),
+    "no_views": ("augmentation=none", "augmentation.views=null"),
     "ema": ("optimizer.use_ema=true", "optimizer.ema_momentum=0.98"),
     "dropout": ("model.dropout_rate=0.3",),
     "smoothing": ("loss.label_smoothing=0.1",),
@@ -109,7 +117,12 @@ def measured(data: Path, category: str, recipe: str, seed: int, fold: str) -> No
     folder = folder_of(category, recipe, seed, fold)
     words = (
         *("train", f"dataset={category}", f"data_root={data.absolute()}", "split=folds"),
-        *(f"split.fold={fold}", f"trainer.seed={seed}", f"hydra.run.dir={folder}"),
+        *(
+            f"split.fold={fold}",
+            "split.valid=0.125",
+            f"trainer.seed={seed}",
+            f"hydra.run.dir={folder}",
+        ),
         *words_of(category, recipe),
     )
     started = time.perf_counter()
