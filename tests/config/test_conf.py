@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
-from flexunet_exp.config import resolvers, validation
+from flexunet_exp.config import building, resolvers, validation
 from flexunet_exp.config.compose import conf_dir, plain
+from flexunet_exp.data.annotations.formats.format import Format
 
 CONF = conf_dir()
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -20,7 +22,7 @@ HEAVY = (
 )
 COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
-    *("prepare", "compare", "sync", "plan"),
+    *("prepare", "compare", "sync", "plan", "import", "export_labels"),
 }
 DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(
@@ -57,11 +59,11 @@ def options(group: str) -> list[str]:
 
 
 def choices() -> list[str]:
-    """group=option for every file in a group but the parts of callbacks/default."""
+    """group=option of train for every file in a group but the single callbacks."""
     nested = [path.relative_to(CONF).with_suffix("") for path in FILES if path.parent != CONF]
-    whole = [
-        path for path in nested if path.parts[0] != "callbacks" or path.stem in ("default", "none")
-    ]
+    lists = ("default", "last_weights", "none")
+    whole = [path for path in nested if path.parts[0] != "callbacks" or path.stem in lists]
+    whole = [path for path in whole if path.parts[0] != "annotations"]  # of `import` alone
     return [f"{path.parent.as_posix()}={path.stem}" for path in whole]
 
 
@@ -80,6 +82,12 @@ def test_every_choice_composes_and_validates(compose, choice):
     cfg = compose("train", *needed, choice)
     validation.check_settings(cfg)
     validation.check_targets(cfg, HEAVY)
+
+
+@pytest.mark.parametrize("name", options("annotations"))
+def test_every_format_of_annotations_is_built(name):
+    node = OmegaConf.to_container(OmegaConf.load(CONF / "annotations" / f"{name}.yaml"))
+    assert isinstance(building.build(node), Format)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(CONF).as_posix())
