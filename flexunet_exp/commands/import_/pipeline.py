@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
 from omegaconf import DictConfig
 
-from flexunet_exp.commands.import_ import dealing, settings
+from flexunet_exp.commands.import_ import choices, dealing, settings
 from flexunet_exp.commands.import_.dealing import Item
 from flexunet_exp.commands.import_.rows import Picture
 from flexunet_exp.config import identity
@@ -62,17 +60,17 @@ def plan(cfg: DictConfig, reader: Format, place: Place) -> Plan:
         log.info("%s", note)
     if export.terms:
         log.info("%s", export.terms)
-    pictures = [*of_choice(export, cfg.unlabelled)]
+    pictures = [one for one in export.pictures if one.done or cfg.unlabelled != "skip"]
     rules = settings.rules_of(cfg)
     problems = [*export.problems, *without_picture(pictures)]
-    problems += unlabelled_problems(pictures, cfg.unlabelled)
-    problems += annotator_problems(pictures, cfg.annotator)
+    problems += choices.unlabelled_problems(pictures, cfg.unlabelled)
+    problems += choices.annotator_problems(pictures, cfg.annotator)
     try:
         merged = {new: list(labels) for new, labels in (cfg.classes or {}).items()}
         known = naming.of_export(export.classes, merged, list(cfg.ignore))
     except InputError as error:
         problems += error.problems
-    names = names_of(pictures, problems)
+    names = choices.names_of(pictures, problems)
     if not pictures:
         problems.append(f"{place.given}: no picture is left to import.")
     if problems:
@@ -81,51 +79,6 @@ def plan(cfg: DictConfig, reader: Format, place: Place) -> Plan:
     said = [file_hash(str(path)) for path in export.files]
     digest = identity.hashed([said, [facts_of(item) for item in dealt]])
     return Plan(export, rules.tool(export.tool), known, rules, tuple(dealt), digest)
-
-
-def of_choice(export: Export, unlabelled: str) -> Sequence[Labelled]:
-    return [one for one in export.pictures if one.done or unlabelled != "skip"]
-
-
-def unlabelled_problems(pictures: Sequence[Labelled], choice: str) -> list[str]:
-    waiting = [one.name for one in pictures if not one.done]
-    if choice != "error" or not waiting:
-        return []
-    return [
-        f"{len(waiting)} of {len(pictures)} pictures have no annotations, such as {waiting[0]}. "
-        "Give unlabelled=good if they show no defect, or unlabelled=skip to leave them out"
-    ]
-
-
-def annotator_problems(pictures: Sequence[Labelled], choice: str | None) -> list[str]:
-    several = [one for one in pictures if len(one.by) > 1]
-    if choice or not several:
-        return []
-    return [
-        f"{len(several)} pictures were labelled by several people, such as {several[0].name}. Give "
-        "annotator=first, last, or agree: pixels on which they differ are then ignored"
-    ]
-
-
-def names_of(pictures: Sequence[Labelled], problems: list[str]) -> list[str]:
-    """A name for the files of each picture: its own, with its folders where two are alike."""
-    stems = [PurePosixPath(one.name).with_suffix("").as_posix() for one in pictures]
-    own = Counter(PurePosixPath(stem).name.lower() for stem in stems)
-    names = [
-        PurePosixPath(stem).name
-        if own[PurePosixPath(stem).name.lower()] == 1
-        else "_".join(PurePosixPath(stem).parts)
-        for stem in stems
-    ]
-    for name, number in Counter(name.lower() for name in names).items():
-        if number > 1:
-            same = [
-                one.name for one, each in zip(pictures, names, strict=True) if each.lower() == name
-            ]
-            problems.append(
-                f"{number} pictures would have one name, {', '.join(same[:3])}: rename one of them"
-            )
-    return [re.sub(r"[^\w.+-]", "_", name) or "picture" for name in names]
 
 
 def facts_of(item: Item) -> list:

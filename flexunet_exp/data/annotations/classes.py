@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -33,23 +35,27 @@ def of_export(
     """The classes of a set that is made of a tool's.
 
     `merged` maps a new name to the labels that become it; a label that it does not name keeps its
-    own. `ignored` labels become 255. The order is the tool's. Raises InputError with every label
-    that is not the tool's, is named twice, and for more than 254 classes.
+    own, with `_` for what no class can have in its name. `ignored` labels become 255. The order is
+    the tool's. Raises InputError with every label that is not the tool's, is named twice, or can
+    name no class, and for more than 254 classes.
     """
     known = [one.name for one in own if one.name not in (BACKGROUND, IGNORED)]
     problems = list(wrong_names(known, merged, ignored))
     renamed = {label: new for new, labels in merged.items() for label in labels}
     names: list[str] = []
+    becomes: dict[str, list[str]] = {}
     values = {BACKGROUND: 0, IGNORED: IGNORE, **dict.fromkeys(ignored, IGNORE)}
     given: dict[str, tuple[int, int, int] | None] = {}
     for one in own:
         if one.name in values:
             continue
-        name = renamed.get(one.name, one.name)
+        name = renamed.get(one.name) or class_name(one.name)
         if name not in names:
             names.append(name)
             given[name] = one.colour
+        becomes.setdefault(name, []).append(one.name)
         values[one.name] = names.index(name) + 1
+    problems += unusable_names(becomes, merged)
     if len(names) > MOST:
         problems.append(
             f"{len(names)} classes, at most {MOST} fit into a mask. Merge some: "
@@ -61,6 +67,31 @@ def of_export(
         raise InputError(problems)
     colours = tuple(distinct([given[name] for name in names]))
     return Classes((BACKGROUND, *names), (BLACK, *colours), values)
+
+
+def class_name(label: str) -> str:
+    """The class that a label becomes by itself: letters, digits, _ and - stay, the rest is _.
+
+    A first letter with an accent loses it (`Ölfleck` → `Olfleck`): a class begins with a plain one.
+    """
+    name = re.sub(r"[^\w-]+", "_", label).strip("_") or label
+    plain = unicodedata.normalize("NFKD", name[:1]).encode("ascii", "ignore").decode()
+    return (plain or name[:1]) + name[1:]
+
+
+def unusable_names(becomes: Mapping[str, list[str]], merged: Mapping) -> Iterator[str]:
+    """A problem for each name (→ its labels) that no class can have, or that two labels share."""
+    for name, labels in becomes.items():
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name) or name in ("good", BACKGROUND, IGNORED):
+            yield (
+                f"the label {labels[0]!r} is no name of a class: letters, digits, _ and -, not "
+                f"good, background or ignore. Name it: 'classes={{new: [{labels[0]}]}}'"
+            )
+        elif len(labels) > 1 and name not in merged:
+            yield (
+                f"the labels {', '.join(map(repr, labels))} would both be the class {name}. Say "
+                f"that they are one, 'classes={{{name}: [{', '.join(labels)}]}}', or name them"
+            )
 
 
 def wrong_names(

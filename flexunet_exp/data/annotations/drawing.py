@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from flexunet_exp.data.annotations.classes import Classes
+from flexunet_exp.data.annotations.extent import area_of, is_cut, is_outside, points_of
 from flexunet_exp.data.annotations.raster import Crop, Size, Tool
 from flexunet_exp.data.annotations.records import Labelled, Marked
-from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Ellipse, Line, Polygon, Polygons
+from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Line, Polygon
 from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
@@ -188,49 +188,6 @@ def unusable(one: Marked, tool: Tool, rules: Rules) -> str:
     return ""
 
 
-def points_of(shape: Any) -> np.ndarray | None:
-    """All points of a shape of lines; None of a shape of pixels."""
-    if isinstance(shape, Polygon):
-        return np.concatenate([shape.points, *shape.holes])
-    if isinstance(shape, Polygons):
-        return np.concatenate([points_of(part) for part in shape.parts])  # type: ignore[arg-type]
-    if isinstance(shape, (Line, Dots)):
-        return shape.points
-    if isinstance(shape, Ellipse):
-        return np.array([shape.centre, shape.radii, (shape.degrees, 0)])
-    if isinstance(shape, BoxOnly):
-        return np.array(shape.corners).reshape(2, 2)
-    return None
-
-
-def is_outside(shape: Any, size: Size) -> bool:
-    points = points_of(shape)
-    if points is None or isinstance(shape, Ellipse):
-        return False
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return bool(right < 0 or bottom < 0 or left > size[1] or top > size[0])
-
-
-def is_cut(shape: Any, size: Size) -> bool:
-    """Whether an area reaches more than a pixel over the edge of the picture."""
-    if not isinstance(shape, (Polygon, Polygons)):
-        return False
-    points = points_of(shape)
-    assert points is not None
-    return bool((points < -1).any() or (points > (size[1] + 1, size[0] + 1)).any())
-
-
-def area_of(shape: Any) -> float | None:
-    """The area of polygons by their coordinates; None of other shapes."""
-    if isinstance(shape, Polygons):
-        return sum(area_of(part) or 0.0 for part in shape.parts)
-    if not isinstance(shape, Polygon):
-        return None
-    outline, *holes = (float(cv2.contourArea(ring.astype(np.float32)))
-                       for ring in (shape.points, *shape.holes))  # fmt: skip
-    return outline - sum(holes)
-
-
 def read_stored(stored: Any, result: Drawn, classes: Classes) -> None:
     """Puts a mask that is a picture already into the result."""
     try:
@@ -250,8 +207,7 @@ def read_stored(stored: Any, result: Drawn, classes: Classes) -> None:
     for number, label in enumerate(stored.labels, start=1):
         table[number] = classes.value_of(label)
     values = table[labels]
-    found, counts = np.unique(labels, return_counts=True)
-    for number, _ in zip(found.tolist(), counts.tolist(), strict=True):
+    for number in np.unique(labels).tolist():
         if 0 < number <= len(stored.labels):
             name = stored.labels[number - 1]
             result.objects[name] = result.objects.get(name, 0) + 1

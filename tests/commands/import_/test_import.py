@@ -193,6 +193,44 @@ def test_a_name_that_another_set_has_is_refused_before_anything_is_made(photos, 
     assert not (tmp_path / "bolt").exists()
 
 
+@pytest.mark.parametrize(
+    "labels, said",
+    [
+        (["good"], "is no name of a class"),
+        (["bad weld", "bad_weld"], "would both be the class bad_weld"),
+        (["油"], "classes={new: [油]}"),
+    ],
+)
+def test_a_label_that_no_class_can_be_called_is_asked_for(tmp_path, labels, said):
+    for number in range(3):
+        photo(tmp_path / "photos", f"a{number}", *map(shape, labels))
+    done = imported(tmp_path)
+    oneline = " ".join(done.stdout.split())
+    assert done.returncode == 1 and said in oneline, done.stdout
+    assert not (tmp_path / "conf").exists()
+
+
+def test_a_label_is_never_resolved_as_a_configuration(tmp_path):
+    for number in range(3):
+        photo(tmp_path / "photos", f"a{number}", shape("${oc.env:HOME}"))
+    assert imported(tmp_path).returncode == 0
+    assert {row["label"] for row in manifest(tmp_path)} == {"oc_env_HOME"}
+
+
+def test_spaces_in_labels_and_alike_names_of_pictures_are_mended(tmp_path):
+    for number in range(3):
+        photo(tmp_path / "photos" / f"day {number}", "a 1", shape("Ölfleck groß"))
+    assert imported(tmp_path).returncode == 0
+    rows = manifest(tmp_path)
+    assert {row["label"] for row in rows} == {"Olfleck_groß"}
+    assert len({row["image"] for row in rows}) == 3
+    (tmp_path / "two").mkdir()
+    for name in ("a 1", "a_1"):
+        photo(tmp_path / "two/photos", name, shape("dent"))
+    done = imported(tmp_path / "two")
+    assert done.returncode == 1 and "2 pictures would have one name" in done.stdout
+
+
 def test_ignored_labels_are_255_and_overlaps_follow_the_rule(tmp_path):
     for number in range(3):
         inner = shape("dot", points=[(25, 25), (30, 25), (30, 30), (25, 30)])
