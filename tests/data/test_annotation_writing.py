@@ -53,7 +53,7 @@ def read(kind: str, folder: Path) -> list[np.ndarray]:
     table[255] = 255
     known = classes.of_export(export.classes, {}, ())
     for value, name in enumerate(known.names[1:], 1):
-        table[value] = NAMES.index(name) + 1
+        table[value] = [*map(classes.class_name, NAMES)].index(name) + 1
     found = exports.masks(export)
     by_stem = {Path(name).stem: mask for name, mask in found.items()}
     return [table[mask] for _, mask in sorted(by_stem.items())]
