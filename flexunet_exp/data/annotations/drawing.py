@@ -12,7 +12,7 @@ from flexunet_exp.data.annotations.classes import Classes
 from flexunet_exp.data.annotations.extent import area_of, is_cut, is_outside, points_of
 from flexunet_exp.data.annotations.raster import Crop, Size, Tool
 from flexunet_exp.data.annotations.records import Labelled, Marked
-from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Line, Polygon
+from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Line, box
 from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
@@ -150,9 +150,7 @@ def crop_of(
         return None
     shape = one.shape
     if isinstance(shape, BoxOnly):
-        left, top, right, bottom = shape.corners
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        shape = Polygon(np.array(corners, float))
+        shape = box(*shape.corners)
     try:
         crop = tool.draw(shape, size)
     except InputError as error:

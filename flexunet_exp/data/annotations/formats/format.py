@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -11,7 +10,6 @@ import numpy as np
 
 from flexunet_exp.data.annotations.place import Place, number, want
 from flexunet_exp.data.annotations.records import Export, Labelled
-from flexunet_exp.data.folders.folder_names import SPLITS
 from flexunet_exp.errors import InputError
 
 Item = TypeVar("Item")
@@ -43,13 +41,6 @@ def each(items: Iterable[Item], read: Callable[[Item], Result]) -> Iterator[Resu
             problems += error.problems
     if problems:
         raise InputError(problems)
-
-
-def split_in(path: str) -> str:
-    """The split that a path names in one of its words, as `instances_val2017.json`; else empty."""
-    words = re.findall("[a-z]+", path.lower())
-    found = {split for split, names in SPLITS.items() if set(names) & set(words)}
-    return found.pop() if len(found) == 1 else ""
 
 
 def points_of(values: object, where: str) -> np.ndarray:

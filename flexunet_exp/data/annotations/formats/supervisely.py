@@ -18,8 +18,8 @@ from flexunet_exp.data.annotations.formats.format import (
     each,
     not_mentioned,
     points_of,
-    split_in,
 )
+from flexunet_exp.data.annotations.formats.split_names import split_in
 from flexunet_exp.data.annotations.place import Place, member, want
 from flexunet_exp.data.annotations.raster import Crop, Rings, Size, Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked

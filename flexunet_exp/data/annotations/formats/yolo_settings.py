@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from flexunet_exp.data.annotations.formats.format import split_in
+from flexunet_exp.data.annotations.formats.split_names import split_in
 from flexunet_exp.data.annotations.place import Place, read_text, want
 from flexunet_exp.errors import InputError
 
