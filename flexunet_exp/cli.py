@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}\n\n{usage()}")
         return 2
-    sys.argv = [f"flexunet {command}", *map(quote_path, overrides)]
+    sys.argv = [f"flexunet {command}", *(quote_path(word, command) for word in overrides)]
     interrupt.listen()
     try:
         require_addresses(overrides)

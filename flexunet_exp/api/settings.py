@@ -19,7 +19,7 @@ def composed(command: str, words: Sequence[str], key: str, value: object) -> Dic
     from flexunet_exp.jobs.explain import explain_composition
 
     try:
-        cfg = compose.composed(command, [quote_path(word) for word in words])
+        cfg = compose.composed(command, [quote_path(word, command) for word in words])
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("hydra", "omegaconf"):
             raise

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from flexunet_exp.config.options import LITERAL, PATTERN
+from flexunet_exp.config.options import QUOTED, ROWS
+from flexunet_exp.config.options.row import TRAIN
 
 if TYPE_CHECKING:
     from omegaconf import ListConfig
@@ -38,18 +39,17 @@ class Word:
     def __str__(self) -> str:
         return f"{self.sign}{self.key}" + ("" if self.value is None else f"={self.value}")
 
-    @property
-    def is_literal(self) -> bool:
-        """Whether the value is a path, or other text that Hydra must not parse by its grammar."""
-        return self.key in LITERAL or self.key in PATTERN
+    def quoted(self, command: str = TRAIN) -> Word:
+        """The word with its value in quotes if it is a path or other text for this command.
 
-    def quoted(self) -> Word:
-        """The word with its value in quotes, so that Hydra's grammar accepts any path.
-
-        Values already quoted are unchanged, and lists `[a,b]` that are not the path of a file.
+        Hydra's grammar then accepts any path. Values already quoted are unchanged, and lists
+        `[a,b]` that are not the path of a file.
         """
+        row = ROWS.get((command.replace("-", "_"), self.key)) or ROWS.get((TRAIN, self.key))
         value = self.value
-        if not self.is_literal or self.sign == "~" or not value or value == "null":
+        if row is None or not (row.literal or row.pattern):
+            return self
+        if self.sign == "~" or not value or value == "null":
             return self
         listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
         if is_quoted(value) or listed:
@@ -57,13 +57,13 @@ class Word:
         escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
         if escaped.endswith("\\"):
             escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
-        if self.key in LITERAL:
+        if row.literal:
             escaped = escaped.replace("${", r"\${")
         return Word(self.key, f"'{escaped}'", self.sign)
 
     def as_typed(self) -> Word:
         """The word without the quotes that `quoted` gave it."""
-        if not self.is_literal or not self.value or not is_quoted(self.value):
+        if self.key not in QUOTED or not self.value or not is_quoted(self.value):
             return self
         bare = re.sub(r"(\\+)('|$)", halved, self.value[1:-1])
         return Word(self.key, bare.replace(r"\${", "${"), self.sign)
@@ -78,9 +78,9 @@ def halved(backslashes: re.Match[str]) -> str:
     return backslashes[1][: len(backslashes[1]) // 2] + backslashes[2]
 
 
-def quote_path(argument: str) -> str:
-    """A word of the command line, with a path quoted for Hydra."""
-    return str(Word.parse(argument).quoted())
+def quote_path(argument: str, command: str = TRAIN) -> str:
+    """A word of a command's line, with a path quoted for Hydra."""
+    return str(Word.parse(argument).quoted(command))
 
 
 def words_in(line: str) -> list[Word]:

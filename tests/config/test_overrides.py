@@ -55,7 +55,14 @@ def test_other_options_keep_hydras_quotes():
 
 def test_a_folders_interpolation_is_hydras_and_a_paths_is_none():
     assert str(Word.parse("hydra.run.dir=a ${now:%Y}").quoted()) == "hydra.run.dir='a ${now:%Y}'"
-    assert str(Word.parse("output=a${b}").quoted()) == r"output='a\${b}'"
+    assert str(Word.parse("output=a${b}").quoted("infer")) == r"output='a\${b}'"
+
+
+def test_a_word_that_two_commands_have_is_quoted_for_the_one_that_takes_a_path():
+    word = Word.parse("images=16")
+    assert str(word.quoted("import")) == "images='16'"  # a folder
+    for command in ("compare", "export"):  # a number of pictures
+        assert word.quoted(command) == word
 
 
 def test_a_command_is_quoted_for_the_shell():

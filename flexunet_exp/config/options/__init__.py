@@ -28,8 +28,7 @@ ROWS = {(command, row.key): row for row in OPTIONS for command in row.commands o
 SECTIONS = {parent for row in OPTIONS for parent in parents(row.key)}
 BY_PARAM = {row.param: row for row in OPTIONS if row.param not in ("", "*")}
 REPEATED = tuple(row.key for row in OPTIONS if row.repeats)
-LITERAL = {row.key for row in OPTIONS if row.literal}
-PATTERN = {row.key for row in OPTIONS if row.pattern}
+QUOTED = {row.key for row in OPTIONS if row.literal or row.pattern}
 
 
 @cache
