@@ -36,6 +36,11 @@ CELL = (
     *("model.base_filters=8", "trainer.epochs=2"),
 )
 CELLS = 4
+SMALL = (
+    *("dataset/layout=synthetic", "model=flexunet_small", "augmentation=flips", "schedule=cosine"),
+    *("dataset.image_size=128", "dataset.cache=memory", "dataset.layout.images_per_class=20"),
+    *("dataset.layout.good_images=20", "trainer.batch_size=8"),
+)
 # A callback of the person's own, which ends the process at the end of the first training step.
 FIRST_STEP = """
 import os
@@ -98,14 +103,14 @@ def tiny_training(build: Build) -> Seconds:
 
 
 def first_step(build: Build) -> Seconds:
-    """From the command to the end of the first training step of a new quickstart, store included.
+    """From the command to the end of the first training step of a small network, store included.
 
     The store is there, with the parent of a sweep in it; every run has a seed of its own.
     """
     own = "+callbacks.first_step._target_=first_step.FirstStep"
-    words = ("experiment=quickstart", f"data_root={build.home}/data")
+    words = (*SMALL, f"data_root={build.home}/data")
     if not (build.home / "first" / "mlruns").exists():
-        build.run("first", "train", "-m", *TINY, words[1], "trainer.seed=0")
+        build.run("first", "train", "-m", *TINY, words[-1], "trainer.seed=0")
     return build.run("first", "train", *words, own, f"trainer.seed={next(SEEDS)}")[0]
 
 

@@ -84,8 +84,11 @@ def drawing() -> list[Row]:
 
 
 def training() -> list[Row]:
-    """A step of quickstart through the whole pipeline against the bare step of the same model."""
-    cfg = compose("experiment=quickstart")
+    """A step of a small FlexUNet through the whole pipeline against the bare step of the model."""
+    cfg = compose(
+        *("dataset/layout=synthetic", "model=flexunet_small", "augmentation=flips"),
+        *("dataset.image_size=128", "trainer.batch_size=8", "dataset.layout.images_per_class=20"),
+    )
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     from flexunet_exp.data.feed import feed as feeding
     from flexunet_exp.training import fit
@@ -105,7 +108,7 @@ def training() -> list[Row]:
                 model.train_on_batch(*next(iterator))
 
         step = seconds(epoch, 3) / steps
-        label = f"quickstart, a training step with its data, cache {cache}"
+        label = f"flexunet_small at 128 px, a training step with its data, cache {cache}"
         rows.append(
             (
                 label,
