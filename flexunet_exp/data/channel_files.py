@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data import image_files, tiff_files
-from flexunet_exp.data.channels import Channels
+from flexunet_exp.data.channels import Channels, other_number
 from flexunet_exp.data.grouping import Problem
 from flexunet_exp.data.image_files import Header
 from flexunet_exp.errors import InputError
@@ -28,15 +28,14 @@ def decoded(
     `contents` are the bytes of its files, of which `path` names one. Raises InputError with every
     file that has another number of channels, and where lights differ in size or bits.
     """
-    if len(contents) == 1:
-        is_light = bool(channels.light_of(Path(path).stem))
-        return one_file(contents[0], path, 1 if is_light else channels.number)
     files = channels.files(Path(path))
+    if len(contents) == 1 and not channels.light_of(Path(path).stem):
+        return one_file(contents[0], path, Channels(channels.number))
     problems: list[str] = []
     parts = []
     for file, data in zip(files, contents, strict=True):
         try:
-            parts.append(one_file(data, file, 1))
+            parts.append(one_file(data, file, Channels(1, channels.lights[:1])))
         except InputError as error:
             problems += error.problems
     if not problems:
@@ -46,16 +45,16 @@ def decoded(
     return np.dstack([pixels for pixels, _ in parts]), together([header for _, header in parts])
 
 
-def one_file(data: bytes, path: str | Path, number: int) -> tuple[np.ndarray, Header]:
-    """The pixels (H, W, number) of a file that has so many channels, upright."""
+def one_file(data: bytes, path: str | Path, wanted: Channels) -> tuple[np.ndarray, Header]:
+    """The pixels (H, W, N) of a file that has the channels that are wanted, upright."""
     if tiff_files.is_tiff(data):
-        return tiff_files.read(data, path, number)
+        return tiff_files.read(data, path, wanted)
     header = image_files.header(data, path)
     found = 1 if header.mode.startswith(GREY) else OF_MODE.get(header.mode, COLOUR)
-    if found != number:
-        raise InputError(tiff_files.other_number(path, found, number))
-    header = header._replace(alpha=header.alpha and number != 4)
-    return pixels_of(data, path, header, number), header
+    if found != wanted.number:
+        raise InputError(other_number(path, found, wanted))
+    header = header._replace(alpha=header.alpha and found != 4)
+    return pixels_of(data, path, header, found), header
 
 
 def pixels_of(data: bytes, path: str | Path, header: Header, number: int) -> np.ndarray:

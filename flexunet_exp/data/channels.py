@@ -18,6 +18,7 @@ from flexunet_exp.data import grey_levels, image_files
 from flexunet_exp.data.grouping import Problem
 from flexunet_exp.errors import InputError
 
+MOST = 8  # channels of a picture
 COLOURS = ("red", "green", "blue")
 
 
@@ -94,6 +95,27 @@ def missing(file: Path, channels: Channels) -> Problem:
         f"there is no such file; with {channels.typed} each picture has a file for each light",
         "Add it, or remove the other lights of this picture.",
         f"files of a light are missing; with {channels.typed} each picture has a file for each",
+    )
+
+
+def other_number(path: str | Path, found: int, wanted: Channels) -> Problem:
+    """The problem of a file with another number of channels than is wanted; up to MOST are told."""
+    fits = found <= MOST
+    said = f"{found} channel{'s' * (found > 1)}" if fits else f"more than {MOST} channels"
+    if wanted.lights:
+        return Problem(
+            path,
+            f"has {said}; the file of a light has one",
+            "Save it as grey.",
+            f"files of a light have {said}, expected one",
+        )
+    mend = f"If all pictures have {found}, train with dataset.channels={found}"
+    return Problem(
+        path,
+        f"has {said}, expected {wanted.number}",
+        mend if fits else f"At most {MOST} can be read: save those that are wanted.",
+        f"pictures have {said}, expected {wanted.number}",
+        mends={"dataset.channels": str(found)} if fits else {},
     )
 
 

@@ -210,10 +210,12 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
 
 def _many_channels(data: bytes, path: str | Path) -> InputError | None:
     """What is wrong with a TIFF that is neither grey, RGB nor RGBA; None for another file."""
-    from flexunet_exp.data import tiff_files  # imports this module
+    from flexunet_exp.data import channels, tiff_files  # they import this module
 
     number = tiff_files.number_of(data) if tiff_files.is_tiff(data) else 0
-    return InputError(tiff_files.other_number(path, number, 3)) if number > 1 else None
+    if number in (0, 1, channels.RGB.number):
+        return None
+    return InputError(channels.other_number(path, number, channels.RGB))
 
 
 def _orientation(picture: Image.Image, data: bytes) -> int | None:

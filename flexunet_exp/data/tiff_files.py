@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from flexunet_exp.data import image_files
-from flexunet_exp.data.grouping import Problem
+from flexunet_exp.data.channels import MOST, Channels, other_number
 from flexunet_exp.data.image_files import MAX_BYTES, MAX_PIXELS, UPRIGHT, Header
 from flexunet_exp.errors import InputError
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-MOST = 8  # channels
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 UNCOMPRESSED, MIN_IS_BLACK, RGB = 1, 1, 2  # values of the tags Compression and Photometric
 REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
@@ -39,8 +38,8 @@ def is_tiff(data: bytes) -> bool:
     return data[:4] in MAGIC
 
 
-def read(data: bytes, path: str | Path, number: int) -> tuple[np.ndarray, Header]:
-    """The pixels (H, W, number) uint8 or uint16 of a file with so many channels, upright.
+def read(data: bytes, path: str | Path, wanted: Channels) -> tuple[np.ndarray, Header]:
+    """The pixels (H, W, N) uint8 or uint16 of a file with the channels that are wanted, upright.
 
     `path` only names the file in an error. Raises InputError where it has another number, other
     values than 8 or 16 bits, or more than MAX_PIXELS, or cannot be decoded.
@@ -49,8 +48,8 @@ def read(data: bytes, path: str | Path, number: int) -> tuple[np.ndarray, Header
         pages = pages_of(file)
         check_kind(pages, path)
         parts = pages if pages[0].samplesperpixel == 1 else pages[:1]
-        if (found := channels_of(pages)) != number:
-            raise InputError(other_number(path, found, number))
+        if (found := channels_of(pages)) != wanted.number:
+            raise InputError(other_number(path, found, wanted))
         check_size(parts, len(data), path)
         pixels = np.dstack([decoded(page) for page in parts])
         tag = orientation(pages[0])
@@ -138,20 +137,6 @@ def check_kind(pages: Sequence[TiffPage], path: str | Path) -> None:
             f"{path}: its {len(pages)} pages differ in size or type; pages are channels, which "
             "must be equal in both: save the channels alone."
         )
-
-
-def other_number(path: str | Path, found: int, number: int) -> Problem:
-    """The problem of a file with another number of channels than `dataset.channels`."""
-    fits = found <= MOST
-    said = f"{found} channel{'s' * (found > 1)}" if fits else f"more than {MOST} channels"
-    mend = f"If all pictures have {found}, type dataset.channels={found}"
-    return Problem(
-        path,
-        f"has {said}, expected {number}",
-        mend if fits else f"At most {MOST} can be read: save those that are wanted.",
-        f"pictures have {said}, expected {number}",
-        mends={"dataset.channels": str(found)} if fits else {},
-    )
 
 
 def check_size(pages: Sequence[TiffPage], length: int, path: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ from flexunet_exp.prediction.predictor import padded
 from tests.support.lights import SIDE, lights, random_image, ready_set, tiff
 
 NUMBERS = (1, 2, 4, 5, 8)
-CLASSES = "dataset.classes=[{name: ok, color: [0,0,0]}, {name: flaw, color: [255,0,0]}]"
+CLASSES = "dataset.classes=[{name: background, color: [0,0,0]}, {name: flaw, color: [255,0,0]}]"
 
 
 def names_of(number: int) -> list[str]:
@@ -267,7 +268,7 @@ def test_all_that_is_wrong_with_lights_is_said_at_once(tmp_path, configured):
         "train0_right.png",
         "train1_left.png",
         "2 files of a light differ from left in size or bits, in",
-        "train4_right.png: has 3 channels, expected 1",
+        "train4_right.png: has 3 channels; the file of a light has one",
         "train5.png: 1 image whose name ends in no light (_left, _right)",
     ):
         assert part in said
@@ -296,6 +297,24 @@ def test_raw_folders_may_hold_lights(tmp_path, compose):
     words = (f"dataset.path={tmp_path}", "dataset.channels=[left,right]", "dataset.good=none")
     dataset = datasets.load(compose("train", "dataset=grid", *words))
     assert len(dataset.table) == 30 and "bent/000" in set(dataset.table["source"])
+
+
+@pytest.mark.parametrize("light", ["left", "right"])
+def test_annotations_may_name_the_file_of_any_light(tmp_path, compose, light):
+    for index in range(4):
+        lights(tmp_path, f"part{index}", random_image(2, index), ["left", "right"])
+        square = {"label": "flaw", "points": [[2, 2], [9, 2], [9, 9], [2, 9]], "group_id": None}
+        said = {
+            **{"version": "5.0.0", "flags": {}, "imageData": None},
+            **{"imageHeight": SIDE, "imageWidth": SIDE, "imagePath": f"part{index}_{light}.png"},
+            "shapes": [{**square, "shape_type": "polygon", "flags": {}}],
+        }
+        (tmp_path / f"part{index}_{light}.json").write_text(json.dumps(said))
+    words = ("dataset=grid", "dataset/layout=labelme", CLASSES, f"dataset.path={tmp_path}")
+    dataset = datasets.load(compose("train", *words, "dataset.channels=[left,right]"))
+    assert len(dataset.table) == 4
+    image, mask = dataset.read(next(datasets.rows(dataset.table)))
+    assert image.shape == (SIDE, SIDE, 2) and mask[3:8, 3:8].all()
 
 
 def test_copies_are_found_among_pictures_of_many_channels(tmp_path, configured):

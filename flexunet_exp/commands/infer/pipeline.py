@@ -67,7 +67,7 @@ class Predicted(NamedTuple):
 def infer(
     trained: TrainedNetworks, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
-    """Predicts the pictures whose files `find_pictures` found into a folder, except those done already.
+    """Predicts the pictures that `find_pictures` found files of into a folder, except those done.
 
     `run` names the network. The tables are written even after an interrupt. Raises InputError if
     the folder holds something else. A picture that cannot be read is refused, and the others are

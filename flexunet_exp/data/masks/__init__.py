@@ -52,7 +52,7 @@ def decode_image(
     Of lights, it is one file with all of them as channels.
     """
     if channels.lights:
-        return _scaled(*channel_files.one_file(data, path, channels.number), bits, path)
+        return _scaled(*channel_files.one_file(data, path, Channels(channels.number)), bits, path)
     return _scaled(*_pixels([data], path, channels), bits, path)
 
 
@@ -233,7 +233,7 @@ def _decode(data: bytes, path: str | Path, header: Header, flags: int) -> np.nda
 def _deep_pixels(data: bytes, path: str | Path, header: Header) -> np.ndarray:
     """RGB (H, W, 3) of 16 bits, upright."""
     if header.planes:  # OpenCV 5.0.0 reads the planes of 16 bits as if they were interleaved
-        return tiff_files.read(data, path, header.planes)[0][..., :3]
+        return tiff_files.read(data, path, Channels(header.planes))[0][..., :3]
     # OpenCV 5.0.0 leaves the pixels of a 16-bit TIFF unset with IMREAD_COLOR_RGB.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if header.kind == "TIFF" and header.alpha:
