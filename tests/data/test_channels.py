@@ -315,6 +315,11 @@ def test_annotations_may_name_the_file_of_any_light(tmp_path, compose, light):
     assert len(dataset.table) == 4
     image, mask = dataset.read(next(datasets.rows(dataset.table)))
     assert image.shape == (SIDE, SIDE, 2) and mask[3:8, 3:8].all()
+    other = {"left": "right", "right": "left"}[light]
+    said = (tmp_path / f"part0_{light}.json").read_text()
+    (tmp_path / f"part0_{other}.json").write_text(said.replace(f"part0_{light}", f"part0_{other}"))
+    with pytest.raises(InputError, match="1 pictures are annotated in the files of several lights"):
+        datasets.load(compose("train", *words, "dataset.channels=[left,right]"))
 
 
 def test_copies_are_found_among_pictures_of_many_channels(tmp_path, configured):

@@ -45,7 +45,7 @@ def lit(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("lit")
     ready_set(folder / "set", 2, ["left", "right"], parts=24)
     learning = ("trainer.epochs=16", "optimizer.learning_rate=3e-3", "augmentation=none")
-    quick = ("~callbacks.epoch_images", "score.resamples=0")
+    quick = ("~callbacks.epoch_images", "score.resamples=10")
     words = words_of(folder / "set", LIGHTS, *SMALL, *learning, *quick)
     done = running.flexunet(folder, "train", *words)
     assert done.returncode == 0, done.stdout

@@ -28,6 +28,7 @@ from flexunet_exp.data.layouts.layout import (
     known_good,
     mask_shapes,
 )
+from flexunet_exp.data.layouts.lit import one_light
 from flexunet_exp.data.masks import mask_checks
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.scan_record import Findings, MaskFacts, NetworkView, ScanRecord, mask_facts
@@ -86,7 +87,7 @@ class Annotated(Layout):
 
     def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         place = Place(folder, self.images)
-        export = self.reader.read(place)
+        export = one_light(self.reader.read(place), channels)
         findings = Findings(problems=[*self._problems(export)], notes=[*export.notes])
         pairs = [*self._pairs(place, export, findings.problems)]
         pictures = read_pictures(pairs, findings.problems, view, channels)
