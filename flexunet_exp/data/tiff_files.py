@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator, Sequence
+import lzma
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -29,6 +31,13 @@ UNCOMPRESSED, MIN_IS_BLACK, RGB = 1, 1, 2  # values of the tags Compression and 
 REDUCED_OR_MASK = 1 | 4  # bits of the tag NewSubfileType
 ORIENTATION = 274
 BITS = range(8, 17)
+UNPACKERS: dict[int, Callable[[], Any]] = {  # by the values of the tag Compression
+    8: zlib.decompressobj,
+    32946: zlib.decompressobj,
+    34925: lzma.LZMADecompressor,
+}
+ZLIB_RATIO = 1032  # deflate never unpacks to more
+TILE_BYTES = 2**24  # by which a tile at the edge may be larger than its picture
 
 # InputError names a broken file; tifffile's own lines do not.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
@@ -51,6 +60,8 @@ def read(data: bytes, path: str | Path, wanted: Channels) -> tuple[np.ndarray, H
         if (found := channels_of(pages)) != wanted.number:
             raise InputError(other_number(path, found, wanted))
         check_size(parts, len(data), path)
+        for page in parts:
+            check_unpacked(page, data, path)
         pixels = np.dstack([decoded(page) for page in parts])
         tag = orientation(pages[0])
     header = Header(
@@ -156,6 +167,20 @@ def check_size(pages: Sequence[TiffPage], length: int, path: str | Path) -> None
             is_whole = is_whole and sum(count for _, count in places) >= needed
         if not (places and is_whole):
             raise image_files.not_an_image(path)
+
+
+def check_unpacked(page: TiffPage, data: bytes, path: str | Path) -> None:
+    """Raises InputError where a compressed part is larger than the page, before it is unpacked.
+
+    tifffile without imagecodecs unpacks without a limit.
+    """
+    unpacker = UNPACKERS.get(int(page.compression))
+    most = page.nbytes + TILE_BYTES
+    for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if unpacker is None or (unpacker is zlib.decompressobj and count * ZLIB_RATIO <= most):
+            continue
+        if len(unpacker().decompress(data[start : start + count], most + 1)) > most:
+            raise InputError(f"{path}: unpacks to more than its pixels need: export it again.")
 
 
 def decoded(page: TiffPage) -> np.ndarray:

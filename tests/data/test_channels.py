@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
+import zlib
 
 import numpy as np
 import pytest
@@ -199,6 +201,21 @@ def test_a_giant_tiff_is_refused_by_its_header(tmp_path):
         file.pages[0].tags["ImageLength"].overwrite(60_000)
     with pytest.raises(InputError, match="60,000 x 60,000 pixels, at most 200,000,000"):
         masks.read_image(path, 16, Channels(2))
+
+
+@pytest.mark.parametrize("compression", ["deflate", "lzma"])
+def test_a_small_tiff_cannot_unpack_to_a_giant_one(tmp_path, compression):
+    path = tiff(tmp_path / "a.tif", random_image(5), compression=compression)
+    pack = zlib.compress if compression == "deflate" else lzma.compress
+    bomb, start = pack(bytes(2**25)), path.stat().st_size
+    with path.open("ab") as file:
+        file.write(bomb)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        tags = file.pages[0].tags
+        tags["StripOffsets"].overwrite([start])
+        tags["StripByteCounts"].overwrite([len(bomb)])
+    with pytest.raises(InputError, match="unpacks to more than its pixels need"):
+        masks.read_image(path, 16, Channels(5))
 
 
 def test_floats_and_inverted_greys_are_refused(tmp_path):
