@@ -208,6 +208,8 @@ BESIDE = {
     ("config.compose", "section_or_default"): "reads how pictures are predicted",
     ("config.compose", "size_text"): "prints",
     ("data.augmentation.transform", "one_of"): "runs when its module is imported",
+    ("data.channels", "grey"): "is for the search for leakage",
+    ("data.channels", "shown"): "draws",
     ("data.dataset", "read_table"): "reads what a run left",
     ("data.dataset", "keep_decisions"): "writes decisions into the configuration, which counts",
     ("data.dataset", "sample_name"): "names a picture",
