@@ -18,6 +18,7 @@ from flexunet_exp.api import settings
 from flexunet_exp.config import validation
 from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.prediction.regions import Region
@@ -27,7 +28,7 @@ from flexunet_exp.tracking import find_runs
 if TYPE_CHECKING:
     from flexunet_exp.prediction.networks import TrainedNetworks
 
-Picture = np.ndarray | str | os.PathLike  # an image (H, W, 3) RGB, uint8 or uint16, or its file
+Picture = np.ndarray | str | os.PathLike  # an image (H, W, N), uint8 or uint16, or its file
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class Run:
     ) -> Prediction | list[Prediction]:
         """The prediction of a picture, or of each in a list, as `flexunet infer` makes it.
 
-        A picture is an array (H, W, 3) RGB, uint8 or uint16, of any size, or a file. Regions of
+        A picture is an array (H, W, 3) RGB, uint8 or uint16, of any size, or a file; with other
+        `dataset.channels`, (H, W, N), a file of N channels, or the file of one light. Regions of
         fewer pixels than `min_area`, or a lower mean probability than `min_probability`, become
         background. Raises InputError with every picture that cannot be read, before anything is
         predicted.
@@ -145,7 +147,7 @@ class Run:
         """
         limits = (min_area, min_probability)
         given = [images] if isinstance(images, Picture) else images
-        read = read_all(given, self._trained.bit_depth)
+        read = read_all(given, self._trained.bit_depth, self._trained.channels)
         found = list(self._predictions(read, probabilities, limits))
         return found[0] if isinstance(images, Picture) else found
 
@@ -197,15 +199,15 @@ def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     return Run(find_runs.find(cfg, Path(fetched.name)), cfg.predict, fetched)
 
 
-def read_all(pictures: Sequence[Picture], bits: Bits) -> list[np.ndarray]:
-    """The images (H, W, 3); raises InputError with every picture that cannot be read."""
+def read_all(pictures: Sequence[Picture], bits: Bits, channels: Channels = RGB) -> list[np.ndarray]:
+    """The images (H, W, N); raises InputError with every picture that cannot be read."""
     images, problems = [], []
     for number, picture in enumerate(pictures, start=1):
         try:
             if isinstance(picture, np.ndarray):
-                images.append(checked(picture, number))
+                images.append(checked(picture, number, channels))
             else:
-                images.append(masks.read_image(Path(picture).expanduser(), bits))
+                images.append(masks.read_image(Path(picture).expanduser(), bits, channels))
         except InputError as error:
             problems += error.problems
         except OSError as error:
@@ -215,11 +217,18 @@ def read_all(pictures: Sequence[Picture], bits: Bits) -> list[np.ndarray]:
     return images
 
 
-def checked(image: np.ndarray, number: int) -> np.ndarray:
-    if image.dtype in grey_levels.DTYPES and image.ndim == 3 and image.shape[2] == 3 and image.size:
+def checked(image: np.ndarray, number: int, channels: Channels) -> np.ndarray:
+    is_image = image.dtype in grey_levels.DTYPES and image.ndim == 3 and image.size
+    if is_image and image.shape[2] == channels.number:
         return image
+    expected = f"(H, W, {channels.number}) of uint8 (0 to 255) or uint16 (0 to 65535)"
+    if not channels.is_rgb:
+        raise InputError(
+            f"Picture {number} is an array {image.shape} of {image.dtype}; expected {expected}: "
+            f"{', '.join(channels.names)}. Try numpy.dstack of {channels.number} arrays (H, W)."
+        )
     raise InputError(
-        f"Picture {number} is an array {image.shape} of {image.dtype}; expected (H, W, 3) of "
-        "uint8 (0 to 255) or uint16 (0 to 65535), RGB. Give the file's path, or try "
+        f"Picture {number} is an array {image.shape} of {image.dtype}; expected {expected}, RGB. "
+        "Give the file's path, or try "
         "numpy.asarray(PIL.Image.open(FILE).convert('RGB'))."
     )

@@ -18,8 +18,10 @@ def task(cfg: DictConfig) -> None:
     validation.check_settings(cfg)
     tensorflow.prepare(tensorflow.ProcessSettings.from_config(cfg))
     validation.check_targets(cfg, ("model",))
+    from flexunet_exp.data.channels import Channels
     from flexunet_exp.models.summary import describe
 
-    shape = (*compose.image_size(cfg), 3)
+    channels = Channels.of(compose.channels(cfg)).number
+    shape = (*compose.image_size(cfg), channels)
     model = building.build(cfg.model, input_shape=shape, num_classes=len(cfg.dataset.classes))
     print(describe(model, shape))

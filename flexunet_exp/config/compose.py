@@ -64,6 +64,11 @@ def bit_depth(cfg: DictConfig) -> int | str:
     return OmegaConf.select(cfg, "dataset.bit_depth", default=16)
 
 
+def channels(cfg: DictConfig) -> int | list[str]:
+    """The channels of pictures: their number, or the names of the lights; 3 for older runs."""
+    return plain(OmegaConf.select(cfg, "dataset.channels", default=3))
+
+
 def image_size(cfg: DictConfig) -> tuple[int, int]:
     """(height, width) of the network's input."""
     return sides(cfg.dataset.image_size)

@@ -32,6 +32,7 @@ SAME_WEIGHTS: dict[str, str] = {}  # digest of the source → name of the releas
 # Options of `dataset` that runs of earlier releases lack: the values that read data as these did.
 AS_BEFORE: dict[str, Any] = {
     "bit_depth": ("auto",),
+    "channels": (3,),
     "layout": {
         "mask_values": ("auto",),
         "mask_255": ("auto", "ignore"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 Check = Callable[[Any], bool]
 MISSING = object()
+MOST_CHANNELS = 8
 
 
 class Rule(NamedTuple):
@@ -153,6 +154,22 @@ def one_of_numbers(*numbers: int, word: str, example: int) -> Rule:
         listed([word, *map(str, numbers)]),
         str(example),
     )
+
+
+def channels() -> Rule:
+    """The channels of pictures: their number, or a name for each."""
+    return Rule(
+        lambda value: is_light_names(value) or (is_int(value) and 1 <= value <= MOST_CHANNELS),
+        f"a whole number from 1 to {MOST_CHANNELS}, or a list of at most {MOST_CHANNELS} different "
+        "names of lights, each of letters, digits, _ and -",
+        "[left,right]",
+    )
+
+
+def is_light_names(value: Any) -> bool:
+    names = value if isinstance(value, list) else []
+    is_named = all(isinstance(one, str) and re.fullmatch(r"[\w-]+", one) for one in names)
+    return is_named and 1 <= len(names) == len({str(one) for one in names}) <= MOST_CHANNELS
 
 
 def listed(words: Iterable[str]) -> str:

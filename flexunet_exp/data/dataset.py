@@ -19,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from flexunet_exp.config import building, compose
 from flexunet_exp.data import bit_depth, class_pixels, masks, splits
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import RGB, Channels
+from flexunet_exp.data.channels import digest as content_digest
 from flexunet_exp.data.folders.listing import pictures_in
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
@@ -38,6 +40,7 @@ class Dataset:
     table: pd.DataFrame
     scan: ScanRecord | None = None  # None where this process has not read all pictures
     bit_depth: Bits = 16  # of the values in 16-bit pictures
+    channels: Channels = RGB
 
     @property
     def num_classes(self) -> int:
@@ -49,7 +52,7 @@ class Dataset:
     def read(
         self, sample: Any, size: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) RGB, uint8 or uint16, and class mask (H, W) uint8 of a row.
+        """Image (H, W, N), uint8 or uint16, and class mask (H, W) uint8 of a row.
 
         At their own size, or resized to `size` (height, width).
         """
@@ -59,8 +62,12 @@ class Dataset:
         return masks.resize_image(image, size), masks.resize_mask(mask, size)
 
     def read_image(self, sample: Any) -> np.ndarray:
-        """Image (H, W, 3) RGB of a row, at its own size: uint8 or uint16, as its file."""
-        return masks.read_image(Path(sample.image), self.bit_depth)
+        """Image (H, W, N) of a row, at its own size: uint8 or uint16, as its file."""
+        return masks.read_image(Path(sample.image), self.bit_depth, self.channels)
+
+    def image_hash(self, sample: Any) -> str:
+        """The sha256 of a row's picture, as the sample table has it."""
+        return picture_hash(sample.image, self.channels)
 
     @property
     def dtype(self) -> str:
@@ -111,6 +118,11 @@ def file_hash(path: str) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
+def picture_hash(path: str | Path, channels: Channels) -> str:
+    """The sha256 of a picture's file, or over the files of its lights."""
+    return content_digest([file.read_bytes() for file in channels.files(Path(path))])
+
+
 def load(cfg: DictConfig) -> Dataset:
     """Scans the folder and splits it as configured.
 
@@ -129,7 +141,12 @@ def scanned(cfg: DictConfig) -> Dataset:
 def scan(cfg: DictConfig, folder: Path, bits: Bits, view: NetworkView | None = None) -> ScanRecord:
     """The scan of a folder in the configured layout, with what `bits` cannot hold as problems."""
     layout = building.build(cfg.dataset.layout)
-    return bit_depth.checked(layout.scan(folder, view), bits)
+    return bit_depth.checked(layout.scan(folder, view, channels_of(cfg)), bits)
+
+
+def channels_of(cfg: DictConfig) -> Channels:
+    """The channels of the configured pictures."""
+    return Channels.of(compose.channels(cfg))
 
 
 def of_scan(cfg: DictConfig, record: ScanRecord) -> Dataset:
@@ -193,6 +210,7 @@ def from_table(cfg: DictConfig, table: pd.DataFrame) -> Dataset:
         recipe=compose.plain(cfg.dataset.layout),
         table=table,
         bit_depth=compose.bit_depth(cfg),
+        channels=channels_of(cfg),
     )
 
 
@@ -201,9 +219,10 @@ def check_unchanged(dataset: Dataset) -> None:
     unknown = sorted(set(dataset.table["label"]) - {*dataset.class_names, splits.GOOD})
     problems = [f"The sample table has the label {name}, which is not a class." for name in unknown]
     for sample in rows(dataset.table):
-        if not Path(sample.image).is_file():
-            problems.append(f"{sample.image} is missing; the run was made with it.")
-        elif file_hash(sample.image) != sample.sha256:
+        files = dataset.channels.files(Path(sample.image))
+        if gone := [file for file in files if not file.is_file()]:
+            problems += [f"{file} is missing; the run was made with it." for file in gone]
+        elif dataset.image_hash(sample) != sample.sha256:
             problems.append(f"{sample.image} has changed since the run was made.")
     if problems:
         raise InputError(problems)

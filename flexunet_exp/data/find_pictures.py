@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.errors import InputError
 
@@ -22,6 +23,7 @@ class Found(NamedTuple):
 
     path: Path  # absolute
     relative: str  # with slashes; a single file's is its name
+    stem: str = ""  # with slashes, of a picture of several files: what they have in common
 
 
 class Picture(NamedTuple):
@@ -66,6 +68,22 @@ def find(words: Iterable[str], output: Path) -> list[Found]:
     if problems:
         raise InputError(problems)
     return list(found.values())
+
+
+def of_lights(found: Iterable[Found], channels: Channels) -> list[Found]:
+    """The pictures of files: those of all lights are one, by the file of its first light.
+
+    A file that ends in no light is a picture of its own.
+    """
+    pictures: dict[Path, Found] = {}
+    for hit in found:
+        path = channels.files(hit.path)[0]
+        if channels.light_of(hit.path.stem):
+            relative = PurePosixPath(hit.relative)
+            stem = relative.with_name(channels.stem_of(hit.path)).as_posix()
+            hit = Found(path, relative.with_name(path.name).as_posix(), stem)
+        pictures.setdefault(path, hit)
+    return list(pictures.values())
 
 
 def expand(word: str) -> list[Found]:
@@ -173,7 +191,7 @@ def distinct(
 
 
 def of_stem(hit: Found) -> str:
-    return PurePosixPath(hit.relative).with_suffix("").as_posix()
+    return hit.stem or PurePosixPath(hit.relative).with_suffix("").as_posix()
 
 
 def of_relative(hit: Found) -> str:

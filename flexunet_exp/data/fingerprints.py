@@ -12,6 +12,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from flexunet_exp.data.channels import grey
+
 SIDE = 96
 SMOOTHING = 2.0  # pixels; coarser structure is removed: pictures of one background share it
 EDGE = 4  # pixels cut off at the border, where the smoothed picture shows the fall of light
@@ -36,13 +38,12 @@ class Alike(NamedTuple):
 
 
 def fingerprint(image: np.ndarray) -> np.ndarray:
-    """The picture (H, W, 3) uint8 as a square array of norm 1; all 0 if it has no structure.
+    """The picture (H, W, N) uint8 as a square array of norm 1; all 0 if it has no structure.
 
     A side has SIDE - 2 EDGE numbers. The distance of two fingerprints is one minus their product,
     which depends neither on contrast nor on brightness.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(grey(image).astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     fine = small - cv2.GaussianBlur(small, (0, 0), SMOOTHING, borderType=cv2.BORDER_REFLECT)
     fine = fine[EDGE:-EDGE, EDGE:-EDGE]
     fine = fine - fine.mean()

@@ -1,7 +1,7 @@
-"""Checks of picture and mask files from anywhere, before their pixels are decoded.
+"""Checks of picture and mask files from anywhere, before their pixels are decoded, and decoding.
 
-They read a file's kind, size and header alone, so that a pipe does not block the command and a
-small file cannot unpack to a giant picture. `normalised` counts pictures that are not 8-bit RGB.
+The checks read a file's kind, size and header alone, so that a pipe does not block the command and
+a small file cannot unpack to a giant picture. `normalised` counts pictures that are not 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -28,7 +29,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")  # MPO: a camera's JPEG with a preview behind it
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16B", "I;16L", "I;16N")
-ORIENTATION, BITS = 274, 258  # tags of EXIF and TIFF
+ORIENTATION, BITS, SAMPLES, PLANES = 274, 258, 277, 284  # tags of EXIF and TIFF
 UPRIGHT = (None, 0, 1)
 SIDEWAYS = 5  # orientations from here on exchange rows and columns
 # Where Pillow finds an orientation beside EXIF; OpenCV, which decodes, reads EXIF alone.
@@ -47,6 +48,7 @@ class Header(NamedTuple):
     mode: str = "RGB"  # of Pillow
     keyed: bool = False  # one colour, or some of a palette, are transparent
     peak: int = 0  # the largest value of a decoded 16-bit picture
+    planes: int = 0  # of a TIFF that stores its channels one after the other
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -75,7 +77,7 @@ def header(data: bytes, path: str | Path) -> Header:
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: {str(error).split(',')[0]}. Cut it into parts.") from error
     except Exception as error:  # Pillow's readers raise errors of many kinds
-        raise not_an_image(path) from error
+        raise _many_channels(data, path) or not_an_image(path) from error
 
 
 def upright_size(data: bytes, path: str | Path) -> tuple[int, int]:
@@ -122,6 +124,35 @@ def upright(data: bytes, path: str | Path) -> Image.Image:
         raise not_an_image(path) from error
 
 
+def orientation(data: bytes, path: str | Path) -> int | None:
+    """The EXIF orientation of a picture; None without one."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return _orientation(picture, data)
+    except Exception as error:  # Pillow's readers raise errors of many kinds
+        raise not_an_image(path) from error
+
+
+def oriented(pixels: np.ndarray, tag: int | None) -> np.ndarray:
+    """The pixels (H, W, N) of a file upright, as the value of its tag Orientation says."""
+    turned = pixels.swapaxes(0, 1) if tag in range(SIDEWAYS, 9) else pixels
+    down, across = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}.get(
+        tag or 1, (1, 1)
+    )
+    return np.ascontiguousarray(turned[::down, ::across])
+
+
+def decoded_by(flags: int, data: bytes, path: str | Path) -> np.ndarray:
+    """What OpenCV decodes; InputError where it cannot."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise not_an_image(path)
+    return pixels
+
+
 def not_an_image(path: str | Path) -> InputError:
     return InputError(f"{path}: no readable image, or cut off half-way: copy or export it again.")
 
@@ -161,6 +192,10 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
         raise InputError(
             f"{path}: {mode} colours, expected 8 or 16-bit grey, RGB, RGBA or palette: convert it."
         )
+    tags = getattr(picture, "tag_v2", {})
+    samples = tags.get(SAMPLES, 1)
+    if samples > 1 and mode in ("L", "I;16"):  # OpenCV would read wrong pixels
+        raise _many_channels(data, path) or not_an_image(path)
     return Header(
         kind,
         deep=mode.startswith("I") or _bits(picture, data) == 16,
@@ -169,7 +204,18 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
         turned=_orientation(picture, data) not in UPRIGHT,
         mode=mode,
         keyed="transparency" in picture.info,
+        planes=samples if samples > 1 and tags.get(PLANES) == 2 else 0,
     )
+
+
+def _many_channels(data: bytes, path: str | Path) -> InputError | None:
+    """What is wrong with a TIFF that is neither grey, RGB nor RGBA; None for another file."""
+    from flexunet_exp.data import channels, tiff_files  # they import this module
+
+    number = tiff_files.number_of(data) if tiff_files.is_tiff(data) else 0
+    if number in (0, 1, channels.RGB.number):
+        return None
+    return InputError(channels.other_number(path, number, channels.RGB))
 
 
 def _orientation(picture: Image.Image, data: bytes) -> int | None:

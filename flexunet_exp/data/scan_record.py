@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import defects, fingerprints, image_files, masks
+from flexunet_exp.data.channels import RGB, Channels, digest
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
@@ -130,13 +130,13 @@ def accepted(record: ScanRecord) -> ScanRecord:
     return record
 
 
-def picture_facts(path: Path, view: NetworkView | None) -> PictureFacts:
+def picture_facts(path: Path, view: NetworkView | None, channels: Channels = RGB) -> PictureFacts:
     """Reads and decodes a picture; InputError naming it where that fails."""
-    data = image_files.read_bytes(path)
-    image, header = masks.decode_with_header(data, path)
+    contents = channels.contents(path)
+    image, header = masks.decode_with_header(contents, path, channels)
     height, width = image.shape[:2]
     fingerprint = fingerprints.fingerprint(image) if view else None
-    return PictureFacts(width, height, hashlib.sha256(data).hexdigest(), header, fingerprint)
+    return PictureFacts(width, height, digest(contents), header, fingerprint)
 
 
 def mask_facts(read: ReadMask, num_classes: int, view: NetworkView | None) -> MaskFacts:

@@ -7,6 +7,8 @@ import math
 import cv2
 import numpy as np
 
+from flexunet_exp.data.channels import by_channels
+
 Size = tuple[int, int]  # height, width
 
 
@@ -36,7 +38,8 @@ def window(tile: int, overlap: float) -> np.ndarray:
 def padded(image: np.ndarray, size: Size) -> np.ndarray:
     """The image reflected at its right and lower border up to `size`."""
     lacking = [max(0, wanted - found) for wanted, found in zip(size, image.shape[:2], strict=True)]
-    return cv2.copyMakeBorder(image, 0, lacking[0], 0, lacking[1], cv2.BORDER_REFLECT_101)
+    border = (0, lacking[0], 0, lacking[1], cv2.BORDER_REFLECT_101)
+    return by_channels(image, lambda part: cv2.copyMakeBorder(part, *border))
 
 
 Pair = tuple[np.ndarray, np.ndarray]

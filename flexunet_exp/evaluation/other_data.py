@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from flexunet_exp.config import compose, validation
 from flexunet_exp.data import dataset as datasets
@@ -45,7 +45,10 @@ def part(cfg: DictConfig, runs: Sequence[FinishedRun], facts: dict[str, str]) ->
 
 
 def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
-    """The other data as one split with the data's name; InputError where its classes differ."""
+    """The other data as one split with the data's name, its pictures read as the run's.
+
+    Raises InputError where its classes differ.
+    """
     validation.check_targets(cfg, ("dataset",))
     expected = [entry["name"] for entry in run.cfg.dataset.classes]
     found = [entry["name"] for entry in cfg.dataset.classes]
@@ -55,6 +58,8 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
             f"apart {', '.join(expected)}. Choose data of the same classes in the same order."
         )
     bits = compose.bit_depth(run.cfg)
+    with open_dict(cfg):
+        cfg.dataset.channels = compose.channels(run.cfg)
     record = accepted(datasets.scan(cfg, datasets.folder_of(cfg), bits))
     dataset = replace(datasets.of_scan(cfg, record), bit_depth=bits)
     table = dataset.table if cfg.only is None else chosen(dataset.table, cfg.only)

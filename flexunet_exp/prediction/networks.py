@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import building, compose, validation
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.files import read_network
@@ -33,6 +34,7 @@ class TrainedNetworks:
     palette: np.ndarray  # (C, 3) uint8 RGB
     settings: PredictSettings  # in force
     bit_depth: Bits = 16  # of the values in 16-bit pictures
+    channels: Channels = RGB
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
     check_classes(runs)
     check_tiles(runs, overrides)
     check_bits(runs)
+    check_channels(runs)
     settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
     precision = settings[0].precision
     predictors = [
@@ -70,6 +73,7 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
         np.array([entry["color"] for entry in classes], np.uint8),
         settings[0],
         compose.bit_depth(runs[0].cfg),
+        Channels.of(compose.channels(runs[0].cfg)),
     )
 
 
@@ -98,6 +102,12 @@ def load_network(run: FinishedRun, precision: str = "as_trained") -> keras.Model
 def check_network(network: keras.Model, run: FinishedRun) -> None:
     """Raises InputError unless the network gives one logit a class for pictures of this size."""
     size, classes = compose.image_size(run.cfg), len(run.cfg.dataset.classes)
+    channels, taken = Channels.of(compose.channels(run.cfg)), network.inputs[0].shape[-1]
+    if taken != channels.number:
+        raise InputError(
+            f"{run.network} takes pictures of {taken} channels, but {channels.typed}. Give the "
+            f"dataset.channels it was trained with: a number, {taken}, or the names of the lights."
+        )
     found = output_shape(network, size)
     if found[:2] != size:
         raise InputError(
@@ -114,7 +124,7 @@ def check_network(network: keras.Model, run: FinishedRun) -> None:
 def output_shape(network: keras.Model, size: tuple[int, int]) -> tuple[int, ...]:
     """The output shape (H, W, C) for a picture; empty where the network cannot take it."""
     try:
-        shape = network.compute_output_shape((1, *size, 3))
+        shape = network.compute_output_shape((1, *size, network.inputs[0].shape[-1]))
     except Exception:  # layers raise errors of many types
         return ()
     # A network read from a file gives a list with one shape, a built network the shape.
@@ -139,7 +149,7 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
     try:
         rebuilt = building.build(
             without_first_weights(made.model),
-            input_shape=(*made.size, 3),
+            input_shape=(*made.size, model.inputs[0].shape[-1]),
             num_classes=classes,
             input_dtype=model.inputs[0].dtype,
         )
@@ -189,6 +199,18 @@ def check_bits(runs: Sequence[FinishedRun]) -> None:
         "predict together must scale 16-bit pictures alike: train them with one."
         for run, found in zip(runs, depths, strict=True)
         if found != depths[0]
+    ]:
+        raise InputError(problems)
+
+
+def check_channels(runs: Sequence[FinishedRun]) -> None:
+    """Raises InputError unless all runs read the same channels."""
+    channels = [Channels.of(compose.channels(run.cfg)) for run in runs]
+    if problems := [
+        f"{run.folder} has {found.typed}; {runs[0].folder} has {channels[0].typed}. Only runs of "
+        "the same channels predict together."
+        for run, found in zip(runs, channels, strict=True)
+        if found != channels[0]
     ]:
         raise InputError(problems)
 

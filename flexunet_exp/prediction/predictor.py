@@ -78,7 +78,7 @@ class Predictor:
         self.dtype = model.inputs[0].dtype
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
-        """The bands of each image (H, W, 3), uint8 or uint16, at its own size, in their order.
+        """The bands of each image (H, W, N), uint8 or uint16, at its own size, in their order.
 
         Take all bands of an image before you ask for the next image.
         """
@@ -97,12 +97,12 @@ class Predictor:
         return grey_levels.converted(masks.resize_image(image, self.size), self.dtype)
 
     def tiles(self, tiles: np.ndarray) -> np.ndarray:
-        """Probabilities (N, h, w, C) of tiles (N, h, w, 3), which the network sees at `size`."""
+        """Probabilities (B, h, w, C) of tiles (B, h, w, N), which the network sees at `size`."""
         inputs = np.stack([self.prepared(tile) for tile in tiles])
         return np.stack([resized(part, tiles.shape[1:3]) for part in self.forward(inputs)])
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        """Probabilities (N, H, W, C) of inputs (N, H, W, 3): the mean over the views."""
+        """Probabilities (B, H, W, C) of inputs (B, H, W, N): the mean over the views."""
         total: Any = 0
         for view in self.views:
             seen = np.ascontiguousarray(view.of(inputs))
@@ -191,7 +191,7 @@ def resized(probabilities: np.ndarray, size: Size) -> np.ndarray:
 def tiled(
     image: np.ndarray, tile: Size, overlap: float, batch_size: int, forward: Forward
 ) -> Iterator[Band]:
-    """The prediction of an image (H, W, 3) from blended tiles, a row of tiles at a time.
+    """The prediction of an image (H, W, N) from blended tiles, a row of tiles at a time.
 
     An image smaller than a tile is reflected at its right and lower border up to the tile's size.
     Only the rows that the next row of tiles also covers are kept: memory grows with the image's

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from flexunet_exp.data import grey_levels
+from flexunet_exp.data.channels import shown
 from flexunet_exp.data.masks import IGNORE, resize_image, resize_mask
 from flexunet_exp.system.files import replace_file
 
@@ -43,7 +43,7 @@ def overlay(
 
     `alpha` 0..1 is the weight of the tint; background pixels stay as they are. uint8 (H, W, 3).
     """
-    image = grey_levels.as_bytes(image)
+    image = shown(image)
     drawn, region = image.copy(), mask > 0
     if not region.any():
         return drawn
@@ -67,9 +67,10 @@ def panel(
 ) -> np.ndarray:
     """Image, truth and prediction side by side under a title, with a legend: uint8 (h, w, 3) RGB.
 
-    `image` (H, W, 3) uint8; `truth`, `prediction` (H, W) class indices. The longer side is shrunk
-    to `max_side` pixels, or enlarged by the largest whole factor that fits; a shrunk defect keeps
-    at least a pixel. The legend names every class present, and whether in truth or prediction.
+    `image` (H, W, N), shown as `channels.shown` says; `truth`, `prediction` (H, W) class indices.
+    The longer side is shrunk to `max_side` pixels, or enlarged by the largest whole factor that
+    fits; a shrunk defect keeps at least a pixel. The legend names every class present, and whether
+    in truth or prediction.
     """
     pictures = [tile(image, max_side)]
     pictures += [marked_tile(image, mask, palette, max_side) for mask in (truth, prediction)]
@@ -79,7 +80,7 @@ def panel(
 
 
 def tile(image: np.ndarray, max_side: int) -> np.ndarray:
-    """A picture (H, W, 3) as large as `panel` shows it."""
+    """A picture (H, W, N) as large as `panel` shows it."""
     return _fit_image(image, _display_size(image.shape[:2], max_side))
 
 
@@ -180,7 +181,7 @@ def _display_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 def _fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    image = grey_levels.as_bytes(image)
+    image = shown(image)
     if max(size) > max(image.shape[:2]):
         return cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
     return resize_image(image, size)

@@ -91,9 +91,11 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
             f"{path} does not lie in a run folder, so its classes and image size are not known. "
             "Add dataset=NAME dataset.image_size=SIZE, as it was trained."
         )
+    channels = OmegaConf.select(cfg, "dataset.channels", default=3)
     trainer = OmegaConf.load(compose.conf_dir() / "trainer" / "default.yaml")
-    known = {"dataset": {"name": cfg.dataset.name, "classes": classes, "image_size": size}}
-    return FinishedRun(path.parent, OmegaConf.create({**known, "trainer": trainer}), network=path)
+    dataset = {"name": cfg.dataset.name, "classes": classes, "image_size": size}
+    known = {"dataset": {**dataset, "channels": channels}, "trainer": trainer}
+    return FinishedRun(path.parent, OmegaConf.create(known), network=path)
 
 
 def find_in_store(store: Store, name: str, objective: str, option: str = "run") -> Any:

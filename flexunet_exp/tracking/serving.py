@@ -27,8 +27,9 @@ from mlflow.types.schema import Array, Object, Property
 from omegaconf import OmegaConf
 from PIL import Image
 
-from flexunet_exp.data import masks
+from flexunet_exp.data import masks, tiff_files
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor, regions
 from flexunet_exp.runs.folder import load
@@ -64,7 +65,8 @@ class Segmenter(PythonModel):
         networks.prepare_process(run)
         self.trained = networks.load([run], OmegaConf.create())
         self.turn = threading.Lock()
-        self.answer(np.zeros((64, 64, 3), np.uint8), *regions_wanted({}))
+        blank = np.zeros((64, 64, self.trained.channels.number), np.uint8)
+        self.answer(blank, *regions_wanted({}))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -83,12 +85,12 @@ class Segmenter(PythonModel):
             # would need more memory without being faster.
             with self.turn:
                 name = f"Picture {number} of {len(rows)}"
-                image = picture(row, name, self.trained.bit_depth)
+                image = picture(row, name, self.trained.bit_depth, self.trained.channels)
                 answers.append(self.answer(image, *wanted))
         return answers
 
     def answer(self, image: np.ndarray, min_area: int, min_probability: float) -> dict[str, Any]:
-        """The mask of an image (H, W, 3) and its regions, without the small and unsure ones."""
+        """The mask of an image (H, W, N) and its regions, without the small and unsure ones."""
         height, width = image.shape[:2]
         names, palette = self.trained.class_names, self.trained.palette
         bands = next(self.trained.predictor([image]))
@@ -136,12 +138,12 @@ def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
     return min_area, min_probability
 
 
-def picture(value: Any, name: str, bits: Bits = 16) -> np.ndarray:
-    """The image (H, W, 3) in a row of the request; Refused where it is not a picture."""
+def picture(value: Any, name: str, bits: Bits = 16, channels: Channels = RGB) -> np.ndarray:
+    """The image (H, W, N) in a row of the request; Refused where it is not a picture."""
     try:
         data = file_content(value)
         check_size(data)
-        return masks.decode_image(data, name, bits)
+        return masks.decode_image(data, name, bits, channels)
     except (InputError, ValueError) as error:
         reason = str(error).removeprefix(f"{name}: ")
         raise Refused(f"{name}: {reason} {EXPECTED}") from error
@@ -164,14 +166,21 @@ def check_size(data: bytes) -> None:
     """Raises ValueError for a picture too large to unpack; reads its header alone."""
     limit = f"a picture may have at most {MAX_PIXELS:,} pixels."
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            width, height = opened.size
+        height, width = stored_size(data)
     except Image.DecompressionBombError as error:
         raise ValueError(f"too large, {limit}") from error
     except Exception as error:  # the readers of the formats raise errors of many types
         raise ValueError("no readable image.") from error
     if width * height > MAX_PIXELS:
         raise ValueError(f"too large, {width} x {height}; {limit}")
+
+
+def stored_size(data: bytes) -> tuple[int, int]:
+    """(height, width) as stored; Pillow does not open TIFF files of many channels."""
+    if tiff_files.is_tiff(data):
+        return tiff_files.size(data, "")
+    with Image.open(io.BytesIO(data)) as opened:
+        return opened.size[::-1]
 
 
 def palette_png(mask: np.ndarray, palette: np.ndarray) -> bytes:

@@ -50,14 +50,14 @@ def fetch_network(store: Store, run_id: str, folder: Path) -> Path | None:
 
 
 def log_network(store: Store, run_id: str, model: Any, example: np.ndarray) -> None:
-    """Sends the Keras network with signature and input example (1, H, W, 3)."""
+    """Sends the Keras network with signature and input example (1, H, W, N)."""
     import mlflow
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     channels = model.output_shape[-1]
-    inputs = Schema([TensorSpec(example.dtype, (-1, -1, -1, 3))])
+    inputs = Schema([TensorSpec(example.dtype, (-1, -1, -1, example.shape[-1]))])
     outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
     mlflow.set_tracking_uri(store.uri)
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings(action="ignore"):

@@ -190,7 +190,7 @@ class Tracker:
         self.add(DatasetEntry(self.relative(table), name, digest, source))
 
     def model(self, path: Path, example: np.ndarray) -> None:
-        """Adds a Keras file as the run's model, with an input example (1, H, W, 3)."""
+        """Adds a Keras file as the run's model, with an input example (1, H, W, N)."""
         import numpy as np
 
         if self.outbox and self.settings.log_model:

@@ -92,6 +92,7 @@ def kept(model: FromFeatures, settings: TrainingSettings, dataset: Dataset) -> K
         digest_of(model.extractor),
         list(feed.size),
         dataset.bit_depth,
+        dataset.channels.configured,
         settings.process.precision,
         disk_cache.code_of_pixels([dataset.recipe, *feed.transforms], *VIEWS),
     ]
@@ -109,7 +110,7 @@ def kept(model: FromFeatures, settings: TrainingSettings, dataset: Dataset) -> K
 
 
 def maps_of(model: FromFeatures, feed: FeedSettings) -> Maps:
-    shapes = model.extractor.compute_output_shape((1, *feed.size, 3))
+    shapes = model.extractor.compute_output_shape((1, *feed.size, model.input.shape[-1]))
     shapes = [shapes] if isinstance(shapes[0], int) else shapes
     return Maps(tuple(tuple(shape[1:]) for shape in shapes), np.dtype(feed.feature_type))
 
@@ -157,7 +158,7 @@ def thin_maps(settings: TrainingSettings, dataset: Dataset) -> Maps | None:
     node = {**settings.model, "encoder": {**encoder, "features": "blocks"}}
     if "encoder_weights" in node:
         node["encoder_weights"] = None  # the shapes are the same
-    shape = (*settings.feed.size, 3)
+    shape = (*settings.feed.size, dataset.channels.number)
     arguments = {"num_classes": dataset.num_classes, "input_dtype": dataset.dtype}
     network = building.build(node, input_shape=shape, **arguments)
     return maps_of(FromFeatures(network.input, network.output), settings.feed)

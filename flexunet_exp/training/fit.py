@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
     """The model with its loss, optimizer and on-device scores."""
-    shape = (*settings.feed.size, 3)
+    shape = (*settings.feed.size, dataset.channels.number)
     with tensorflow.strategy(settings.process):
         model = building.build(
             settings.model,
@@ -129,7 +129,7 @@ def describe(model: keras.Model, size: Size) -> str:
     """
     origin = "".join(f"{name.replace('_', ' ')}: {text}\n" for name, text in origin_of(model))
     try:
-        return summary.describe(model, (*size, 3)) + origin
+        return summary.describe(model, (*size, model.input.shape[-1])) + origin
     except Exception as error:  # of a layer of any package
         log.warning("The layers of the model cannot be listed. %s", error)
         return summary.undescribed(model, error) + origin
@@ -296,7 +296,7 @@ def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
 
 
 def input_example(dataset: Dataset, size: Size, dtype: str) -> np.ndarray:
-    """One picture as the network takes it, (1, H, W, 3): the first shown in epoch images."""
+    """One picture as the network takes it, (1, H, W, N): the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
     return grey_levels.converted(masks.resize_image(image, size), dtype)[None]

@@ -119,7 +119,8 @@ def seconds_a_step(settings: TrainingSettings, dataset: Dataset, precision: str)
     model = fit.compiled_model(trial, dataset)
     draw = np.random.default_rng(0)
     shape = (settings.feed.batch_size, *settings.feed.size)
-    images = draw.integers(0, 256, (*shape, 3), dtype=np.uint8).astype(model.input.dtype)
+    channels = model.input.shape[-1]
+    images = draw.integers(0, 256, (*shape, channels), dtype=np.uint8).astype(model.input.dtype)
     masks = draw.integers(0, dataset.num_classes, shape, dtype=np.uint8)
     model.train_on_batch(images, masks)
     times = []

@@ -136,7 +136,7 @@ def palette(path: Path) -> None:
 def test_what_is_let_in_under_another_form_is_said(tmp_path, make, name, said):
     make(tmp_path / name)
     data = (tmp_path / name).read_bytes()
-    image, header = masks.decode_with_header(data, tmp_path / name)
+    image, header = masks.decode_with_header([data], tmp_path / name)
     assert image.dtype == np.uint8 and image.shape[2] == 3
     found = image_files.normalised([header, header])
     assert [what for what in found if what.startswith(said)] == list(found)
@@ -191,7 +191,7 @@ def test_image_and_mask_are_turned_by_exif_alone(tmp_path):
     hostile.save(tmp_path / "b.png", hostile.picture(), pnginfo=text)
     hostile.save(tmp_path / "mask.png", hostile.truth((0, 0, 255)), pnginfo=text)
     for name in ("a.png", "b.png"):
-        image, header = masks.decode_with_header((tmp_path / name).read_bytes(), name)
+        image, header = masks.decode_with_header([(tmp_path / name).read_bytes()], name)
         assert image.shape[:2] == hostile.SHAPE and not header.turned
     palette = np.array([entry["color"] for entry in hostile.CLASSES], np.uint8)
     mask, _ = masks.read_colour_mask(tmp_path / "mask.png", palette)
@@ -202,7 +202,7 @@ def test_exif_behind_the_pixels_is_heeded():
     before, after = content_turned().split(b"eXIf")
     length = int.from_bytes(before[-4:], "big") + 4  # and the checksum
     chunk, rest = before[-4:] + b"eXIf" + after[:length], before[:-4] + after[length:]
-    image, header = masks.decode_with_header(rest[:-12] + chunk + rest[-12:], "a.png")
+    image, header = masks.decode_with_header([rest[:-12] + chunk + rest[-12:]], "a.png")
     assert header.turned and image.shape == (48, 40, 3)
 
 

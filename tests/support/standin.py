@@ -17,6 +17,7 @@ from PIL import Image
 from flexunet_exp.commands.infer import pipeline
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
+from flexunet_exp.data.channels import RGB
 from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.prediction.settings import PredictSettings
 
@@ -46,6 +47,7 @@ def trained(batch_size: int = 2, **settings) -> SimpleNamespace:
     as_run = PredictSettings((SIDE, SIDE), "none", 0.25, "none", batch_size, "as_trained")
     return SimpleNamespace(
         bit_depth="auto",
+        channels=RGB,
         predictor=predictor,
         class_names=NAMES,
         palette=PALETTE,

@@ -15,8 +15,9 @@ from PIL import Image
 from flexunet_exp.commands.check.survey_data import Examined
 from flexunet_exp.commands.check.terminal import counts_text, percent, seeing, sizing
 from flexunet_exp.config.compose import size_text
-from flexunet_exp.data import image_files, masks
+from flexunet_exp.data import masks
 from flexunet_exp.data.card import Card, relative
+from flexunet_exp.data.channels import Channels, shown
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.splits import SPLITS
@@ -43,7 +44,7 @@ def write(path: Path, examined: Examined) -> None:
             splits=SPLITS,
             charts=[counts_chart(card), defects_chart(examined)] if card["defects"] else [],
             classes=list(class_panels(examined)),
-            pairs=list(pair_pictures(card)),
+            pairs=list(pair_pictures(card, examined.dataset.channels)),
             most_pairs=MOST_PAIRS,
             most_files=MOST_FILES,
             counts_text=counts_text,
@@ -157,16 +158,16 @@ def surroundings(defect: Defect, shape: tuple[int, int]) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def shown(path: Path) -> np.ndarray:
+def picture(path: Path, channels: Channels) -> np.ndarray:
     """A picture (H, W, 3) to look at: 16 bits are scaled by its own range."""
-    return masks.decode_with_header(image_files.read_bytes(path), path)[0]
+    return shown(masks.decode_with_header(channels.contents(path), path, channels)[0])
 
 
-def pair_pictures(card: Card) -> Iterator[dict[str, Any]]:
+def pair_pictures(card: Card, channels: Channels) -> Iterator[dict[str, Any]]:
     """The first pairs of the leakage, each with both of its pictures."""
     root = Path(card["path"])
     for pair in card["leakage"]["pairs"][:PICTURED_PAIRS]:
-        sides = [shown(root / pair[key]) for key in ("first", "second")]
+        sides = [picture(root / pair[key], channels) for key in ("first", "second")]
         small = [masks.resize_image(one, (200, 200)) for one in sides]
         yield {**pair, "picture": jpeg(Image.fromarray(np.hstack(small)))}
 

@@ -155,8 +155,8 @@ def read_image(
     """The picture; grey if its file is gone or has changed since it was scored."""
     path = Path(chosen.row.image)
     try:
-        if datasets.file_hash(str(path)) == chosen.row.sha256:
-            return masks.read_image(path, dataset.bit_depth)
+        if datasets.picture_hash(path, dataset.channels) == chosen.row.sha256:
+            return masks.read_image(path, dataset.bit_depth, dataset.channels)
         problems.append(f"{path} has changed since the runs were made: shown as grey.")
     except (OSError, InputError):
         problems.append(f"{path} is gone: shown as grey.")

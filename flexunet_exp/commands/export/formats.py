@@ -1,8 +1,8 @@
 """The formats: how a network is written in each, and how the format's own runtime computes it.
 
-In all of them the input is `image` (N, H, W, 3), uint8 or uint16 as in training, and the output
-`logits`, float32 (N, H, W, C). N is open, and so are H and W if the network can be traced without
-them.
+In all of them the input is `image` (N, H, W, channels), uint8 or uint16 as in training, and the
+output `logits`, float32 (N, H, W, C). N is open, and so are H and W if the network can be traced
+without them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "image", "logits"
 
-Forward = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, 3) → logits (N, H, W, C)
+Forward = Callable[[np.ndarray], np.ndarray]  # images (N, H, W, channels) → logits (N, H, W, C)
 
 
 def open_saved_model(path: Path, threads: int) -> Forward:
@@ -119,7 +119,7 @@ def write_sides(
 
 
 def opened(path: Path, name: str, threads: int, example: np.ndarray) -> Forward:
-    """The exported file in its own runtime, warmed up with an example (1, H, W, 3).
+    """The exported file in its own runtime, warmed up with an example (1, H, W, channels).
 
     Raises InputError if the runtime cannot compute it.
     """

@@ -34,7 +34,7 @@ class Tolerance(NamedTuple):
 def compare(
     exported: Forward, networks: Sequence[Network], pictures: Iterable[tuple[Path, np.ndarray]]
 ) -> pd.DataFrame:
-    """One row per picture (1, H, W, 3) and network; file and networks compute it in turn.
+    """One row per picture (1, H, W, channels) and network; file and networks compute it in turn.
 
     Columns: picture, network, precision, agreement (share of pixels of the same class),
     max_logit_difference, mean_logit_difference, and the milliseconds of both.

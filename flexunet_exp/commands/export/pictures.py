@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from flexunet_exp.config import compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import find_pictures, grey_levels, masks
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FinishedRun
 
@@ -22,7 +24,8 @@ def choose(run: FinishedRun, words: Sequence[str] | None, number: int, output: P
     They are spread evenly over the list, which is sorted by class. Raises InputError if there are
     no pictures.
     """
-    given = find_pictures.find(words, output) if words else ()
+    channels = Channels.of(compose.channels(run.cfg))
+    given = find_pictures.of_lights(find_pictures.find(words, output), channels) if words else ()
     paths = [found.path for found in given] or own_pictures(run)
     places = np.linspace(0, len(paths) - 1, min(number, len(paths)))
     return [paths[place] for place in places.round().astype(int)]
@@ -48,13 +51,13 @@ def own_pictures(run: FinishedRun) -> list[Path]:
 
 
 def read(
-    paths: Sequence[Path], size: tuple[int, int], bits: Bits, dtype: str
+    paths: Sequence[Path], size: tuple[int, int], bits: Bits, dtype: str, channels: Channels
 ) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each picture's path and its pixels (1, H, W, 3) of `dtype`, resized to `size` (height,
+    """Each picture's path and its pixels (1, H, W, N) of `dtype`, resized to `size` (height,
     width).
 
     `bits` are those of the values in 16-bit pictures.
     """
     for path in paths:
-        image = masks.resize_image(masks.read_image(path, bits), size)
+        image = masks.resize_image(masks.read_image(path, bits, channels), size)
         yield path, grey_levels.converted(image, dtype)[np.newaxis]

@@ -10,6 +10,7 @@ from typing import Any
 from flexunet_exp.commands.export import folders, formats, parity, pictures, report
 from flexunet_exp.commands.export.parity import EXACT, Network
 from flexunet_exp.config import compose
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.networks import Blueprint, in_precision, load_network, prepare_process
 from flexunet_exp.runs.folder import FinishedRun
@@ -33,19 +34,21 @@ def export(
     """
     prepare_process(run)
     size, bits = compose.image_size(run.cfg), compose.bit_depth(run.cfg)
+    channels = Channels.of(compose.channels(run.cfg))
     with folders.begun(output) as part:
         networks = load(run)
         file, bound_to = formats.write(networks[-1].model, name, part, size)
         if bound_to:
             log.info("The exported network takes pictures of %d × %d px only.", *bound_to)
         dtype = networks[-1].model.inputs[0].dtype
-        _, example = next(pictures.read(paths, size, bits, dtype))
+        form = (size, bits, dtype, channels)
+        _, example = next(pictures.read(paths, *form))
         threads = ProcessSettings.from_config(run.cfg).num_threads
         exported = formats.opened(file, name, threads, example)
         log.info("Comparing %s with the network …", file.name)
         for network in networks:  # warmed up, as the file is
             network.model.predict_on_batch(example)
-        compared = parity.compare(exported, networks, pictures.read(paths, size, bits, dtype))
+        compared = parity.compare(exported, networks, pictures.read(paths, *form))
         proof = report.proof(run, name, file, compared, tolerance)
         compared.to_csv(part / folders.PICTURES, index=False)
         report.write(part / folders.PARITY, proof)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from flexunet_exp.commands.export import formats, parity
 from flexunet_exp.config import compose
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.prediction.settings import PredictSettings
@@ -29,6 +30,7 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None, dtype: str) -> dic
     (height, width), tile = settings.size, settings.tile_size
     sides = bound_to or ("height", "width")
     levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
+    channels = Channels.of(compose.channels(run.cfg))
     classes = compose.plain(run.cfg.dataset.classes)
     return {
         "file": formats.FORMATS[name].file,
@@ -36,8 +38,8 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None, dtype: str) -> dic
         "input": {
             "name": formats.INPUT,
             "type": dtype,
-            "shape": ["pictures", *sides, 3],
-            "channels": "red, green, blue",
+            "shape": ["pictures", *sides, channels.number],
+            "channels": ", ".join(channels.names),
             "scaling": f"none: raw pixels, 0 to {np.iinfo(dtype).max}",
             "image_size": {"height": height, "width": width},
             "sides_divide_by": 2 ** (levels - 1) if levels else None,

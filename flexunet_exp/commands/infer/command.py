@@ -39,7 +39,8 @@ def task(cfg: DictConfig) -> None:
     with job.writing_to(output):
         records.check_folder(output)
     trained, run = load(cfg)
-    log.info("%d pictures, predicted by %s", len(found), run)
+    number = len(find_pictures.of_lights(found, trained.channels))
+    log.info("%d pictures, predicted by %s", number, run)
     with job.writing_to(output):
         report = predict(cfg, trained, found, output, run)
     log.info(report.sentence(output))

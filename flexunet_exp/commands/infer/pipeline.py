@@ -24,6 +24,7 @@ from flexunet_exp.commands.infer.reading import Read, Refusal, read, stamp
 from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.prediction import regions
 from flexunet_exp.prediction.predictor import Prediction, collect
@@ -66,7 +67,7 @@ class Predicted(NamedTuple):
 def infer(
     trained: TrainedNetworks, found: Sequence[Found], folder: Path, options: Options, run: str = ""
 ) -> Report:
-    """Predicts the pictures that `find_pictures` found into a folder, except those done already.
+    """Predicts the pictures that `find_pictures` found files of into a folder, except those done.
 
     `run` names the network. The tables are written even after an interrupt. Raises InputError if
     the folder holds something else. A picture that cannot be read is refused, and the others are
@@ -74,8 +75,12 @@ def infer(
     """
     output = Output(folder, trained.class_names, trained.palette)
     with records.opened(output, made_of(trained, options, run), options.overwrite) as done:
-        pictures = find_pictures.named(found, done.entries)
-        waiting = [one for one in pictures if not is_done(one, done, output, options)]
+        whole = find_pictures.of_lights(found, trained.channels)
+        pictures = find_pictures.named(whole, done.entries)
+        is_waiting = partial(
+            is_done, done=done, output=output, options=options, channels=trained.channels
+        )
+        waiting = [one for one in pictures if not is_waiting(one)]
         report = Report(already=len(pictures) - len(waiting))
         try:
             Inference(trained, output, done, options, report).through(waiting)
@@ -107,13 +112,16 @@ def digest(trained: TrainedNetworks) -> str:
     return hashed.hexdigest()
 
 
-def is_done(picture: Picture, done: Records, output: Output, options: Options) -> bool:
-    """Whether a picture is done: its file is unchanged, and all its output files exist."""
+def is_done(
+    picture: Picture, done: Records, output: Output, options: Options, channels: Channels
+) -> bool:
+    """Whether a picture is done: its files are unchanged, and all its output files exist."""
     entry = done.entries.get(picture.path)
     if entry is None or options.overwrite:
         return False
     try:
-        return stamp(picture.path) == entry.stamp and output.has(options.kinds, entry.name)
+        state = stamp(picture.path, channels)
+        return state == entry.stamp and output.has(options.kinds, entry.name)
     except OSError:  # reading the picture will give the reason
         return False
 
@@ -131,7 +139,7 @@ class Inference:
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
         ahead = self.trained.settings.batch_size
-        decode = partial(read, bits=self.trained.bit_depth)
+        decode = partial(read, bits=self.trained.bit_depth, channels=self.trained.channels)
         with (
             closing(in_threads(decode, pictures, READERS, ahead)) as images,
             closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,

@@ -206,7 +206,7 @@ def timed_scoring(
 
 def blank(number: int, model: keras.Model, size: Size) -> np.ndarray:
     """Pictures without content, as the network takes them."""
-    return np.zeros((number, *size, 3), model.input.dtype)
+    return np.zeros((number, *size, model.input.shape[-1]), model.input.dtype)
 
 
 def peak_memory() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flexunet_exp.config.options.row import DATA, ROUNDING, WEIGHTS, Option
 from flexunet_exp.config.rules import (
     Rule,
+    channels,
     count,
     flag,
     is_text,
@@ -120,6 +121,14 @@ ROWS = (
         one_of_numbers(8, 10, 12, 14, 16, word="auto", example=12),
         WEIGHTS,
         param="bit_depth",
+        optional=True,
+    ),
+    Option(
+        "dataset.channels",
+        "channels of the pictures: a number, or the names of the lights, each a grey file",
+        channels(),
+        WEIGHTS,
+        param="channels",
         optional=True,
     ),
     Option(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.augmentation.transform import Checked, Pair, one_of
+from flexunet_exp.data.channels import by_channels
 from flexunet_exp.data.masks import IGNORE
 
 
@@ -31,8 +32,9 @@ class Move(Checked):
         height, width = mask.shape
         positions = self.positions(height, width, generator)
         beyond = cv2.BORDER_REFLECT_101 if self.border == "reflect" else cv2.BORDER_CONSTANT
+        reflect = cv2.BORDER_REFLECT_101
         return (
-            moved(image, positions, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101),
+            by_channels(image, lambda part: moved(part, positions, cv2.INTER_LINEAR, reflect)),
             moved(mask, positions, cv2.INTER_NEAREST, beyond),
         )
 

@@ -22,6 +22,7 @@ from flexunet_exp.data.augmentation.transform import (
     uniform,
     within,
 )
+from flexunet_exp.data.channels import by_channels
 
 MARGIN = 12  # pixels around a defect that are cut out with it, for the blending
 KEPT = 64  # pictures whose defects are kept
@@ -30,7 +31,7 @@ KEPT = 64  # pictures whose defects are kept
 class Cut(NamedTuple):
     """A defect with the pixels around it."""
 
-    image: np.ndarray  # (h, w, 3)
+    image: np.ndarray  # (h, w, N)
     region: np.ndarray  # (h, w) bool
     others: np.ndarray  # (h, w) bool: other defects, and ignored pixels, which are not pasted
     label: int  # its class
@@ -89,7 +90,7 @@ class PasteDefect(Checked):
     `number` are pasted, each at a random place that shows background alone. `blend="feather"`
     brings the defect to the brightness of its new place and fades it out over `feather` pixels
     around its mask; `"clone"` is OpenCV's seamless cloning (Pérez et al., "Poisson Image Editing",
-    2003), for pictures of 8 bits and defects that neither the edge of their picture nor another
+    2003), for RGB pictures of 8 bits and defects that neither the edge of their picture nor another
     defect cuts off. The idea: Ghiasi et al., "Simple Copy-Paste" (2021), arXiv:2012.07177. Without
     `donors`, which the feed and `prepare` set, nothing is pasted.
     """
@@ -143,7 +144,8 @@ class PasteDefect(Checked):
         place = (slice(top, top + height), slice(left, left + width))
         cut = cut._replace(image=grey_levels.converted(cut.image, image.dtype))
         told: dict[str, float] = {"top": top, "left": left}
-        area = cloned_area(cut) if self.blend == "clone" and image.dtype == np.uint8 else None
+        can_clone = image.dtype == np.uint8 and image.shape[2] == 3
+        area = cloned_area(cut) if self.blend == "clone" and can_clone else None
         if area is None:
             told["feather"] = uniform(self.feather, generator)
         weight = feathering(cut, told["feather"]) if area is None else area
@@ -164,7 +166,8 @@ def changed(cut: Cut, degrees: float, factor: float) -> Cut:
     turn[:, 2] += [(size[0] - width) / 2, (size[1] - height) / 2]
     if min(size) < 1:
         return cut._replace(region=np.zeros_like(cut.region))
-    image = cv2.warpAffine(cut.image, turn, size, borderMode=cv2.BORDER_REFLECT_101)
+    beyond = cv2.BORDER_REFLECT_101
+    image = by_channels(cut.image, lambda part: cv2.warpAffine(part, turn, size, borderMode=beyond))
     region, others = (
         cv2.warpAffine(one.view(np.uint8), turn, size, flags=cv2.INTER_NEAREST).astype(bool)
         for one in (cut.region, cut.others)
@@ -179,7 +182,7 @@ def feathering(cut: Cut, feather: float) -> np.ndarray:
 
 
 def feathered(under: np.ndarray, cut: Cut, weight: np.ndarray) -> np.ndarray:
-    """The defect over a place (h, w, 3), brought to the brightness around it."""
+    """The defect over a place (h, w, N), brought to the brightness around it."""
     distance = cv2.distanceTransform((~cut.region).view(np.uint8), cv2.DIST_L2, 3)
     around = (distance > 0) & (distance <= MARGIN) & ~cut.others
     shift = 0.0

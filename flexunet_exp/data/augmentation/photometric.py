@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.augmentation.transform import Checked, Pair, Range, drawn, scale, within
+from flexunet_exp.data.channels import by_channels
 from flexunet_exp.data.grey_levels import SPREAD
 
 
@@ -20,7 +21,7 @@ class Photometric(Checked):
 
     @abstractmethod
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The image (H, W, 3), uint8 or uint16, under another light or lens."""
+        """The image (H, W, N), uint8 or uint16, under another light or lens."""
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
         return self.changed(image, generator), mask
@@ -65,8 +66,8 @@ class Gamma(Photometric):
 class Noise(Photometric):
     """Adds normal noise of the standard deviation `sigma`, a share of full scale, pixel by pixel.
 
-    The three channels get the same noise, so that a grey picture stays grey. The noise is drawn for
-    the picture's own pixels, not those of the reference size: a sensor's noise has no scale.
+    All channels get the same noise, so that a grey picture stays grey. The noise is drawn for the
+    picture's own pixels, not those of the reference size: a sensor's noise has no scale.
     """
 
     sigma: Range = within(0, 0.5, (0.0, 0.03))
@@ -79,8 +80,9 @@ class Noise(Photometric):
             offsets = np.rint(sigma * normal_quantiles()).astype(np.int32)
             noisy = image + offsets[drawn_bytes].reshape(height, width, 1)
             return np.clip(noisy, 0, np.iinfo(np.uint16).max).astype(np.uint16)
-        noise = np.rint(sigma * normal_quantiles()).astype(np.int16)[drawn_bytes]
-        return cv2.add(image, cv2.merge([noise.reshape(height, width)] * 3), dtype=cv2.CV_8U)
+        levels_added = np.rint(sigma * normal_quantiles()).astype(np.int16)
+        noise = levels_added[drawn_bytes].reshape(height, width)
+        return by_channels(image, lambda part: with_noise(part, noise))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ class Blur(Photometric):
 
     def changed(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         sigma = drawn("sigma", self.sigma, generator) * scale(*image.shape[:2])
-        return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0 else image
+        if sigma <= 0:
+            return image
+        return by_channels(image, lambda part: cv2.GaussianBlur(part, (0, 0), sigma))
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,13 @@ class Sharpen(Photometric):
         strength = drawn("strength", self.strength, generator)
         kernel = np.full((3, 3), -strength)
         kernel[1, 1] += 1 + 9 * strength
-        return cv2.filter2D(image, -1, kernel)
+        return by_channels(image, lambda part: cv2.filter2D(part, -1, kernel))
+
+
+def with_noise(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """An image (H, W) or (H, W, 3 or 4) uint8 with the same noise (H, W) int16 in all channels."""
+    number = image.shape[2] if image.ndim == 3 else 1
+    return cv2.add(image, cv2.merge([noise] * number), dtype=cv2.CV_8U)
 
 
 def step(image: np.ndarray) -> int:
@@ -124,7 +134,11 @@ def remap(image: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The image with value v replaced by grey level wanted[v], rounded and clipped."""
     values = np.clip(np.rint(wanted * step(image)), 0, np.iinfo(image.dtype).max)
     table = values.astype(image.dtype)
-    return cv2.LUT(image, table) if image.dtype == np.uint8 else table[image]
+    return (
+        by_channels(image, lambda part: cv2.LUT(part, table))
+        if image.dtype == np.uint8
+        else table[image]
+    )
 
 
 @cache

@@ -66,7 +66,7 @@ class Checked(ABC):
 
     @abstractmethod
     def __call__(self, image: np.ndarray, mask: np.ndarray, generator: np.random.Generator) -> Pair:
-        """Image (H, W, 3) uint8 or uint16 and mask (H, W) uint8, transformed; inputs stay as is."""
+        """Image (H, W, N) uint8 or uint16 and mask (H, W) uint8, transformed; inputs stay as is."""
 
 
 def expected(value: Any, rule: Any) -> str | None:

@@ -30,7 +30,15 @@ from flexunet_exp.system import interrupt, locks
 log = logging.getLogger(__name__)
 
 WAITING = "Waiting for another process that builds the disk cache"
-READERS = ("data/bit_depth.py", "data/masks", "data/layouts")  # whose code decides the pixels
+# Whose code decides the pixels.
+READERS = (
+    "data/bit_depth.py",
+    "data/channels.py",
+    "data/channel_files.py",
+    "data/tiff_files.py",
+    "data/masks",
+    "data/layouts",
+)
 VERSION = 1  # of the file format; `entry_key` covers the content
 Content = tuple[str, str, str]
 
@@ -56,13 +64,14 @@ class DiskCache:
         entry.record_use(self.path)
 
     def read(self, sample: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Image (H, W, 3) of the data set's dtype and class mask (H, W) of a row of its table."""
+        """Image (H, W, N) of the data set's dtype and class mask (H, W) of a row of its table."""
         place = self.places[origin(sample)]
         return self.images.read(place), self.masks.read(place)
 
     def opened(self) -> list[entry.ArrayFile] | None:
-        number = len(self.contents)
-        return entry.opened(self.path, number, self.size, self.dataset.dtype)
+        number, dataset = len(self.contents), self.dataset
+        form = self.size, dataset.dtype, dataset.channels.number
+        return entry.opened(self.path, number, *form)
 
     def build(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,12 +91,13 @@ class DiskCache:
                 raise
 
     def fill(self, part: Path) -> None:
-        number = len(self.contents)
-        arrays = entry.create(part, self.dataset.name, number, self.size, self.dataset.dtype)
+        number, dataset = len(self.contents), self.dataset
+        form = self.size, dataset.dtype, dataset.channels.number
+        arrays = entry.create(part, dataset.name, number, *form)
         megabytes = sum(array.offset(number) for array in arrays) / 1e6
         refuse_if_full(part, megabytes)
         log.info("Disk cache: %d pictures go into %s (%.1f MB)", number, self.path, megabytes)
-        samples = {self.places[origin(sample)]: sample for sample in rows(self.dataset.table)}
+        samples = {self.places[origin(sample)]: sample for sample in rows(dataset.table)}
 
         def write(place: int) -> None:
             for array, pixels in zip(arrays, self.decoded(samples[place], place), strict=True):
@@ -99,7 +109,8 @@ class DiskCache:
 
     def decoded(self, sample: Any, place: int) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self.dataset.read(sample, self.size)
-        if (file_hash(sample.image), file_hash(sample.mask), sample.label) != self.contents[place]:
+        now = self.dataset.image_hash(sample), file_hash(sample.mask), sample.label
+        if now != self.contents[place]:
             raise InputError(f"{sample.image} or its mask has just been changed. Start again.")
         return grey_levels.converted(image, self.dataset.dtype), mask
 
@@ -120,7 +131,8 @@ def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) 
     The split is not part of it. The code that reads pictures is, since it decides the pixels.
     """
     code = code_of_pixels(dataset.recipe)
-    decisive = [VERSION, list(size), dataset.recipe, dataset.bit_depth, code, contents]
+    read_as = [dataset.recipe, dataset.bit_depth, dataset.channels.configured]
+    decisive = [VERSION, list(size), *read_as, code, contents]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 

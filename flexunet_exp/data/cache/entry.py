@@ -1,9 +1,9 @@
 """An entry of the disk cache as files.
 
-`cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, 3), uint8 or
-uint16, masks.npy (N, H, W) uint8, and info.json, whose modification time is the time of the last
-use. An entry is built as KEY.part and renamed when it is whole, so that a folder KEY was never half
-built.
+`cache_dir` holds for each entry a folder KEY (16 hex digits): images.npy (N, H, W, channels),
+uint8 or uint16, masks.npy (N, H, W) uint8, and info.json, whose modification time is the time of
+the last use. An entry is built as KEY.part and renamed when it is whole, so that a folder KEY was
+never half built.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Kind(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def arrays_of(number: int, size: tuple[int, int], dtype: str) -> dict[str, Kind]:
+def arrays_of(number: int, size: tuple[int, int], dtype: str, channels: int = 3) -> dict[str, Kind]:
     """File → kind of an entry's arrays, for `number` samples of `size`, images of `dtype`."""
     return {
-        "images.npy": Kind((number, *size, 3), np.dtype(dtype)),
+        "images.npy": Kind((number, *size, channels), np.dtype(dtype)),
         "masks.npy": Kind((number, *size), np.dtype(np.uint8)),
     }
 
@@ -104,10 +104,12 @@ def write_all(file: int, data: bytes, offset: int) -> None:
         data, offset = data[taken:], offset + taken
 
 
-def opened(path: Path, number: int, size: tuple[int, int], dtype: str) -> list[ArrayFile] | None:
+def opened(
+    path: Path, number: int, size: tuple[int, int], dtype: str, channels: int = 3
+) -> list[ArrayFile] | None:
     """Images and masks of an entry; None where it is missing or not whole."""
     try:
-        kinds = arrays_of(number, size, dtype)
+        kinds = arrays_of(number, size, dtype, channels)
         arrays = [ArrayFile(path / name, kind) for name, kind in kinds.items()]
     except FileNotFoundError:
         return None
@@ -115,15 +117,16 @@ def opened(path: Path, number: int, size: tuple[int, int], dtype: str) -> list[A
 
 
 def create(
-    path: Path, dataset: str, number: int, size: tuple[int, int], dtype: str
+    path: Path, dataset: str, number: int, size: tuple[int, int], dtype: str, channels: int = 3
 ) -> list[ArrayFile]:
     """A folder for an entry's content, with files for images and masks to be filled."""
-    kinds = arrays_of(number, size, dtype)
+    kinds = arrays_of(number, size, dtype, channels)
     info = {
         "dataset": dataset,
         "size": list(size),
         "number": number,
         "dtype": dtype,
+        "channels": channels,
         "bytes": sum(kind.bytes for kind in kinds.values()),
         "built": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
@@ -160,7 +163,7 @@ def last_use(path: Path) -> float:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """Content of info.json (dataset, size, number, dtype, bytes, built); empty where unreadable."""
+    """Content of info.json, as `create` writes it; empty where unreadable."""
     try:
         info = json.loads((path / INFO).read_text())
     except (OSError, ValueError):
@@ -187,7 +190,7 @@ def state(path: Path) -> str:
     info = read_info(path)
     try:
         size, dtype = tuple(info["size"]), info.get("dtype", "uint8")
-        whole = opened(path, info["number"], size, dtype)
+        whole = opened(path, info["number"], size, dtype, info.get("channels", 3))
     except (KeyError, TypeError):
         whole = None
     return COMPLETE if whole else "damaged"

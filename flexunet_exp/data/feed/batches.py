@@ -93,7 +93,7 @@ def in_order(number: int, batch_size: int) -> tuple[range, Callable[[int], list[
 
 
 def images_of(reader: SampleReader | Tiles, size: Size) -> tf.TensorSpec:
-    return tf.TensorSpec((*size, 3), tf.as_dtype(reader.dtype))
+    return tf.TensorSpec((*size, reader.channels), tf.as_dtype(reader.dtype))
 
 
 def batches(
@@ -106,7 +106,7 @@ def batches(
 ) -> tf.data.Dataset:
     """One element a step: what the network takes, and masks (B, H, W) uint8 of `size`.
 
-    `inputs` is the shape and the type of one sample: an image (H, W, 3), or a tuple of maps, which
+    `inputs` is the shape and the type of one sample: an image (H, W, N), or a tuple of maps, which
     become (B, …) each. `wanted` gives the arguments of `read` for each sample of a step, and `read`
     its inputs and its mask. B is a multiple of `multiple_of`, the number of devices that share a
     batch, since a device without a picture fails. A smaller batch is filled up with its first

@@ -26,7 +26,7 @@ from flexunet_exp.system import interrupt, progress
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # pictures that the encoder computes together
-Extract = Callable[[np.ndarray], Sequence[np.ndarray]]  # images (B, H, W, 3) → maps (B, h, w, c)
+Extract = Callable[[np.ndarray], Sequence[np.ndarray]]  # images (B, H, W, N) → maps (B, h, w, c)
 
 
 class Place(NamedTuple):

@@ -10,7 +10,7 @@ from flexunet_exp.data.tiles import Pair, Size, padded, starts
 
 
 def draw(pair: Pair, patch: Size, focus: int, generator: np.random.Generator) -> Pair:
-    """A random patch (height, width) of image (H, W, 3) and class mask (H, W).
+    """A random patch (height, width) of image (H, W, N) and class mask (H, W).
 
     With a `focus`, a random pixel of that class lies in the inner half of the patch, as far as the
     picture's borders allow; if it lay always in the middle, the network would learn its place.

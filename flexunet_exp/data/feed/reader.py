@@ -34,7 +34,7 @@ class Tiles:
             for top in starts(sample.height, patch[0], 0)
             for left in starts(sample.width, patch[1], 0)
         ]
-        self.dtype = reader.dtype
+        self.dtype, self.channels = reader.dtype, reader.channels
         self.read = lru_cache(READ_AT_ONCE)(reader)
         self.lock = Lock()  # else two threads that begin a picture would both decode it
 
@@ -69,6 +69,7 @@ class SampleReader:
         dtype: str = "uint8",
     ):
         self.dataset, self.size, self.dtype = dataset, size, dtype
+        self.channels = dataset.channels.number
         self.disk = None
         if cache == "disk":
             self.disk = DiskCache(dataset, size or the_one_size(dataset.table), cache_dir)

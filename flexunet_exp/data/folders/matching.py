@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.folders.listing import (
     IMAGE_SUFFIXES,
     SYSTEM_FILES,
@@ -50,26 +51,47 @@ class MaskNames(NamedTuple):
 class Matcher:
     """Matches folder after folder; `close` adds the problems that several folders share."""
 
-    def __init__(self, names: MaskNames, findings: Findings):
-        self.names, self.findings = names, findings
+    def __init__(self, names: MaskNames, findings: Findings, channels: Channels = RGB):
+        self.names, self.findings, self.channels = names, findings, channels
         self.strays: list[Path] = []
         self.other_endings: dict[str, list[str]] = {}  # ending → an example of each folder
         self.in_folders: dict[Path, int] = {}  # folder → pictures with several masks in it
 
     def pictures(self, folder: Path, apart_from: Path | None = None) -> dict[str, Path]:
-        """The folder's pictures by stem, sorted; the sub-folder `apart_from` may hold masks."""
+        """The folder's pictures by stem, sorted; the sub-folder `apart_from` may hold masks.
+
+        With lights, a picture is the file of its first light.
+        """
+        pictures, others = self.pictures_and_others(folder, apart_from)
+        self.report_unlit(folder, others)
+        return pictures
+
+    def pictures_and_others(
+        self, folder: Path, apart_from: Path | None
+    ) -> tuple[dict[str, Path], Files]:
+        """The folder's pictures by stem, and with lights the files whose names end in none."""
         self.refuse_deeper(folder, apart_from)
-        return self.by_stem(folder, IMAGE_SUFFIXES)
+        files = self.by_stem(folder, IMAGE_SUFFIXES)
+        if not self.channels.lights:
+            return files, {}
+        others = {stem: path for stem, path in files.items() if not self.channels.light_of(stem)}
+        lit = [path for stem, path in files.items() if stem not in others]
+        pictures = {self.channels.stem_of(path): self.channels.files(path)[0] for path in lit}
+        return pictures, others
 
     def matches(self, images: Path, masks: Path) -> list[Match]:
         """Stem, picture and mask of all pictures that have one, or that are good without."""
-        pictures: Files = self.pictures(images, masks)
+        pictures: Files
         truths: Files
+        pictures, others = self.pictures_and_others(images, masks)
         explained = False
         if masks.is_dir() and masks != images:
             truths, explained = self.masks_of(masks, pictures)
         else:
-            pictures, truths = self.beside(images, pictures)
+            pictures, truths = self.beside(images, {**pictures, **others})
+            others = {stem: path for stem, path in others.items() if stem in pictures}
+            pictures = {stem: path for stem, path in pictures.items() if stem not in others}
+        self.report_unlit(images, others)
         lacking = {stem: path for stem, path in pictures.items() if stem not in truths}
         lonely = {stem: path for stem, path in truths.items() if stem not in pictures}
         if len(lacking) == len(pictures):
@@ -178,6 +200,15 @@ class Matcher:
             self.findings.problems.append(
                 f"{folder}: {sum(deeper.values()):,} pictures lie in {len(deeper)} sub-folders, "
                 f"which are not read: {first_of(counts)}. Move them into {folder.name} itself."
+            )
+
+    def report_unlit(self, folder: Path, others: Files) -> None:
+        """Adds the problem of files that are no light of a picture."""
+        if others:
+            endings = ", ".join(f"_{light}" for light in self.channels.lights)
+            self.findings.problems.append(
+                f"{counted(folder, others, 'image')} whose name ends in no light ({endings}), "
+                f"expected with {self.channels.typed}: rename it, or list its light."
             )
 
     def report_lonely(self, masks: Path, lonely: Files, pictures: Files) -> None:

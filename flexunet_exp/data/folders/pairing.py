@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.scan_record import NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import progress
@@ -58,10 +59,17 @@ def each(
 
 
 def read_pictures(
-    pairs: Sequence[Pair], problems: list[str], view: NetworkView | None
+    pairs: Sequence[Pair],
+    problems: list[str],
+    view: NetworkView | None,
+    channels: Channels = RGB,
 ) -> dict[str, PictureFacts]:
     """The facts of all pictures that can be read, by path; each is decoded once."""
-    found = each([p.image for p in pairs], lambda path: picture_facts(path, view), problems)
+
+    def read(path: Path) -> PictureFacts:
+        return picture_facts(path, view, channels)
+
+    found = each([p.image for p in pairs], read, problems)
     return {str(p.image): facts for p, facts in zip(pairs, found, strict=True) if facts}
 
 

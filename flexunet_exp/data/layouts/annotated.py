@@ -16,6 +16,7 @@ from flexunet_exp.data.annotations.formats.format import without_picture
 from flexunet_exp.data.annotations.one_file import described
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders.pairing import Pair, compare_sizes, each, read_pictures, sample_table
 from flexunet_exp.data.grouping import grouped
 from flexunet_exp.data.layouts.labels import Labels
@@ -27,6 +28,7 @@ from flexunet_exp.data.layouts.layout import (
     known_good,
     mask_shapes,
 )
+from flexunet_exp.data.layouts.lit import one_light
 from flexunet_exp.data.masks import mask_checks
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.scan_record import Findings, MaskFacts, NetworkView, ScanRecord, mask_facts
@@ -83,12 +85,12 @@ class Annotated(Layout):
             annotator and known("annotator", annotator, drawing.ANNOTATORS),
         )
 
-    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         place = Place(folder, self.images)
-        export = self.reader.read(place)
+        export = one_light(self.reader.read(place), channels)
         findings = Findings(problems=[*self._problems(export)], notes=[*export.notes])
         pairs = [*self._pairs(place, export, findings.problems)]
-        pictures = read_pictures(pairs, findings.problems, view)
+        pictures = read_pictures(pairs, findings.problems, view, channels)
         table = sample_table(pairs, pictures)
         rows = table.to_dict("records")
         results = each(rows, lambda row: self._facts(row, view), findings.problems)

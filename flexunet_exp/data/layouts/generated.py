@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.layouts.mvtec import MVTec
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord
 
@@ -32,7 +33,7 @@ class Synthetic(MVTec):
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
-    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         """Draws the pictures into `folder` first, unless they are there."""
         from flexunet_exp.data import synthetic
 
@@ -44,4 +45,4 @@ class Synthetic(MVTec):
             size=self.size,
             seed=self.seed,
         )
-        return super()._scan(folder, view)
+        return super()._scan(folder, view, channels)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders import folder_names
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES, require_folder
 from flexunet_exp.data.folders.matching import MaskNames, Matcher
@@ -89,17 +90,17 @@ class ImageMask(Layout):
                 f"{len(classes) - 1}. Use class colours or indices, or mask_255=ignore."
             )
 
-    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
         require_folder(folder, "train/{images,masks}/NAME.png")
         places = folder_names.ready_places(folder, findings)
-        matcher = Matcher(self.mask_names, findings)
+        matcher = Matcher(self.mask_names, findings, channels)
         pairs = [pair for split in places for pair in self._pairs(split, places[split], matcher)]
         matcher.close()
         if self.sources:
             pairs = with_sources(pairs, folder, self.sources, problems)
-        pictures = read_pictures(pairs, problems, view)
+        pictures = read_pictures(pairs, problems, view, channels)
         table = sample_table(pairs, pictures)
         rows = table.to_dict("records")
         truths, decisions = self._truths(rows, view, findings)

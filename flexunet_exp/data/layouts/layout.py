@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.scan_record import MaskFacts, NetworkView, ScanRecord
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
@@ -23,15 +24,17 @@ GOOD_FOLDERS: dict[str, dict[str, str]] = {
 class Layout:
     """The base class of the layouts."""
 
-    def scan(self, folder: str | Path, view: NetworkView | None = None) -> ScanRecord:
+    def scan(
+        self, folder: str | Path, view: NetworkView | None = None, channels: Channels = RGB
+    ) -> ScanRecord:
         """Reads all pairs of `folder`; their split is "" where the folder names none.
 
-        With a `view`, the facts include fingerprints and defects. Raises InputError where the
-        folder does not exist; the record has every other problem.
+        With a `view`, the facts include fingerprints and defects. Pictures have `channels`. Raises
+        InputError where the folder does not exist; the record has every other problem.
         """
-        return self._scan(Path(folder).absolute(), view)
+        return self._scan(Path(folder).absolute(), view, channels)
 
-    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders import folder_names
 from flexunet_exp.data.folders.listing import require_folder, sub_folders
 from flexunet_exp.data.folders.matching import MaskNames, Matcher
@@ -57,15 +58,15 @@ class MVTec(Layout):
         self.mask_names = MaskNames(mask_suffix, masks_in_folders)
         self.inverted = known("inverted", inverted, ("error", "accept"))
 
-    def _scan(self, folder: Path, view: NetworkView | None) -> ScanRecord:
+    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
         require_folder(folder, "test/<defect>/NNN.png")
         places = folder_names.raw_places(folder, findings)
-        matcher = Matcher(self.mask_names, findings)
+        matcher = Matcher(self.mask_names, findings, channels)
         pairs = [*self._defects(places, matcher), *self._defect_free(places, matcher)]
         matcher.close()
-        pictures = read_pictures(pairs, problems, view)
+        pictures = read_pictures(pairs, problems, view, channels)
         table = sample_table(pairs, pictures)
         has_mask = (table["mask"] != "").to_numpy()
         defects = table[has_mask]

@@ -1,20 +1,23 @@
 """Reads images and masks from disk into the shapes that every other part relies on.
 
-An image is uint8 or uint16 (H, W, 3) RGB, black to white (`grey_levels`); a mask is uint8 (H, W), a
-class index a pixel, 0 background and 255 ignore. Masks are never interpolated.
+An image is uint8 or uint16 (H, W, 3) RGB, or of other `channels`, black to white (`grey_levels`); a
+mask is uint8 (H, W), a class index a pixel, 0 background and 255 ignore. Masks are never
+interpolated.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from flexunet_exp.data import bit_depth, grey_levels, image_files
+from flexunet_exp.data import bit_depth, channel_files, grey_levels, image_files, tiff_files
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import RGB, Channels, by_channels
 from flexunet_exp.data.grouping import Problem, first_of
 from flexunet_exp.data.image_files import Header
 from flexunet_exp.data.masks import mask_files, mask_values
@@ -29,33 +32,41 @@ EDGE_RULES = ("present", "nearest")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def read_image(path: str | Path, bits: Bits = 16) -> np.ndarray:
+def read_image(path: str | Path, bits: Bits = 16, channels: Channels = RGB) -> np.ndarray:
     """Read any 8 or 16-bit grey, RGB, RGBA or palette picture as (H, W, 3) RGB, upright.
 
     8 bits are uint8; 16 bits are uint16, scaled by the `bits` that are used (`bit_depth`). Alpha is
-    dropped, the EXIF orientation is applied. Raises InputError naming a file that is missing,
-    empty, truncated, no image, refused (`image_files`), or of values that `bits` cannot hold.
+    dropped, the EXIF orientation is applied. With other `channels`, (H, W, N) of a file that has
+    them, or of the files of all lights, one of which `path` names. Raises InputError naming a file
+    that is missing, empty, truncated, no image, refused (`image_files`), of other channels, or of
+    values that `bits` cannot hold.
     """
-    return decode_image(image_files.read_bytes(path), path, bits)
+    return _scaled(*_pixels(channels.contents(path), path, channels), bits, path)
 
 
-def decode_image(data: bytes, path: str | Path, bits: Bits = 16) -> np.ndarray:
-    """Decode bytes already read, as `read_image` does; `path` only names them in an error."""
-    header = image_files.header(data, path)
-    if not header.deep:
-        return _decode(data, path, header, cv2.IMREAD_COLOR_RGB)
-    return bit_depth.scaled(_deep_pixels(data, path, header), bits, path)
+def decode_image(
+    data: bytes, path: str | Path, bits: Bits = 16, channels: Channels = RGB
+) -> np.ndarray:
+    """Decode a whole picture already read, as `read_image` does; `path` only names it in an error.
 
-
-def decode_with_header(data: bytes, path: str | Path) -> tuple[np.ndarray, Header]:
-    """What `decode_image` returns as uint8, 16 bits scaled by the picture alone; and its header.
-
-    For what does not depend on contrast, while the range of the set is not known yet.
+    Of lights, it is one file with all of them as channels.
     """
-    header = image_files.header(data, path)
+    if channels.lights:
+        return _scaled(*channel_files.one_file(data, path, Channels(channels.number)), bits, path)
+    return _scaled(*_pixels([data], path, channels), bits, path)
+
+
+def decode_with_header(
+    contents: Sequence[bytes], path: str | Path, channels: Channels = RGB
+) -> tuple[np.ndarray, Header]:
+    """What `read_image` returns as uint8, 16 bits scaled by the picture alone; and its header.
+
+    For what does not depend on contrast, while the range of the set is not known yet. `contents`
+    are those of the picture's files.
+    """
+    pixels, header = _pixels(contents, path, channels)
     if not header.deep:
-        return _decode(data, path, header, cv2.IMREAD_COLOR_RGB), header
-    pixels = _deep_pixels(data, path, header)
+        return pixels, header
     peak = int(pixels.max(initial=0))
     image = bit_depth.scaled(pixels, bit_depth.smallest(peak), path)
     return grey_levels.as_bytes(image), header._replace(peak=peak)
@@ -163,7 +174,9 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return image
     shrinks = height <= image.shape[0] and width <= image.shape[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=interpolation)
+    return by_channels(
+        image, lambda part: cv2.resize(part, (width, height), interpolation=interpolation)
+    )
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -192,21 +205,40 @@ def encode_palette_mask(mask: np.ndarray, palette: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def _pixels(
+    contents: Sequence[bytes], path: str | Path, channels: Channels
+) -> tuple[np.ndarray, Header]:
+    """The pixels (H, W, N) of a picture's files, 16 bits as they are stored, and its header."""
+    if not channels.is_rgb:
+        return channel_files.decoded(contents, path, channels)
+    (data,) = contents
+    header = image_files.header(data, path)
+    if header.deep:
+        return _deep_pixels(data, path, header), header
+    return _decode(data, path, header, cv2.IMREAD_COLOR_RGB), header
+
+
+def _scaled(pixels: np.ndarray, header: Header, bits: Bits, path: str | Path) -> np.ndarray:
+    return bit_depth.scaled(pixels, bits, path) if header.deep else pixels
+
+
 def _decode(data: bytes, path: str | Path, header: Header, flags: int) -> np.ndarray:
     """The pixels of 8 bits as OpenCV's `flags` say: RGB (H, W, 3) or grey (H, W)."""
     if header.kind == "TIFF" and header.alpha:  # OpenCV would multiply the colours by alpha
         mode = "L" if flags == cv2.IMREAD_GRAYSCALE else "RGB"
         return np.array(image_files.upright(data, path).convert(mode))
-    return mask_files.decoded_by(flags, data, path)
+    return image_files.decoded_by(flags, data, path)
 
 
 def _deep_pixels(data: bytes, path: str | Path, header: Header) -> np.ndarray:
     """RGB (H, W, 3) of 16 bits, upright."""
+    if header.planes:  # OpenCV 5.0.0 reads the planes of 16 bits as if they were interleaved
+        return tiff_files.read(data, path, Channels(header.planes))[0][..., :3]
     # OpenCV 5.0.0 leaves the pixels of a 16-bit TIFF unset with IMREAD_COLOR_RGB.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if header.kind == "TIFF" and header.alpha:
         flags = cv2.IMREAD_UNCHANGED
-    pixels = mask_files.decoded_by(flags, data, path)
+    pixels = image_files.decoded_by(flags, data, path)
     return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB)
 
 

@@ -75,7 +75,7 @@ def decoded(data: bytes, path: str | Path, header: Header) -> np.ndarray:
     if header.deep:
         return narrowed(deep_pixels(data, path, header), path)
     if header.kind == "PNG" and header.mode in FAST and not (header.turned or header.keyed):
-        return decoded_by(cv2.IMREAD_UNCHANGED, data, path)
+        return image_files.decoded_by(cv2.IMREAD_UNCHANGED, data, path)
     picture = image_files.upright(data, path)
     if header.alpha:
         return np.array(picture.convert("RGBA"))[..., [2, 1, 0, 3]]
@@ -87,24 +87,13 @@ def decoded(data: bytes, path: str | Path, header: Header) -> np.ndarray:
 def deep_pixels(data: bytes, path: str | Path, header: Header) -> np.ndarray:
     """Grey (H, W) or BGR (H, W, 3) of 16 bits, upright; InputError where its alpha varies."""
     if header.alpha:
-        whole = decoded_by(cv2.IMREAD_UNCHANGED, data, path)
+        whole = image_files.decoded_by(cv2.IMREAD_UNCHANGED, data, path)
         if whole.ndim == 3 and whole.shape[2] == 4:
             alphas, counts, *_ = runs(whole[..., 3].ravel())
             refuse_alpha(alphas, counts, path)
     is_grey = header.mode.startswith("I") or header.mode in ("L", "LA")
     colours = cv2.IMREAD_GRAYSCALE if is_grey else cv2.IMREAD_COLOR
-    return decoded_by(colours | cv2.IMREAD_ANYDEPTH, data, path)
-
-
-def decoded_by(flags: int, data: bytes, path: str | Path) -> np.ndarray:
-    """What OpenCV decodes; InputError where it cannot."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise image_files.not_an_image(path)
-    return pixels
+    return image_files.decoded_by(colours | cv2.IMREAD_ANYDEPTH, data, path)
 
 
 def narrowed(pixels: np.ndarray, path: str | Path) -> np.ndarray:
