@@ -1,4 +1,4 @@
-"""python benchmarks/guarantees.py [DRAWS]: whether guarantees of `decide` hold as often as they say.
+"""python benchmarks/guarantees.py [DRAWS]: do guarantees of `decide` hold as often as they say?
 
 A known population of 20,000 good and 20,000 defective parts is generated for each level. Sources
 are drawn from it, a threshold is chosen by the goal at confidence 0.9, and the population tells the
@@ -24,7 +24,8 @@ THRESHOLDS = np.arange(1, 20) / 20
 SIZE, CONFIDENCE = 20_000, 0.9
 SOURCES = {  # level → goal → good sources, of which there are as many defective ones
     "part": {0.01: (300, 600), 0.05: (60, 120), 0.2: (20, 40)},
-    "region": {0.01: (1500, 3000), 0.05: (300, 600), 0.2: (80, 160)},
+    "part, at the goal": {0.01: (300, 600), 0.05: (60, 120), 0.2: (20, 40)},
+    "region": {0.01: (3000, 6000), 0.05: (300, 600), 0.2: (80, 160)},
     "pixel": {0.01: (300, 600), 0.05: (80, 160), 0.2: (30, 60)},
 }
 
@@ -38,7 +39,7 @@ class Outcome(NamedTuple):
     missed_knowing: float
 
 
-def part_level(draw: np.random.Generator) -> Risks:
+def part_level(draw: np.random.Generator, goal: float) -> Risks:
     """Parts of two pictures, stopped by the highest score of the two."""
     good = draw.beta(1.5, 5, (SIZE, 2)).max(axis=1)
     bad = draw.beta(5, 1.5, (SIZE, 2)).max(axis=1)
@@ -48,7 +49,14 @@ def part_level(draw: np.random.Generator) -> Risks:
     )
 
 
-def region_level(draw: np.random.Generator) -> Risks:
+def at_the_goal(draw: np.random.Generator, goal: float) -> Risks:
+    """The hardest population: every threshold stops a few more than the goal."""
+    is_stopped = np.arange(SIZE) < 1.02 * goal * SIZE
+    alarms = np.repeat(is_stopped[:, None], len(THRESHOLDS), axis=1).astype(float)
+    return Risks(Losses(alarms), part_level(draw, goal).missed)
+
+
+def region_level(draw: np.random.Generator, goal: float) -> Risks:
     """Counts of false alarms that differ much between parts, and shares of one to four defects."""
     rate = draw.gamma(0.5, 1.0, (SIZE, 1)) * np.exp(-6 * THRESHOLDS) * 4
     alarms = np.minimum(draw.poisson(rate), MOST_ALARMS).astype(float)
@@ -59,7 +67,7 @@ def region_level(draw: np.random.Generator) -> Risks:
     return Risks(Losses(alarms, False, MOST_ALARMS), Losses(missed, False))
 
 
-def pixel_level(draw: np.random.Generator) -> Risks:
+def pixel_level(draw: np.random.Generator, goal: float) -> Risks:
     """Shares of pixels above the threshold: of background, and of defects."""
     alarms = draw.beta(0.2, 2, (SIZE, 1)) * np.exp(-5 * THRESHOLDS)
     missed = 1 - (1 - THRESHOLDS) ** draw.gamma(1, 0.5, (SIZE, 1))
@@ -93,12 +101,17 @@ def simulated(truth: Risks, goal: float, number: int, draws: int) -> Outcome:
 def main(draws: int) -> None:
     print("| level | goal | sources | goal exceeded | refused | missed | missed, knowing all |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    populations = {"part": part_level, "region": region_level, "pixel": pixel_level}
+    populations = {
+        "part": part_level,
+        "part, at the goal": at_the_goal,
+        "region": region_level,
+        "pixel": pixel_level,
+    }
     limit = 0.1 + 2 * math.sqrt(0.1 * 0.9 / draws)
     worst = 0.0
     for level, population in populations.items():
-        truth = population(np.random.default_rng(1))
         for goal, numbers in SOURCES[level].items():
+            truth = population(np.random.default_rng(1), goal)
             for number in numbers:
                 found = simulated(truth, goal, number, draws)
                 worst = max(worst, found.broken)
