@@ -62,12 +62,14 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
             facts["warning"] = lacking
             log.warning("Scored %s.", lacking)
     title = title_of(found[0], groups)
-    figures = scoring.score(parts, home.folder / "evaluation", score, title, facts, splits)
-    if len(found) == 1 and not other_data.is_given(cfg):
+    is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
+    folder = home.folder / "evaluation"
+    figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run)
+    if is_whole_run:
         scoring.compare_with_stored(found[0].folder / "evaluation", figures)
-    log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
+    log.info("\nReport: %s", folder / "report.html")
     tracking = TrackingSettings.from_config(cfg)
-    record.add_evaluation(tracking, found, home.folder / "evaluation", figures)
+    record.add_evaluation(tracking, found, folder, figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
 

@@ -41,6 +41,7 @@ AS_BEFORE: dict[str, Any] = {
 }
 
 LOSS_AS_BEFORE: dict[str, Any] = {"pool_batches": (1,)}  # likewise, of `loss`
+SPLIT_AS_BEFORE: dict[str, Any] = {"calibration": (0,)}  # likewise, of `split`
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
 EFFORT = ("model", "predict", "dataset", "split", "trainer")
@@ -76,6 +77,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
         settings["dataset"].pop("patch", None)  # without patches, their other options do nothing
     drop_unused(settings["dataset"], AS_BEFORE)
     drop_unused(settings.get("loss") or {}, LOSS_AS_BEFORE)
+    drop_unused(settings.get("split") or {}, SPLIT_AS_BEFORE)
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)
