@@ -35,9 +35,13 @@ class Goals:
     shared: int = 1
 
     @property
+    def wanted(self) -> tuple[float | None, float | None]:
+        return self.max_false_alarms, self.max_missed
+
+    @property
     def delta(self) -> float:
         """The level of each test: the goals share 1 - confidence (Bonferroni)."""
-        number = sum(goal is not None for goal in (self.max_false_alarms, self.max_missed))
+        number = sum(goal is not None for goal in self.wanted)
         return (1 - self.confidence) / (max(number, 1) * self.shared)
 
 

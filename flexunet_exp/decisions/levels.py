@@ -151,9 +151,24 @@ def source_any(sources: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def stopped_by(record: RegionRecord, rule: Rule) -> np.ndarray:
     """Whether the rule stops each picture (N,)."""
-    stopped = np.zeros(len(record.names), bool)
+    return margins(record, rule) >= 0
+
+
+def margins(record: RegionRecord, rule: Rule) -> np.ndarray:
+    """The margin of each picture (N,), as `Rule.margin` gives it."""
+    highest = np.full(len(record.names), -np.inf)
     for index, of_class in enumerate(rule.of_class.values(), start=1):
         remains = remaining_regions(record, of_class.shape)
-        by_class = stopped_by_class(record, remains, of_class.shape)
-        stopped |= by_class[:, index, of_class.place]
-    return stopped
+        stopped = stopped_by_class(record, remains, of_class.shape)[:, index]
+        places = np.array([highest_stopped(row, of_class.place) for row in stopped])
+        highest = np.maximum(highest, (places - of_class.place) / 20)
+    return highest.round(2)
+
+
+def highest_stopped(stopped: np.ndarray, place: int) -> int:
+    """The highest threshold at which a picture is stopped (T,) as at `place`; -1 for none."""
+    if stopped[place]:
+        above = np.flatnonzero(~stopped[place:])
+        return place + int(above[0] if len(above) else len(stopped) - place) - 1
+    below = np.flatnonzero(stopped[:place])
+    return int(below[-1]) if len(below) else -1

@@ -126,5 +126,5 @@ def test_a_record_tells_what_a_rule_does_to_its_pictures(seed):
     rule = Rule(dict(zip(CLASSES[1:], map(ClassRule, places, shapes), strict=True)))
     stopped = [bool(rule.mask(one.levels).any()) for one in pictures]
     assert levels.stopped_by(record, rule).tolist() == stopped
-    assert [rule.margin(one.levels) >= 0 for one in pictures] == stopped
+    assert [rule.margin(one.levels) for one in pictures] == levels.margins(record, rule).tolist()
     assert rules.LEVEL_NAMES == ("pixel", "region", "part")

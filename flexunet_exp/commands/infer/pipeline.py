@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 READERS = WRITERS = 2  # threads
-DECISIVE = ("tile", "overlap", "tta", "precision")  # of predict.*: they change results
 NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -86,7 +85,7 @@ def infer(
 
 def made_of(trained: TrainedNetworks, options: Options, run: str) -> dict[str, Any]:
     """Everything that decides the results: a folder holds results of one such description."""
-    settings = {name: getattr(trained.settings, name) for name in DECISIVE}
+    settings = trained.settings.decisive()
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
     return {
         "run": run,
