@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -16,8 +17,11 @@ from flexunet_exp.tracking import find_runs, record
 from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
+    from flexunet_exp.decisions.rules import Rule
     from flexunet_exp.evaluation.scoring import Part
     from flexunet_exp.evaluation.settings import ScoreSettings
+    from flexunet_exp.prediction.settings import PredictSettings
     from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -46,18 +50,26 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     networks.prepare_process(found[0])
     from flexunet_exp.evaluation import folds, other_data, scoring
     from flexunet_exp.evaluation.settings import ScoreSettings
+    from flexunet_exp.prediction import deciding
+    from flexunet_exp.prediction.settings import PredictSettings
 
+    predict = PredictSettings.from_config(found[0].cfg, cfg.predict)
+    decision = deciding.named(cfg.decision, found, predict)
     score = ScoreSettings.from_config(found[0].cfg, cfg.score)
-    facts = describe(cfg, found, score)
+    facts = describe(found, predict, score)
+    if decision is not None:
+        facts["decision"] = decision.describe()
+        log.info("Decision: %s", decision.describe())
+    rule = decision.rule if decision else None
     if other_data.is_given(cfg):
         groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
-        parts = iter([other_data.part(cfg, found, facts)])
+        parts = iter([other_data.part(cfg, found, facts)._replace(rule=rule)])
     else:
         groups = folds.groups(found, cfg.ensemble)
         splits = dict(scoring.SCORED)
         if not folds.has_valid(groups):
             del splits["valid"]
-        parts = own_parts(cfg, groups)
+        parts = own_parts(cfg, groups, rule)
         if lacking := folds.missing_folds(found):
             facts["warning"] = lacking
             log.warning("Scored %s.", lacking)
@@ -65,7 +77,9 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
     folder = home.folder / "evaluation"
     figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run)
-    if is_whole_run:
+    if decision is not None:
+        log_stopped(decision, folder, splits)
+    elif is_whole_run:
         scoring.compare_with_stored(found[0].folder / "evaluation", figures)
     log.info("\nReport: %s", folder / "report.html")
     tracking = TrackingSettings.from_config(cfg)
@@ -74,7 +88,30 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
 
 
-def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
+def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None:
+    """Logs how many parts of each split the decision stops."""
+    from flexunet_exp.decisions import levels
+    from flexunet_exp.scores import region_record
+
+    for split in splits:
+        path = folder / split / region_record.REGIONS
+        if not path.is_file():
+            continue
+        record = region_record.load(path)
+        stopped = levels.stopped_by(record, decision.rule)[:, None]
+        risks = levels.part_risks(record, stopped)
+        alarms, missed = risks.false_alarms, risks.missed
+        log.info(
+            "%s: %d of %d good parts stopped, %d of %d defective parts passed.",
+            split,
+            *(round(float(alarms.totals[0])), alarms.number),
+            *(round(float(missed.totals[0])), missed.number),
+        )
+
+
+def own_parts(
+    cfg: DictConfig, groups: list[list[FinishedRun]], rule: Rule | None
+) -> Iterator[Part]:
     """Each group's networks with its test pictures, loaded one group after the other."""
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.evaluation.scoring import Part
@@ -85,7 +122,7 @@ def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part
         validation.check_targets(run.cfg, ("dataset",))
         dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
         datasets.check_unchanged(dataset)
-        yield Part(networks.load(group, cfg.predict).predictor, dataset)
+        yield Part(networks.load(group, cfg.predict).predictor, dataset, rule)
 
 
 def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
@@ -100,11 +137,11 @@ def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
     return f"{run.cfg.dataset.name}: {what}"
 
 
-def describe(cfg: DictConfig, found: list[FinishedRun], score: ScoreSettings) -> dict[str, str]:
+def describe(
+    found: list[FinishedRun], predict: PredictSettings, score: ScoreSettings
+) -> dict[str, str]:
     """The facts below the report's title: label → text."""
     from flexunet_exp.evaluation.settings import report_facts
-    from flexunet_exp.prediction.settings import PredictSettings
 
-    settings = PredictSettings.from_config(found[0].cfg, cfg.predict)
     runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
-    return runs_named | report_facts(settings, score)
+    return runs_named | report_facts(predict, score)

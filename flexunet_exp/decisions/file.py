@@ -16,7 +16,6 @@ from flexunet_exp.system.files import replace_file
 
 DECISIONS = "decision.yaml"
 GUARANTEE, ESTIMATE = "guarantee", "estimate"
-NONE = "none"  # decision=none applies none
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Decision:
     overlap: float  # share of a defect that must be covered for it to be found
     expected: dict[str, dict[str, list[float]]]  # group → figure → value, low, high, sources
     test: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # likewise, or empty
+    cost: list[float] = field(default_factory=list)  # of a part: expected, and its upper bound
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -85,14 +85,17 @@ def places_of(record: RegionRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def left_out(record: RegionRecord, shape: Shape) -> np.ndarray:
     """Regions (N, C, T) that were not kept, where they may have this shape: as false alarms."""
+    # They are no larger than the smallest false alarm that was kept.
     smallest = np.full(record.left_out.shape, np.inf)
-    np.minimum.at(smallest, places_of(record), record.regions["area"].to_numpy())
+    is_alarm = record.regions["is_alarm"].to_numpy()
+    where = tuple(place[is_alarm] for place in places_of(record))
+    np.minimum.at(smallest, where, record.regions["area"].to_numpy()[is_alarm])
     return np.where(smallest >= shape.min_area, record.left_out, 0)
 
 
 def stopped_pictures(record: RegionRecord, remains: np.ndarray, shape: Shape) -> np.ndarray:
     """Whether a region of any class remains in each picture at each threshold, (N, T)."""
-    return stopped_by_class(record, remains, shape).any(axis=1)
+    return np.any(stopped_by_class(record, remains, shape), axis=1)
 
 
 def stopped_by_class(record: RegionRecord, remains: np.ndarray, shape: Shape) -> np.ndarray:

@@ -96,6 +96,16 @@ def figures(question: Question, record: RegionRecord, rule: Rule) -> dict[str, d
     }
 
 
+def cost(question: Question, record: RegionRecord, rule: Rule) -> list[float]:
+    """The expected cost of a part, and its upper bound; nothing where there are no costs."""
+    if question.costs is None:
+        return []
+    first = next(iter(rule.of_class.values()))
+    risks = question.risks(record, first.shape)
+    expected = float(question.costs.expected(risks)[first.place])
+    return [expected, question.costs.upper_bound(risks, first.place, question.goals.confidence)]
+
+
 def groups_of(
     question: Question, record: RegionRecord, rule: Rule
 ) -> Iterator[tuple[str, tuple[Risks, int]]]:

@@ -17,6 +17,7 @@ from rich.progress import track
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.splits import CALIBRATION
+from flexunet_exp.decisions.rules import Rule
 from flexunet_exp.evaluation import page, regions, results, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
@@ -33,10 +34,11 @@ SCORED = {"valid": "val", "test": "test"}  # split → the prefix of its figures
 
 
 class Part(NamedTuple):
-    """A predictor, and the data that it is scored on."""
+    """A predictor, the data that it is scored on, and a decision's rule if there is one."""
 
     predictor: Predictor | Ensemble
     dataset: Dataset
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,13 @@ def pooled(parts: Sequence[Scored]) -> Scored:
 
 def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Scored:
     """Predicts every picture of a split once; keeps the masks in `folder`/predictions."""
-    predictor, dataset = part
+    predictor, dataset, rule = part
     samples = list(rows(dataset.split(split)))
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     images = (dataset.read_image(sample) for sample in samples)
     predicted = zip(samples, predictor(images), strict=True)
     observed = [
-        observe(dataset, sample, bands, folder, tolerance)
+        observe(dataset, sample, bands, folder, tolerance, rule)
         for sample, bands in in_sight(predicted, f"scoring {split}", len(samples))
     ]
     counts, seed_dice, histograms, found, boundaries, seen_regions = zip(*observed, strict=True)
@@ -147,11 +149,18 @@ def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
 
 
 def observe(
-    dataset: Dataset, sample: Any, bands: Iterable[Band], folder: Path, tolerance: float
+    dataset: Dataset,
+    sample: Any,
+    bands: Iterable[Band],
+    folder: Path,
+    tolerance: float,
+    rule: Rule | None = None,
 ) -> tuple[Any, ...]:
     """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries, regions."""
     name, truth = sample_name(sample), dataset.layout.read_mask(sample)
     mask, anomaly, seed_dice, levels = look(bands, truth)
+    if rule is not None:
+        mask = rule.mask(levels)
     masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
     return (
         confusions.confusion(truth, mask, dataset.num_classes),

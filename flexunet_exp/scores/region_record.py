@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ class RegionRecord:
     @property
     def is_defective(self) -> np.ndarray:
         """Whether a picture (N,) shows a true defect."""
-        return self.truth_pixels[:, 1:].any(axis=1)
+        return np.any(self.truth_pixels[:, 1:], axis=1)
 
 
 def of_pictures(
@@ -74,7 +75,9 @@ def of_pictures(
         np.array(names, np.str_),
         np.array(sources, np.str_),
         tuple(classes),
-        *(np.stack([getattr(one, part) for one in found]) for part in PictureRegions._fields[:3]),
+        np.stack([one.truth_pixels for one in found]),
+        np.stack([one.above for one in found]),
+        np.stack([one.left_out for one in found]),
         regions,
         defects,
         typed(np.concatenate(met), MEETING),
@@ -93,30 +96,36 @@ def typed(rows: np.ndarray, columns: Sequence[str]) -> pd.DataFrame:
 
 def pooled(records: Sequence[RegionRecord]) -> RegionRecord:
     """All pictures of several records of the same classes, such as the folds of one split."""
-    shifted, pictures, regions, defects = [], 0, 0, 0
+    places = [(0, 0, 0)]  # of each record's first picture, region and defect
     for one in records:
-        shifted.append(
-            (
-                one.regions.assign(picture=one.regions["picture"] + pictures),
-                one.defects.assign(picture=one.defects["picture"] + pictures),
-                one.meetings.assign(
-                    region=one.meetings["region"] + regions, defect=one.meetings["defect"] + defects
-                ),
-            )
-        )
-        pictures, regions = pictures + len(one.names), regions + len(one.regions)
-        defects += len(one.defects)
-    tables = [pd.concat(part, ignore_index=True) for part in zip(*shifted, strict=True)]
-    names, sources, truth_pixels, above, left_out = (
-        np.concatenate([getattr(one, name) for one in records])
-        for name in ("names", "sources", "truth_pixels", "above", "left_out")
+        sizes = (len(one.names), len(one.regions), len(one.defects))
+        places.append(tuple(map(sum, zip(places[-1], sizes, strict=True))))  # type: ignore[arg-type]
+    moved = [shifted(one, *place) for one, place in zip(records, places[:-1], strict=True)]
+    arrays = {
+        name: np.concatenate([getattr(one, name) for one in records])
+        for name in ARRAYS
+        if name != "classes"
+    }
+    tables = {
+        part: pd.concat([getattr(one, part) for one in moved], ignore_index=True) for part in PARTS
+    }
+    return replace(records[0], **arrays, **tables)
+
+
+def shifted(record: RegionRecord, picture: int, region: int, defect: int) -> RegionRecord:
+    """The record with its pictures, regions and defects numbered from these numbers on."""
+    met = record.meetings
+    return replace(
+        record,
+        regions=record.regions.assign(picture=record.regions["picture"] + picture),
+        defects=record.defects.assign(picture=record.defects["picture"] + picture),
+        meetings=met.assign(region=met["region"] + region, defect=met["defect"] + defect),
     )
-    return RegionRecord(names, sources, records[0].classes, truth_pixels, above, left_out, *tables)
 
 
 def save(record: RegionRecord, path: Path) -> None:
     """Writes the record as an `.npz` without pickle, whole or not at all."""
-    stored = {name: np.asarray(getattr(record, name)) for name in ARRAYS}
+    stored: dict[str, Any] = {name: np.asarray(getattr(record, name)) for name in ARRAYS}
     stored["levels"] = np.append(LEVELS, STEPS)
     for part, columns in COLUMNS.items():
         table = getattr(record, part)
@@ -132,8 +141,8 @@ def load(path: Path) -> RegionRecord:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             if archive["levels"].tolist() != [*LEVELS.tolist(), STEPS]:
                 raise ValueError("other thresholds")
-            arrays = {name: archive[name] for name in ARRAYS}
-            tables = {
+            arrays: dict[str, Any] = {name: archive[name] for name in ARRAYS}
+            tables: dict[str, Any] = {
                 part: pd.DataFrame({name: archive[f"{part}.{name}"] for name in columns})
                 for part, columns in COLUMNS.items()
             }

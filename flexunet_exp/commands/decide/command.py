@@ -117,4 +117,5 @@ def decision_of(
         asked.overlap,
         listed(question.figures(asked, chosen_on, rule)),
         listed(question.figures(asked, found.test, rule)) if found.test is not None else {},
+        [round(one, 6) for one in question.cost(asked, chosen_on, rule)],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ def write(folder: Path, decision: Decision, asked: Question, found: Evidence, ru
         decision=decision,
         title=f"Decision {decision.name}",
         rules=list(words.rule_sentences(decision.rules)),
-        kind=words.kind_sentence(decision),
+        kind=words.cost_sentence(decision) + words.kind_sentence(decision),
         rows=list(words.rows(decision)),
         confidence=f"{decision.wanted['confidence']:.0%}",
         labels=words.FIGURES[decision.level],
@@ -76,7 +76,7 @@ def prices(asked: Question, found: Evidence, rule: ClassRule) -> Iterator[Price]
         return
     for goal in TRIED:
         pair = (None, goal) if is_missed else (goal, None)
-        goals = Goals(*pair, asked.goals.confidence)
+        goals = Goals(pair[0], pair[1], asked.goals.confidence)
         candidates = choosing.granted(risks, goals)
         if len(candidates):
             at = choosing.best(risks, goals, candidates)
@@ -91,7 +91,7 @@ def prices(asked: Question, found: Evidence, rule: ClassRule) -> Iterator[Price]
             yield Price(f"{goal:g}", "", "", "", "no number" if needed is None else str(needed))
 
 
-def nearest(found: Evidence, rule: Rule) -> list[tuple[str, Sequence[tuple[str, str, str]]]]:
+def nearest(found: Evidence, rule: Rule) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """The pictures nearest to the decision on either side: name, margin and truth."""
     record = found.chosen_on
     margins = levels.margins(record, rule)

@@ -22,6 +22,7 @@ def show(decision: Decision, console: Console | None = None) -> None:
     for row in words.rows(decision):
         table.add_row(*map(Text, row[: len(headers) + 1]))
     console.print(table)
-    for sentence in (*words.rule_sentences(decision.rules), words.kind_sentence(decision)):
-        console.print(Text(f"  {sentence}"))
+    said = (words.cost_sentence(decision), words.kind_sentence(decision))
+    for sentence in filter(None, (*words.rule_sentences(decision.rules), *said)):
+        console.print(Text(sentence))
     console.print()

@@ -75,19 +75,27 @@ def rule_text(rule: Mapping[str, float]) -> str:
     return f"{text}."
 
 
+def cost_sentence(decision: Decision) -> str:
+    """What a part costs; empty for a decision by goals."""
+    if not decision.cost:
+        return ""
+    return (
+        f"A part costs {decision.cost[0]:.3g} on average there, in the unit of cost_false_alarm; "
+        f"its bound is {decision.cost[1]:.3g}. "
+    )
+
+
 def kind_sentence(decision: Decision) -> str:
     """What the goals are worth."""
     data, confidence = decision.data, decision.wanted["confidence"]
     where = f"{data['pictures']} pictures of {data['sources']} parts"
-    is_cost = "cost_missed" in decision.wanted
+    what = f"a part costs at most {decision.cost[1]:.3g}" if decision.cost else "the goals hold"
     if decision.kind != GUARANTEE:
         return (
             f"This is an estimate, from {where} that were predicted by the folds that had not seen "
             "them. No untouched pictures are left to check it, and it is for the folds together."
         )
-    if is_cost:
-        return f"Chosen on {where} of the calibration part, which nothing else was chosen on."
     return (
         f"This is a guarantee: for parts like those of the calibration part ({where}), which "
-        f"nothing else was chosen on, the goals hold with a probability of {confidence:g}."
+        f"nothing else was chosen on, {what} with a probability of {confidence:g}."
     )

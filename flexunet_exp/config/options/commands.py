@@ -27,6 +27,7 @@ from flexunet_exp.config.rules import (
 
 LOGITS = "largest allowed difference of a logit from the network in float32"
 RUN = "MLflow run id, run folder, latest, best, models:/NAME@ALIAS, .keras file"
+NONE = "none"  # decision=none applies none
 PICTURES = "a picture, a folder, a glob or a list [a,b] of these"
 
 
@@ -76,7 +77,7 @@ ROWS = (
         "name",
         "of the decision; a run can have several",
         Rule(
-            lambda value: is_model_name(value) and value != "none",
+            lambda value: is_model_name(value) and value != NONE,
             "a name of letters, digits, _, - and ., and not none",
             "careful",
         ),
