@@ -87,11 +87,16 @@ def granted(risks: Risks, goals: Goals) -> np.ndarray:
 def best(risks: Risks, goals: Goals, candidates: np.ndarray) -> int:
     """The best of these thresholds: least of what has no goal, else farthest from both goals.
 
-    Of equal ones, the one that is farthest from the goal; `candidates` is not empty.
+    Of equal ones, the one that is farthest from the goal. Without a source of what has no goal, the
+    boldest one, where it is least in general. `candidates` is not empty.
     """
     alarms, missed = (
         np.nan_to_num(losses.means)[candidates] for losses in (risks.false_alarms, risks.missed)
     )
+    if goals.max_missed is None and not risks.missed.number:
+        return int(candidates[0])
+    if goals.max_false_alarms is None and not risks.false_alarms.number:
+        return int(candidates[-1])
     if goals.max_missed is None:
         return int(candidates[np.flatnonzero(missed == missed.min())[-1]])
     if goals.max_false_alarms is None:

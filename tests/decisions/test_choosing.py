@@ -39,6 +39,12 @@ def test_a_goal_of_misses_is_met_with_the_fewest_false_alarms():
     assert THRESHOLDS[chosen] == pytest.approx(0.3)
 
 
+def test_without_good_parts_the_highest_threshold_that_holds_is_taken():
+    alone = Risks(Losses(np.zeros((0, 19))), RISKS.missed)
+    candidates = choosing.granted(alone, Goals(None, 0.2))
+    assert choosing.best(alone, Goals(None, 0.2), candidates) == candidates[-1] > candidates[0]
+
+
 def test_two_goals_share_what_may_go_wrong():
     assert Goals(0.1, None).delta == pytest.approx(0.1)
     assert Goals(0.1, 0.1).delta == pytest.approx(0.05)

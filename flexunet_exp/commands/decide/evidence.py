@@ -38,6 +38,11 @@ def of_runs(runs: Sequence[FinishedRun]) -> Evidence:
 
     Raises InputError for other runs.
     """
+    if files := [str(run.network) for run in runs if not run.samples.is_file()]:
+        raise InputError(
+            f"{', '.join(files)}: a network's file has no pictures to choose on. Name a run: its "
+            "folder, or its id."
+        )
     if len(runs) == 1:
         return of_run(runs[0])
     check_folds(runs)
