@@ -18,7 +18,6 @@ from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.decisions.file import Decision
-    from flexunet_exp.decisions.rules import Rule
     from flexunet_exp.evaluation.scoring import Part
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.prediction.settings import PredictSettings
@@ -48,7 +47,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
     networks.check_classes(found)
     networks.prepare_process(found[0])
-    from flexunet_exp.evaluation import folds, other_data, scoring
+    from flexunet_exp.evaluation import other_data, scoring
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.prediction import deciding
     from flexunet_exp.prediction.settings import PredictSettings
@@ -60,19 +59,9 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     if decision is not None:
         facts["decision"] = decision.describe()
         log.info("Decision: %s", decision.describe())
-    rule = decision.rule if decision else None
-    if other_data.is_given(cfg):
-        groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
-        parts = iter([other_data.part(cfg, found, facts)._replace(rule=rule)])
-    else:
-        groups = folds.groups(found, cfg.ensemble)
-        splits = dict(scoring.SCORED)
-        if not folds.has_valid(groups):
-            del splits["valid"]
-        parts = own_parts(cfg, groups, rule)
-        if lacking := folds.missing_folds(found):
-            facts["warning"] = lacking
-            log.warning("Scored %s.", lacking)
+    groups, splits, parts = scored(cfg, found, facts)
+    if decision is not None:
+        parts = (part._replace(rule=decision.rule) for part in parts)
     title = title_of(found[0], groups)
     is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
     folder = home.folder / "evaluation"
@@ -86,6 +75,28 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     record.add_evaluation(tracking, found, folder, figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
+
+
+def scored(
+    cfg: DictConfig, found: list[FinishedRun], facts: dict[str, str]
+) -> tuple[list[list[FinishedRun]], dict[str, str], Iterator[Part]]:
+    """The runs in groups that predict together, the splits that are scored, and each group's part.
+
+    Adds what limits the scores to `facts`.
+    """
+    from flexunet_exp.evaluation import folds, other_data, scoring
+
+    if other_data.is_given(cfg):
+        part = other_data.part(cfg, found, facts)
+        return [found], {cfg.dataset.name: cfg.dataset.name}, iter([part])
+    groups = folds.groups(found, cfg.ensemble)
+    splits = dict(scoring.SCORED)
+    if not folds.has_valid(groups):
+        del splits["valid"]
+    if lacking := folds.missing_folds(found):
+        facts["warning"] = lacking
+        log.warning("Scored %s.", lacking)
+    return groups, splits, own_parts(cfg, groups)
 
 
 def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None:
@@ -109,9 +120,7 @@ def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None
         )
 
 
-def own_parts(
-    cfg: DictConfig, groups: list[list[FinishedRun]], rule: Rule | None
-) -> Iterator[Part]:
+def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
     """Each group's networks with its test pictures, loaded one group after the other."""
     from flexunet_exp.data import dataset as datasets
     from flexunet_exp.evaluation.scoring import Part
@@ -122,7 +131,7 @@ def own_parts(
         validation.check_targets(run.cfg, ("dataset",))
         dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
         datasets.check_unchanged(dataset)
-        yield Part(networks.load(group, cfg.predict).predictor, dataset, rule)
+        yield Part(networks.load(group, cfg.predict).predictor, dataset)
 
 
 def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
