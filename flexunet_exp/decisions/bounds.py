@@ -11,8 +11,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
-from scipy.special import xlogy
+from scipy.special import bdtr, betaincinv, xlogy  # scipy.stats takes a second to import
 
 LARGEST = 10**6  # sources; a goal that takes more is called out of reach
 
@@ -25,7 +24,7 @@ def p_values(total: np.ndarray, number: int, goal: float, is_binary: bool) -> np
     sums = np.asarray(total, np.float64)
     if number == 0:
         return np.ones_like(sums)
-    at_most = stats.binom.cdf(whole(sums), number, goal)
+    at_most = bdtr(whole(sums), number, goal)
     return (
         at_most
         if is_binary
@@ -50,7 +49,7 @@ def upper_bound(total: float, number: int, delta: float, is_binary: bool) -> flo
     if number == 0 or total >= number:
         return 1.0
     if is_binary:
-        return float(stats.beta.ppf(1 - delta, round(total) + 1, number - round(total)))
+        return float(betaincinv(round(total) + 1, number - round(total), 1 - delta))
 
     def is_excluded(goal: float) -> bool:
         return bool(p_values(np.array(total), number, goal, False) <= delta)
