@@ -31,8 +31,8 @@ def shortage(risks: Risks, goals: Goals) -> Shortage:
     missed = bounds_of(risks.missed, missed_goal, goals.delta)
     at = int(np.argmin(np.maximum(alarms / (alarm_goal or 1), missed / (missed_goal or 1))))
     numbers = [needed_at(risks, goals, index) for index in range(risks.number)]
-    reachable = [pair for pair in numbers if None not in pair]
-    good, defective = min(reachable, key=sum, default=(None, None))
+    reachable = [(g, d) for g, d in numbers if g is not None and d is not None]
+    good, defective = min(reachable, key=sum) if reachable else (None, None)
     return Shortage(
         None if alarm_goal is None else rounded_up(alarms[at]),
         None if missed_goal is None else rounded_up(missed[at]),

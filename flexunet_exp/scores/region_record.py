@@ -101,12 +101,12 @@ def pooled(records: Sequence[RegionRecord]) -> RegionRecord:
         sizes = (len(one.names), len(one.regions), len(one.defects))
         places.append(tuple(map(sum, zip(places[-1], sizes, strict=True))))  # type: ignore[arg-type]
     moved = [shifted(one, *place) for one, place in zip(records, places[:-1], strict=True)]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(one, name) for one in records])
         for name in ARRAYS
         if name != "classes"
     }
-    tables = {
+    tables: dict[str, Any] = {
         part: pd.concat([getattr(one, part) for one in moved], ignore_index=True) for part in PARTS
     }
     return replace(records[0], **arrays, **tables)
