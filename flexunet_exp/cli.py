@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "compose → fit → evaluate → track one experiment; -m sweeps over several",
     "evaluate": "run=RUN scores a finished run again, from the run alone",
     "compare": "ranks runs of the store, compares the leaders on the same test pictures",
+    "decide": "run=RUN|PARENT max_false_alarms=0.05: which parts to stop, with a guarantee",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
     "export-labels": "input=SET output=DIR format=coco: masks → the files of an annotation tool",

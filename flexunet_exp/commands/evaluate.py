@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -16,8 +17,10 @@ from flexunet_exp.tracking import find_runs, record
 from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
     from flexunet_exp.evaluation.scoring import Part
     from flexunet_exp.evaluation.settings import ScoreSettings
+    from flexunet_exp.prediction.settings import PredictSettings
     from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
@@ -44,32 +47,77 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
     networks.check_classes(found)
     networks.prepare_process(found[0])
-    from flexunet_exp.evaluation import folds, other_data, scoring
+    from flexunet_exp.evaluation import other_data, scoring
     from flexunet_exp.evaluation.settings import ScoreSettings
+    from flexunet_exp.prediction import deciding
+    from flexunet_exp.prediction.settings import PredictSettings
 
+    predict = PredictSettings.from_config(found[0].cfg, cfg.predict)
+    decision = deciding.named(cfg.decision, found, predict)
     score = ScoreSettings.from_config(found[0].cfg, cfg.score)
-    facts = describe(cfg, found, score)
-    if other_data.is_given(cfg):
-        groups, splits = [found], {cfg.dataset.name: cfg.dataset.name}
-        parts = iter([other_data.part(cfg, found, facts)])
-    else:
-        groups = folds.groups(found, cfg.ensemble)
-        splits = dict(scoring.SCORED)
-        if not folds.has_valid(groups):
-            del splits["valid"]
-        parts = own_parts(cfg, groups)
-        if lacking := folds.missing_folds(found):
-            facts["warning"] = lacking
-            log.warning("Scored %s.", lacking)
+    facts = describe(found, predict, score)
+    if decision is not None:
+        facts["decision"] = decision.describe()
+        log.info("Decision: %s", decision.describe())
+    groups, splits, parts = scored(cfg, found, facts)
+    if decision is not None:
+        parts = (part._replace(rule=decision.rule) for part in parts)
     title = title_of(found[0], groups)
-    figures = scoring.score(parts, home.folder / "evaluation", score, title, facts, splits)
-    if len(found) == 1 and not other_data.is_given(cfg):
+    is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
+    folder = home.folder / "evaluation"
+    figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run)
+    if decision is not None:
+        log_stopped(decision, folder, splits)
+    elif is_whole_run:
         scoring.compare_with_stored(found[0].folder / "evaluation", figures)
-    log.info("\nReport: %s", home.folder / "evaluation" / "report.html")
+    log.info("\nReport: %s", folder / "report.html")
     tracking = TrackingSettings.from_config(cfg)
-    record.add_evaluation(tracking, found, home.folder / "evaluation", figures)
+    record.add_evaluation(tracking, found, folder, figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
+
+
+def scored(
+    cfg: DictConfig, found: list[FinishedRun], facts: dict[str, str]
+) -> tuple[list[list[FinishedRun]], dict[str, str], Iterator[Part]]:
+    """The runs in groups that predict together, the splits that are scored, and each group's part.
+
+    Adds what limits the scores to `facts`.
+    """
+    from flexunet_exp.evaluation import folds, other_data, scoring
+
+    if other_data.is_given(cfg):
+        part = other_data.part(cfg, found, facts)
+        return [found], {cfg.dataset.name: cfg.dataset.name}, iter([part])
+    groups = folds.groups(found, cfg.ensemble)
+    splits = dict(scoring.SCORED)
+    if not folds.has_valid(groups):
+        del splits["valid"]
+    if lacking := folds.missing_folds(found):
+        facts["warning"] = lacking
+        log.warning("Scored %s.", lacking)
+    return groups, splits, own_parts(cfg, groups)
+
+
+def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None:
+    """Logs how many parts of each split the decision stops."""
+    from flexunet_exp.decisions import levels
+    from flexunet_exp.scores import region_record
+
+    for split in splits:
+        path = folder / split / region_record.REGIONS
+        if not path.is_file():
+            continue
+        record = region_record.load(path)
+        stopped = levels.stopped_by(record, decision.rule)[:, None]
+        risks = levels.part_risks(record, stopped)
+        alarms, missed = risks.false_alarms, risks.missed
+        log.info(
+            "%s: %d of %d good parts stopped, %d of %d defective parts passed.",
+            split,
+            *(round(float(alarms.totals[0])), alarms.number),
+            *(round(float(missed.totals[0])), missed.number),
+        )
 
 
 def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
@@ -98,11 +146,11 @@ def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:
     return f"{run.cfg.dataset.name}: {what}"
 
 
-def describe(cfg: DictConfig, found: list[FinishedRun], score: ScoreSettings) -> dict[str, str]:
+def describe(
+    found: list[FinishedRun], predict: PredictSettings, score: ScoreSettings
+) -> dict[str, str]:
     """The facts below the report's title: label → text."""
     from flexunet_exp.evaluation.settings import report_facts
-    from flexunet_exp.prediction.settings import PredictSettings
 
-    settings = PredictSettings.from_config(found[0].cfg, cfg.predict)
     runs_named = {"runs": ", ".join(str(run.folder) for run in found)}
-    return runs_named | report_facts(settings, score)
+    return runs_named | report_facts(predict, score)

@@ -40,6 +40,7 @@ EXCLUDED = {
     "runs": "says where a run lies and how it ended",
     "evaluation": "scores weights; it has a signature of its own",
     "scores": "scores weights",
+    "decisions": "uses trained networks",
     "prediction": "predicts with weights",
     "reporting": "draws and prints",
     "errors": "what a person reads",

@@ -17,7 +17,7 @@ from flexunet_exp.data import defects, fingerprints, leakage, masks
 from flexunet_exp.data.dataset import Dataset, folder_of, network_view, rows
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord
-from flexunet_exp.data.splits import GOOD, SPLITS
+from flexunet_exp.data.splits import GOOD, parts_of
 from flexunet_exp.errors import InputError
 
 ENOUGH = 16  # pixels: a defect of fewer after resizing is hard to learn
@@ -83,7 +83,7 @@ def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
                 "sources": int(dealt["source"].nunique()),
                 "variants": int(dealt["variant"].nunique()),
             }
-            for split in [*SPLITS, "all"]
+            for split in [*parts_of(table), "all"]
             for dealt in [part if split == "all" else part[part["split"] == split]]
         }
         for label, part in parts.items()
@@ -92,7 +92,7 @@ def counts(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 def pixel_shares(dataset: Dataset) -> dict[str, dict[str, float]]:
     """Split → class → share of the pixels that are not ignored; without empty splits."""
-    pixels = {split: dataset.split_pixels(split) for split in SPLITS}
+    pixels = {split: dataset.split_pixels(split) for split in parts_of(dataset.table)}
     pixels["all"] = np.sum(list(pixels.values()), axis=0)
     return {
         split: dict(zip(dataset.class_names, (of_split / of_split.sum()).tolist(), strict=True))

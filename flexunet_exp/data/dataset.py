@@ -247,7 +247,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def summary(dataset: Dataset) -> str:
     """A line a class: how many pictures in each split."""
     counts = pd.crosstab(dataset.table["label"], dataset.table["split"])
-    counts = counts.reindex(columns=list(splits.SPLITS), fill_value=0)
+    counts = counts.reindex(columns=list(splits.parts_of(dataset.table)), fill_value=0)
     order = [name for name in [*dataset.class_names, "good"] if name in counts.index]
     counts = counts.loc[order]
     counts.loc["all"] = counts.sum()

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import fingerprints
-from flexunet_exp.data.splits import SPLITS
+from flexunet_exp.data.splits import CALIBRATION, SPLITS
 
-BETWEEN = (("train", "test"), ("valid", "test"), ("train", "valid"))  # the worst first
+BETWEEN = (  # the worst first
+    *(("train", "test"), ("valid", "test"), ("train", "valid")),
+    *((part, CALIBRATION) for part in SPLITS),
+)
 
 
 class Pair(NamedTuple):
@@ -29,7 +32,9 @@ def across_splits(table: pd.DataFrame, prints: Mapping[str, np.ndarray]) -> list
 
     `prints` holds the fingerprint of each picture by its path.
     """
-    groups = {name: table[table["split"] == name].to_dict("records") for name in SPLITS}
+    groups = {
+        name: table[table["split"] == name].to_dict("records") for name in (*SPLITS, CALIBRATION)
+    }
     return [
         Pair(one["image"], name, other["image"], other_name, why)
         for name, other_name in BETWEEN

@@ -10,29 +10,30 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from flexunet_exp.data.splits import GOOD
+from flexunet_exp.data.splits import GOOD, with_calibration
 from flexunet_exp.errors import InputError
 
 TRAIN_GOOD = "train_good"  # how sources from the folder train/good begin
 
 
-def third(table: pd.DataFrame, valid: float = 0.25) -> pd.DataFrame:
+def third(table: pd.DataFrame, valid: float = 0.25, calibration: float = 0.0) -> pd.DataFrame:
     """The first third of each defect class by file name trains, the last two thirds test.
 
     The protocol of Hu et al., "AnomalyDiffusion" (2024), arXiv:2312.05767, and its followers.
     Good pictures of train/good train, all others test. Raises InputError where a class has fewer
     than six pictures.
     """
-    return by_name(table, lambda number: number // 3, valid, at_least=6)
+    dealt = by_name(table, lambda number: number // 3, valid, at_least=6)
+    return with_calibration(dealt, calibration)
 
 
-def five_shot(table: pd.DataFrame, valid: float = 0.25) -> pd.DataFrame:
+def five_shot(table: pd.DataFrame, valid: float = 0.25, calibration: float = 0.0) -> pd.DataFrame:
     """The first five pictures of each defect class by file name train, all others test.
 
     The protocol of Yang et al., "Defect Spectrum" (2024), arXiv:2310.17316. Good pictures of
     train/good train, all others test. Raises InputError where a class has fewer than six pictures.
     """
-    return by_name(table, lambda number: 5, valid, at_least=6)
+    return with_calibration(by_name(table, lambda number: 5, valid, at_least=6), calibration)
 
 
 def by_name(

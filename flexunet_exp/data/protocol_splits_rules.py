@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from flexunet_exp.config.rules import Arguments, fraction
+from flexunet_exp.config.rules import Arguments, fraction, share
 
-RULES = {name: Arguments({"valid": fraction(0.25)}) for name in ("third", "five_shot")}
+RULES = {
+    name: Arguments({"valid": fraction(0.25), "calibration": share(0.2)})
+    for name in ("third", "five_shot")
+}

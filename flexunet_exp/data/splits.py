@@ -16,11 +16,15 @@ import pandas as pd
 from flexunet_exp.errors import InputError
 
 SPLITS = ("train", "valid", "test")
+CALIBRATION = "calibration"  # the part that only `decide` uses; most splits have none
 GOOD = "good"
 
 
 def ratios(
-    table: pd.DataFrame, ratios: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+    table: pd.DataFrame,
+    ratios: Sequence[float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+    calibration: float = 0.0,
 ) -> pd.DataFrame:
     """Split the sources of each class by shares of train, valid and test that sum to 1.
 
@@ -34,11 +38,16 @@ def ratios(
         counts = _counts(len(sources), shares)
         splits = [split for split, n in zip(SPLITS, counts, strict=True) for _ in range(n)]
         assigned |= zip(sources, splits, strict=True)
-    return table.assign(split=table["source"].map(assigned))
+    return with_calibration(table.assign(split=table["source"].map(assigned)), calibration, seed)
 
 
 def folds(
-    table: pd.DataFrame, n: int = 5, fold: int = 0, seed: int = 0, valid: float | None = None
+    table: pd.DataFrame,
+    n: int = 5,
+    fold: int = 0,
+    seed: int = 0,
+    valid: float | None = None,
+    calibration: float = 0.0,
 ) -> pd.DataFrame:
     """Split for `n`-fold cross-validation: test is fold `fold`, valid the next, train the rest.
 
@@ -62,10 +71,10 @@ def folds(
             chosen = min(max(1, round(valid * len(others))), len(others) - 1)
         assigned |= dict.fromkeys(sources, "test") | dict.fromkeys(others, "train")
         assigned |= dict.fromkeys(others[:chosen], "valid")
-    return table.assign(split=table["source"].map(assigned))
+    return with_calibration(table.assign(split=table["source"].map(assigned)), calibration, seed)
 
 
-def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
+def folders(table: pd.DataFrame, strict: bool = False, calibration: float = 0.0) -> pd.DataFrame:
     """Keep the split that the folders name; with `strict`, a source in two splits is an error.
 
     Raises InputError where the folders name no split, as in raw MVTec AD.
@@ -78,7 +87,35 @@ def folders(table: pd.DataFrame, strict: bool = False) -> pd.DataFrame:
         )
     if strict and (leak := _leak(table)):
         raise InputError(f"{leak} Choose split=ratios, or allow it: dataset.strict=false.")
-    return table.copy()
+    return with_calibration(table.copy(), calibration)
+
+
+def with_calibration(table: pd.DataFrame, share: float, seed: int = 0) -> pd.DataFrame:
+    """A split table of which a share of each class's sources leaves train for `calibration`.
+
+    The number is `share` of all sources of a class, rounded, at least one. Validation and test stay
+    as they are. Raises InputError where a class would have no source left to train.
+    """
+    if not share:
+        return table
+    is_train = table["split"] == "train"
+    training = set(table.loc[is_train, "source"])
+    taken: set[str] = set()
+    short = []
+    for name, sources in _strata(table, seed).items():
+        # Last in the order by which the other parts are dealt, so that these do not change.
+        own = [source for source in sources if source in training]
+        number = max(1, round(share * len(sources)))
+        if number >= len(own):
+            short.append(f"{name} ({number} of {len(own)})")
+        taken |= set(own[max(0, len(own) - number) :])
+    if short:
+        raise InputError(
+            f"split.calibration={share} takes all sources that train of {', '.join(short)}. Choose "
+            "a smaller share, or smaller validation and test parts."
+        )
+    is_taken = is_train & table["source"].isin(taken)
+    return table.assign(split=table["split"].mask(is_taken, CALIBRATION))
 
 
 def memorise(table: pd.DataFrame, num_images: int = 4, repeats: int = 1) -> pd.DataFrame:
@@ -101,6 +138,11 @@ def pick_samples(table: pd.DataFrame, count: int) -> pd.DataFrame:
     ranked = ordered.assign(turn=turn, good=ordered["label"] == GOOD)
     chosen = ranked.sort_values(["turn", "good", "label"]).index[:count]
     return table.loc[chosen]
+
+
+def parts_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """The parts of a split table to be shown: `calibration` only where there is one."""
+    return (*SPLITS, CALIBRATION) if (table["split"] == CALIBRATION).any() else SPLITS
 
 
 def leak_warnings(table: pd.DataFrame) -> list[str]:

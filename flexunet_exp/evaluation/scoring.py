@@ -16,13 +16,17 @@ from rich.progress import track
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
-from flexunet_exp.evaluation import page, results, terminal
+from flexunet_exp.data.splits import CALIBRATION
+from flexunet_exp.decisions.rules import Rule
+from flexunet_exp.evaluation import page, regions, results, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
 from flexunet_exp.reporting import panels
-from flexunet_exp.scores import boundary, confusions, curves, objects
+from flexunet_exp.scores import boundary, confusions, curves, objects, region_record
 from flexunet_exp.scores import record as records
 from flexunet_exp.scores.record import Record
+from flexunet_exp.scores.region_record import RegionRecord
+from flexunet_exp.scores.regions import find_regions, planes
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +34,20 @@ SCORED = {"valid": "val", "test": "test"}  # split → the prefix of its figures
 
 
 class Part(NamedTuple):
-    """A predictor, and the data that it is scored on."""
+    """A predictor, the data that it is scored on, and a decision's rule if there is one."""
 
     predictor: Predictor | Ensemble
     dataset: Dataset
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A split's pictures and the record of their predictions, in one order."""
+    """A split's pictures and the records of their predictions, in one order."""
 
     samples: list[Any]
     record: Record
+    regions: RegionRecord
 
 
 class Look(NamedTuple):
@@ -50,6 +56,7 @@ class Look(NamedTuple):
     mask: np.ndarray  # (H, W) uint8, the most probable class
     anomaly: np.ndarray  # (H, W) uint16, 1 - p(background), quantised
     seed_dice: float  # `confusions.dice_coef_multiclass`
+    levels: np.ndarray  # (C - 1, H, W) uint8, the defect classes' probabilities, rounded
 
 
 def score(
@@ -59,11 +66,13 @@ def score(
     title: str,
     facts: Mapping[str, str],
     splits: Mapping[str, str] = SCORED,
+    with_calibration: bool = True,
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
-    `splits` maps a split to the prefix of its figures; `title` and `facts` head the report. Returns
-    the figures by their tracked names, val/dice … test/dice/bent.
+    `splits` maps a split to the prefix of its figures; `title` and `facts` head the report. A
+    calibration part is not scored: only its regions are kept. Returns the figures by their tracked
+    names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}
     dataset = None
@@ -73,6 +82,9 @@ def score(
             if len(part.dataset.split(split)):
                 scored = predict_split(part, split, folder / split, settings.boundary_tolerance)
                 seen.setdefault(split, []).append(scored)
+        if with_calibration and len(part.dataset.split(CALIBRATION)):
+            kept = regions.predicted(part, CALIBRATION)
+            regions.write(kept, folder / CALIBRATION, settings.object_overlap, settings.resamples)
     assert dataset is not None
     evaluations = {}
     for split, scored_parts in seen.items():
@@ -81,6 +93,7 @@ def score(
         evaluations[split] = results.write_evaluation(
             folder / split, whole.record, overlap, resamples
         )
+        regions.write(whole.regions, folder / split, overlap, resamples)
         draw_panels(dataset, whole, folder / split)
     terminal.print_scores(evaluations)
     page.write(folder / page.REPORT, title, evaluations, folder, facts)
@@ -93,21 +106,25 @@ def score(
 
 def pooled(parts: Sequence[Scored]) -> Scored:
     samples = [sample for part in parts for sample in part.samples]
-    return Scored(samples, records.pooled([part.record for part in parts]))
+    return Scored(
+        samples,
+        records.pooled([part.record for part in parts]),
+        region_record.pooled([part.regions for part in parts]),
+    )
 
 
 def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Scored:
     """Predicts every picture of a split once; keeps the masks in `folder`/predictions."""
-    predictor, dataset = part
+    predictor, dataset, rule = part
     samples = list(rows(dataset.split(split)))
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
     images = (dataset.read_image(sample) for sample in samples)
     predicted = zip(samples, predictor(images), strict=True)
     observed = [
-        observe(dataset, sample, bands, folder, tolerance)
+        observe(dataset, sample, bands, folder, tolerance, rule)
         for sample, bands in in_sight(predicted, f"scoring {split}", len(samples))
     ]
-    counts, seed_dice, histograms, found, boundaries = zip(*observed, strict=True)
+    counts, seed_dice, histograms, found, boundaries, seen_regions = zip(*observed, strict=True)
     images_seen = pd.DataFrame(
         [(sample_name(sample), sample.source, sample.label, sample.sha256) for sample in samples],
         columns=list(records.TEXT),
@@ -121,7 +138,7 @@ def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Sco
         objects.object_table(entry for entries in found for entry in entries),
         np.stack(boundaries),
     )
-    return Scored(samples, record)
+    return Scored(samples, record, regions.record_of(dataset, samples, seen_regions))
 
 
 def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
@@ -132,11 +149,18 @@ def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
 
 
 def observe(
-    dataset: Dataset, sample: Any, bands: Iterable[Band], folder: Path, tolerance: float
+    dataset: Dataset,
+    sample: Any,
+    bands: Iterable[Band],
+    folder: Path,
+    tolerance: float,
+    rule: Rule | None = None,
 ) -> tuple[Any, ...]:
-    """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries."""
+    """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries, regions."""
     name, truth = sample_name(sample), dataset.layout.read_mask(sample)
-    mask, anomaly, seed_dice = look(bands, truth)
+    mask, anomaly, seed_dice, levels = look(bands, truth)
+    if rule is not None:
+        mask = rule.mask(levels)
     masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
     return (
         confusions.confusion(truth, mask, dataset.num_classes),
@@ -144,19 +168,21 @@ def observe(
         curves.score_histogram(anomaly, truth),
         objects.find_objects(name, truth, mask, dataset.class_names),
         boundary.boundary_counts(truth, mask, dataset.num_classes, tolerance),
+        find_regions(levels, truth),
     )
 
 
 def look(bands: Iterable[Band], truth: np.ndarray) -> Look:
     """A picture's prediction from its bands and its truth (H, W)."""
     mask, anomaly = np.empty(truth.shape, np.uint8), np.empty(truth.shape, np.uint16)
-    overlap = np.zeros(3)
+    overlap, levels = np.zeros(3), []
     for top, probabilities in bands:
         part = slice(top, top + len(probabilities))
         mask[part] = probabilities.argmax(axis=-1)
         anomaly[part] = curves.quantise(1 - probabilities[..., 0])
         overlap += confusions.soft_overlap(probabilities, truth[part])
-    return Look(mask, anomaly, confusions.soft_dice(overlap))
+        levels.append(planes(probabilities))
+    return Look(mask, anomaly, confusions.soft_dice(overlap), np.concatenate(levels, axis=1))
 
 
 def draw_panels(dataset: Dataset, scored: Scored, folder: Path) -> None:

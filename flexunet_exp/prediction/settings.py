@@ -42,6 +42,10 @@ class PredictSettings:
         """(height, width) in a picture's own pixels; None where it is predicted as a whole."""
         return None if self.tile == "none" else compose.sides(self.tile)
 
+    def decisive(self) -> dict[str, Any]:
+        """The options that change the probabilities of a network's picture."""
+        return {name: getattr(self, name) for name in ("tile", "overlap", "tta", "precision")}
+
     @property
     def parts(self) -> str:
         """In words, the part of a picture that is predicted at once."""

@@ -186,6 +186,23 @@ def overall(figures: Mapping[str, float]) -> dict[str, float]:
     }
 
 
+def add_decision(
+    tracking: TrackingSettings, runs: Sequence[FinishedRun], name: str, page: Path
+) -> None:
+    """Sends a file `name` of each run folder to its run, and `page` to the run or the parent."""
+    if not tracking.uri:
+        return
+    own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
+    with optional_store(f"{page} is whole, but"):
+        store = Store(tracking.uri, tracking.experiment_name, create=False)
+        for run in runs:
+            if stored := store.run_of(run.run_id, str(run.folder)):
+                artifacts.log_files(store, stored.info.run_id, run.folder / name, "")
+        for run_id in store.owners(own):
+            place = artifacts.add_folder(store, run_id, page, "decide")
+            log.info("Added to run %s as %s", run_id, place)
+
+
 def add_evaluation(
     tracking: TrackingSettings,
     runs: Sequence[FinishedRun],

@@ -215,6 +215,7 @@ BESIDE = {
     ("data.dataset", "sample_name"): "names a picture",
     ("data.dataset", "summary"): "prints",
     ("data.dataset", "write_table"): "writes what a run leaves",
+    ("data.splits", "parts_of"): "says which parts are shown",
     ("data.splits", "pick_samples"): "chooses the pictures that are drawn",
     ("data.tiles", "window"): "blends predictions",
     ("models.graph", "calls_of"): "describes a network; counts where it cuts an encoder",

@@ -331,3 +331,37 @@ def test_memorised_pictures_are_in_every_split():
     assert len(same) == 9 and warning.startswith("The same 3 pictures train, validate and test")
     shown = splits.memorise(table, num_images=3, repeats=4)["split"].value_counts()
     assert shown.to_dict() == {"train": 12, "valid": 3, "test": 3}
+
+
+CALIBRATED = originals(bent=10, cut=5, good=20)
+
+
+@pytest.mark.parametrize("split", [splits.ratios, splits.folds])
+def test_a_calibration_part_is_taken_from_train_alone(split):
+    without, found = split(CALIBRATED), split(CALIBRATED, calibration=0.2)
+    is_calibration = found["split"] == splits.CALIBRATION
+    assert found.loc[is_calibration, "label"].value_counts().to_dict() == {
+        **{"bent": 2, "cut": 1, "good": 4}
+    }
+    assert (without.loc[is_calibration, "split"] == "train").all()
+    assert found.loc[~is_calibration].equals(without.loc[~is_calibration])
+
+
+def test_a_calibration_part_holds_all_pictures_of_its_sources():
+    rows = [
+        (f"bent_{i}", variant, "bent", "") for i in range(9) for variant in ("original", "hflip")
+    ]
+    found = splits.ratios(table_of(rows), calibration=0.2)
+    assert (found["split"] == splits.CALIBRATION).sum() == 4
+    assert (found.groupby("source")["split"].nunique() == 1).all()
+
+
+def test_a_calibration_part_that_leaves_nothing_to_train_is_refused():
+    with pytest.raises(InputError, match=r"split.calibration=0.6 .* of cut \(3 of 3\)"):
+        splits.ratios(CALIBRATED, calibration=0.6)
+
+
+def test_folders_can_give_a_calibration_part():
+    rows = [(f"bent_{i}", "original", "bent", "train" if i < 6 else "test") for i in range(10)]
+    found = splits.folders(table_of(rows), calibration=0.2)
+    assert found["split"].value_counts().to_dict() == {"train": 4, "test": 4, "calibration": 2}

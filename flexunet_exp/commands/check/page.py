@@ -20,13 +20,12 @@ from flexunet_exp.data.card import Card, relative
 from flexunet_exp.data.channels import Channels, shown
 from flexunet_exp.data.dataset import rows
 from flexunet_exp.data.defects import Defect
-from flexunet_exp.data.splits import SPLITS
 from flexunet_exp.reporting import panels
 from flexunet_exp.reporting.html import address, jpeg, template
 from flexunet_exp.system.files import replace_file
 
 MOST_PAIRS, MOST_FILES, PICTURED_PAIRS = 60, 40, 4
-COLOURS = {"train": "#1f5fa8", "valid": "#9dc3e6", "test": "#d1600a"}
+COLOURS = {"train": "#1f5fa8", "valid": "#9dc3e6", "test": "#d1600a", "calibration": "#2a8a4a"}
 AROUND = 96  # pixels: the least side of the part of a picture that is shown around a defect
 
 
@@ -41,7 +40,7 @@ def write(path: Path, examined: Examined) -> None:
             size=size_text(card["image_size"]),
             seeing=seeing(card),
             sizing=sizing(card),
-            splits=SPLITS,
+            splits=list(card["counts"]["all"])[:-1],
             charts=[counts_chart(card), defects_chart(examined)] if card["defects"] else [],
             classes=list(class_panels(examined)),
             pairs=list(pair_pictures(card, examined.dataset.channels)),
@@ -61,9 +60,9 @@ def counts_chart(card: Card) -> str:
     figure = Figure(figsize=(7.5, 0.8 + 0.35 * len(labels)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     left = np.zeros(len(labels))
-    for split, colour in COLOURS.items():
+    for split in list(card["counts"]["all"])[:-1]:
         images = [card["counts"][label][split]["images"] for label in labels]
-        axes.barh(labels, images, left=left, color=colour, label=split)
+        axes.barh(labels, images, left=left, color=COLOURS[split], label=split)
         left += images
     axes.invert_yaxis()
     axes.set_xlabel("pictures")

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from flexunet_exp.config.compose import size_text
 from flexunet_exp.data.card import Card
-from flexunet_exp.data.splits import SPLITS
 from flexunet_exp.reporting.text import plain_table, terminal
 
 MOST = 8  # files, colours and pairs shown; the page and card.json have more
@@ -37,13 +36,14 @@ def show_mends(card: Card, console: Console | None = None) -> None:
 
 def counts_table(card: Card) -> Table:
     table = plain_table("Images / sources / variants, and pixels", "class")
-    for split in SPLITS:
+    parts = list(card["counts"]["all"])  # the last one is "all"
+    for split in parts[:-1]:
         table.add_column(split, justify="right", no_wrap=True)
     table.add_column("all", justify="right", no_wrap=True)
     table.add_column("pixels %", justify="right", no_wrap=True)
     shares = card["pixel_shares"].get("all", {})
     for label, of_label in card["counts"].items():
-        cells = [counts_text(of_label[split]) for split in [*SPLITS, "all"]]
+        cells = [counts_text(of_label[split]) for split in parts]
         table.add_row(Text(label), *cells, percent(shares[label]) if label in shares else "")
     return table
 

@@ -17,6 +17,7 @@ from flexunet_exp.tracking import find_runs
 if TYPE_CHECKING:
     from flexunet_exp.commands.infer.report import Report
     from flexunet_exp.data.find_pictures import Found
+    from flexunet_exp.decisions.file import Decision
     from flexunet_exp.prediction.networks import TrainedNetworks
     from flexunet_exp.runs.folder import FinishedRun
 
@@ -38,26 +39,31 @@ def task(cfg: DictConfig) -> None:
     found = find_pictures.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
     with job.writing_to(output):
         records.check_folder(output)
-    trained, run = load(cfg)
+    trained, run, decision = load(cfg)
     number = len(find_pictures.of_lights(found, trained.channels))
     log.info("%d pictures, predicted by %s", number, run)
+    if decision is not None:
+        log.info("Decision: %s", decision.describe())
     with job.writing_to(output):
-        report = predict(cfg, trained, found, output, run)
+        report = predict(cfg, trained, found, output, run, decision)
     log.info(report.sentence(output))
     if report.refused:
         raise InputError(report.problems(output))
 
 
-def load(cfg: DictConfig) -> tuple[TrainedNetworks, str]:
-    """The network of `run=`, or several that predict together, and their names."""
+def load(cfg: DictConfig) -> tuple[TrainedNetworks, str, Decision | None]:
+    """The network of `run=`, or several that predict together; their names; their decision."""
     with TemporaryDirectory() as scratch:
         found = find_runs.find_all(cfg, Path(scratch))
-        from flexunet_exp.prediction import networks
+        from flexunet_exp.prediction import deciding, networks
+        from flexunet_exp.prediction.settings import PredictSettings
 
         networks.check_classes(found)
+        given = PredictSettings.from_config(found[0].cfg, cfg.predict)
+        decision = deciding.named(cfg.decision, found, given)
         networks.prepare_process(found[0])
         words = [name_of(run, cfg, Path(scratch)) for run in found]
-        return networks.load(found, cfg.predict), ", ".join(words)
+        return networks.load(found, cfg.predict), ", ".join(words), decision
 
 
 def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
@@ -68,9 +74,14 @@ def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:
 
 
 def predict(
-    cfg: DictConfig, trained: TrainedNetworks, found: list[Found], output: Path, run: str
+    cfg: DictConfig,
+    trained: TrainedNetworks,
+    found: list[Found],
+    output: Path,
+    run: str,
+    decision: Decision | None,
 ) -> Report:
     from flexunet_exp.commands.infer import pipeline
 
     options = pipeline.Options(**{name: cfg[name] for name in pipeline.Options.__annotations__})
-    return pipeline.infer(trained, found, output, options, run)
+    return pipeline.infer(trained, found, output, options, run, decision)

@@ -26,17 +26,19 @@ from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
-from flexunet_exp.prediction import regions
-from flexunet_exp.prediction.predictor import Prediction, collect
+from flexunet_exp.data.tiles import Size
+from flexunet_exp.prediction import deciding, regions
+from flexunet_exp.prediction.predictor import Band, Prediction, collect
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
 if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
+    from flexunet_exp.decisions.rules import Rule
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 READERS = WRITERS = 2  # threads
-DECISIVE = ("tile", "overlap", "tta", "precision")  # of predict.*: they change results
 NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -62,43 +64,53 @@ class Options:
 class Predicted(NamedTuple):
     read: Read
     prediction: Prediction
+    margin: float | None = None  # of the decision, if there is one
 
 
 def infer(
-    trained: TrainedNetworks, found: Sequence[Found], folder: Path, options: Options, run: str = ""
+    trained: TrainedNetworks,
+    found: Sequence[Found],
+    folder: Path,
+    options: Options,
+    run: str = "",
+    decision: Decision | None = None,
 ) -> Report:
     """Predicts the pictures that `find_pictures` found files of into a folder, except those done.
 
-    `run` names the network. The tables are written even after an interrupt. Raises InputError if
-    the folder holds something else. A picture that cannot be read is refused, and the others are
-    predicted.
+    `run` names the network; `decision` says which pixels remain defects. The tables are written
+    even after an interrupt. Raises InputError if the folder holds something else. A picture that
+    cannot be read is refused, and the others are predicted.
     """
     output = Output(folder, trained.class_names, trained.palette)
-    with records.opened(output, made_of(trained, options, run), options.overwrite) as done:
+    with records.opened(
+        output, made_of(trained, options, run, decision), options.overwrite
+    ) as done:
         whole = find_pictures.of_lights(found, trained.channels)
         pictures = find_pictures.named(whole, done.entries)
-        is_waiting = partial(
-            is_done, done=done, output=output, options=options, channels=trained.channels
-        )
-        waiting = [one for one in pictures if not is_waiting(one)]
+        waiting = [
+            one for one in pictures if not is_done(one, done, output, options, trained.channels)
+        ]
+        rule = decision.rule if decision else None
         report = Report(already=len(pictures) - len(waiting))
         try:
-            Inference(trained, output, done, options, report).through(waiting)
+            Inference(trained, output, done, options, report, rule).through(waiting)
         finally:
-            tables.write(folder, done, report.refused, trained.class_names)
+            tables.write(folder, done, report.refused, trained.class_names, decision is not None)
     return report
 
 
-def made_of(trained: TrainedNetworks, options: Options, run: str) -> dict[str, Any]:
+def made_of(
+    trained: TrainedNetworks, options: Options, run: str, decision: Decision | None = None
+) -> dict[str, Any]:
     """Everything that decides the results: a folder holds results of one such description."""
-    settings = {name: getattr(trained.settings, name) for name in DECISIVE}
+    settings = trained.settings.decisive()
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
     return {
         "run": run,
         "network": digest(trained),
         "classes": list(trained.class_names),
         "palette": trained.palette.tolist(),
-        "settings": settings | limits,
+        "settings": settings | limits | ({"decision": decision.rules} if decision else {}),
     }
 
 
@@ -135,6 +147,7 @@ class Inference:
     done: Records
     options: Options
     report: Report
+    rule: Rule | None = None
 
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
@@ -160,11 +173,16 @@ class Inference:
             if self.options.probabilities:
                 bands = self.output.keep_probabilities(one.picture.name, bands, size)
             try:
-                predicted = Predicted(one, collect(bands, size))
+                predicted = self.collected(one, bands, size)
             except OSError as error:
                 yield refusal(one.picture, error)
             else:
                 yield predicted
+
+    def collected(self, one: Read, bands: Iterable[Band], size: Size) -> Predicted:
+        if self.rule is None:
+            return Predicted(one, collect(bands, size))
+        return Predicted(one, *deciding.collect(bands, self.rule))
 
     def without_refused(self, images: Iterable[Read | Refusal]) -> Iterator[Read]:
         for one in images:
@@ -177,7 +195,7 @@ class Inference:
         """Writes a picture's files, and then its record."""
         if isinstance(predicted, Refusal):
             return predicted
-        (picture, state, image), (mask, certainty, anomaly) = predicted
+        (picture, state, image), (mask, certainty, anomaly), margin = predicted
         limits = self.options.min_area, self.options.min_probability
         kept, found = regions.find(mask, certainty, self.trained.class_names, *limits)
         try:
@@ -191,6 +209,7 @@ class Inference:
             *(str(picture.path), picture.file, picture.name, state, width, height),
             significant(anomaly),
             [Region._make(map(significant, region)) for region in found],
+            margin,
         )
         self.done.append(record)
         return record

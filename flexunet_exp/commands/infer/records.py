@@ -43,6 +43,7 @@ class Record(NamedTuple):
     height: int
     anomaly: float  # the highest 1 - p(background)
     regions: list[Region]
+    margin: float | None = None  # of a decision: at least 0 where the picture is stopped
 
     @classmethod
     def of(cls, fields: Any) -> Record:

@@ -15,14 +15,25 @@ from flexunet_exp.system.files import whole_or_nothing
 
 Row = Sequence[Any]
 
+DECIDED = ("decision", "reasons", "margin")
+MOST_REASONS = 3  # regions that a summary names
+
 
 def write(
-    folder: Path, done: Records, refused: Mapping[Picture, str], class_names: Sequence[str]
+    folder: Path,
+    done: Records,
+    refused: Mapping[Picture, str],
+    class_names: Sequence[str],
+    decides: bool = False,
 ) -> None:
-    """Writes both tables anew, sorted by file; memory does not grow with the number of regions."""
+    """Writes both tables anew, sorted by file; memory does not grow with the number of regions.
+
+    Where a decision was applied (`decides`), the summary has columns for it.
+    """
     write_csv(folder / "regions.csv", region_header(), region_rows(done, refused))
-    header = summary_header(class_names[1:])
-    write_csv(folder / "summary.csv", header, summary_rows(done, refused, class_names[1:]))
+    header = summary_header(class_names[1:], decides)
+    rows = summary_rows(done, refused, class_names[1:], decides)
+    write_csv(folder / "summary.csv", header, rows)
 
 
 def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
@@ -54,19 +65,20 @@ def region_rows(done: Records, refused: Mapping[Picture, str]) -> Iterator[Row]:
             yield (record.file, *region)
 
 
-def summary_header(defects: Sequence[str]) -> Row:
+def summary_header(defects: Sequence[str], decides: bool = False) -> Row:
     measured = ("width", "height", "num_regions", "defect_area", "share", "dominant_class")
     areas = [f"area/{name}" for name in defects]
-    return ("file", "mask", *measured, *areas, "anomaly", "status", "error")
+    decided = DECIDED if decides else ()
+    return ("file", "mask", *measured, *areas, "anomaly", *decided, "status", "error")
 
 
 def summary_rows(
-    done: Records, refused: Mapping[Picture, str], defects: Sequence[str]
+    done: Records, refused: Mapping[Picture, str], defects: Sequence[str], decides: bool = False
 ) -> Iterator[Row]:
     """One row per picture; refused ones have only the reason, and come last."""
     for record in records(done, refused):
         yield summary_row(record, defects)
-    blank = [""] * (len(summary_header(defects)) - 3)
+    blank = [""] * (len(summary_header(defects, decides)) - 3)
     for picture, reason in sorted(refused.items(), key=lambda item: item[0].file):
         yield (picture.file, *blank, "refused", reason)
 
@@ -82,5 +94,16 @@ def summary_row(record: Record, defects: Sequence[str]) -> Row:
         *(record.file, f"masks/{record.name}.png", record.width, record.height),
         *(len(record.regions), total, share, dominant),
         *(areas[name] for name in defects),
-        *(record.anomaly, "ok", ""),
+        record.anomaly,
+        *decided(record),
+        *("ok", ""),
     )
+
+
+def decided(record: Record) -> Row:
+    """`pass` or `stop`, the largest regions that stop a picture, and the margin; else nothing."""
+    if record.margin is None:
+        return ()
+    largest = sorted(record.regions, key=lambda region: -region.area)[:MOST_REASONS]
+    reasons = [f"{one.label} {one.area} px {one.mean_probability:.2f}" for one in largest]
+    return ("stop" if record.margin >= 0 else "pass", "; ".join(reasons), record.margin)

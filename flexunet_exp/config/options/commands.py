@@ -11,7 +11,9 @@ from flexunet_exp.config.rules import (
     between,
     count,
     flag,
+    fraction,
     is_int,
+    is_model_name,
     is_text,
     is_text_or_texts,
     not_negative,
@@ -25,6 +27,7 @@ from flexunet_exp.config.rules import (
 
 LOGITS = "largest allowed difference of a logit from the network in float32"
 RUN = "MLflow run id, run folder, latest, best, models:/NAME@ALIAS, .keras file"
+NONE = "none"  # decision=none applies none
 PICTURES = "a picture, a folder, a glob or a list [a,b] of these"
 
 
@@ -62,13 +65,80 @@ ROWS = (
         "run",
         f"finished run: {RUN}; several, or a multirun, where the command takes them",
         literal=True,
-        commands=("evaluate", "export", "infer", "promote"),
+        commands=("decide", "evaluate", "export", "infer", "promote"),
     ),
     Option(
         "run",
         "run folder, or that of a multirun; null: all below ./outputs",
         literal=True,
         commands=("sync",),
+    ),
+    Option(
+        "name",
+        "of the decision; a run can have several",
+        Rule(
+            lambda value: is_model_name(value) and value != NONE,
+            "a name of letters, digits, _, - and ., and not none",
+            "careful",
+        ),
+        commands=("decide",),
+    ),
+    Option(
+        "level",
+        "what is counted: part (parts stopped), region (regions a picture, defects) or pixel",
+        one_of("part", "region", "pixel"),
+        commands=("decide",),
+    ),
+    Option(
+        "by",
+        "all: one rule for all defect classes; class: one for each, and every goal holds for each",
+        one_of("all", "class", example="class"),
+        commands=("decide",),
+    ),
+    Option(
+        "max_false_alarms",
+        "largest share of good parts stopped (part), regions a picture (region) or share of "
+        "background pixels (pixel)",
+        or_null(positive(0.05)),
+        commands=("decide",),
+    ),
+    Option(
+        "max_missed",
+        "largest share of defective parts passed (part), of defects (region) or of their pixels "
+        "(pixel)",
+        or_null(fraction(0.1)),
+        commands=("decide",),
+    ),
+    Option(
+        "confidence",
+        "probability with which all goals hold at once",
+        fraction(0.9),
+        commands=("decide",),
+    ),
+    Option(
+        "cost_missed",
+        "instead of goals: what it costs to pass a defective part",
+        or_null(positive(100)),
+        commands=("decide",),
+    ),
+    Option(
+        "cost_false_alarm",
+        "what it costs to stop a good part, in the unit of cost_missed",
+        or_null(positive(1)),
+        commands=("decide",),
+    ),
+    Option(
+        "defect_rate",
+        "share of defective parts in production, for the costs",
+        or_null(fraction(0.01)),
+        commands=("decide",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
+        "class of each pixel",
+        text("the name of a decision, or none", "default"),
+        commands=("evaluate", "infer"),
     ),
     Option(
         "ensemble",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import WEIGHTS, Option
-from flexunet_exp.config.rules import count, flag, fraction, or_null, positive
+from flexunet_exp.config.rules import count, flag, fraction, or_null, positive, share
 
 ROWS = (
     Option(
@@ -21,6 +21,15 @@ ROWS = (
         repeats=True,
         param="split.seed",
         example="split.seed=0",
+    ),
+    Option(
+        "split.calibration",
+        "share of each class's sources that leaves train, for flexunet decide alone",
+        share(0.2),
+        WEIGHTS,
+        minutes=True,
+        param="calibration",
+        optional=True,
     ),
     Option(
         "split.*",

@@ -1,0 +1,1 @@
+"""Chooses an operating point of a run, or of folds, and keeps it as a decision."""

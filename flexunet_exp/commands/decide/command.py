@@ -1,0 +1,121 @@
+"""flexunet decide: chooses which parts to stop, by goals with a confidence or by costs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from flexunet_exp.commands.decide import settings
+from flexunet_exp.jobs import app, job
+from flexunet_exp.runs import outcome
+from flexunet_exp.tracking import find_runs, record
+from flexunet_exp.tracking.settings import TrackingSettings
+
+if TYPE_CHECKING:
+    from flexunet_exp.commands.decide.evidence import Evidence
+    from flexunet_exp.decisions.file import Decision
+    from flexunet_exp.decisions.question import Question
+    from flexunet_exp.decisions.rules import Rule
+    from flexunet_exp.runs.folder import FinishedRun
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """The command."""
+    app.run_app("decide", task)
+    return job.exit_status()
+
+
+def task(cfg: DictConfig) -> float:
+    return job.supervised(cfg, "decide", decide)
+
+
+def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
+    """Chooses a rule, keeps it in the run folder and the store, and shows what to expect of it."""
+    settings.check(cfg)
+    with TemporaryDirectory() as scratch:
+        runs = find_runs.find_all(cfg, Path(scratch))
+        from flexunet_exp.commands.decide import evidence, page, terminal
+        from flexunet_exp.decisions import file, question
+
+        asked = question_of(cfg, runs[0])
+        found = evidence.of_runs(runs)
+        rule = question.answer(asked, found.chosen_on, found.learnt_on)
+        decision = decision_of(cfg, runs, asked, found, rule)
+        (results := home.folder / "decide").mkdir()
+        page.write(results, decision, asked, found, rule)
+        terminal.show(decision)
+        for run in runs:
+            file.keep(decision, run.folder)
+            if not run.folder.is_relative_to(scratch):  # else the store has it
+                log.info("Kept in        %s", run.folder / file.DECISIONS)
+        log.info("Page           %s", results / page.PAGE)
+        names = ",".join(str(run.folder) for run in runs) if len(runs) > 1 else str(runs[0].folder)
+        log.info("Apply it       flexunet infer run=%s decision=%s …", names, decision.name)
+        tracking = TrackingSettings.from_config(cfg)
+        record.add_decision(tracking, runs, file.DECISIONS, results)
+    return outcome.Outcome("finished", "decide", folder=str(home.folder))
+
+
+def question_of(cfg: DictConfig, run: FinishedRun) -> Question:
+    """What the settings ask, for the classes of a run."""
+    from flexunet_exp.decisions.choosing import Costs, Goals
+    from flexunet_exp.decisions.question import Question
+    from flexunet_exp.evaluation.settings import ScoreSettings
+
+    shared = len(run.cfg.dataset.classes) - 1 if cfg.by == "class" else 1
+    goals = Goals(cfg.max_false_alarms, cfg.max_missed, cfg.confidence, shared)
+    costs = None
+    if cfg.cost_missed is not None:
+        costs = Costs(cfg.cost_missed, cfg.cost_false_alarm, cfg.defect_rate)
+    overlap = ScoreSettings.from_config(run.cfg).object_overlap
+    return Question(cfg.level, cfg.by, goals, costs, overlap)
+
+
+def decision_of(
+    cfg: DictConfig, runs: Sequence[FinishedRun], asked: Question, found: Evidence, rule: Rule
+) -> Decision:
+    """What is kept of a decision."""
+    from flexunet_exp.decisions import file, question
+    from flexunet_exp.models.weights_digest import weights_digest
+    from flexunet_exp.prediction.settings import PredictSettings
+
+    chosen_on = found.chosen_on
+    wanted = settings.given(cfg, (*settings.GOALS, *settings.COSTS, "confidence"))
+    data = {
+        "part": found.part,
+        "digest": found.digest,
+        "pictures": len(chosen_on.names),
+        "sources": len(set(chosen_on.sources.tolist())),
+    }
+
+    def listed(figures: question.Figures) -> dict[str, dict[str, list[float]]]:
+        return {
+            group: {
+                name: [*(round(float(one), 6) for one in figure[:3]), figure.sources]
+                for name, figure in of.items()
+            }
+            for group, of in figures.items()
+        }
+
+    return file.Decision(
+        cfg.name,
+        found.kind,
+        asked.level,
+        asked.by,
+        wanted,
+        file.values_of(rule),
+        sorted(weights_digest(run.network) for run in runs),
+        PredictSettings.from_config(runs[0].cfg).decisive(),
+        data,
+        asked.overlap,
+        listed(question.figures(asked, chosen_on, rule)),
+        listed(question.figures(asked, found.test, rule)) if found.test is not None else {},
+        [round(one, 6) for one in question.cost(asked, chosen_on, rule)],
+    )

@@ -1,0 +1,121 @@
+"""The regions that a decision is chosen on, shown on, and learnt from."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data.splits import CALIBRATION
+from flexunet_exp.decisions.file import ESTIMATE, GUARANTEE
+from flexunet_exp.errors import InputError
+from flexunet_exp.evaluation import folds
+from flexunet_exp.evaluation.settings import ScoreSettings
+from flexunet_exp.runs.folder import FinishedRun
+from flexunet_exp.scores import region_record
+from flexunet_exp.scores.region_record import REGIONS, RegionRecord
+
+log = logging.getLogger(__name__)
+
+
+class Evidence(NamedTuple):
+    """What a decision is chosen from."""
+
+    kind: str  # guarantee or estimate
+    part: str  # the part of the split that thresholds are chosen on
+    digest: str  # of the pictures of this part
+    chosen_on: RegionRecord
+    learnt_on: RegionRecord  # validation pictures
+    test: RegionRecord | None  # shows what to expect; None where it is what is chosen on
+
+
+def of_runs(runs: Sequence[FinishedRun]) -> Evidence:
+    """The evidence of a run with a calibration part, or of the folds of one split.
+
+    Raises InputError for other runs.
+    """
+    if files := [str(run.network) for run in runs if not run.samples.is_file()]:
+        raise InputError(
+            f"{', '.join(files)}: a network's file has no pictures to choose on. Name a run: its "
+            "folder, or its id."
+        )
+    if len(runs) == 1:
+        return of_run(runs[0])
+    check_folds(runs)
+    pictures = pd.concat([pictures_of(run, "test") for run in runs])
+    test, valid = (
+        region_record.pooled([regions_of(run, part) for run in runs]) for part in ("test", "valid")
+    )
+    return Evidence(ESTIMATE, "test", digest(pictures), test, valid, None)
+
+
+def of_run(run: FinishedRun) -> Evidence:
+    pictures = pictures_of(run, CALIBRATION)
+    if pictures.empty:
+        raise InputError(
+            f"{run.folder} has no calibration part, and thresholds that are chosen on pictures "
+            "that chose or tested the network hold for nothing else. Train it with "
+            "split.calibration=0.2, or train folds (flexunet train -m sweep=folds …) and name "
+            "their multirun, which gives an estimate."
+        )
+    has_test = not pictures_of(run, "test").empty
+    return Evidence(
+        GUARANTEE,
+        CALIBRATION,
+        digest(pictures),
+        regions_of(run, CALIBRATION),
+        regions_of(run, "valid"),
+        regions_of(run, "test") if has_test else None,
+    )
+
+
+def check_folds(runs: Sequence[FinishedRun]) -> None:
+    """Raises InputError unless each run tests other pictures, as folds do."""
+    if len({folds.test_pictures(run) for run in runs}) < len(runs):
+        raise InputError(
+            f"run= names {len(runs)} runs, some of which test the same pictures, so they are not "
+            "the folds of one split. Name the folds alone, or one run with a calibration part."
+        )
+    folds.groups(runs, ensemble=False)
+    if lacking := folds.missing_folds(runs):
+        log.warning("Chosen %s.", lacking)
+
+
+def pictures_of(run: FinishedRun, split: str) -> pd.DataFrame:
+    table = folds.table_of(run)
+    return table[table["split"] == split]
+
+
+def digest(pictures: pd.DataFrame) -> str:
+    """Hash (16 hex digits) of the sources and contents of pictures."""
+    lines = sorted(f"{row.source}\t{row.sha256}" for row in datasets.rows(pictures))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def regions_of(run: FinishedRun, split: str) -> RegionRecord:
+    """What the run's evaluation kept of a split; predicted once more, and kept, if it is not there.
+
+    Raises InputError where the pictures have changed since.
+    """
+    folder = run.folder / "evaluation" / split
+    if (folder / REGIONS).is_file():
+        record = region_record.load(folder / REGIONS)
+        if sorted(record.names.tolist()) == sorted(folds.names_in(run, split)):
+            return record
+    log.info(
+        "%s: the regions of %s are not there yet, so it is predicted again.", run.folder, split
+    )
+    from flexunet_exp.evaluation import regions, scoring
+    from flexunet_exp.prediction import networks
+
+    networks.prepare_process(run)
+    dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
+    datasets.check_unchanged(dataset)
+    record = regions.predicted(scoring.Part(networks.load([run], {}).predictor, dataset), split)
+    score = ScoreSettings.from_config(run.cfg)
+    regions.write(record, folder, score.object_overlap, score.resamples)
+    return record

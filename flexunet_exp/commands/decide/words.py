@@ -1,0 +1,101 @@
+"""A decision in words: what was wanted, the rule, and what to expect of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from flexunet_exp.decisions.file import GUARANTEE, Decision
+from flexunet_exp.decisions.question import PARTS
+from flexunet_exp.decisions.rules import PART, PIXEL, REGION
+
+FIGURES = {
+    PART: {"false_alarms": "good parts stopped", "missed": "defective parts passed"},
+    REGION: {"false_alarms": "false alarms a picture (5 at most)", "missed": "defects missed"},
+    PIXEL: {"false_alarms": "background pixels marked", "missed": "defect pixels missed"},
+}
+GOALS = {"false_alarms": "max_false_alarms", "missed": "max_missed"}
+
+
+class Row(NamedTuple):
+    """A figure of a decision, with its goal, as chosen and as test showed it."""
+
+    label: str
+    goal: str
+    expected: str
+    interval: str
+    sources: str
+    test: str
+    test_interval: str
+
+
+def rows(decision: Decision) -> Iterator[Row]:
+    """The figures at the decision's level, then those of whole parts."""
+    for group, expected in decision.expected.items():
+        is_parts = group == PARTS
+        if is_parts and decision.level == PART:
+            continue  # the same figures again
+        labels = FIGURES[PART if is_parts else decision.level]
+        prefix = "" if group in ("all", PARTS) else f"{group}: "
+        for name, figure in expected.items():
+            wanted = None if is_parts else decision.wanted.get(GOALS[name])
+            shown = decision.test.get(group, {}).get(name)
+            yield Row(
+                prefix + labels[name],
+                "" if wanted is None else f"≤ {wanted:g}",
+                *texts(figure),
+                str(figure[3]),
+                *(texts(shown) if shown else ("", "")),
+            )
+
+
+def texts(figure: Sequence[float]) -> tuple[str, str]:
+    """A figure and its interval."""
+    value, low, high, _ = figure
+    return ("–", "") if math.isnan(value) else (f"{value:.3f}", f"{low:.3f}–{high:.3f}")
+
+
+def rule_sentences(rules: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """What remains a defect: a sentence for each rule, one for classes of the same rule."""
+    by_rule: dict[str, list[str]] = {}
+    for name, rule in rules.items():
+        by_rule.setdefault(rule_text(rule), []).append(name)
+    for text, names in by_rule.items():
+        who = "any defect class" if len(by_rule) == 1 else ", ".join(names)
+        yield f"Regions of {who} {text}"
+
+
+def rule_text(rule: Mapping[str, float]) -> str:
+    text = f"with a probability of at least {rule['threshold']:g}"
+    if rule["min_area"] > 1:
+        text += f", {rule['min_area']:g} pixels or more"
+    if rule["min_probability"] > 0:
+        text += f", and a mean probability of at least {rule['min_probability']:g}"
+    return f"{text}."
+
+
+def cost_sentence(decision: Decision) -> str:
+    """What a part costs; empty for a decision by goals."""
+    if not decision.cost:
+        return ""
+    return (
+        f"A part costs {decision.cost[0]:.3g} on average there, in the unit of cost_false_alarm; "
+        f"its bound is {decision.cost[1]:.3g}. "
+    )
+
+
+def kind_sentence(decision: Decision) -> str:
+    """What the goals are worth."""
+    data, confidence = decision.data, decision.wanted["confidence"]
+    where = f"{data['pictures']} pictures of {data['sources']} parts"
+    what = f"a part costs at most {decision.cost[1]:.3g}" if decision.cost else "the goals hold"
+    if decision.kind != GUARANTEE:
+        return (
+            f"This is an estimate, from {where} that were predicted by the folds that had not seen "
+            "them. No untouched pictures are left to check it, and it is for the folds together."
+        )
+    return (
+        f"This is a guarantee: for parts like those of the calibration part ({where}), which "
+        f"nothing else was chosen on, {what} with a probability of {confidence:g}."
+    )

@@ -1,0 +1,155 @@
+"""decision.yaml: the decisions of a run, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flexunet_exp.decisions.rules import LEVEL_NAMES, ClassRule, Rule, Shape
+from flexunet_exp.errors import InputError, did_you_mean
+from flexunet_exp.scores.regions import THRESHOLDS
+from flexunet_exp.system.files import replace_file
+
+DECISIONS = "decision.yaml"
+GUARANTEE, ESTIMATE = "guarantee", "estimate"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An operating point: what it was chosen for, on and by, and what to expect of it."""
+
+    name: str
+    kind: str  # guarantee or estimate
+    level: str
+    by: str
+    wanted: dict[str, float]  # the goals or costs as they are typed, and the confidence
+    rules: dict[str, dict[str, float]]  # class → threshold, min_area, min_probability
+    networks: list[str]  # the digest of the weights of each network, sorted
+    predict: dict[str, Any]  # tile, overlap, tta, precision
+    data: dict[str, Any]  # part, digest, pictures, sources
+    overlap: float  # share of a defect that must be covered for it to be found
+    expected: dict[str, dict[str, list[float]]]  # group → figure → value, low, high, sources
+    test: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # likewise, or empty
+    cost: list[float] = field(default_factory=list)  # of a part: expected, and its upper bound
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.rules)
+
+    @property
+    def rule(self) -> Rule:
+        return Rule({name: rule_of(values) for name, values in self.rules.items()})
+
+    def describe(self) -> str:
+        """The decision in a line, for logs and reports."""
+        wanted = " ".join(f"{name}={value:g}" for name, value in self.wanted.items())
+        return f"{self.name} ({self.kind}, level={self.level} {wanted})"
+
+
+def rule_of(values: Mapping[str, float]) -> ClassRule:
+    places = [i for i, one in enumerate(THRESHOLDS) if abs(one - values["threshold"]) < 1e-6]
+    if not places:
+        raise ValueError(f"threshold {values['threshold']}")
+    return ClassRule(places[0], Shape(int(values["min_area"]), float(values["min_probability"])))
+
+
+def values_of(rule: Rule) -> dict[str, dict[str, float]]:
+    """A rule as the file has it."""
+    return {
+        name: {
+            "threshold": round(one.threshold, 2),
+            "min_area": one.shape.min_area,
+            "min_probability": one.shape.min_probability,
+        }
+        for name, one in rule.of_class.items()
+    }
+
+
+def keep(decision: Decision, folder: Path) -> Path:
+    """Adds a decision to those of a run folder; it replaces one of the same name."""
+    path = folder / DECISIONS
+    kept = read_all(path) if path.is_file() else {}
+    kept[decision.name] = decision
+    content = {"decisions": {name: without_name(one) for name, one in kept.items()}}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    replace_file(path, f"# Written by flexunet decide.\n{text}".encode())
+    return path
+
+
+def without_name(decision: Decision) -> dict[str, Any]:
+    return {key: value for key, value in asdict(decision).items() if key != "name"}
+
+
+def read_all(path: Path) -> dict[str, Decision]:
+    """All decisions of a file, which may come from anyone; InputError where it is damaged."""
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["decisions"]
+        found = {str(name): Decision(name=str(name), **values) for name, values in entries.items()}
+        for one in found.values():
+            check(one)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: not a file of decisions ({str(error)[:200]}). Choose again: "
+            "flexunet decide run=RUN max_false_alarms=0.05"
+        ) from error
+    return found
+
+
+def check(decision: Decision) -> None:
+    """Raises ValueError, KeyError or TypeError for a decision that cannot be applied."""
+    _ = decision.rule
+    if decision.level not in LEVEL_NAMES or not decision.rules:
+        raise ValueError(f"level {decision.level}")
+    if not isinstance(decision.networks, list) or not isinstance(decision.predict, dict):
+        raise TypeError("networks and predict")
+    decision.describe()
+
+
+def named(name: str, folder: Path) -> Decision:
+    """A decision of a run folder by name; InputError with the names that there are."""
+    path = folder / DECISIONS
+    if not path.is_file():
+        raise InputError(
+            f"decision={name}: {folder} has no decision yet. Choose one first: "
+            "flexunet decide run=RUN max_false_alarms=0.05"
+        )
+    kept = read_all(path)
+    if name not in kept:
+        raise InputError(
+            f"decision={name}: {folder} has no such decision.{did_you_mean(name, kept)} "
+            f"There are: {', '.join(kept)}"
+        )
+    return kept[name]
+
+
+def fitting(
+    decision: Decision, classes: Sequence[str], networks: Sequence[str], predict: Mapping[str, Any]
+) -> None:
+    """Raises InputError unless a decision was chosen for these classes, networks and settings.
+
+    `classes` has the defects alone; `networks` are digests of weights in any order.
+    """
+    problems = []
+    if tuple(classes) != decision.classes:
+        problems.append(
+            f"decision={decision.name} is of the classes {', '.join(decision.classes)}; the "
+            f"network tells apart {', '.join(classes)}. Choose again with flexunet decide."
+        )
+    if sorted(networks) != decision.networks:
+        problems.append(
+            f"decision={decision.name} was chosen for {len(decision.networks)} networks with other "
+            f"weights than these {len(networks)}. Name the same run or multirun with run=, or "
+            "choose again with flexunet decide."
+        )
+    problems += [
+        f"decision={decision.name} was chosen with predict.{key}={value}; here it is "
+        f"{predict[key]}. Leave predict.{key} out."
+        for key, value in decision.predict.items()
+        if key in predict and predict[key] != value
+    ]
+    if problems:
+        raise InputError(problems)
