@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -16,7 +15,6 @@ from flexunet_exp.tracking import find_runs, record
 from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
-    from flexunet_exp.evaluation.scoring import Part
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.runs.folder import FinishedRun
 
@@ -45,6 +43,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     networks.check_classes(found)
     networks.prepare_process(found[0])
     from flexunet_exp.evaluation import folds, other_data, scoring
+    from flexunet_exp.evaluation.parts import own_parts
     from flexunet_exp.evaluation.settings import ScoreSettings
 
     score = ScoreSettings.from_config(found[0].cfg, cfg.score)
@@ -57,7 +56,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         splits = dict(scoring.SCORED)
         if not folds.has_valid(groups):
             del splits["valid"]
-        parts = own_parts(cfg, groups)
+        parts = own_parts(groups, cfg.predict)
         if lacking := folds.missing_folds(found):
             facts["warning"] = lacking
             log.warning("Scored %s.", lacking)
@@ -70,20 +69,6 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     record.add_evaluation(tracking, found, home.folder / "evaluation", figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
-
-
-def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
-    """Each group's networks with its test pictures, loaded one group after the other."""
-    from flexunet_exp.data import dataset as datasets
-    from flexunet_exp.evaluation.scoring import Part
-    from flexunet_exp.prediction import networks
-
-    for group in groups:
-        run = group[0]
-        validation.check_targets(run.cfg, ("dataset",))
-        dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
-        datasets.check_unchanged(dataset)
-        yield Part(networks.load(group, cfg.predict).predictor, dataset)
 
 
 def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:

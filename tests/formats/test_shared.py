@@ -46,7 +46,9 @@ def test_of_pictures_of_one_name_the_folders_decide(tmp_path: Path) -> None:
 
 
 def test_patterns_need_no_quotes_on_a_command_line() -> None:
-    assert str(Word.parse("mask=gt/{stem}_label.bmp").quoted("import")) == "mask='gt/{stem}_label.bmp'"
+    assert (
+        str(Word.parse("mask=gt/{stem}_label.bmp").quoted("import")) == "mask='gt/{stem}_label.bmp'"
+    )
 
 
 @pytest.mark.parametrize("folder", ["cvat", "voc", "cityscapes"])
