@@ -187,11 +187,6 @@ def test_a_picture_without_annotations_is_good_and_one_that_is_not_listed_is_not
     }  # fmt: skip
 
 
-def test_an_outline_of_millions_of_pixels_is_refused(tmp_path):
-    far = [[0, 0, 9e8, 0, 0, 9e8] * 10]
-    assert "correct its coordinates" in problem(written(tmp_path, content(annotation(1, far))))
-
-
 def test_each_file_is_a_split(tmp_path):
     for split in ("train", "val", "test"):
         exports.picture(tmp_path / f"images/{split}.png")
@@ -227,36 +222,6 @@ def test_a_picture_that_each_annotator_lists_has_the_objects_of_each(tmp_path):
     export = exports.read("coco", written(tmp_path, said))
     assert [len(objects) for objects in export.pictures[0].by.values()] == [1, 0]
     assert not exports.masks(export, annotator="last")["a.png"].any()
-
-
-RUNS = {"size": [HEIGHT, WIDTH], "counts": [1]}
-DAMAGED = {
-    "cut off": (json.dumps(content())[:-5], "no JSON"),
-    "a list": (content() | {"images": 3}, "images: found 3, expected a list"),
-    "no category": (content(annotation(1, [SQUARE], category_id=8)), "category_id=8, expected one"),
-    "no image": (content(annotation(1, [SQUARE], image_id=8)), "image_id=8"),
-    "an image's id of a list": (content(annotation(1, [SQUARE], image_id=[7])), "image_id"),
-    "an id twice": (
-        content() | {"images": content()["images"] * 2}, "several images have the id 7"),
-    "odd numbers": (content(annotation(1, [SQUARE[1:]])), "7 numbers, expected pairs"),
-    "text": (content(annotation(1, [[*SQUARE[1:], "x"]])), "found 'x', expected a number"),
-    "no number": (content(annotation(1, [[*SQUARE[1:], float("nan")]])), "expected a number"),
-    "few runs": (content(annotation(1, RUNS)), "run lengths of 1 pixels"),
-    "runs below zero": (
-        content(annotation(1, RUNS | {"counts": [-1, HEIGHT * WIDTH + 1]})), "run lengths of"),
-    "runs of another size": (content(annotation(1, RUNS | {"size": [3, 4]})), "size [3, 4]"),
-    "runs that are no text of COCO": (
-        content(annotation(1, RUNS | {"counts": "\x01é"})), "characters"),
-    "runs that end early": (content(annotation(1, RUNS | {"counts": "o"})), "cut off"),
-    "neither": (content({"id": 1, "image_id": 7, "category_id": 3}), "neither a segmentation nor"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_file_ends_in_a_sentence_that_names_it(tmp_path, kind):
-    said, told = DAMAGED[kind]
-    found = problem(written(tmp_path, said))
-    assert told in found and "a.json" in found
 
 
 def test_datumaro_calls_every_mask_a_crowd_and_none_is_lost():

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import labelme_shapes
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.place import Place
-from flexunet_exp.data.annotations.shapes import Packed
 from flexunet_exp.errors import InputError
 from tests.support import exports
 
@@ -145,32 +143,6 @@ def test_a_damaged_shape_is_named(tmp_path, shape, said):
     with pytest.raises(InputError, match=f"a.json shapes\\[1\\].*{said}") as error:
         LabelMe().read(Place(tmp_path))
     assert len(error.value.problems) == 2
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        ("not base64!", "its bitmap: data that is not base64"),
-        (base64.b64encode(b"no picture").decode(), "its bitmap: no readable image"),
-    ],
-)
-def test_a_damaged_bitmap_is_named(tmp_path, data, said):
-    node = square(shape_type="mask", points=[[1, 1], [2, 2]], mask=data)
-    write(tmp_path, [node])
-    (found,) = exports.drawings(LabelMe().read(Place(tmp_path))).values()
-    (problem,) = found.problems
-    assert problem.startswith("a.json shapes[0]: dent: ") and said in problem
-
-
-def test_a_giant_bitmap_is_not_unpacked():
-    giant = io.BytesIO()
-    Image.new("1", (30_000, 30_000)).save(giant, "PNG")
-    data = base64.b64encode(giant.getvalue()).decode()
-    node = square(shape_type="mask", points=[[1, 1], [2, 2]], mask=data)
-    shape = labelme_shapes.shape_of(node, "a.json")
-    assert isinstance(shape, Packed)
-    with pytest.raises(InputError, match="pixels"):
-        shape.unpack()
 
 
 def test_every_broken_file_is_named_at_once(tmp_path):

@@ -80,31 +80,12 @@ def test_tags_are_said(tmp_path):
         ({"geometryType": "polygon", "points": {"exterior": []}}, "exterior: expected points"),
         ({"geometryType": "rectangle", "points": {"exterior": SQUARE}}, "a rectangle of 4 points"),
         ({"geometryType": "bitmap", "bitmap": {"data": "", "origin": 3}}, "origin: expected"),
-        ({"classTitle": "rust"}, "'rust' is no class of meta.json: dent"),
     ],
 )
 def test_a_damaged_object_is_named(tmp_path, changed, said):
     write(tmp_path, **changed)
     with pytest.raises(InputError, match=r"ds/ann/a.png.json objects\[0\].*" + said):
         Supervisely().read(Place(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"junk", "damaged packed data"),
-        (zlib.compress(b"x" * 5000)[:-9], "cut off"),
-        (zlib.compress(b"no picture"), "no readable image"),
-        (zlib.compress(bytes(201_000_000)), "packed data of more than"),
-    ],
-)
-def test_a_damaged_bitmap_is_named(tmp_path, data, said):
-    text = base64.b64encode(data).decode()
-    write(tmp_path, geometryType="bitmap", bitmap={"data": text, "origin": [0, 0]})
-    (found,) = exports.drawings(Supervisely().read(Place(tmp_path))).values()
-    (problem,) = found.problems
-    assert problem.startswith("ds/ann/a.png.json objects[0]: dent: its bitmap: ")
-    assert said in problem
 
 
 def test_a_project_without_its_classes_is_named(tmp_path):

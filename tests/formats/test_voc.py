@@ -165,8 +165,6 @@ def test_names_with_folders_find_their_pictures(tmp_path: Path) -> None:
     [
         ("dent:1,2::", "found the colour '1,2', expected r,g,b"),
         ("dent:1,2,x::", "found the colour '1,2,x'"),
-        ("dent:1,2,300::", "expected numbers up to 255"),
-        ("dent:255,128,0::", "dent and scratch have one colour"),
     ],
 )
 def test_damaged_lines_of_the_labels_are_named(tmp_path: Path, line: str, said: str) -> None:
@@ -174,25 +172,6 @@ def test_damaged_lines_of_the_labels_are_named(tmp_path: Path, line: str, said: 
     (problem,) = problems_of(Voc(), exported(tmp_path, labels))
     assert problem.startswith("labelmap.txt:4: ")
     assert said in problem
-
-
-def test_labels_that_are_no_text_are_a_problem(tmp_path: Path) -> None:
-    (exported(tmp_path) / "labelmap.txt").write_bytes(b"\xff\xfe\x00")
-    (problem,) = problems_of(Voc(), tmp_path)
-    assert "not a text of UTF-8" in problem
-
-
-def test_a_mask_of_another_size_is_a_problem(tmp_path: Path) -> None:
-    save(exported(tmp_path) / "SegmentationClass/a.png", np.zeros((9, 20, 3), np.uint8))
-    (problem,) = drawn_of(export_of(Voc(), tmp_path), "a.jpg").problems
-    assert "both must have one size" in problem
-
-
-def test_a_mask_that_is_cut_off_is_a_problem(tmp_path: Path) -> None:
-    mask = exported(tmp_path) / "SegmentationClass/a.png"
-    mask.write_bytes(mask.read_bytes()[:40])
-    (problem,) = drawn_of(export_of(Voc(), tmp_path), "a.jpg").problems
-    assert "no readable image" in problem
 
 
 def test_other_exports_are_other_formats() -> None:

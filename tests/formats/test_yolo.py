@@ -124,13 +124,9 @@ def test_one_name_in_two_splits_keeps_its_own_text(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ("2 0.1 0.1 0.2 0.1 0.2 0.2", "line 1: the class 2, expected one of: 0 crack, 1 dent"),
         ("0.5 0.1 0.1 0.2 0.1 0.2 0.2", "the class 0.5"),
-        ("0 0.1 0.1 0.2 0.1 0.2", "5 numbers after the class"),
         ("0 0.1 0.1", "2 numbers after the class"),
-        ("0 10 10 20 10 20 20", "found 20, expected parts"),
         (f"{SQUARE}\n0 0.1 x 0.2 0.1 0.2 0.2", "line 2: found 'x', expected a number"),
-        ("0 nan 0.1 0.2 0.1 0.2 0.2", "found 'nan', expected a number"),
         ("crack 0.1 0.1 0.2 0.1 0.2 0.2", "found 'crack', expected a number"),
     ],
 )
@@ -146,8 +142,6 @@ def test_damaged_rows_end_in_a_sentence_that_names_them(tmp_path, rows, told):
         ("train: images\nnames: 3\n", "found 3"),
         ("train: images\nnames: [[a]]\n", "expected a text"),
         ("train: images\nkpt_shape: [4, 2]\nnames: [a]\n", "poses"),
-        ("train: images\nnames: [a", "expected data.yaml"),
-        ("train: images\nnames: !!python/object/apply:os.getcwd []\n", "expected data.yaml"),
     ],
 )
 def test_a_damaged_data_yaml_ends_in_a_sentence(tmp_path, names, told):

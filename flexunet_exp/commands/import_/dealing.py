@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from flexunet_exp.commands.import_.choices import stem_of
 from flexunet_exp.data import splits
 from flexunet_exp.data.annotations.records import Labelled
 from flexunet_exp.data.splits import GOOD, SPLITS
@@ -97,7 +97,7 @@ def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | 
         if group is None:
             found.append(one.source or name)
             continue
-        fit = re.search(group, PurePosixPath(one.name).with_suffix("").as_posix())
+        fit = re.search(group, stem_of(one.name).as_posix())
         if fit is None or fit[1] is None:
             unmatched.append(one.name)
         else:

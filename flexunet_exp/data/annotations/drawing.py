@@ -12,7 +12,7 @@ from flexunet_exp.data.annotations.classes import Classes
 from flexunet_exp.data.annotations.extent import area_of, is_cut, is_outside, points_of
 from flexunet_exp.data.annotations.raster import Crop, Size, Tool
 from flexunet_exp.data.annotations.records import Labelled, Marked
-from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Line, box
+from flexunet_exp.data.annotations.shapes import BoxOnly, Dots, Ellipse, Line, box
 from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
@@ -183,6 +183,9 @@ def unusable(one: Marked, tool: Tool, rules: Rules) -> str:
     points = points_of(one.shape)
     if points is not None and not np.isfinite(points).all():
         return f"{one.label} has coordinates that are no numbers. Correct the file"
+    if isinstance(one.shape, Ellipse) and min(one.shape.radii) < 0:
+        rx, ry = one.shape.radii
+        return f"{one.label} has the radii {rx:g} and {ry:g}, expected 0 or more. Correct the file"
     return ""
 
 

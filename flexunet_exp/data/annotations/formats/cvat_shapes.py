@@ -72,8 +72,6 @@ def box_of(element: Element, where: str) -> Shape:
 
 def ellipse_of(element: Element, where: str) -> Shape:
     x, y, rx, ry = numbers_of(element, ["cx", "cy", "rx", "ry"], where)
-    if min(rx, ry) < 0:
-        raise InputError(f"{where}: an ellipse of the radii {rx} and {ry}, expected 0 or more.")
     return Ellipse((x, y), (rx, ry), number(element.get("rotation", 0), f"{where} rotation"))
 
 

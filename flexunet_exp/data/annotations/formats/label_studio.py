@@ -87,7 +87,8 @@ def tasks_of(place: Place, path: Path) -> Iterator[Task]:
         where = f"{shown} [{index}]"
         if not is_min(want(node, dict, where)):
             data, answers = member(node, "data", dict, where), list(answers_of(node, where))
-            yield Task(where, data, answers, len(node.get("predictions") or ()))
+            predictions = want(node.get("predictions") or [], list, f"{where} predictions")
+            yield Task(where, data, answers, len(predictions))
             continue
         task = rows.setdefault(str(node.get("id", index)), Task(where, node, []))
         if node["annotation_id"] is not None:

@@ -66,7 +66,9 @@ def is_labelme(content: Any) -> bool:
 def is_anylabeling(content: dict) -> bool:
     """Whether a file like LabelMe's has the members that X-AnyLabeling adds."""
     shapes = content["shapes"] if isinstance(content["shapes"], list) else []
-    return "checked" in content or any("difficult" in one for one in shapes if one)
+    return "checked" in content or any(
+        isinstance(one, dict) and "difficult" in one for one in shapes
+    )
 
 
 def export_of(place: Place, tool: Tool, read: Read, listed: str) -> Export:

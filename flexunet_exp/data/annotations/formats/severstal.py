@@ -7,6 +7,7 @@ those of the table that have no row are good ones.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,14 +36,21 @@ class Severstal(Format):
     def read(self, place: Place) -> Export:
         tables = tables_in(place)
         objects: dict[str, list[Marked]] = {}
+        written_in: dict[str, str] = {}
         for table in tables:
             for name, one in each(rows_of(table, place), lambda row: object_of(place, *row)):
                 objects.setdefault(name, []).extend([one] if one else [])
+                written_in.setdefault(name, place.shown(table))
         labelled = {name: place.pictures.find(name) for name in objects}
         folders = {path.parent for path in labelled.values() if path}
         listed = set(labelled.values())
         pictures = [
-            Labelled(place.shown(path) if path else name, path, tuple(objects[name]))
+            Labelled(
+                place.shown(path) if path else name,
+                path,
+                tuple(objects[name]),
+                written_in=written_in[name],
+            )
             for name, path in labelled.items()
         ]
         pictures += [
@@ -86,8 +94,10 @@ def object_of(
     name, number = row.get("ImageId"), row.get("ClassId")
     if name is None or number is None:
         name, _, number = row.get("ImageId_ClassId", "").rpartition("_")
-    if not name or not number.strip().isdecimal():
-        raise InputError(f"{where}: found {row}, expected a picture, a class and its runs.")
+    if not name or not re.fullmatch(r"\s*\d{1,9}\s*", number):
+        raise InputError(
+            f"{where}: found {name!r:.60} and {number!r:.60}, expected a picture and a class."
+        )
     text = row.get("EncodedPixels", "").strip()
     if not text:
         return name, None

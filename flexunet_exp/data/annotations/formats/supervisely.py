@@ -118,7 +118,7 @@ def picture_of(
     nodes = member(content, "objects", list, shown)
     objects = tuple(each(enumerate(nodes), lambda pair: object_of(*pair, shown, known)))
     for node in [content, *nodes]:
-        found = node.get("tags") or []
+        found = want(node.get("tags") or [], list, f"{shown} tags")
         tags.update(str(tag.get("name")) for tag in found if isinstance(tag, dict))
     return Labelled(
         place.shown(file) if file else path.stem,
