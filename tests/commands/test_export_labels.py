@@ -11,7 +11,7 @@ import pytest
 from flexunet_exp.commands.export_labels import command, reading, settings
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.errors import InputError
-from tests.support import drawn_exports as exports
+from tests.support import exports
 
 CLASSES = [
     {"name": "background", "color": [0, 0, 0]},
@@ -29,7 +29,7 @@ def made(tmp_path) -> Path:
         mask = np.zeros((48, 64), np.uint8)
         mask[5:20, 7:30] = value
         mask[30:34, 1:4] = 255 if split == "train" else 0
-        exports.picture(folder / split / "images/a.png")
+        exports.save(folder / split / "images/a.png")
         (folder / split / "masks").mkdir()
         write_palette_mask(folder / split / "masks/a.png", mask, palette)
     (folder / "imported.json").write_text(json.dumps({"classes": CLASSES}))

@@ -14,8 +14,7 @@ from flexunet_exp.commands.export_labels.reading import Labels, classes_of
 from flexunet_exp.data import dataset
 from flexunet_exp.data.annotations.writing import Sample
 from flexunet_exp.errors import InputError
-from tests.support import drawn_exports as exports
-from tests.support import standin
+from tests.support import exports, standin
 from tests.support.running import flexunet
 
 

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from flexunet_exp.data.annotations import raster
 from flexunet_exp.errors import InputError
-from tests.support import drawn_exports as exports
+from tests.support import exports
 
 FILES = Path(__file__).parent / "files" / "coco"
 SIZE = HEIGHT, WIDTH = 48, 64
@@ -37,7 +37,7 @@ def content(*annotations, categories=({"id": 3, "name": "scratch"},), images=("a
 
 
 def written(folder: Path, said: object, name: str = "a.json") -> Path:
-    exports.picture(folder / "a.png")
+    exports.save(folder / "a.png")
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(said if isinstance(said, str) else json.dumps(said))
@@ -51,7 +51,7 @@ def by_pycocotools(path: Path, key: int) -> np.ndarray:
 
 def problem(folder: Path, **rules) -> str:
     with pytest.raises(InputError) as caught:
-        exports.draw(exports.read("coco", folder), **rules)
+        exports.masks(exports.read("coco", folder), **rules)
     return str(caught.value)
 
 
@@ -179,8 +179,8 @@ def test_a_crowd_is_an_object_unless_it_is_to_be_ignored(tmp_path):
 
 
 def test_a_picture_without_annotations_is_good_and_one_that_is_not_listed_is_not_done(tmp_path):
-    exports.picture(tmp_path / "b.png")
-    exports.picture(tmp_path / "c.png")
+    exports.save(tmp_path / "b.png")
+    exports.save(tmp_path / "c.png")
     export = exports.read("coco", written(tmp_path, content(images=["a.png", "b.png"])))
     assert {one.name: one.done for one in export.pictures} == {
         "a.png": True, "b.png": True, "c.png": False
@@ -189,7 +189,7 @@ def test_a_picture_without_annotations_is_good_and_one_that_is_not_listed_is_not
 
 def test_each_file_is_a_split(tmp_path):
     for split in ("train", "val", "test"):
-        exports.picture(tmp_path / f"images/{split}.png")
+        exports.save(tmp_path / f"images/{split}.png")
         said = content(images=[f"{split}.png"])
         written(tmp_path, said, f"annotations/instances_{split}2017.json")
     (tmp_path / "a.png").unlink()
@@ -201,7 +201,7 @@ def test_each_file_is_a_split(tmp_path):
 
 def test_roboflow_keeps_a_file_in_the_folder_of_each_split(tmp_path):
     for split in ("train", "valid", "test"):
-        exports.picture(tmp_path / f"{split}/a.png")
+        exports.save(tmp_path / f"{split}/a.png")
         said = content(annotation(1, [SQUARE]))
         written(tmp_path, said, f"{split}/_annotations.coco.json")
     (tmp_path / "a.png").unlink()

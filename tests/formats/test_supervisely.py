@@ -21,7 +21,7 @@ SQUARE = [[10, 10], [30, 10], [30, 30], [10, 30]]
 
 
 def test_masks_are_those_of_supervisely():
-    masks = exports.masks(Supervisely(), FILES / "export")
+    masks = exports.masks(exports.read(Supervisely(), FILES / "export"))
     expected = np.array(Image.open(FILES / "truth" / "train.png"))
     assert (masks["train/img/train.png"] == expected).all()
     assert not masks["val/img/val.png"].any()
@@ -48,14 +48,16 @@ def test_data_sets_called_like_splits_are_splits():
 def test_a_hole_is_cut_out_with_its_lines(tmp_path):
     hole = [[15, 15], [25, 15], [25, 25], [15, 25]]
     write(tmp_path, geometryType="polygon", points={"exterior": SQUARE, "interior": [hole]})
-    assert exports.masks(Supervisely(), tmp_path)["ds/img/a.png"].sum() == 21**2 - 11**2
+    assert (
+        exports.masks(exports.read(Supervisely(), tmp_path))["ds/img/a.png"].sum() == 21**2 - 11**2
+    )
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "RGBA", "P"])
 @pytest.mark.parametrize("pack", [zlib.compress, bytes])
 def test_bitmaps_of_every_kind_are_read(tmp_path, mode, pack):
     write(tmp_path, geometryType="bitmap", bitmap={"data": png(mode, pack), "origin": [5, 7]})
-    rows, columns = np.nonzero(exports.masks(Supervisely(), tmp_path)["ds/img/a.png"])
+    rows, columns = np.nonzero(exports.masks(exports.read(Supervisely(), tmp_path))["ds/img/a.png"])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 10, 5, 8)
     assert len(rows) == 12
 

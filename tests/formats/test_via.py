@@ -43,14 +43,14 @@ def test_a_project_gives_the_order_of_classes():
 
 def test_a_rectangle_is_of_its_width_and_height(tmp_path):
     write(tmp_path, [RECT])
-    mask = exports.masks(Via(), tmp_path)["a.png"]
+    mask = exports.masks(exports.read(Via(), tmp_path))["a.png"]
     assert mask.sum() == 60 and (mask[4:10, 3:13] == 1).all()
 
 
 def test_an_ellipse_is_turned_clockwise_by_radians(tmp_path):
     shape = {"name": "ellipse", "cx": 24, "cy": 20, "rx": 14, "ry": 5, "theta": math.pi / 6}
     write(tmp_path, [shape])
-    mask = exports.masks(Via(), tmp_path)["a.png"]
+    mask = exports.masks(exports.read(Via(), tmp_path))["a.png"]
     down, across = np.indices((40, 48)) + 0.5
     along = (across - 24) * math.cos(math.pi / 6) + (down - 20) * math.sin(math.pi / 6)
     aside = (down - 20) * math.cos(math.pi / 6) - (across - 24) * math.sin(math.pi / 6)
@@ -60,7 +60,7 @@ def test_an_ellipse_is_turned_clockwise_by_radians(tmp_path):
 
 def test_an_ellipse_of_older_files_lies_flat(tmp_path):
     write(tmp_path, [{"name": "ellipse", "cx": 24, "cy": 20, "rx": 14, "ry": 5}])
-    rows, columns = np.nonzero(exports.masks(Via(), tmp_path)["a.png"])
+    rows, columns = np.nonzero(exports.masks(exports.read(Via(), tmp_path))["a.png"])
     assert np.ptp(columns) == 27 and np.ptp(rows) == 9
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.annotations import raster
-from flexunet_exp.data.annotations.place import number
+from flexunet_exp.data.annotations.checked_json import number
 from flexunet_exp.data.annotations.raster import Crop, Size
 from flexunet_exp.data.annotations.shapes import (
     Bitmap,
@@ -84,7 +84,7 @@ def mask_of(element: Element, where: str) -> Shape:
         raise InputError(f"{where}: a mask of {width} × {height} pixels.")
     text = element.get("rle", "")
 
-    def unpack() -> Bitmap:
+    def unpack(_: Size) -> Bitmap:
         return Bitmap(unpacked(text, width * height).reshape(height, width), left, top)
 
     return Packed(unpack)

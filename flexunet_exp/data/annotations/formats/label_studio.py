@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.label_studio_regions import regions_of
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import (
     BACKGROUND,

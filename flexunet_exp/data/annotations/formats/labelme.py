@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flexunet_exp.data.annotations import embedded, raster
+from flexunet_exp.data.annotations.checked_json import member, read_text, want
 from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned
 from flexunet_exp.data.annotations.formats.labelme_shapes import shape_of
-from flexunet_exp.data.annotations.place import Place, member, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import (
     BACKGROUND,

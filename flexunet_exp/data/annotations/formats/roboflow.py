@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.mask_pictures import by_value, labels_of, picture_of
 from flexunet_exp.data.annotations.formats.split_names import split_named, unless_one
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled
 from flexunet_exp.errors import InputError

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.xml_files import head_of
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import Bitmap, Packed
-from flexunet_exp.data.image_files import read_bytes, upright_size
 from flexunet_exp.errors import InputError
 
 HEADINGS = (["ImageId", "ClassId", "EncodedPixels"], ["ImageId_ClassId", "EncodedPixels"])
@@ -38,7 +38,7 @@ class Severstal(Format):
         objects: dict[str, list[Marked]] = {}
         written_in: dict[str, str] = {}
         for table in tables:
-            for name, one in each(rows_of(table, place), lambda row: object_of(place, *row)):
+            for name, one in each(rows_of(table, place), lambda row: object_of(*row)):
                 objects.setdefault(name, []).extend([one] if one else [])
                 written_in.setdefault(name, place.shown(table))
         labelled = {name: place.pictures.find(name) for name in objects}
@@ -86,9 +86,7 @@ def rows_of(path: Path, place: Place) -> Iterator[tuple[str, int, dict[str, str]
         raise InputError(f"{place.shown(path)}:{lines.line_num}: no row ({error}).") from error
 
 
-def object_of(
-    place: Place, shown: str, line: int, row: dict[str, str]
-) -> tuple[str, Marked | None]:
+def object_of(shown: str, line: int, row: dict[str, str]) -> tuple[str, Marked | None]:
     """The name of a picture, and its object; none where the class has no pixels."""
     where = f"{shown}:{line}"
     name, number = row.get("ImageId"), row.get("ClassId")
@@ -102,12 +100,8 @@ def object_of(
     if not text:
         return name, None
 
-    def unpack() -> Bitmap:
-        path = place.pictures.find(name)
-        assert path is not None  # a picture without its file is not drawn
-        return Bitmap(unpacked(text, upright_size(read_bytes(path), path)))
-
-    return name, Marked(f"defect_{int(number)}", Packed(unpack), place=f"line {line}")
+    shape = Packed(lambda size: Bitmap(unpacked(text, size)))
+    return name, Marked(f"defect_{int(number)}", shape, place=f"line {line}")
 
 
 def unpacked(text: str, size: tuple[int, int]) -> np.ndarray:

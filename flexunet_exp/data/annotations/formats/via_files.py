@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flexunet_exp.data.annotations.checked_json import member, read_text, want
 from flexunet_exp.data.annotations.formats.format import each
-from flexunet_exp.data.annotations.place import Place, member, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 
 COLUMNS = {"region_shape_attributes", "region_attributes"}  # of a CSV

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import each
 from flexunet_exp.data.annotations.formats.mask_pictures import Colour
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import BACKGROUND
 from flexunet_exp.errors import InputError
 
