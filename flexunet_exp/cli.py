@@ -22,7 +22,7 @@ COMMANDS = {
     "decide": "run=RUN|PARENT max_false_alarms=0.05: which parts to stop, with a guarantee",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
-    "export-labels": "input=SET output=DIR format=coco: masks → the files of an annotation tool",
+    "export-labels": "input=SET|run=RUN output=DIR format=coco: masks → an annotation tool's files",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",
     "plan": "dataset=… minutes=30: writes an experiment that fits data, machine and minutes",

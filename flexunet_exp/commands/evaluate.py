@@ -85,6 +85,7 @@ def scored(
     Adds what limits the scores to `facts`.
     """
     from flexunet_exp.evaluation import folds, other_data, scoring
+    from flexunet_exp.evaluation.parts import own_parts
 
     if other_data.is_given(cfg):
         part = other_data.part(cfg, found, facts)
@@ -96,7 +97,7 @@ def scored(
     if lacking := folds.missing_folds(found):
         facts["warning"] = lacking
         log.warning("Scored %s.", lacking)
-    return groups, splits, own_parts(cfg, groups)
+    return groups, splits, own_parts(groups, cfg.predict)
 
 
 def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None:
@@ -118,20 +119,6 @@ def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None
             *(round(float(alarms.totals[0])), alarms.number),
             *(round(float(missed.totals[0])), missed.number),
         )
-
-
-def own_parts(cfg: DictConfig, groups: list[list[FinishedRun]]) -> Iterator[Part]:
-    """Each group's networks with its test pictures, loaded one group after the other."""
-    from flexunet_exp.data import dataset as datasets
-    from flexunet_exp.evaluation.scoring import Part
-    from flexunet_exp.prediction import networks
-
-    for group in groups:
-        run = group[0]
-        validation.check_targets(run.cfg, ("dataset",))
-        dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
-        datasets.check_unchanged(dataset)
-        yield Part(networks.load(group, cfg.predict).predictor, dataset)
 
 
 def title_of(run: FinishedRun, groups: list[list[FinishedRun]]) -> str:

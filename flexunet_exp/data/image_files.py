@@ -38,9 +38,10 @@ ARRAY_HEADER = 2**16  # bytes; a header of NumPy has a few hundred, but may clai
 
 
 class Header(NamedTuple):
-    """Facts of a file that its decoded pixels do not show."""
+    """Facts of a file, of which its decoded pixels show the size alone."""
 
     kind: str = "PNG"
+    size: tuple[int, int] = (0, 0)  # (height, width), as its EXIF turns it
     deep: bool = False  # 16 bits a channel
     alpha: bool = False
     turned: bool = False  # by its EXIF orientation
@@ -78,17 +79,6 @@ def header(data: bytes, path: str | Path) -> Header:
         raise InputError(f"{path}: {str(error).split(',')[0]}. Cut it into parts.") from error
     except Exception as error:  # Pillow's readers raise errors of many kinds
         raise _many_channels(data, path) or not_an_image(path) from error
-
-
-def upright_size(data: bytes, path: str | Path) -> tuple[int, int]:
-    """(height, width) of a picture as its EXIF turns it, without decoding its pixels."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
-            sideways = (_orientation(picture, data) or 1) >= SIDEWAYS
-    except Exception as error:  # Pillow's readers raise errors of many kinds
-        raise not_an_image(path) from error
-    return (width, height) if sideways else (height, width)
 
 
 def array_of(data: bytes, path: str | Path, name: str) -> np.ndarray:
@@ -196,12 +186,15 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
     samples = tags.get(SAMPLES, 1)
     if samples > 1 and mode in ("L", "I;16"):  # OpenCV would read wrong pixels
         raise _many_channels(data, path) or not_an_image(path)
+    orientation = _orientation(picture, data)
+    width, height = picture.size
     return Header(
         kind,
+        (width, height) if (orientation or 1) >= SIDEWAYS else (height, width),
         deep=mode.startswith("I") or _bits(picture, data) == 16,
         alpha="A" in mode or "transparency" in picture.info,
         several=getattr(picture, "is_animated", False),  # counting a TIFF's pages may take hours
-        turned=_orientation(picture, data) not in UPRIGHT,
+        turned=orientation not in UPRIGHT,
         mode=mode,
         keyed="transparency" in picture.info,
         planes=samples if samples > 1 and tags.get(PLANES) == 2 else 0,

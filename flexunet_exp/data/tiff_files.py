@@ -64,13 +64,15 @@ def read(data: bytes, path: str | Path, wanted: Channels) -> tuple[np.ndarray, H
             check_unpacked(page, data, path)
         pixels = np.dstack([decoded(page) for page in parts])
         tag = orientation(pages[0])
+    upright = image_files.oriented(pixels, tag)
     header = Header(
         "TIFF",
+        upright.shape[:2],
         deep=pixels.dtype == np.uint16,
         turned=tag not in UPRIGHT,
         several=len(pages) > len(parts),
     )
-    return image_files.oriented(pixels, tag), header
+    return upright, header
 
 
 def size(data: bytes, path: str | Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pytest
 from flexunet_exp.commands.export_labels import command, reading, settings
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.errors import InputError
-from tests.support import drawn_exports as exports
+from tests.support import exports
 
 CLASSES = [
     {"name": "background", "color": [0, 0, 0]},
@@ -29,7 +29,7 @@ def made(tmp_path) -> Path:
         mask = np.zeros((48, 64), np.uint8)
         mask[5:20, 7:30] = value
         mask[30:34, 1:4] = 255 if split == "train" else 0
-        exports.picture(folder / split / "images/a.png")
+        exports.save(folder / split / "images/a.png")
         (folder / split / "masks").mkdir()
         write_palette_mask(folder / split / "masks/a.png", mask, palette)
     (folder / "imported.json").write_text(json.dumps({"classes": CLASSES}))
@@ -37,18 +37,17 @@ def made(tmp_path) -> Path:
 
 
 def test_a_made_set_is_written_and_read_again(made, tmp_path):
-    truths = reading.of_folder(made)
-    assert command.written(truths, "coco", tmp_path / "labels") == 0
+    assert command.written(reading.of_folder(made), "coco", tmp_path / "labels") == 0
     export = exports.read("coco", tmp_path / "labels")
     assert sorted(one.split for one in export.pictures) == ["test", "train", "valid"]
     masks = exports.masks(export)
-    for sample, read in truths.samples:
-        assert (masks[f"images/{sample.shown}"] == read()).all()
+    for sample, mask in reading.of_folder(made).masks:
+        assert (masks[f"images/{sample.shown}"] == mask).all()
     assert [one.name for one in export.classes] == ["crack", "dent", "ignore"]
 
 
 def test_pictures_of_one_name_get_their_folders_in_front(made):
-    names = sorted(sample.name for sample, _ in reading.of_folder(made).samples)
+    names = sorted(sample.name for sample in reading.of_folder(made).samples)
     assert names == ["test_images_a", "train_images_a", "valid_images_a"]
 
 
@@ -66,4 +65,4 @@ def test_an_output_that_is_in_use_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="is there already"):
         settings.check_new(made)
     with pytest.raises(InputError, match="among the pictures"):
-        settings.check_outside(reading.of_folder(made).files, made)
+        settings.check_outside(reading.of_folder(made).samples, made)

@@ -15,7 +15,7 @@ from flexunet_exp.commands.import_ import settings
 from flexunet_exp.data.annotations import classes
 from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing import WRITERS, Sample
-from tests.support import drawn_exports as exports
+from tests.support import exports
 
 NAMES = ("crack", "dent & scratch", "Öl")
 CLASSES = [Class(name, (200, 40 * n, 9)) for n, name in enumerate(NAMES, 1)]
@@ -40,7 +40,7 @@ def written(kind: str, folder: Path, pictures: list[np.ndarray]) -> int:
     writer = WRITERS[kind](folder / "labels", CLASSES)
     lost = 0
     for number, mask in enumerate(pictures):
-        file = exports.picture(folder / f"{number}.png", *mask.shape)
+        file = exports.save(folder / f"{number}.png", mask.shape)
         lost += writer.add(Sample(file, f"p{number}", "test" if number else "train"), mask)
     writer.close()
     return lost

@@ -214,7 +214,7 @@ def content_turned() -> bytes:
 
 def test_the_header_is_told_without_decoding_the_pixels():
     nonsense = hostile.png(20, b"no zlib stream")
-    assert image_files.header(nonsense, "a.png") == image_files.Header("PNG", mode="L")
+    assert image_files.header(nonsense, "a.png") == image_files.Header("PNG", (20, 20), mode="L")
     with pytest.raises(InputError, match="a.png: no readable image"):
         masks.decode_image(nonsense, "a.png")
 
@@ -224,7 +224,7 @@ def test_the_pages_of_a_tiff_are_not_counted():
     first, second = hostile.deep_tiff(8, bits=8), hostile.deep_tiff(8, bits=8)[8:118]
     nothing = b"\xff\xff\xff\x7f"  # where the third page would be
     data = first[:118] + len(first).to_bytes(4, "little") + first[122:] + second + nothing
-    assert image_files.header(data, "a.tif") == image_files.Header("TIFF", several=True)
+    assert image_files.header(data, "a.tif") == image_files.Header("TIFF", (8, 8), several=True)
 
 
 def test_an_array_that_claims_a_header_of_gigabytes_is_refused_unread():

@@ -20,7 +20,7 @@ FILES = exports.FILES / "isat"
 @pytest.mark.parametrize("name", ["layers", "chance"])
 def test_masks_are_those_of_isat(name):
     expected = np.array(Image.open(FILES / "truth" / f"{name}.png"))
-    assert (exports.masks(Isat(), FILES / "export")[f"{name}.png"] == expected).all()
+    assert (exports.masks(exports.read(Isat(), FILES / "export"))[f"{name}.png"] == expected).all()
 
 
 def test_the_export_is_recognised():
@@ -38,14 +38,26 @@ def test_classes_have_the_order_and_colours_of_isat_yaml():
 
 def test_the_first_class_of_a_list_without_background_is_no_background(tmp_path):
     shutil.copytree(FILES / "export", tmp_path, dirs_exist_ok=True)
-    assert set(np.unique(exports.masks(Isat(), tmp_path)["layers.png"])) == {0, 1, 2, 3}
+    assert set(np.unique(exports.masks(exports.read(Isat(), tmp_path))["layers.png"])) == {
+        0,
+        1,
+        2,
+        3,
+    }
     (tmp_path / "isat.yaml").unlink()
-    assert set(np.unique(exports.masks(Isat(), tmp_path)["layers.png"])) == {0, 1, 2, 3}
+    assert set(np.unique(exports.masks(exports.read(Isat(), tmp_path))["layers.png"])) == {
+        0,
+        1,
+        2,
+        3,
+    }
 
 
 def test_crowds_are_kept_unless_they_are_ignored():
-    assert 255 not in exports.masks(Isat(), FILES / "export")["layers.png"]
-    assert 255 in exports.masks(Isat(), FILES / "export", crowd="ignore")["layers.png"]
+    assert 255 not in exports.masks(exports.read(Isat(), FILES / "export"))["layers.png"]
+    assert (
+        255 in exports.masks(exports.read(Isat(), FILES / "export"), crowd="ignore")["layers.png"]
+    )
 
 
 def test_the_class_of_the_background_is_no_defect(tmp_path):

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations.formats import labelme_shapes
 from flexunet_exp.data.annotations.formats.labelme import LabelMe
 from flexunet_exp.data.annotations.place import Place
-from flexunet_exp.data.annotations.shapes import Packed
 from flexunet_exp.errors import InputError
 from tests.support import exports
 
@@ -32,7 +30,7 @@ PICTURES = {
 
 @pytest.fixture(scope="module")
 def masks() -> dict[str, np.ndarray]:
-    return exports.masks(LabelMe(), FILES / "export")
+    return exports.masks(exports.read(LabelMe(), FILES / "export"))
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -47,7 +45,7 @@ def test_each_shape_alone_is_that_of_labelme():
     objects = exports.named(export, "every.png").objects
     for one, pixels in zip(objects, expected, strict=True):
         drawn = np.zeros(SIZE, bool)
-        crop = export.tool.draw(one.shape, SIZE)
+        crop = export.tool.draw(exports.shape_in(one, SIZE), SIZE)
         drawn[crop.place] = crop.pixels
         assert (drawn == pixels).all(), one
 
@@ -76,7 +74,7 @@ def test_a_file_without_shapes_is_labelled_and_a_picture_without_file_is_not(tmp
 def test_one_file_alone_may_be_imported(tmp_path):
     write(tmp_path, [square()])
     picture(tmp_path / "other.png")
-    assert list(exports.masks(LabelMe(), tmp_path / "a.json")) == ["a.png"]
+    assert list(exports.masks(exports.read(LabelMe(), tmp_path / "a.json"))) == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +88,7 @@ def test_one_file_alone_may_be_imported(tmp_path):
 )
 def test_a_mask_is_cut_at_the_border_and_lies_at_a_whole_pixel(tmp_path, corner, version, first):
     write(tmp_path, [bitmap(np.ones((6, 8)), corner)], version=version)
-    rows, columns = np.nonzero(exports.masks(LabelMe(), tmp_path)["a.png"])
+    rows, columns = np.nonzero(exports.masks(exports.read(LabelMe(), tmp_path))["a.png"])
     assert (rows.min(), columns.min()) == first
 
 
@@ -98,18 +96,18 @@ def test_the_bitmaps_own_size_counts(tmp_path):
     node = bitmap(np.ones((6, 8)), [5, 5])
     node["points"][1] = [40, 40]
     write(tmp_path, [node])
-    assert exports.masks(LabelMe(), tmp_path)["a.png"].sum() == 48
+    assert exports.masks(exports.read(LabelMe(), tmp_path))["a.png"].sum() == 48
 
 
 def test_line_and_point_sizes_can_be_given(tmp_path):
     write(tmp_path, [square(shape_type="line", points=[[5, 5], [30, 5]])])
-    mask = exports.masks(LabelMe(), tmp_path, line_width=3)["a.png"]
+    mask = exports.masks(exports.read(LabelMe(), tmp_path), line_width=3)["a.png"]
     assert sorted(set(np.nonzero(mask)[0])) == [4, 5, 6]
 
 
 def test_points_are_all_drawn(tmp_path):
     write(tmp_path, [square(shape_type="points", points=[[10, 10], [30, 10]])])
-    mask = exports.masks(LabelMe(), tmp_path, point_radius=1)["a.png"]
+    mask = exports.masks(exports.read(LabelMe(), tmp_path), point_radius=1)["a.png"]
     assert mask[10, 10] and mask[10, 30] and mask.astype(bool).sum() < 20
 
 
@@ -145,32 +143,6 @@ def test_a_damaged_shape_is_named(tmp_path, shape, said):
     with pytest.raises(InputError, match=f"a.json shapes\\[1\\].*{said}") as error:
         LabelMe().read(Place(tmp_path))
     assert len(error.value.problems) == 2
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        ("not base64!", "its bitmap: data that is not base64"),
-        (base64.b64encode(b"no picture").decode(), "its bitmap: no readable image"),
-    ],
-)
-def test_a_damaged_bitmap_is_named(tmp_path, data, said):
-    node = square(shape_type="mask", points=[[1, 1], [2, 2]], mask=data)
-    write(tmp_path, [node])
-    (found,) = exports.drawings(LabelMe().read(Place(tmp_path))).values()
-    (problem,) = found.problems
-    assert problem.startswith("a.json shapes[0]: dent: ") and said in problem
-
-
-def test_a_giant_bitmap_is_not_unpacked():
-    giant = io.BytesIO()
-    Image.new("1", (30_000, 30_000)).save(giant, "PNG")
-    data = base64.b64encode(giant.getvalue()).decode()
-    node = square(shape_type="mask", points=[[1, 1], [2, 2]], mask=data)
-    shape = labelme_shapes.shape_of(node, "a.json")
-    assert isinstance(shape, Packed)
-    with pytest.raises(InputError, match="pixels"):
-        shape.unpack()
 
 
 def test_every_broken_file_is_named_at_once(tmp_path):

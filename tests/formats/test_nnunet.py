@@ -13,15 +13,7 @@ from PIL import Image
 
 from flexunet_exp.data.annotations.formats.nnunet import NnUNet
 from flexunet_exp.data.annotations.place import Place
-from tests.formats.read_export import (
-    drawn_of,
-    export_of,
-    mask_of,
-    picture,
-    problems_of,
-    save,
-    write,
-)
+from tests.support import exports
 
 LABELS = {"background": 0, "scratch": 1, "dent": 2, "ignore": 3}
 PIXELS = np.array([[0, 1, 2, 3], [0, 0, 0, 1]], np.uint8)
@@ -29,13 +21,13 @@ PIXELS = np.array([[0, 1, 2, 3], [0, 0, 0, 1]], np.uint8)
 
 def described(folder: Path, ending: str = ".png", labels: object = LABELS) -> Path:
     content = {"channel_names": {"0": "grey"}, "labels": labels, "numTraining": 1}
-    write(folder / "dataset.json", json.dumps({**content, "file_ending": ending}))
+    exports.write(folder / "dataset.json", json.dumps({**content, "file_ending": ending}))
     return folder
 
 
 def of_png(folder: Path, **options) -> Path:
-    save(folder / "imagesTr/bolt_001_0000.png", (2, 4))
-    save(folder / "labelsTr/bolt_001.png", PIXELS)
+    exports.save(folder / "imagesTr/bolt_001_0000.png", (2, 4))
+    exports.save(folder / "labelsTr/bolt_001.png", PIXELS)
     return described(folder, **options)
 
 
@@ -50,25 +42,25 @@ def of_nifti(folder: Path, image: np.ndarray, ending: str = ".nii.gz") -> Path:
 
 
 def test_numbers_are_labels_and_the_highest_is_ignored(tmp_path: Path) -> None:
-    export = export_of(NnUNet(), of_png(tmp_path))
+    export = exports.read(NnUNet(), of_png(tmp_path))
     assert [one.name for one in export.classes] == ["scratch", "dent"]
-    assert mask_of(export, "bolt_001_0000.png").tolist() == [[0, 1, 2, 255], [0, 0, 0, 1]]
+    assert exports.mask(export, "bolt_001_0000.png").tolist() == [[0, 1, 2, 255], [0, 0, 0, 1]]
 
 
 def test_pictures_of_the_test_have_labels_where_labels_ts_is_there(tmp_path: Path) -> None:
     for name in ("x", "y"):
-        save(tmp_path / f"imagesTs/{name}_0000.png", (2, 4))
-    save(tmp_path / "labelsTs/x.png", PIXELS)
-    export = export_of(NnUNet(), of_png(tmp_path))
-    assert picture(export, "x_0000.png").done
-    assert not picture(export, "y_0000.png").done
+        exports.save(tmp_path / f"imagesTs/{name}_0000.png", (2, 4))
+    exports.save(tmp_path / "labelsTs/x.png", PIXELS)
+    export = exports.read(NnUNet(), of_png(tmp_path))
+    assert exports.named(export, "x_0000.png").done
+    assert not exports.named(export, "y_0000.png").done
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_nifti_of_one_slice_has_x_as_its_first_axis(tmp_path: Path, ending: str) -> None:
     grey = np.arange(8, dtype=np.int16).reshape(2, 4)
-    export = export_of(NnUNet(), of_nifti(tmp_path, grey, ending))
-    one = picture(export, f"a_0000{ending}")
+    export = exports.read(NnUNet(), of_nifti(tmp_path, grey, ending))
+    one = exports.named(export, f"a_0000{ending}")
     assert one.content
     (tmp_path / "out.png").write_bytes(one.content())
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out.png")), grey)
@@ -77,7 +69,7 @@ def test_nifti_of_one_slice_has_x_as_its_first_axis(tmp_path: Path, ending: str)
 
 
 def content_problem(folder: Path, ending: str = ".nii.gz") -> str:
-    one = picture(export_of(NnUNet(), folder), f"a_0000{ending}")
+    one = exports.named(exports.read(NnUNet(), folder), f"a_0000{ending}")
     with pytest.raises(Exception, match="a_0000") as caught:
         one.content()  # type: ignore[misc]
     return str(caught.value)
@@ -110,14 +102,14 @@ def test_without_nibabel_the_package_is_named(
 
 
 def test_pictures_of_several_files_are_refused(tmp_path: Path) -> None:
-    save(of_png(tmp_path) / "imagesTr/bolt_001_0001.png", (2, 4))
-    (problem,) = problems_of(NnUNet(), tmp_path)
+    exports.save(of_png(tmp_path) / "imagesTr/bolt_001_0001.png", (2, 4))
+    (problem,) = exports.problems_of(NnUNet(), tmp_path)
     assert "such as bolt_001 (_0000, _0001 …)" in problem
 
 
 def test_a_label_without_its_picture_is_listed(tmp_path: Path) -> None:
-    save(of_png(tmp_path) / "labelsTr/lost.png", PIXELS)
-    assert picture(export_of(NnUNet(), tmp_path), "lost").file is None
+    exports.save(of_png(tmp_path) / "labelsTr/lost.png", PIXELS)
+    assert exports.named(exports.read(NnUNet(), tmp_path), "lost").file is None
 
 
 @pytest.mark.parametrize(
@@ -132,17 +124,17 @@ def test_a_label_without_its_picture_is_listed(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_labels_are_named(tmp_path: Path, labels: object, said: str) -> None:
-    (problem,) = problems_of(NnUNet(), of_png(tmp_path, labels=labels))
+    (problem,) = exports.problems_of(NnUNet(), of_png(tmp_path, labels=labels))
     assert problem.startswith("dataset.json")
     assert said in problem
 
 
 def test_numbers_without_a_label_are_listed(tmp_path: Path) -> None:
-    export = export_of(NnUNet(), of_png(tmp_path, labels={"background": 0, "scratch": 1}))
-    (problem,) = drawn_of(export, "bolt_001_0000.png").problems
+    export = exports.read(NnUNet(), of_png(tmp_path, labels={"background": 0, "scratch": 1}))
+    (problem,) = exports.draw(export, "bolt_001_0000.png").problems
     assert "2 (1 px), 3 (1 px)" in problem
 
 
 def test_a_description_of_something_else_is_not_recognised(tmp_path: Path) -> None:
-    write(tmp_path / "dataset.json", '{"labels": []}')
+    exports.write(tmp_path / "dataset.json", '{"labels": []}')
     assert not NnUNet().recognises(Place(tmp_path))

@@ -12,7 +12,8 @@ from PIL import Image
 from flexunet_exp.commands.import_ import settings
 from flexunet_exp.data.annotations.choosing import chosen
 from flexunet_exp.data.annotations.classes import of_export
-from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations.drawing import drawn
+from flexunet_exp.data.annotations.drawn import Drawn
 from flexunet_exp.data.annotations.formats.dagm import Dagm
 from flexunet_exp.data.annotations.formats.kolektor import KolektorSDD, KolektorSDD2
 from flexunet_exp.data.annotations.formats.magnetic_tile import MagneticTile
@@ -23,6 +24,7 @@ from flexunet_exp.data.annotations.formats.real_iad import RealIad
 from flexunet_exp.data.annotations.formats.visa import VisA
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export
+from flexunet_exp.data.annotations.rules import Rules
 from flexunet_exp.errors import InputError
 
 SIZE = (8, 10)  # of all pictures: height, width
@@ -300,7 +302,7 @@ def test_visa_as_it_is_reorganised_for_one_class_has_lost_its_classes(export, tm
     result = drawn_masks(export("visa", ready=True))["pcb1/Data/Images/Anomaly/000.JPG"]
 
     (problem,) = result.problems
-    assert "holds 255 (1 pixels), expected 0, 1 pcb1_bent, 2 pcb1_melt" in problem
+    assert "255 (1 px). Expected 0, 1 pcb1_bent, 2 pcb1_melt" in problem
 
 
 def test_visa_has_no_other_objects(tmp_path):
@@ -365,7 +367,7 @@ def test_a_value_that_the_table_of_loco_lacks_is_a_problem(export, tmp_path):
     found = export("mvtec_loco", ready=True)
 
     (problem,) = drawn_masks(found)["pushpins/test/logical_anomalies/000.png"].problems
-    assert "holds 237 (2 pixels)" in problem
+    assert "237 (2 px)" in problem
 
 
 def test_ad2_leaves_out_what_has_no_public_truth_and_says_so(export):
@@ -424,7 +426,7 @@ def test_a_marked_tile_in_mt_free_is_a_problem(export, tmp_path):
     (problem,) = drawn_masks(export("magnetic_tile", ready=True))[
         "MT_Free/Imgs/exp1_num_4.jpg"
     ].problems
-    assert "holds 200 (1 pixels), expected 0." in problem
+    assert "200 (1 px). Expected 0." in problem
 
 
 def test_the_pictures_of_a_kolektor_part_are_one_source(export):

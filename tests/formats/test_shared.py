@@ -16,7 +16,7 @@ from flexunet_exp.config.overrides import Word
 from flexunet_exp.data.annotations import choosing, raster
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
-from tests.formats.read_export import FILES, save, write
+from tests.support import exports
 
 POINTS = st.lists(st.tuples(*[st.floats(-30, 70).map(lambda x: round(x, 2))] * 2), min_size=3)
 
@@ -38,7 +38,7 @@ def test_lines_that_would_need_gigabytes_are_refused() -> None:
 
 def test_of_pictures_of_one_name_the_folders_decide(tmp_path: Path) -> None:
     for name in ("images/left/a.png", "images/right/a.png"):
-        save(tmp_path / name, (4, 6))
+        exports.save(tmp_path / name, (4, 6))
     place = Place(tmp_path)
     assert place.pictures.find("left/a.png") == tmp_path / "images/left/a.png"
     assert place.pictures.find("a.png") is None
@@ -53,9 +53,9 @@ def test_patterns_need_no_quotes_on_a_command_line() -> None:
 
 @pytest.mark.parametrize("folder", ["cvat", "voc", "cityscapes"])
 def test_one_format_alone_recognises_a_tools_export(folder: str) -> None:
-    assert choosing.chosen("auto", settings.formats(), Place(FILES / folder))[0] == folder
+    assert choosing.chosen("auto", settings.formats(), Place(exports.FILES / folder))[0] == folder
 
 
 def test_one_format_alone_recognises_nnunets_description(tmp_path: Path) -> None:
-    write(tmp_path / "dataset.json", json.dumps({"labels": {}, "file_ending": ".png"}))
+    exports.write(tmp_path / "dataset.json", json.dumps({"labels": {}, "file_ending": ".png"}))
     assert choosing.chosen("auto", settings.formats(), Place(tmp_path))[0] == "nnunet"

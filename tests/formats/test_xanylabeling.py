@@ -22,12 +22,12 @@ def truth(name: str) -> np.ndarray:
 
 
 def test_polygons_are_those_of_x_anylabeling():
-    masks = exports.masks(XAnyLabeling(), FILES / "export")
+    masks = exports.masks(exports.read(XAnyLabeling(), FILES / "export"))
     assert (masks["polygons.png"] == truth("polygons")).all()
 
 
 def test_other_areas_are_drawn_although_its_own_export_leaves_them_out():
-    mask = exports.masks(XAnyLabeling(), FILES / "export")["others.png"]
+    mask = exports.masks(exports.read(XAnyLabeling(), FILES / "export"))["others.png"]
     assert not truth("others").any()
     assert (mask[30:37, 2:10] == 2).all()  # the rectangle, lines included
     assert mask[33, 24] == 2  # the middle of the turned box
@@ -46,7 +46,7 @@ def test_classes_have_the_order_of_classes_txt():
 
 def test_a_rectangle_of_two_corners_is_that_of_older_versions(tmp_path):
     write(tmp_path, shape_type="rectangle", points=[[9, 9], [2, 2]])
-    assert exports.masks(XAnyLabeling(), tmp_path)["a.png"].sum() == 64
+    assert exports.masks(exports.read(XAnyLabeling(), tmp_path))["a.png"].sum() == 64
 
 
 def test_a_line_asks_for_its_width(tmp_path):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,18 +23,17 @@ from flexunet_exp.errors import InputError
 RECORDS = ("imported.json", "prepared.json")
 
 
-class Truths(NamedTuple):
-    """The defect classes, and each picture with what reads its mask (H, W) uint8."""
+@dataclass(frozen=True)
+class Labels:
+    """The pictures that are written, and their masks, which can be taken once."""
 
-    classes: tuple[Class, ...]
-    samples: Sequence[tuple[Sample, Callable[[], np.ndarray]]]
-
-    @property
-    def files(self) -> list[Path]:
-        return [sample.file for sample, _ in self.samples]
+    classes: tuple[Class, ...]  # of values 1, 2 …
+    samples: Sequence[Sample]
+    masks: Iterator[tuple[Sample, np.ndarray]]  # (H, W) uint8; without those of refused pictures
+    refused: list[str] = field(default_factory=list)  # why; complete when all masks are taken
 
 
-def of_folder(folder: Path) -> Truths:
+def of_folder(folder: Path) -> Labels:
     """A set that flexunet import or prepare made. Raises InputError with every problem."""
     folder = folder.expanduser().resolve()
     listed = classes_in(folder)
@@ -43,7 +42,7 @@ def of_folder(folder: Path) -> Truths:
     decided: dict[str, Any] = record.decisions
     layout = ImageMask(listed, good="all", **decided)
     palette = np.array([one["color"] for one in listed], np.uint8)
-    return truths(record.table, layout, [str(one["name"]) for one in listed], palette)
+    return of_table(record.table, layout, [str(one["name"]) for one in listed], palette)
 
 
 def classes_in(folder: Path) -> list[dict[str, Any]]:
@@ -64,23 +63,32 @@ def classes_in(folder: Path) -> list[dict[str, Any]]:
     )
 
 
-def of_config(cfg: DictConfig) -> Truths:
+def of_config(cfg: DictConfig) -> Labels:
     """A configured set, split as it is configured. Raises InputError with every problem."""
     data = dataset.load(cfg)
-    return truths(data.table, data.layout, data.class_names, data.palette)
+    return of_table(data.table, data.layout, data.class_names, data.palette)
 
 
-def truths(table: pd.DataFrame, layout: Any, names: Any, palette: np.ndarray) -> Truths:
+def of_table(table: pd.DataFrame, layout: Any, names: Sequence[str], palette: np.ndarray) -> Labels:
     rows = list(table.itertuples())
+    samples = samples_of(rows)
+    masks = ((sample, layout.read_mask(row)) for sample, row in zip(samples, rows, strict=True))
+    return Labels(classes_of(names, palette), samples, masks)
+
+
+def samples_of(rows: Sequence[Any]) -> list[Sample]:
+    """The pictures of a sample table's rows, in their order."""
     files = [Path(str(row.image)) for row in rows]
-    samples = [
-        (Sample(file, name, str(row.split)), partial(layout.read_mask, row))
+    return [
+        Sample(file, name, str(row.split))
         for row, file, name in zip(rows, files, distinct(files), strict=True)
     ]
-    classes = [
-        Class(name, tuple(colour)) for name, colour in zip(names, palette.tolist(), strict=True)
-    ]
-    return Truths(tuple(classes[1:]), samples)
+
+
+def classes_of(names: Sequence[str], palette: np.ndarray) -> tuple[Class, ...]:
+    """The defect classes of `names` and colours (C, 3), in which the background is first."""
+    pairs = zip(names, palette.tolist(), strict=True)
+    return tuple(Class(name, tuple(colour)) for name, colour in pairs)[1:]
 
 
 def distinct(files: list[Path]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def names_of(pictures: Sequence[Labelled], problems: list[str]) -> list[str]:
 
     Adds a problem for names that stay alike, or that a file system would refuse.
     """
-    stems = [PurePosixPath(one.name).with_suffix("") for one in pictures]
+    stems = [stem_of(one.name) for one in pictures]
     own = Counter(file_name(stem.name).lower() for stem in stems)
     names = [
         file_name(stem.name) if own[file_name(stem.name).lower()] == 1 else file_name(*stem.parts)
@@ -54,6 +54,12 @@ def names_of(pictures: Sequence[Labelled], problems: list[str]) -> list[str]:
         if len(same) > 1
     ]
     return names
+
+
+def stem_of(name: str) -> PurePosixPath:
+    """A picture's name with its folders, without suffix; annotations may call it nothing."""
+    path = PurePosixPath(name)
+    return path.with_suffix("") if path.name else path
 
 
 def file_name(*parts: str) -> str:

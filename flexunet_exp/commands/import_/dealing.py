@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from flexunet_exp.commands.import_.choices import stem_of
 from flexunet_exp.data import splits
 from flexunet_exp.data.annotations.records import Labelled
 from flexunet_exp.data.splits import GOOD, SPLITS
@@ -38,25 +38,25 @@ def dealt_out(pictures: Sequence[Labelled], names: Sequence[str], cfg: DictConfi
     table = pd.DataFrame(
         {
             "source": sources_of(pictures, names, cfg.group),
-            "label": labels_of(pictures, cfg.workers or os.cpu_count() or 1),
             "variant": "original",
             "split": [one.split for one in pictures],
         }
     )
-    if (cfg.splits or usual(table)) == "by_source":
+    threads = cfg.workers or os.cpu_count() or 1
+    if (cfg.splits or usual(pictures)) == "by_source":
+        table["label"] = labels_of(pictures, threads)
         table = splits.ratios(table, list(cfg.ratios), cfg.seed)
     else:
-        table = as_given(pictures, table, list(cfg.ratios), cfg.seed)
+        table = as_given(pictures, table, cfg, threads)
     rows = zip(pictures, names, table["source"], table["split"], strict=True)
     return [Item(*row) for row in rows]
 
 
-def usual(table: pd.DataFrame) -> str:
+def usual(pictures: Sequence[Labelled]) -> str:
     """The way to split that is taken where none is given: as_given where it can train."""
-    if not table["split"].any():
+    if not any(one.split for one in pictures):
         return "by_source"
-    of_train = table[table["split"] == "train"]
-    if (of_train["label"] != GOOD).any():
+    if any(main_label(one) != GOOD for one in pictures if one.split == "train"):
         return "as_given"
     log.info(
         "The train part of the export shows no defect, so that no network can be trained on it: "
@@ -66,7 +66,7 @@ def usual(table: pd.DataFrame) -> str:
 
 
 def as_given(
-    pictures: Sequence[Labelled], table: pd.DataFrame, ratios: list[float], seed: int
+    pictures: Sequence[Labelled], table: pd.DataFrame, cfg: DictConfig, threads: int
 ) -> pd.DataFrame:
     """The export's own split; without pictures to validate, a share of its train part does."""
     if lacking := [one.name for one in pictures if one.split not in SPLITS]:
@@ -74,12 +74,14 @@ def as_given(
             f"splits=as_given: {len(lacking)} pictures are in no split of the export, such as "
             f"{lacking[0]}. Give splits=by_source"
         )
-    train, valid = ratios[:2]
+    train, valid = list(cfg.ratios)[:2]
     if (table["split"] == "valid").any() or not valid:
         return table
     is_train = table["split"] == "train"
     share = valid / (train + valid)
-    dealt = splits.ratios(table[is_train], [1 - share, share, 0], seed)
+    of_train = [one for one in pictures if one.split == "train"]
+    labelled = table[is_train].assign(label=labels_of(of_train, threads))
+    dealt = splits.ratios(labelled, [1 - share, share, 0], cfg.seed)
     table.loc[is_train, "split"] = dealt["split"]
     log.info(
         "The export has no valid part: %d of its %d train pictures validate (ratios=).",
@@ -97,7 +99,7 @@ def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | 
         if group is None:
             found.append(one.source or name)
             continue
-        fit = re.search(group, PurePosixPath(one.name).with_suffix("").as_posix())
+        fit = re.search(group, stem_of(one.name).as_posix())
         if fit is None or fit[1] is None:
             unmatched.append(one.name)
         else:
@@ -110,7 +112,7 @@ def sources_of(pictures: Sequence[Labelled], names: Sequence[str], group: str | 
 
 
 def labels_of(pictures: Sequence[Labelled], threads: int) -> list[str]:
-    """The main label of each picture: it deals a picture into a split, before masks are drawn."""
+    """The main label of each picture, by which splits are alike. Reads masks that are there."""
     return [*in_threads(main_label, pictures, threads, 4 * threads)]
 
 

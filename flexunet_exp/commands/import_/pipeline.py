@@ -22,11 +22,12 @@ from flexunet_exp.data import image_files, masks
 from flexunet_exp.data.annotations import classes as naming
 from flexunet_exp.data.annotations import drawing
 from flexunet_exp.data.annotations.classes import Classes
-from flexunet_exp.data.annotations.drawing import Drawn, Rules
+from flexunet_exp.data.annotations.drawn import Drawn, check_drawn
 from flexunet_exp.data.annotations.formats.format import Format, without_picture
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Export, Labelled
+from flexunet_exp.data.annotations.rules import Rules
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.grouping import grouped
@@ -130,7 +131,7 @@ def made(plan: Plan, item: Item, folder: Path) -> Picture | list[str]:
         size, suffix = size_of(data, item.picture)
         drawing.check_size(item.picture, size)
         result = drawing.drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
-        drawing.check_drawn(result)
+        check_drawn(result)
     except InputError as error:
         return list(error.problems)
     return written(plan, item, folder, data, suffix, result)
@@ -147,9 +148,8 @@ def size_of(data: bytes, picture: Labelled) -> tuple[tuple[int, int], str]:
     """(height, width) of the upright picture, and the suffix of its kind."""
     name = picture.file or picture.name
     header = image_files.header(data, name)
-    height, width = image_files.upright_size(data, name)
     suffix = {"JPEG": ".jpg", "MPO": ".jpg", "BMP": ".bmp", "TIFF": ".tif"}.get(header.kind, ".png")
-    return (height, width), suffix
+    return header.size, suffix
 
 
 def written(

@@ -16,12 +16,20 @@ from omegaconf.errors import OmegaConfBaseException
 from flexunet_exp.config import compose, identity, own_conf
 from flexunet_exp.config.options import of_command
 from flexunet_exp.config.validation.settings import broken_options
-from flexunet_exp.data.annotations.drawing import Rules
+from flexunet_exp.data.annotations.rules import Rules
 from flexunet_exp.errors import InputError
 
 GROUP = "annotations"  # of conf/: a yaml for each format
 DRAWING = ("raster", "overlap", "line_width", "point_radius", "crowd", "boxes", "annotator")
 OF_FORMAT = ("image", "mask", "values", "threshold")  # which not every format reads
+MADE_BY = (  # the code that decides the bytes of a set
+    "data/annotations",
+    "data/masks",
+    "data/grey_levels.py",
+    "data/image_files.py",
+    "data/sets/encoding.py",
+    "data/splits.py",
+)
 DECISIVE = (
     *DRAWING,
     *OF_FORMAT,
@@ -102,7 +110,7 @@ def made_of(cfg: DictConfig, kind: str) -> dict[str, Any]:
     settings = compose.plain(cfg)
     versions = [cv2.__version__, np.__version__, PIL.__version__]
     code = [
-        *identity.code_digests("data/annotations", "data/sets/encoding.py", "data/splits.py"),
+        *identity.code_digests(*MADE_BY),
         *versions,
     ]
     return {

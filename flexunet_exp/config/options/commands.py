@@ -169,13 +169,13 @@ ROWS = (
         "min_area",
         "pixels; smaller regions become background",
         count(20),
-        commands=("infer",),
+        commands=("infer", "export_labels"),
     ),
     Option(
         "min_probability",
         "0 to 1; regions of a lower mean probability become background",
         part(0.5),
-        commands=("infer",),
+        commands=("infer", "export_labels"),
     ),
     Option(
         "overlays",
@@ -479,9 +479,16 @@ ROWS = (
         commands=("import",),
     ),
     Option(
+        "run",
+        f"whose predictions are written: {RUN}; null: masks of a set",
+        literal=True,
+        commands=("export_labels",),
+    ),
+    Option(
         "input",
-        "folder of a set that flexunet import or prepare made; null: that of dataset=NAME",
-        or_null(text("a folder", "sets/bolt")),
+        "folder of a set that flexunet import or prepare made; null: that of dataset=NAME; "
+        "with run=RUN pictures, null: its test pictures",
+        or_null(Rule(is_text_or_texts, f"a folder, or with run=RUN {PICTURES}", "sets/bolt")),
         literal=True,
         commands=("export_labels",),
     ),

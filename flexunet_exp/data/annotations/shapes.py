@@ -74,12 +74,13 @@ class Runs:
 
 @dataclass(frozen=True)
 class Packed:
-    """Pixels in a form of their own, unpacked when they are drawn: memory stays flat.
+    """A shape that is made when it is drawn: memory stays flat, and the picture's size is known.
 
-    `unpack` returns a Bitmap; it raises InputError where the data is damaged.
+    `unpack` returns another shape from (height, width) of the picture; it raises InputError where
+    its data is damaged.
     """
 
-    unpack: Callable[[], Bitmap] = field(repr=False)
+    unpack: Callable[[tuple[int, int]], Shape] = field(repr=False)
 
 
 @dataclass(frozen=True)

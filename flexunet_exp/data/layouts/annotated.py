@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from flexunet_exp.config import building
-from flexunet_exp.data.annotations import drawing
-from flexunet_exp.data.annotations.drawing import Drawn, Rules, drawn
+from flexunet_exp.data.annotations import drawing, rules
+from flexunet_exp.data.annotations.drawing import drawn
+from flexunet_exp.data.annotations.drawn import Drawn, check_drawn
 from flexunet_exp.data.annotations.formats.format import without_picture
 from flexunet_exp.data.annotations.one_file import described
 from flexunet_exp.data.annotations.place import Place
@@ -45,7 +46,7 @@ class Annotated(Layout):
     `format` is the class that reads them. `classes` are {name, color}, background first; a label
     becomes the class of its name, or the one that lists it in `labels` (class → labels), or, where
     it is in `ignore`, 255. `unlabelled` pictures are an `error`, `good`, or `skip`ped. The others
-    are the options of `drawing.Rules`; `good="none"` drops pictures without a defect, else they
+    are the options of `rules.Rules`; `good="none"` drops pictures without a defect, else they
     stay. A row's mask is the file that describes its picture.
     """
 
@@ -75,14 +76,14 @@ class Annotated(Layout):
         self.labels = Labels(self.names, labels, ignore)
         self.unlabelled = known("unlabelled", unlabelled, ("error", "good", "skip"))
         self.inverted = known("inverted", inverted, ("error", "accept"))
-        self.rules = Rules(
-            known("raster", raster, drawing.RASTERS),
-            known("overlap", overlap, drawing.OVERLAPS),
+        self.rules = rules.Rules(
+            known("raster", raster, rules.RASTERS),
+            known("overlap", overlap, rules.OVERLAPS),
             above_0("line_width", line_width),
             above_0("point_radius", point_radius),
-            known("crowd", crowd, drawing.CROWDS),
-            known("boxes", boxes, drawing.BOXES),
-            annotator and known("annotator", annotator, drawing.ANNOTATORS),
+            known("crowd", crowd, rules.CROWDS),
+            known("boxes", boxes, rules.BOXES),
+            annotator and known("annotator", annotator, rules.ANNOTATORS),
         )
 
     def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
@@ -163,7 +164,7 @@ class Annotated(Layout):
         drawing.check_size(picture, size)
         classes = self.labels.classes(picture)
         result = drawn(picture, size, self.rules.tool(tool), classes, self.rules)
-        drawing.check_drawn(result)
+        check_drawn(result)
         return result
 
     def _label(self, mask: MaskFacts) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format
 from flexunet_exp.data.annotations.formats.mask_pictures import by_value, labels_of, picture_of
 from flexunet_exp.data.annotations.formats.split_names import split_named, unless_one
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Class, Export, Labelled
 from flexunet_exp.errors import InputError

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.coco_shapes import shape_of
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.split_names import split_in
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.errors import InputError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flexunet_exp.data.annotations.checked_json import member, number, want
 from flexunet_exp.data.annotations.formats.format import pairs_of
-from flexunet_exp.data.annotations.place import member, number, want
 from flexunet_exp.data.annotations.shapes import BoxOnly, Polygon, Polygons, Runs, Shape
 from flexunet_exp.errors import InputError
 

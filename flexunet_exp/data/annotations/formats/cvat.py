@@ -16,11 +16,12 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import number
 from flexunet_exp.data.annotations.formats.cvat_shapes import SHAPES, ellipse_of_cvat
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.split_names import split_named, unless_one
 from flexunet_exp.data.annotations.formats.xml_files import head_of, parts_of
-from flexunet_exp.data.annotations.place import Place, number
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.errors import InputError

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.data.annotations import raster
-from flexunet_exp.data.annotations.place import number
+from flexunet_exp.data.annotations.checked_json import number
 from flexunet_exp.data.annotations.raster import Crop, Size
 from flexunet_exp.data.annotations.shapes import (
     Bitmap,
@@ -72,8 +72,6 @@ def box_of(element: Element, where: str) -> Shape:
 
 def ellipse_of(element: Element, where: str) -> Shape:
     x, y, rx, ry = numbers_of(element, ["cx", "cy", "rx", "ry"], where)
-    if min(rx, ry) < 0:
-        raise InputError(f"{where}: an ellipse of the radii {rx} and {ry}, expected 0 or more.")
     return Ellipse((x, y), (rx, ry), number(element.get("rotation", 0), f"{where} rotation"))
 
 
@@ -86,7 +84,7 @@ def mask_of(element: Element, where: str) -> Shape:
         raise InputError(f"{where}: a mask of {width} × {height} pixels.")
     text = element.get("rle", "")
 
-    def unpack() -> Bitmap:
+    def unpack(_: Size) -> Bitmap:
         return Bitmap(unpacked(text, width * height).reshape(height, width), left, top)
 
     return Packed(unpack)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
 from flexunet_exp.data.annotations.formats.public import (
     PublicSet,
+    by_table,
     class_names,
     left_over,
     parts_of,
@@ -55,7 +55,7 @@ class Dagm(PublicSet):
                     place.shown(path),
                     path,
                     split=part.lower(),
-                    masks=(stored.by_values(mask, {255: label}, is_defect=True),) if mask else (),
+                    masks=(by_table(mask, {255: label}, is_defect=True),) if mask else (),
                     label=label if mask else "",
                 )
             )

@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data.annotations.formats.format import Format
-from flexunet_exp.data.annotations.formats.mask_pictures import raise_colours
+from flexunet_exp.data.annotations.formats.mask_pictures import from_value_on, grey
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Stored
-from flexunet_exp.data.annotations.stored import from_value_on
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.grouping import Problem, first_of
-from flexunet_exp.data.masks import mask_files
 from flexunet_exp.errors import InputError
 
 NORMAL = ("good", "normal", "ok")
@@ -120,11 +118,9 @@ def stored(place: Place, mask: Path, kind: str) -> Stored:
 
 def of_one_value(path: Path) -> np.ndarray:
     """1 where a mask is not 0. Raises InputError where it has several such values."""
-    found = mask_files.stored(path)
-    if found.indices is None:
-        raise_colours(path)
-    if np.count_nonzero(found.indices) > 1:
-        pairs = zip(found.indices, found.counts, strict=True)
+    found, indices = grey(path)
+    if np.count_nonzero(indices) > 1:
+        pairs = zip(indices, found.counts, strict=True)
         raise InputError(
             Problem(
                 path,
@@ -134,7 +130,7 @@ def of_one_value(path: Path) -> np.ndarray:
                 {str(value): int(count) for value, count in pairs},
             )
         )
-    return found.spread((found.indices > 0).astype(np.uint8))
+    return found.spread((indices > 0).astype(np.uint8))
 
 
 def without_picture(place: Place, masks: list[Path]) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from flexunet_exp.data.annotations.place import Place, number, want
+from flexunet_exp.data.annotations.checked_json import number, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export, Labelled
 from flexunet_exp.errors import InputError
 

@@ -14,16 +14,15 @@ from pathlib import Path
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.mask_pictures import (
     by_value,
+    from_value_on,
+    grey,
     labels_of,
-    raise_colours,
 )
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled, Stored
-from flexunet_exp.data.annotations.stored import from_value_on
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.grouping import counted, first_of
-from flexunet_exp.data.masks import mask_files
 from flexunet_exp.errors import InputError
 
 ONE = "defect"  # the class of a threshold
@@ -138,10 +137,8 @@ def found_in(masks: Iterable[Path]) -> str:
 
 
 def values_of(path: Path) -> dict[str, int]:
-    found = mask_files.stored(path)
-    if found.indices is None:
-        raise_colours(path)
-    pairs = zip(found.indices, found.counts, strict=True)
+    found, indices = grey(path)
+    pairs = zip(indices, found.counts, strict=True)
     return {str(value): int(count) for value, count in pairs}
 
 

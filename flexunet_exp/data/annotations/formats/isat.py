@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from flexunet_exp.data.annotations.checked_json import member, number, read_text, want
 from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned, points_of
-from flexunet_exp.data.annotations.place import Place, member, number, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Crop, Rings, Size, Tool, by_centre, union
 from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import Polygon

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.formats.mask_pictures import bright_half
 from flexunet_exp.data.annotations.formats.public import (
     HALF_RULE,
     PublicSet,
@@ -80,7 +80,7 @@ class Beside(PublicSet):
                 path,
                 split=said.get("split") or "",
                 source=said.get("part") or "",
-                masks=(stored.bright_half(mask, DEFECT),) if mask else (),
+                masks=(bright_half(mask, DEFECT),) if mask else (),
             )
 
 

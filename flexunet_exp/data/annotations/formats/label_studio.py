@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.label_studio_regions import regions_of
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import (
     BACKGROUND,
@@ -87,7 +88,8 @@ def tasks_of(place: Place, path: Path) -> Iterator[Task]:
         where = f"{shown} [{index}]"
         if not is_min(want(node, dict, where)):
             data, answers = member(node, "data", dict, where), list(answers_of(node, where))
-            yield Task(where, data, answers, len(node.get("predictions") or ()))
+            predictions = want(node.get("predictions") or [], list, f"{where} predictions")
+            yield Task(where, data, answers, len(predictions))
             continue
         task = rows.setdefault(str(node.get("id", index)), Task(where, node, []))
         if node["annotation_id"] is not None:

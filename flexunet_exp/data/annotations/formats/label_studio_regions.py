@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flexunet_exp.data.annotations.checked_json import member, number, want
 from flexunet_exp.data.annotations.formats.format import each, points_of
-from flexunet_exp.data.annotations.place import member, number, want
 from flexunet_exp.data.annotations.records import Marked
 from flexunet_exp.data.annotations.shapes import Bitmap, Dots, Ellipse, Packed, Polygon, Shape
 from flexunet_exp.data.image_files import MAX_PIXELS
@@ -123,7 +123,7 @@ def brush_of(data: list, size: tuple[int, int], where: str) -> Packed:
         stream = None
     if stream is None:
         raise InputError(f"{where}: a brush that is not made of bytes. Export it again")
-    return Packed(lambda: painted(stream, size))
+    return Packed(lambda _: painted(stream, size))
 
 
 def painted(stream: np.ndarray, size: tuple[int, int]) -> Bitmap:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flexunet_exp.data.annotations import embedded, raster
+from flexunet_exp.data.annotations.checked_json import member, read_text, want
 from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned
 from flexunet_exp.data.annotations.formats.labelme_shapes import shape_of
-from flexunet_exp.data.annotations.place import Place, member, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import (
     BACKGROUND,
@@ -66,7 +67,9 @@ def is_labelme(content: Any) -> bool:
 def is_anylabeling(content: dict) -> bool:
     """Whether a file like LabelMe's has the members that X-AnyLabeling adds."""
     shapes = content["shapes"] if isinstance(content["shapes"], list) else []
-    return "checked" in content or any("difficult" in one for one in shapes if one)
+    return "checked" in content or any(
+        isinstance(one, dict) and "difficult" in one for one in shapes
+    )
 
 
 def export_of(place: Place, tool: Tool, read: Read, listed: str) -> Export:

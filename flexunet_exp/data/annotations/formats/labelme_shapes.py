@@ -7,8 +7,9 @@ import re
 import numpy as np
 
 from flexunet_exp.data.annotations import embedded
+from flexunet_exp.data.annotations.checked_json import member
 from flexunet_exp.data.annotations.formats.format import points_of
-from flexunet_exp.data.annotations.place import member
+from flexunet_exp.data.annotations.raster import Size
 from flexunet_exp.data.annotations.shapes import (
     Bitmap,
     Dots,
@@ -67,7 +68,7 @@ def mask_of(node: dict, corners: np.ndarray, where: str) -> Packed:
     left, top = map(int, whole(corners[0]).tolist())
     data = member(node, "mask", str, where)
 
-    def unpack() -> Bitmap:
+    def unpack(_: Size) -> Bitmap:
         place = "its bitmap"
         return Bitmap(embedded.bitmap(embedded.from_base64(data, place), place), left, top)
 

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
-from flexunet_exp.data.annotations.formats.public import PublicSet, left_over, no_mask, parts_of
+from flexunet_exp.data.annotations.formats.mask_pictures import HALF, from_value_on
+from flexunet_exp.data.annotations.formats.public import (
+    PublicSet,
+    by_table,
+    left_over,
+    no_mask,
+    parts_of,
+)
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export, Labelled, Stored
 
 KINDS = ("Blowhole", "Break", "Crack", "Fray", "Uneven")
 FREE = "Free"
 RULE = (
-    f"The masks have soft edges: pixels count from {stored.HALF} on. From 1 on, cracks would be "
+    f"The masks have soft edges: pixels count from {HALF} on. From 1 on, cracks would be "
     "half as large again; at 255 alone, half as large."
 )
 
@@ -68,5 +74,5 @@ def kind_of(place: Place, path: Path) -> str:
 
 def mask_of(path: Path, kind: str) -> Stored:
     if kind == FREE:
-        return stored.by_values(path, {})
-    return stored.from_value_on(path, kind, is_defect=True)
+        return by_table(path, {})
+    return from_value_on(path, kind, is_defect=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
 Colour = tuple[int, int, int]
+HALF = 128  # the first value of the brighter half
 
 
 def labels_of(names: Iterable[str]) -> tuple[str, ...]:
@@ -28,42 +28,67 @@ def classes_of(colours: Mapping[Colour, str]) -> tuple[Class, ...]:
     return tuple(Class(name, first[name]) for name in labels_of(colours.values()))
 
 
-def by_value(path: Path, names: Mapping[int, str], mend: str) -> Stored:
+def by_value(path: Path, names: Mapping[int, str], mend: str, is_defect: bool = False) -> Stored:
     """A mask of one channel, or of a palette, whose stored numbers mean `names`.
 
     Reading it raises InputError where it has other numbers; `mend` says what to do then.
     """
 
-    def keys(found: mask_files.Stored) -> list[int]:
-        if found.indices is None:
-            raise_colours(path)
-        return found.indices.tolist()
+    def read() -> np.ndarray:
+        found, values = grey(path)
+        return named(path, found, values.tolist(), names, "values of no class", mend)
 
-    return stored(path, names, keys, "values of no class", mend)
+    return Stored(path, labels_of(names.values()), read, is_defect)
 
 
 def by_colour(path: Path, names: Mapping[Colour, str], mend: str) -> Stored:
     """A mask whose shown colours, also those of a palette, mean `names`; else as `by_value`."""
 
-    def keys(found: mask_files.Stored) -> list[Colour]:
-        return [(red, green, blue) for red, green, blue in found.colours.tolist()]
-
-    return stored(path, names, keys, "colours of no class", mend)
-
-
-def stored(
-    path: Path,
-    names: Mapping,
-    keys: Callable[[mask_files.Stored], list],
-    kind: str,
-    mend: str,
-) -> Stored:
     def read() -> np.ndarray:
         found = mask_files.stored(path)
-        refuse_unnamed(path, dict(zip(keys(found), found.counts, strict=True)), names, kind, mend)
-        return found.spread(numbers_of(keys(found), names))
+        keys = [(red, green, blue) for red, green, blue in found.colours.tolist()]
+        return named(path, found, keys, names, "colours of no class", mend)
 
     return Stored(path, labels_of(names.values()), read)
+
+
+def from_value_on(path: Path, label: str, least: int = HALF, is_defect: bool = False) -> Stored:
+    """A mask with soft edges: the label from a value on."""
+
+    def read() -> np.ndarray:
+        found, values = grey(path)
+        return found.spread((values >= least).astype(np.uint8))
+
+    return Stored(path, (label,), read, is_defect)
+
+
+def bright_half(path: Path, label: str, is_defect: bool = False) -> Stored:
+    """A mask of two values, whatever they are: the label from half of the brightest value on."""
+
+    def read() -> np.ndarray:
+        found, values = grey(path)
+        is_bright = (values > 0) & (2 * values.astype(int) >= values.max())
+        return found.spread(is_bright.astype(np.uint8))
+
+    return Stored(path, (label,), read, is_defect)
+
+
+def grey(path: Path) -> tuple[mask_files.Stored, np.ndarray]:
+    """A grey or palette mask and its K values (K,) uint8. Raises InputError for one of colours."""
+    found = mask_files.stored(path)
+    if found.indices is None:
+        what = "of colours, expected one grey value, or number of a palette, for each class"
+        mend = "Export it as grey or palette PNG."
+        raise InputError(Problem(path, f"a mask {what}", mend, f"masks are {what}"))
+    return found, found.indices
+
+
+def named(
+    path: Path, found: mask_files.Stored, keys: list, names: Mapping, kind: str, mend: str
+) -> np.ndarray:
+    """Label numbers uint8 (H, W) of a mask whose K values are `keys`."""
+    refuse_unnamed(path, dict(zip(keys, found.counts, strict=True)), names, kind, mend)
+    return found.spread(numbers_of(keys, names))
 
 
 def refuse_unnamed(path: Path, pixels: Mapping, names: Mapping, kind: str, mend: str) -> None:
@@ -78,17 +103,6 @@ def numbers_of(values: Iterable, names: Mapping) -> np.ndarray:
     numbers = {BACKGROUND: 0, IGNORED: IGNORE}
     numbers |= {label: n for n, label in enumerate(labels_of(names.values()), start=1)}
     return np.array([numbers[names[value]] for value in values], np.uint8)
-
-
-def raise_colours(path: Path) -> NoReturn:
-    raise InputError(
-        Problem(
-            path,
-            "a mask of colours, expected one grey value, or number of a palette, for each class",
-            "Export it as grey or palette PNG.",
-            "masks are of colours, expected one grey value, or number of a palette, for each class",
-        )
-    )
 
 
 def picture_of(place: Place, key: str, apart: Container[Path] = ()) -> Path | None:

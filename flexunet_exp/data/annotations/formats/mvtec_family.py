@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.formats.mask_pictures import bright_half
 from flexunet_exp.data.annotations.formats.public import (
     HALF_RULE,
     PublicSet,
@@ -106,7 +106,7 @@ class MVTecFamily(PublicSet):
         )
 
     def mask(self, path: Path, label: str, table: Mapping[int, str]) -> Stored:
-        return stored.bright_half(path, label, is_defect=True)
+        return bright_half(path, label, is_defect=True)
 
 
 def shot_of(place: Place, path: Path) -> Shot | None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.format import each
 from flexunet_exp.data.annotations.formats.mvtec_family import BY_NC_SA, MVTecFamily
-from flexunet_exp.data.annotations.formats.public import class_names, parts_of
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.formats.public import by_table, class_names, parts_of
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Stored
 from flexunet_exp.errors import InputError
 
@@ -49,7 +49,7 @@ class MVTecLoco(MVTecFamily):
         return []
 
     def mask(self, path: Path, label: str, table: Mapping[int, str]) -> Stored:
-        return stored.by_values(path, table, is_defect=True)
+        return by_table(path, table, is_defect=True)
 
 
 def table_of(place: Place, path: Path, label: Callable[[str], str]) -> dict[int, str]:

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
-from flexunet_exp.data.annotations.formats.public import PublicSet, left_over, no_mask, parts_of
+from flexunet_exp.data.annotations.formats.public import (
+    PublicSet,
+    by_table,
+    left_over,
+    no_mask,
+    parts_of,
+)
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export, Labelled
 
@@ -47,7 +52,7 @@ class NeuSeg(PublicSet):
             mask = masks.pop((part, path.stem), None)
             if mask is None:
                 problems.append(no_mask(place, path, f"annotations/{part}/{path.stem}.png"))
-            read = (stored.by_values(mask, TABLE),) if mask else ()
+            read = (by_table(mask, TABLE),) if mask else ()
             pictures.append(Labelled(place.shown(path), path, split=SPLITS[part], masks=read))
         notes = [NUMBERS, *left_over(masks.values(), place)]
         return self.export(place, pictures, TABLE.values(), problems=problems, notes=notes)

@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats import nifti
 from flexunet_exp.data.annotations.formats.format import Format
 from flexunet_exp.data.annotations.formats.mask_pictures import by_value, labels_of
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Class, Export, Labelled
 from flexunet_exp.errors import InputError

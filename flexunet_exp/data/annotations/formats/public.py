@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from flexunet_exp.data.annotations.formats.format import Format
+from flexunet_exp.data.annotations.formats.mask_pictures import by_value
 from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
-from flexunet_exp.data.annotations.records import Class, Export, Labelled
+from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled, Stored
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.errors import InputError
 
@@ -72,6 +73,13 @@ def class_names(things: Iterable[str]) -> Callable[[str, str], str]:
     """The name of a class by its object and its defect: the defect's, if there is one object."""
     several = len(set(things)) > 1
     return lambda thing, defect: f"{thing}_{defect}" if several else defect
+
+
+def by_table(path: Path, table: Mapping[int, str], is_defect: bool = False) -> Stored:
+    """A mask whose values are those of a table, 0 the background."""
+    known = ", ".join(["0", *(f"{value} {label}" for value, label in sorted(table.items()))])
+    mend = f"Expected {known}. Unpack the set again"
+    return by_value(path, {0: BACKGROUND} | dict(table), mend, is_defect)
 
 
 def no_mask(place: Place, path: Path, expected: str) -> str:

@@ -11,15 +11,16 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.format import each
+from flexunet_exp.data.annotations.formats.mask_pictures import bright_half
 from flexunet_exp.data.annotations.formats.public import (
     HALF_RULE,
     PublicSet,
     class_names,
     no_mask,
 )
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export, Labelled
 from flexunet_exp.errors import InputError
 
@@ -128,7 +129,7 @@ def picture_of(
         f"{thing}/{own}",
         file,
         split=split,
-        masks=(stored.bright_half(mask, label, is_defect=True),) if mask and label else (),
+        masks=(bright_half(mask, label, is_defect=True),) if mask and label else (),
         label=label,
         source=f"{thing}/{PurePosixPath(own).parent}",
         written_in=where,

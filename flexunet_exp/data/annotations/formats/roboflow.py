@@ -7,13 +7,15 @@ several augmented versions: NAME is the part that never crosses splits.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.mask_pictures import by_value, labels_of, picture_of
 from flexunet_exp.data.annotations.formats.split_names import split_named, unless_one
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, Class, Export, Labelled
 from flexunet_exp.errors import InputError
@@ -70,9 +72,9 @@ def names_of(path: Path, shown: str) -> dict[int, str]:
     """Value → label; 0 is the background."""
     found = {0: BACKGROUND}
     for number, row in enumerate(rows_of(path)[1:], start=2):
-        if len(row) != 2 or not row[0].isdecimal() or not 0 <= int(row[0]) <= 255 or not row[1]:
+        if len(row) != 2 or not re.fullmatch(r"\d{1,3}", row[0]) or int(row[0]) > 255 or not row[1]:
             raise InputError(
-                f"{shown}:{number}: found {', '.join(row)!r}, expected a value up to 255 and a "
+                f"{shown}:{number}: found {', '.join(row)!r:.60}, expected a value up to 255 and a "
                 "class, as in '1, scratch'."
             )
         found[int(row[0])] = row[1]

@@ -7,18 +7,19 @@ those of the table that have no row are good ones.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.xml_files import head_of
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import Bitmap, Packed
-from flexunet_exp.data.image_files import read_bytes, upright_size
 from flexunet_exp.errors import InputError
 
 HEADINGS = (["ImageId", "ClassId", "EncodedPixels"], ["ImageId_ClassId", "EncodedPixels"])
@@ -35,14 +36,21 @@ class Severstal(Format):
     def read(self, place: Place) -> Export:
         tables = tables_in(place)
         objects: dict[str, list[Marked]] = {}
+        written_in: dict[str, str] = {}
         for table in tables:
-            for name, one in each(rows_of(table, place), lambda row: object_of(place, *row)):
+            for name, one in each(rows_of(table, place), lambda row: object_of(*row)):
                 objects.setdefault(name, []).extend([one] if one else [])
+                written_in.setdefault(name, place.shown(table))
         labelled = {name: place.pictures.find(name) for name in objects}
         folders = {path.parent for path in labelled.values() if path}
         listed = set(labelled.values())
         pictures = [
-            Labelled(place.shown(path) if path else name, path, tuple(objects[name]))
+            Labelled(
+                place.shown(path) if path else name,
+                path,
+                tuple(objects[name]),
+                written_in=written_in[name],
+            )
             for name, path in labelled.items()
         ]
         pictures += [
@@ -78,26 +86,22 @@ def rows_of(path: Path, place: Place) -> Iterator[tuple[str, int, dict[str, str]
         raise InputError(f"{place.shown(path)}:{lines.line_num}: no row ({error}).") from error
 
 
-def object_of(
-    place: Place, shown: str, line: int, row: dict[str, str]
-) -> tuple[str, Marked | None]:
+def object_of(shown: str, line: int, row: dict[str, str]) -> tuple[str, Marked | None]:
     """The name of a picture, and its object; none where the class has no pixels."""
     where = f"{shown}:{line}"
     name, number = row.get("ImageId"), row.get("ClassId")
     if name is None or number is None:
         name, _, number = row.get("ImageId_ClassId", "").rpartition("_")
-    if not name or not number.strip().isdecimal():
-        raise InputError(f"{where}: found {row}, expected a picture, a class and its runs.")
+    if not name or not re.fullmatch(r"\s*\d{1,9}\s*", number):
+        raise InputError(
+            f"{where}: found {name!r:.60} and {number!r:.60}, expected a picture and a class."
+        )
     text = row.get("EncodedPixels", "").strip()
     if not text:
         return name, None
 
-    def unpack() -> Bitmap:
-        path = place.pictures.find(name)
-        assert path is not None  # a picture without its file is not drawn
-        return Bitmap(unpacked(text, upright_size(read_bytes(path), path)))
-
-    return name, Marked(f"defect_{int(number)}", Packed(unpack), place=f"line {line}")
+    shape = Packed(lambda size: Bitmap(unpacked(text, size)))
+    return name, Marked(f"defect_{int(number)}", shape, place=f"line {line}")
 
 
 def unpacked(text: str, size: tuple[int, int]) -> np.ndarray:

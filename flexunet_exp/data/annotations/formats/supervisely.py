@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flexunet_exp.data.annotations import embedded, raster
+from flexunet_exp.data.annotations.checked_json import member, want
 from flexunet_exp.data.annotations.formats.format import (
     Format,
     each,
@@ -20,7 +21,7 @@ from flexunet_exp.data.annotations.formats.format import (
     points_of,
 )
 from flexunet_exp.data.annotations.formats.split_names import split_in
-from flexunet_exp.data.annotations.place import Place, member, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Crop, Rings, Size, Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import (
@@ -118,7 +119,7 @@ def picture_of(
     nodes = member(content, "objects", list, shown)
     objects = tuple(each(enumerate(nodes), lambda pair: object_of(*pair, shown, known)))
     for node in [content, *nodes]:
-        found = node.get("tags") or []
+        found = want(node.get("tags") or [], list, f"{shown} tags")
         tags.update(str(tag.get("name")) for tag in found if isinstance(tag, dict))
     return Labelled(
         place.shown(file) if file else path.stem,
@@ -182,7 +183,7 @@ def bitmap_of(node: dict, where: str) -> Packed:
         raise InputError(f"{where}: a bitmap at a place that is no number.")
     left, top = (int(value) for value in np.floor(origin[0]))
 
-    def unpack() -> Bitmap:
+    def unpack(_: Size) -> Bitmap:
         place = "its bitmap"
         packed = embedded.from_base64(data, place)
         picture = packed if packed.startswith(PNG) else embedded.inflated(packed, place)

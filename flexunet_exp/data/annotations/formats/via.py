@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import member, number
 from flexunet_exp.data.annotations.formats.format import Format, each, not_mentioned
 from flexunet_exp.data.annotations.formats.via_files import (
     Photo,
@@ -22,7 +23,7 @@ from flexunet_exp.data.annotations.formats.via_files import (
     options_of,
     photos_of,
 )
-from flexunet_exp.data.annotations.place import Place, member, number
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
 from flexunet_exp.data.annotations.shapes import Dots, Ellipse, Line, Polygon, Shape, box

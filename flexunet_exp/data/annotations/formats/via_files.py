@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flexunet_exp.data.annotations.checked_json import member, read_text, want
 from flexunet_exp.data.annotations.formats.format import each
-from flexunet_exp.data.annotations.place import Place, member, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 
 COLUMNS = {"region_shape_attributes", "region_attributes"}  # of a CSV
@@ -90,9 +91,12 @@ def photos_of_csv(place: Place, path: Path) -> Iterator[Photo]:
         where = f"{shown} row {row}"
         name = next((values[key] for key in NAMES if values.get(key)), None)
         regions = found.setdefault(want(name, str, f"{where} filename"), [])
-        shape = json_of(values["region_shape_attributes"], where)
+        shape, attributes = (
+            json_of(want(values[key], str, f"{where} {key}"), where)
+            for key in ("region_shape_attributes", "region_attributes")
+        )
         if shape:
-            regions.append(region_of(shape, json_of(values["region_attributes"], where), where))
+            regions.append(region_of(shape, attributes, where))
 
     try:
         rows = [*enumerate(csv.DictReader(io.StringIO(read_text(path))), start=2)]
@@ -103,7 +107,7 @@ def photos_of_csv(place: Place, path: Path) -> Iterator[Photo]:
         yield Photo(name, regions, path)
 
 
-def json_of(text: str | None, where: str) -> Any:
+def json_of(text: str, where: str) -> Any:
     try:
         return json.loads(text or "{}")
     except (ValueError, RecursionError) as error:

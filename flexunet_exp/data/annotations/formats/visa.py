@@ -13,15 +13,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.public import (
     PublicSet,
+    by_table,
     class_names,
     left_over,
     no_mask,
     parts_of,
 )
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import Export, Labelled
 from flexunet_exp.errors import InputError
 
@@ -83,7 +84,7 @@ class VisA(PublicSet):
             if mask is None and state == "Anomaly":
                 problems.append(no_mask(place, path, f"Data/Masks/Anomaly/{path.stem}.png"))
             is_defect = state == "Anomaly"
-            read = (stored.by_values(mask, tables[thing], is_defect),) if mask else ()
+            read = (by_table(mask, tables[thing], is_defect),) if mask else ()
             split = splits.get(tail(place, path), "")
             pictures.append(Labelled(place.shown(path), path, split=split, masks=read))
         return self.export(

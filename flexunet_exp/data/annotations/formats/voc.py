@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.mask_pictures import (
     Colour,
@@ -25,7 +26,7 @@ from flexunet_exp.data.annotations.formats.voc_colours import (
     colours_of,
     of_pascal,
 )
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import BACKGROUND, IGNORED, Class, Export, Labelled
 from flexunet_exp.errors import InputError

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from flexunet_exp.data.annotations.checked_json import read_text
 from flexunet_exp.data.annotations.formats.format import each
 from flexunet_exp.data.annotations.formats.mask_pictures import Colour
-from flexunet_exp.data.annotations.place import Place, read_text
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.data.annotations.records import BACKGROUND
 from flexunet_exp.errors import InputError
 
@@ -70,8 +72,8 @@ def row_of(line: str, where: str) -> tuple[str, Colour | None]:
     if not numbers:
         return name.strip(), None
     values = numbers.split(",")
-    if len(values) != 3 or not all(value.strip().isdecimal() for value in values):
-        raise InputError(f"{where}: found the colour {numbers!r}, expected r,g,b or nothing.")
+    if len(values) != 3 or not all(re.fullmatch(r"\s*\d{1,3}\s*", value) for value in values):
+        raise InputError(f"{where}: found the colour {numbers!r:.60}, expected r,g,b or nothing.")
     red, green, blue = (int(value) for value in values)
     if max(red, green, blue) > 255:
         raise InputError(f"{where}: found the colour {numbers!r}, expected numbers up to 255.")

@@ -6,19 +6,19 @@ A row is a class and x, y … as parts of width and height; they become whole pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from flexunet_exp.data import image_files
 from flexunet_exp.data.annotations import raster
+from flexunet_exp.data.annotations.checked_json import number, read_text
 from flexunet_exp.data.annotations.formats.format import Format, each
 from flexunet_exp.data.annotations.formats.yolo_settings import Settings, settings_of
-from flexunet_exp.data.annotations.place import Place, before_upload, number, read_text
+from flexunet_exp.data.annotations.place import Place, before_upload
 from flexunet_exp.data.annotations.raster import Tool
 from flexunet_exp.data.annotations.records import Class, Export, Labelled, Marked
-from flexunet_exp.data.annotations.shapes import BoxOnly, Polygon, Shape
+from flexunet_exp.data.annotations.shapes import BoxOnly, Packed, Polygon, Shape
 from flexunet_exp.errors import InputError
 
 TOOL = Tool("YOLO", polygon=raster.by_opencv, line=raster.lines_by_opencv)
@@ -103,25 +103,20 @@ def picture_of(
     rows = [(f"line {n}", row.split()) for n, row in enumerate(read_text(text).splitlines(), 1)]
     rows = [(line, row) for line, row in rows if row]
     written_in = place.shown(text)
-    objects: Iterable[Marked] = ()
-    if rows:
-        size = image_files.upright_size(image_files.read_bytes(path), path)
-        objects = each(rows, lambda pair: object_of(*pair, size, settings, written_in))
+    objects = each(rows, lambda pair: object_of(*pair, settings, written_in))
     return Labelled(shown, path, tuple(objects), split=split, written_in=written_in)
 
 
-def object_of(
-    line: str, row: list[str], size: tuple[int, int], settings: Settings, shown: str
-) -> Marked:
+def object_of(line: str, row: list[str], settings: Settings, shown: str) -> Marked:
     where = f"{shown} {line}"
     key, *values = (number(value, where) for value in row)
     if key not in settings.names:
         listed = ", ".join(f"{number} {name}" for number, name in settings.names.items())
         raise InputError(f"{where}: the class {row[0]}, expected one of: {listed[:300]}.")
-    return Marked(settings.names[int(key)], shape_of(np.array(values), size, where), place=line)
+    return Marked(settings.names[int(key)], shape_of(np.array(values), where), place=line)
 
 
-def shape_of(values: np.ndarray, size: tuple[int, int], where: str) -> Shape:
+def shape_of(values: np.ndarray, where: str) -> Packed:
     """A polygon of three points or more; of 4 numbers, a box: its middle and its sides."""
     if len(values) % 2 or len(values) < 4:
         raise InputError(
@@ -133,7 +128,10 @@ def shape_of(values: np.ndarray, size: tuple[int, int], where: str) -> Shape:
             f"{where}: found {values[np.abs(values).argmax()]:g}, expected parts of the width and "
             "height, 0 to 1."
         )
-    points = values.reshape(-1, 2) * size[::-1]
+    return Packed(lambda size: in_pixels(values.reshape(-1, 2) * size[::-1]))
+
+
+def in_pixels(points: np.ndarray) -> Shape:
     if len(points) > 2:
         return Polygon(points)
     (left, top), (right, bottom) = points[0] - points[1] / 2, points[0] + points[1] / 2

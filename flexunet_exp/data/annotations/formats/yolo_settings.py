@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from flexunet_exp.data.annotations.checked_json import read_text, want
 from flexunet_exp.data.annotations.formats.split_names import split_in
-from flexunet_exp.data.annotations.place import Place, read_text, want
+from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 
 LARGEST = 2**20  # bytes of data.yaml

@@ -21,7 +21,6 @@ from flexunet_exp.data.annotations.shapes import (
     Dots,
     Ellipse,
     Line,
-    Packed,
     Points,
     Polygon,
     Polygons,
@@ -54,7 +53,7 @@ class Tool:
     def draw(self, shape: Shape, size: Size) -> Crop:
         """The pixels of a shape inside of a picture; NOTHING where there are none.
 
-        Raises InputError where packed pixels are damaged, or a line or point has no width.
+        Raises InputError where run lengths do not fill the picture, or lines are too long.
         """
         if isinstance(shape, Polygon):
             return self.polygon((shape.points, *shape.holes), size)
@@ -72,8 +71,6 @@ class Tool:
             return union([self.draw(disc, size) for disc in discs])
         if isinstance(shape, Runs):
             return decoded(shape, size)
-        if isinstance(shape, Packed):
-            shape = shape.unpack()
         if isinstance(shape, Bitmap):
             pixels = np.asarray(shape.pixels, bool)
             return trimmed(within(pixels, shape.top, shape.left, size))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flexunet_exp.data.annotations import stored
+from flexunet_exp.data.annotations.formats.mask_pictures import bright_half, from_value_on
+from flexunet_exp.data.annotations.formats.public import by_table
 from flexunet_exp.errors import InputError
 
 
@@ -28,34 +29,34 @@ def read(one) -> list[int]:
 
 
 def test_values_become_the_labels_of_a_table_in_its_order(mask):
-    one = stored.by_values(mask(0, 240, 7, 240), {240: "scratch", 7: "dent"})
+    one = by_table(mask(0, 240, 7, 240), {240: "scratch", 7: "dent"})
 
     assert one.labels == ("scratch", "dent")
     assert read(one) == [0, 1, 2, 1]
 
 
 def test_two_values_of_one_label_are_one(mask):
-    assert read(stored.by_values(mask(1, 2, 3), {1: "a", 2: "b", 3: "a"})) == [1, 2, 1]
+    assert read(by_table(mask(1, 2, 3), {1: "a", 2: "b", 3: "a"})) == [1, 2, 1]
 
 
 def test_a_value_that_a_table_lacks_is_an_error_that_lists_it_and_its_pixels(mask):
-    with pytest.raises(InputError, match=r"holds 9 \(2 pixels\), 255 \(1 pixels\), expected 0, 1 "):
-        stored.by_values(mask(0, 1, 9, 9, 255), {1: "bent"}).read()
+    with pytest.raises(InputError, match=r": 9 \(2 px\), 255 \(1 px\)\. Expected 0, 1 bent"):
+        by_table(mask(0, 1, 9, 9, 255), {1: "bent"}).read()
 
 
 def test_many_strange_values_are_counted(mask):
-    with pytest.raises(InputError, match="and 14 other values, expected 0, 1 bent"):
-        stored.by_values(mask(*range(100, 120)), {1: "bent"}).read()
+    with pytest.raises(InputError, match="and 12 more. Expected 0, 1 bent"):
+        by_table(mask(*range(100, 120)), {1: "bent"}).read()
 
 
 def test_a_mask_that_must_be_black_is(mask):
-    assert read(stored.by_values(mask(0, 0), {})) == [0, 0]
-    with pytest.raises(InputError, match=r"holds 3 \(1 pixels\), expected 0\."):
-        stored.by_values(mask(0, 3), {}).read()
+    assert read(by_table(mask(0, 0), {})) == [0, 0]
+    with pytest.raises(InputError, match=r"no class: 3 \(1 px\)\. Expected 0\."):
+        by_table(mask(0, 3), {}).read()
 
 
 def test_soft_edges_are_cut_at_128(mask):
-    assert read(stored.from_value_on(mask(0, 1, 127, 128, 255), "crack")) == [0, 0, 0, 1, 1]
+    assert read(from_value_on(mask(0, 1, 127, 128, 255), "crack")) == [0, 0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_soft_edges_are_cut_at_128(mask):
     ],
 )
 def test_masks_of_two_values_count_from_half_of_the_brightest(mask, values, expected):
-    assert read(stored.bright_half(mask(*values), "defect")) == expected
+    assert read(bright_half(mask(*values), "defect")) == expected
 
 
 def test_a_palette_is_read_by_its_index(tmp_path):
@@ -77,11 +78,11 @@ def test_a_palette_is_read_by_its_index(tmp_path):
     picture.putpalette([0, 0, 0, 255, 0, 0, 255, 255, 0])
     picture.save(tmp_path / "mask.png")
 
-    assert read(stored.by_values(tmp_path / "mask.png", {2: "hole"})) == [0, 1]
+    assert read(by_table(tmp_path / "mask.png", {2: "hole"})) == [0, 1]
 
 
 def test_bmp_masks_are_read(mask):
-    assert read(stored.bright_half(mask(0, 255, name="mask.bmp"), "defect")) == [0, 1]
+    assert read(bright_half(mask(0, 255, name="mask.bmp"), "defect")) == [0, 1]
 
 
 def test_a_mask_of_colours_is_refused(tmp_path):
@@ -89,5 +90,5 @@ def test_a_mask_of_colours_is_refused(tmp_path):
     colours[0, 0] = 255, 0, 0
     Image.fromarray(colours).save(tmp_path / "mask.png")
 
-    with pytest.raises(InputError, match="a mask of colours, expected one of grey values"):
-        stored.bright_half(tmp_path / "mask.png", "defect").read()
+    with pytest.raises(InputError, match="a mask of colours, expected one grey value"):
+        bright_half(tmp_path / "mask.png", "defect").read()
