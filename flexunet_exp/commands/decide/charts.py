@@ -51,7 +51,10 @@ def draw_curve(
     axes: Axes, x: np.ndarray, value: pd.Series, low: pd.Series, high: pd.Series
 ) -> None:
     """A curve with its band, in the order of the thresholds."""
-    axes.fill_between(x, low, high, color="#9dc3e6", alpha=0.4, linewidth=0)
+    # Several thresholds can have one x: the band spans all of them, from left to right.
+    band = pd.DataFrame({"low": low.to_numpy(), "high": high.to_numpy()}).groupby(x)
+    lowest, highest = band["low"].min(), band["high"].max()
+    axes.fill_between(lowest.index, lowest, highest, color="#9dc3e6", alpha=0.4, linewidth=0)
     axes.plot(x, value, color=LINE_COLOURS[0], marker=".", linewidth=1.2)
     axes.grid(color="#e4e4e4", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,7 @@ from flexunet_exp.decisions import choosing, curves, levels
 from flexunet_exp.decisions.choosing import Goals
 from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.question import ALL, PARTS, Question
-from flexunet_exp.decisions.rules import ClassRule, Rule
+from flexunet_exp.decisions.rules import REGION, ClassRule, Rule
 from flexunet_exp.decisions.supported import shortage
 from flexunet_exp.evaluation.regions import FREE_RESPONSE
 from flexunet_exp.reporting.html import template
@@ -24,6 +24,7 @@ from flexunet_exp.system.files import replace_file, write_table
 PAGE = "decide.html"
 RESAMPLES = 1000
 TRIED = (0.01, 0.02, 0.05, 0.1, 0.2)  # goals whose price the page tells
+TRIED_COUNTS = (0.1, 0.2, 0.5, 1.0, 2.0)  # likewise, of false alarms a picture
 NEAREST = 10  # pictures on either side of the decision
 
 
@@ -74,7 +75,7 @@ def prices(asked: Question, found: Evidence, rule: ClassRule) -> Iterator[Price]
     is_missed = asked.goals.max_false_alarms is None and asked.goals.max_missed is not None
     if not (risks.missed if is_missed else risks.false_alarms).number:
         return
-    for goal in TRIED:
+    for goal in TRIED_COUNTS if asked.level == REGION and not is_missed else TRIED:
         pair = (None, goal) if is_missed else (goal, None)
         goals = Goals(pair[0], pair[1], asked.goals.confidence)
         candidates = choosing.granted(risks, goals)
