@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_sentence_and_more_room_goes_on(tmp_path, monkeypatch
     mount = ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no disk may be mounted here")
-    monkeypatch.setattr(command, "load", lambda cfg: (trained(), "a run"))
+    monkeypatch.setattr(command, "load", lambda cfg: (trained(), "a run", None))
     cfg = compose("infer", f"input={tmp_path / 'photos'}", f"output={disk / 'out'}")
     try:
         with pytest.raises(InputError, match="No space left on device. Fix this"):
@@ -163,7 +163,7 @@ def test_the_last_message_lists_some_of_many_refused_pictures(tmp_path, monkeypa
     (tmp_path / "photos").mkdir()
     for number in range(25):
         (tmp_path / f"photos/{number:02d}.png").write_text("no picture")
-    monkeypatch.setattr(command, "load", lambda cfg: (trained(), "a run"))
+    monkeypatch.setattr(command, "load", lambda cfg: (trained(), "a run", None))
     with pytest.raises(InputError) as caught:
         command.task(compose("infer", f"input={tmp_path / 'photos'}", f"output={tmp_path / 'out'}"))
     assert len(caught.value.problems) == report.LISTED + 1
