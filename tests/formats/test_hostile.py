@@ -1,6 +1,7 @@
 """Damaged and hostile exports end in a sentence that names the file, and leave nothing behind.
 
-The cases are in `hostile_json` and `hostile_others`. Each is small: the largest unpacks to 200 MB.
+The cases are in `hostile_json`, `hostile_tools` and `hostile_others`. Each is small: the largest
+unpacks to 200 MB.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from flexunet_exp.data.annotations.place import Place
 from flexunet_exp.errors import InputError
 from tests.formats import hostile_json as in_json
 from tests.formats import hostile_others as others
+from tests.formats import hostile_tools as of_tools
 from tests.formats.hostile_json import HEIGHT, WIDTH, Case
 
 CASES: dict[str, Case] = {
@@ -30,10 +32,10 @@ CASES: dict[str, Case] = {
     for kind, cases in {
         "labelme": in_json.LABELME,
         "coco": in_json.COCO,
-        "label_studio": in_json.LABEL_STUDIO,
-        "supervisely": in_json.SUPERVISELY,
-        "via": in_json.VIA,
-        "isat": in_json.ISAT,
+        "label_studio": of_tools.LABEL_STUDIO,
+        "supervisely": of_tools.SUPERVISELY,
+        "via": of_tools.VIA,
+        "isat": of_tools.ISAT,
         "cvat": others.CVAT,
         "yolo": others.YOLO,
         "voc": others.VOC,
