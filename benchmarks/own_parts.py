@@ -34,7 +34,7 @@ def main() -> None:
     for words in (
         ("import", "input=photos", "output=sets/bolt"),
         ("plan", "dataset=bolt", f"minutes={given.minutes}"),
-        ("train", "experiment=bolt_plan"),
+        ("train", "dataset=bolt", "experiment=bolt_plan"),
     ):
         started = time.perf_counter()
         command(*words)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,7 +175,12 @@ def digest(root: Path, targets: Iterable[str]) -> str:
 
 def file_digest(path: Path) -> str:
     """Hash of a Python file, without what only a person reads."""
-    tree = edited(ast.parse(path.read_bytes()), without_sentences)
+    return code_digest(path.read_bytes())
+
+
+@lru_cache(512)
+def code_digest(source: bytes) -> str:
+    tree = edited(ast.parse(source), without_sentences)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
