@@ -79,7 +79,7 @@ def test_every_pixel_of_a_defect_is_looked_at_in_the_long_run():
 class Reader:
     """Stands for a SampleReader of pictures at their own sizes."""
 
-    dtype = "uint8"
+    dtype, channels = "uint8", 3
 
     def __init__(self, pairs):
         self.pairs = pairs
