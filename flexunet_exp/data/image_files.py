@@ -184,7 +184,7 @@ def _accepted(picture: Image.Image, data: bytes, path: str | Path) -> Header:
         )
     tags = getattr(picture, "tag_v2", {})
     samples = tags.get(SAMPLES, 1)
-    if samples > 1 and mode in ("L", "I;16"):  # OpenCV would read wrong pixels
+    if samples > 1 and mode in ("L", "I;16"):  # OpenCV would read the first channel alone
         raise _many_channels(data, path) or not_an_image(path)
     orientation = _orientation(picture, data)
     width, height = picture.size

@@ -1,7 +1,7 @@
 """TIFF files of any number of channels: interleaved, one plane a channel, or one grey page each.
 
-OpenCV and Pillow read grey, RGB and RGBA alone; of two channels, and of planes of 16 bits, OpenCV
-5.0.0 gives wrong pixels without an error. tifffile reads all of them.
+OpenCV and Pillow read grey, RGB and RGBA alone. Without an error, OpenCV 5.0.0 reads one of two
+channels in 8 bits, and mixes up planes of 16 bits. tifffile reads all of them.
 """
 
 from __future__ import annotations
