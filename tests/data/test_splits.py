@@ -357,7 +357,7 @@ def test_a_calibration_part_holds_all_pictures_of_its_sources():
 
 
 def test_a_calibration_part_that_leaves_nothing_to_train_is_refused():
-    with pytest.raises(InputError, match=r"split.calibration=0.6 .* of cut \(3 of 3\)"):
+    with pytest.raises(InputError, match=r"split.calibration=0.6 .* bent \(6 of 6\), cut \(3"):
         splits.ratios(CALIBRATED, calibration=0.6)
 
 
