@@ -118,6 +118,16 @@ def run_folder(workspace) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory, tiny) -> Path:
+    """A folder in which the three folds of one split were trained."""
+    folder = tmp_path_factory.mktemp("folds")
+    words = ["split=folds", "split.n=3", "split.fold=0,1,2", "trainer.epochs=1"]
+    done = running.flexunet(folder, "train", "-m", *tiny, *words)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_dataset(tiny):
     """A configuration of the tiny grids: tiny_dataset("split=folds", …)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +23,8 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 
 if TYPE_CHECKING:
     import keras
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,7 @@ def check_classes(runs: Sequence[FinishedRun]) -> None:
     problems = [
         f"{run.folder} has the classes {', '.join(found)}; {runs[0].folder} has "
         f"{', '.join(names[0])}. Only runs of the same classes predict together."
-        for run, found in zip(runs, names, strict=True)
-        if found != names[0]
+        for run, found in unlike_the_first(runs, names)
     ]
     if problems:
         raise InputError(problems)
@@ -197,8 +198,7 @@ def check_bits(runs: Sequence[FinishedRun]) -> None:
     if problems := [
         f"{run.folder} has dataset.bit_depth={found}; {runs[0].folder} has {depths[0]}. Runs that "
         "predict together must scale 16-bit pictures alike: train them with one."
-        for run, found in zip(runs, depths, strict=True)
-        if found != depths[0]
+        for run, found in unlike_the_first(runs, depths)
     ]:
         raise InputError(problems)
 
@@ -209,10 +209,16 @@ def check_channels(runs: Sequence[FinishedRun]) -> None:
     if problems := [
         f"{run.folder} has {found.typed}; {runs[0].folder} has {channels[0].typed}. Only runs of "
         "the same channels predict together."
-        for run, found in zip(runs, channels, strict=True)
-        if found != channels[0]
+        for run, found in unlike_the_first(runs, channels)
     ]:
         raise InputError(problems)
+
+
+def unlike_the_first(
+    runs: Sequence[FinishedRun], values: Sequence[Value]
+) -> list[tuple[FinishedRun, Value]]:
+    """Each run whose value is not that of the first run, with its value."""
+    return [(run, value) for run, value in zip(runs, values, strict=True) if value != values[0]]
 
 
 def prepare_process(run: FinishedRun) -> None:

@@ -112,15 +112,6 @@ def test_a_run_without_a_calibration_part_is_refused(workspace, run_folder):
     assert "has no calibration part" in done.stdout
 
 
-@pytest.fixture(scope="module")
-def folds(tmp_path_factory, tiny) -> Path:
-    folder = tmp_path_factory.mktemp("folds")
-    words = ["split=folds", "split.n=3", "split.fold=0,1,2", "trainer.epochs=1"]
-    done = flexunet(folder, "train", "-m", *tiny, *words)
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
 def test_folds_give_an_estimate_and_predict_again_what_is_not_kept(folds):
     runs = sorted(path.parent for path in folds.glob("outputs/multirun/*/*/*/best.keras"))
     (runs[0] / REGIONS.format("test")).unlink()

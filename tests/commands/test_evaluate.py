@@ -20,16 +20,6 @@ from flexunet_exp.scores import record as records
 from tests.support.running import all_runs, flexunet, same_weights, store
 
 
-@pytest.fixture(scope="module")
-def folds(tmp_path_factory, tiny) -> Path:
-    """A folder in which the three folds of one split were trained."""
-    folder = tmp_path_factory.mktemp("folds")
-    words = ["split=folds", "split.n=3", "split.fold=0,1,2", "trainer.epochs=1"]
-    done = flexunet(folder, "train", "-m", *tiny, *words)
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
 def parent_of(folder: Path):
     (parent,) = [run for run in all_runs(folder) if "sweep" in run.data.tags]
     return parent
