@@ -100,6 +100,7 @@ def test_runs_of_a_cell_differ_in_seed_fold_and_split_seed():
         ("dataset.image_size", "image_size"),
         ("dataset.patch.size", "patch_size"),
         ("model", ""),
+        ("model/encoder", ""),
         ("dataset.cache", ""),
         ("schedule.warmup_epochs", ""),
         ("tracking.run_name", ""),

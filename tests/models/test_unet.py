@@ -412,6 +412,31 @@ def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatc
     assert other.read_bytes() == b"weights of another release"
 
 
+def test_the_file_that_keras_finds_is_recorded_with_its_sha256(tmp_path, monkeypatch):
+    """The weights are made here, and Keras told their hash: the real file is not to be had."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code = (
+        "import hashlib, pathlib, keras\n"
+        "from keras.src.applications import mobilenet_v3\n"
+        "from flexunet_exp.models.encoders import applications\n"
+        "made = keras.applications.MobileNetV3Small(include_top=False, weights=None)\n"
+        "made.save_weights('made.weights.h5')\n"
+        "name = 'weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5'\n"
+        "cached = pathlib.Path('models', name)\n"
+        "cached.parent.mkdir()\n"
+        "content = pathlib.Path('made.weights.h5').read_bytes()\n"
+        "cached.write_bytes(content)\n"
+        "hashes = ('', hashlib.md5(content).hexdigest())\n"
+        "mobilenet_v3.WEIGHTS_HASHES['small_224_1.0_float'] = hashes\n"
+        "image = keras.Input((64, 64, 3))\n"
+        "origin = applications.mobilenetv3_small(image, 'imagenet').origin\n"
+        "assert origin.name == 'imagenet', origin\n"
+        "assert origin.sha256 == hashlib.sha256(content).hexdigest(), origin\n"
+    )
+    done = running.python(tmp_path, code)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -18,7 +18,7 @@ DATASET = "dataset"
 UNSET = "default"
 CHOICES = (
     *("dataset", "model", "loss", "augmentation", "optimizer", "schedule", "experiment"),
-    *("dataset/layout", "debug"),
+    *("dataset/layout", "model/encoder", "debug"),
 )
 
 

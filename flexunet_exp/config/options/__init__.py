@@ -78,9 +78,10 @@ def param_name(key: str) -> str:
     """The name of a typed option's parameter in the store; empty if it has none.
 
     It is the option's last word, or a longer name if that is not unique: seed and split.seed.
+    A group of files (`model/encoder`) has none: its choice is kept by the group's own name.
     """
     row = option(key)
-    if row is None or key in SECTIONS:
+    if row is None or key in SECTIONS or "/" in key:
         return ""
     last = key.rpartition(".")[2]
     return row.param if row.param != "*" else (key if last in BY_PARAM else last)

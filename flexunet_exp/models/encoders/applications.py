@@ -118,9 +118,10 @@ def built(
 ) -> tuple[keras.Model, Origin | None]:
     """The network on the scaled image, without its classifier, and where its weights are from."""
     make = getattr(keras.applications, name)
-    sha256 = weights_source.digest(Path(weights)) if weights not in (None, IMAGENET) else ""
+    if weights not in (None, IMAGENET):
+        weights_source.digest(Path(weights))  # a file that cannot be read is refused by its name
     try:
-        with warnings.catch_warnings(), kept_files(cache_folder()):
+        with warnings.catch_warnings(), kept_files(cache_folder()), files_read() as read:
             warnings.simplefilter("ignore")  # one for each layer that a file lacks
             network = make(include_top=False, weights=weights, input_tensor=scaled)
     except Exception as error:  # Keras, h5py and urllib raise errors of many types
@@ -128,9 +129,26 @@ def built(
         raise InputError(cannot_load(name, str(weights), reason)) from error
     if weights is None:
         return network, None
-    if weights == IMAGENET:  # Keras has checked its own hash
+    sha256 = weights_source.digest(read[0])
+    if weights == IMAGENET:  # Keras has checked its own hash, mostly an MD5
         return network, Origin(IMAGENET, sha256, LICENCE)
     return network, Origin(Path(weights).name, sha256, "")
+
+
+@contextmanager
+def files_read() -> Iterator[list[Path]]:
+    """The weights files that networks of Keras read meanwhile: Keras alone knows where they lie."""
+    load, read = keras.Model.load_weights, []
+
+    def noting(network: keras.Model, filepath: str, *given: object, **named: object) -> None:
+        read.append(Path(filepath))
+        load(network, filepath, *given, **named)
+
+    keras.Model.load_weights = noting
+    try:
+        yield read
+    finally:
+        keras.Model.load_weights = load
 
 
 @contextmanager

@@ -98,6 +98,14 @@ def test_what_a_run_was_started_with_tells_cells_apart_and_what_changes_no_score
     }
 
 
+def test_the_encoder_of_a_run_tells_cells_apart():
+    words = words_in("model/encoder=efficientnet_lite1 loss=dice")
+    assert selection.settings_of({"loss": "dice"}, words) == {
+        "loss": "dice",
+        "model/encoder": "efficientnet_lite1",
+    }
+
+
 def trial(loss: str = "dice", seed: str = "0", fold: str = "0", **changes) -> Trial:
     base = Trial(
         run_id=f"{loss}{seed}{fold}",
