@@ -72,12 +72,33 @@ def values_of(rule: Rule) -> dict[str, dict[str, float]]:
 def keep(decision: Decision, folder: Path) -> Path:
     """Adds a decision to those of a run folder; it replaces one of the same name."""
     path = folder / DECISIONS
-    kept = read_all(path) if path.is_file() else {}
+    kept = read_all(path) if has_any(folder) else {}
     kept[decision.name] = decision
     content = {"decisions": {name: without_name(one) for name, one in kept.items()}}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     replace_file(path, f"# Written by flexunet decide.\n{text}".encode())
     return path
+
+
+def check_free(name: str, folders: Sequence[Path], overwrite: bool) -> None:
+    """Raises InputError where a run folder has a decision of this name that is not to be replaced.
+
+    Names each folder and decision.
+    """
+    kept = {folder: read_all(folder / DECISIONS) for folder in folders if has_any(folder)}
+    taken = {folder: found[name] for folder, found in kept.items() if name in found}
+    if taken and not overwrite:
+        raise InputError(
+            [
+                f"{folder / DECISIONS} has a decision {decision.describe()} already. Nothing was "
+                "changed; add overwrite=true to replace it, or choose another name=NAME"
+                for folder, decision in taken.items()
+            ]
+        )
+
+
+def has_any(folder: Path) -> bool:
+    return (folder / DECISIONS).is_file()
 
 
 def without_name(decision: Decision) -> dict[str, Any]:
@@ -112,7 +133,7 @@ def check(decision: Decision) -> None:
 def named(name: str, folder: Path) -> Decision:
     """A decision of a run folder by name; InputError with the names that there are."""
     path = folder / DECISIONS
-    if not path.is_file():
+    if not has_any(folder):
         raise InputError(
             f"decision={name}: {folder} has no decision yet. Choose one first: "
             "flexunet decide run=RUN max_false_alarms=0.05"

@@ -69,6 +69,18 @@ def test_a_decision_is_kept_and_shown(calibrated, run, decided):
     assert {"decision.yaml", "decide"} <= files
 
 
+def test_a_kept_decision_is_replaced_only_if_asked(calibrated, run, decided):
+    kept = (run / "decision.yaml").read_text()
+    words = [f"run={run}", "max_missed=0.8", "level=region"]
+    done = flexunet(calibrated, "decide", *words)
+    assert done.returncode == 1
+    assert "has a decision default (guarantee, level=region max_missed=0.9" in done.stdout
+    assert (run / "decision.yaml").read_text() == kept
+    again = [words[0], "max_missed=0.9", "level=region", "overwrite=true"]
+    assert flexunet(calibrated, "decide", *again).returncode == 0
+    assert (run / "decision.yaml").read_text() == kept
+
+
 def test_infer_stops_and_passes_by_a_decision(calibrated, run, decided):
     pictures = pd.read_csv(run / "samples.csv")["image"][:3].tolist()
     (calibrated / "photos").mkdir()

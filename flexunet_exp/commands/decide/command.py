@@ -44,6 +44,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         from flexunet_exp.commands.decide import evidence, page, terminal
         from flexunet_exp.decisions import file, question
 
+        file.check_free(cfg.name, [run.folder for run in runs], cfg.overwrite)
         asked = question_of(cfg, runs[0])
         found = evidence.of_runs(runs)
         rule = question.answer(asked, found.chosen_on, found.learnt_on)

@@ -203,6 +203,7 @@ ROWS = (
         commands=("plan",),
     ),
     Option("overwrite", "replaces a plan that is there already", flag(), commands=("plan",)),
+    Option("overwrite", "replaces a decision of this name", flag(), commands=("decide",)),
     Option("format", "saved_model, onnx or litert", commands=("export",), example="format=onnx"),
     Option(
         "output",
