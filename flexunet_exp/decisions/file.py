@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from flexunet_exp.scores.regions import THRESHOLDS
 from flexunet_exp.system.files import replace_file
 
 DECISIONS = "decision.yaml"
+PROMOTED = "promoted"  # its key, in a registered model, for the decision applied by default
 GUARANTEE, ESTIMATE = "guarantee", "estimate"
 
 
@@ -39,6 +42,11 @@ class Decision:
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.rules)
+
+    @property
+    def digest(self) -> str:
+        """Hash (16 hex digits) of all that is kept of the decision."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def rule(self) -> Rule:
@@ -70,14 +78,28 @@ def values_of(rule: Rule) -> dict[str, dict[str, float]]:
 
 
 def keep(decision: Decision, folder: Path) -> Path:
-    """Adds a decision to those of a run folder; it replaces one of the same name."""
+    """Adds a decision to those of a run folder, in place of one of the same name."""
     path = folder / DECISIONS
     kept = read_all(path) if has_any(folder) else {}
-    kept[decision.name] = decision
-    content = {"decisions": {name: without_name(one) for name, one in kept.items()}}
+    return write(kept | {decision.name: decision}, folder)
+
+
+def write(decisions: Mapping[str, Decision], folder: Path, promoted: str | None = None) -> Path:
+    """Writes decisions by name; `promoted` is the one that is applied if none is named."""
+    content: dict[str, Any] = {} if promoted is None else {PROMOTED: promoted}
+    content["decisions"] = {name: without_name(one) for name, one in decisions.items()}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    replace_file(path, f"# Written by flexunet decide.\n{text}".encode())
-    return path
+    replace_file(folder / DECISIONS, f"# Written by flexunet decide.\n{text}".encode())
+    return folder / DECISIONS
+
+
+def promoted(folder: Path) -> str | None:
+    """The name of the decision that was promoted with a registered model, if there is one."""
+    if not has_any(folder):
+        return None
+    read_all(folder / DECISIONS)  # refuses a damaged file
+    name = yaml.safe_load((folder / DECISIONS).read_text(encoding="utf-8")).get(PROMOTED)
+    return None if name is None else str(name)
 
 
 def check_free(name: str, folders: Sequence[Path], overwrite: bool) -> None:
@@ -168,7 +190,7 @@ def fitting(
         )
     problems += [
         f"decision={decision.name} was chosen with predict.{key}={value}; here it is "
-        f"{predict[key]}. Leave predict.{key} out."
+        f"{predict[key]}. Leave predict.{key} out, or use decision=none."
         for key, value in decision.predict.items()
         if key in predict and predict[key] != value
     ]

@@ -138,7 +138,28 @@ ROWS = (
         "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
         "class of each pixel",
         text("the name of a decision, or none", "default"),
-        commands=("evaluate", "infer"),
+        commands=("evaluate",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
+        "class of each pixel; null: the decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("infer",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run that is written beside the file, or none; null: the "
+        "decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("export",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is kept with the model and applied "
+        "by default; none: without; null: as the run is registered already, else without",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("promote",),
     ),
     Option(
         "ensemble",
