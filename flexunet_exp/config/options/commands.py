@@ -318,12 +318,18 @@ ROWS = (
     ),
     Option(
         "metric",
-        "validation figure that ranks the cells",
+        "validation figure that ranks the cells; missed: the share of defective parts that pass",
         Rule(
-            lambda value: is_text(value) and value.startswith("val/"),
-            "a validation figure (test is shown beside it)",
+            lambda value: is_text(value) and (value == "missed" or value.startswith("val/")),
+            "a validation figure (test is shown beside it), or missed",
             "val/dice",
         ),
+        commands=("compare",),
+    ),
+    Option(
+        "at",
+        "share of good parts, 0 to 1, that metric=missed allows to be stopped",
+        part(0.05),
         commands=("compare",),
     ),
     Option(
