@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from flexunet_exp.decisions.prices import Price
 from flexunet_exp.decisions.rules import LEVEL_NAMES, ClassRule, Rule, Shape
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.scores.regions import THRESHOLDS
@@ -38,6 +39,7 @@ class Decision:
     expected: dict[str, dict[str, list[float]]]  # group → figure → value, low, high, sources
     test: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # likewise, or empty
     cost: list[float] = field(default_factory=list)  # of a part: expected, and its upper bound
+    prices: list[Price] = field(default_factory=list)  # of other goals, as `prices` has them
 
     @property
     def classes(self) -> tuple[str, ...]:
