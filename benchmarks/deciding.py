@@ -31,6 +31,7 @@ from flexunet_exp.evaluation import regions as evaluated
 from flexunet_exp.scores import regions
 
 SIDE, SPLITS, GOOD = 1024, {"calibration": 500, "valid": 100}, 0.4
+DISTINCT = 60  # pictures that are drawn; the parts are these again and again
 QUESTIONS = (
     "max_false_alarms=0.05",
     "level=region by=class max_missed=0.5",
@@ -39,9 +40,12 @@ QUESTIONS = (
 START = "max_missed=2"
 
 
-def field(draw: np.random.Generator, cells: int) -> np.ndarray:
-    """A smooth field (SIDE, SIDE) float32 in 0..1, with bumps of SIDE / cells pixels."""
-    coarse = draw.random((cells, cells), np.float32)
+def field(draw: np.random.Generator, cells: int, power: int = 1) -> np.ndarray:
+    """A smooth field (SIDE, SIDE) float32 in 0..1, with bumps of SIDE / cells pixels.
+
+    With a higher `power` most of it is near 0.
+    """
+    coarse = draw.random((cells, cells), np.float32) ** power
     return cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
 
 
@@ -57,9 +61,11 @@ def levels_of(draw: np.random.Generator, mask: np.ndarray, classes: int) -> np.n
     """Rounded probabilities (C - 1, H, W): blurred defects, and false alarms here and there."""
     planes = []
     for index in range(1, classes):
-        true = cv2.GaussianBlur((mask == index).astype(np.float32), (0, 0), 6) * draw.random()
-        noise = field(draw, 64) ** 12 * draw.random()
-        planes.append(regions.rounded(np.clip(true + noise, 0, 1) / 1.02))
+        probable = field(draw, 64, 12) * np.float32(draw.random())
+        if (mask == index).any():
+            true = cv2.GaussianBlur((mask == index).astype(np.float32), (0, 0), 6)
+            probable = np.minimum(probable + true * np.float32(draw.random()), 1)
+        planes.append(regions.rounded(probable))
     return np.stack(planes)
 
 
@@ -79,13 +85,15 @@ def make(folder: Path) -> Path:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("train", ["dataset=grid", "split.calibration=0.2"])
     names = [entry.name for entry in cfg.dataset.classes]
-    run, draw, rows, found = folder / "run", np.random.default_rng(0), [], []
-    for split, number in SPLITS.items():
-        for place in range(number):
-            index = 0 if draw.random() < GOOD else int(draw.integers(1, len(names)))
-            mask = truth(draw, index)
-            rows.append(picture(folder, draw, f"{split}{place:03}", mask, names[index], split))
-            found.append(regions.find_regions(levels_of(draw, mask, len(names)), mask))
+    run, draw = folder / "run", np.random.default_rng(0)
+    drawn = [drawing(folder, draw, number, names) for number in range(DISTINCT)]
+    rows, found = [], []
+    for split, count in SPLITS.items():
+        for place in range(count):
+            row, seen = drawn[place % DISTINCT]
+            source = f"{row['label']}/{split}{place:03}"
+            rows.append(row | {"source": source, "split": split})
+            found.append(seen)
     run.mkdir()
     OmegaConf.save(OmegaConf.create(plain(cfg)), run / "config.yaml")
     datasets.write_table(pd.DataFrame(rows), run / "samples.csv")
@@ -95,26 +103,28 @@ def make(folder: Path) -> Path:
     return run
 
 
-def picture(
-    folder: Path, draw: np.random.Generator, name: str, mask: np.ndarray, label: str, split: str
-) -> dict:
-    """Writes a picture and its mask; its row of the sample table."""
-    files = [folder / kind / f"{name}.png" for kind in ("pictures", "masks")]
+def drawing(
+    folder: Path, draw: np.random.Generator, number: int, names: list[str]
+) -> tuple[dict, regions.PictureRegions]:
+    """Writes a picture and its mask; its row of the sample table, and its regions."""
+    index = 0 if draw.random() < GOOD else int(draw.integers(1, len(names)))
+    mask = truth(draw, index)
+    files = [folder / kind / f"{number:03}.png" for kind in ("pictures", "masks")]
     for path, pixels in zip(files, (field(draw, 4) * 200 + 20, (mask > 0) * 255), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), pixels.astype(np.uint8))
-    label = label if mask.any() else "good"
-    return {
+    row = {
         "image": str(files[0]),
-        "mask": str(files[1]) if mask.any() else "",
-        "label": label,
-        "source": f"{label}/{name}",
+        "mask": str(files[1]) if index else "",
+        "label": names[index] if index else "good",
+        "source": "",
         "variant": "original",
-        "split": split,
+        "split": "",
         "width": SIDE,
         "height": SIDE,
         "sha256": file_hash(str(files[0])),
     }
+    return row, regions.find_regions(levels_of(draw, mask, len(names)), mask)
 
 
 def keep(run: Path, dataset: datasets.Dataset, found: list[regions.PictureRegions]) -> None:

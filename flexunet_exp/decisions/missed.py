@@ -57,7 +57,7 @@ def resampled(risks: Risks, at: float, resamples: int) -> np.ndarray:
         weights = draw.multinomial(losses.number, np.full(number, 1 / number), resamples)
         values = losses.values if losses.number else np.full((1, risks.number), np.nan)
         means.append(weights @ values / number)
-    return least(*means, at)
+    return least(means[0], means[1], at)
 
 
 def least(stopped: np.ndarray, missed: np.ndarray, at: float) -> np.ndarray:

@@ -38,7 +38,7 @@ def prices(asked: Question, record: RegionRecord, rule: ClassRule) -> list[Price
 
 
 def price(risks: Risks, goal: float, is_missed: bool, confidence: float) -> Price:
-    goals = Goals(*((None, goal) if is_missed else (goal, None)), confidence)
+    goals = Goals(None if is_missed else goal, goal if is_missed else None, confidence)
     candidates = choosing.granted(risks, goals)
     if not len(candidates):
         short = shortage(risks, goals)

@@ -69,8 +69,8 @@ def price_rows(decision: Decision) -> Iterator[PriceRow]:
             yield PriceRow(goal, "", "", "", needs)
         else:
             figures = (one["false_alarms"], one["missed"])
-            shown = ["–" if value is None else f"{value:.3f}" for value in figures]
-            yield PriceRow(goal, f"{one['threshold']:g}", *shown, "")
+            alarms, missed = ("–" if value is None else f"{value:.3f}" for value in figures)
+            yield PriceRow(goal, f"{one['threshold']:g}", alarms, missed, "")
 
 
 def texts(figure: Sequence[float]) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from flexunet_exp.reporting import panels
 from flexunet_exp.reporting.html import jpeg
 from flexunet_exp.scores.region_record import RegionRecord
 
-MOST = 8  # pictures on either side
+MOST = 12  # pictures on either side
 SIDE = 170  # pixels of a small picture, at the most
 GAP = 4  # pixels between two
 

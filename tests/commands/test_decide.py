@@ -21,6 +21,7 @@ from flexunet_exp.decisions.rules import Shape
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding
 from flexunet_exp.prediction.settings import PredictSettings
+from flexunet_exp.reporting import nearest
 from flexunet_exp.runs.folder import load
 from flexunet_exp.scores import region_record
 from tests.support.decided import kept as keep_one
@@ -127,7 +128,8 @@ def test_evaluate_scores_what_remains_under_a_decision(calibrated, run, decided)
 
 
 def test_goals_that_the_parts_cannot_support_are_refused(calibrated, run):
-    done = flexunet(calibrated, "decide", f"run={run}", "max_false_alarms=0.01")
+    words = [f"run={run}", "max_false_alarms=0.01", "name=strict"]
+    done = flexunet(calibrated, "decide", *words)
     assert done.returncode == 1
     assert "cannot support max_false_alarms=0.01 with confidence=0.9" in done.stdout
     assert "The best that they support is max_false_alarms=0." in done.stdout
@@ -177,7 +179,7 @@ def test_the_page_shows_the_nearest_pictures_and_what_other_goals_cost(calibrate
     text = page.read_text()
     record = region_record.load(run / REGIONS.format("calibration"))
     shown = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', text)
-    assert len(shown) == min(len(record.names), 16)
+    assert len(shown) == min(len(record.names), 2 * nearest.MOST)
     with Image.open(io.BytesIO(base64.b64decode(shown[0]))) as thumbnail:
         width, height = thumbnail.size
         assert height < width < 3 * height  # the picture, and its truth beside it
