@@ -14,6 +14,7 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import betaincinv
 
 from flexunet_exp.decisions import choosing
 from flexunet_exp.decisions.choosing import Goals, Risks
@@ -25,6 +26,8 @@ SIZE, CONFIDENCE = 20_000, 0.9
 SOURCES = {  # level → goal → good sources, of which there are as many defective ones
     "part": {0.01: (300, 600), 0.05: (60, 120), 0.2: (20, 40)},
     "part, at the goal": {0.01: (300, 600), 0.05: (60, 120), 0.2: (20, 40)},
+    "region, at the goal": {0.05: (300,), 0.2: (80, 160)},
+    "pixel, at the goal": {0.05: (80, 160), 0.2: (30, 60)},
     "region": {0.01: (3000, 6000), 0.05: (300, 600), 0.2: (80, 160)},
     "pixel": {0.01: (300, 600), 0.05: (80, 160), 0.2: (30, 60)},
 }
@@ -67,6 +70,22 @@ def region_level(draw: np.random.Generator, goal: float) -> Risks:
     return Risks(Losses(alarms, False, MOST_ALARMS), Losses(missed, False))
 
 
+def regions_at_the_goal(draw: np.random.Generator, goal: float) -> Risks:
+    """Most parts without a false alarm, a few with five, and slightly too many on average."""
+    is_alarm = np.arange(SIZE) < 1.02 * goal / MOST_ALARMS * SIZE
+    alarms = np.repeat(MOST_ALARMS * is_alarm[:, None].astype(float), len(THRESHOLDS), axis=1)
+    missed = region_level(draw, goal).missed
+    return Risks(Losses(alarms, False, MOST_ALARMS), missed)
+
+
+def pixels_at_the_goal(draw: np.random.Generator, goal: float) -> Risks:
+    """Shares of pixels that differ much between parts, and are slightly too many on average."""
+    mean = 1.02 * goal
+    shares = betaincinv(0.2, 0.2 * (1 - mean) / mean, (np.arange(SIZE) + 0.5) / SIZE)
+    alarms = np.repeat(shares[:, None], len(THRESHOLDS), axis=1)
+    return Risks(Losses(alarms, False), pixel_level(draw, goal).missed)
+
+
 def pixel_level(draw: np.random.Generator, goal: float) -> Risks:
     """Shares of pixels above the threshold: of background, and of defects."""
     alarms = draw.beta(0.2, 2, (SIZE, 1)) * np.exp(-5 * THRESHOLDS)
@@ -104,6 +123,8 @@ def main(draws: int) -> None:
     populations = {
         "part": part_level,
         "part, at the goal": at_the_goal,
+        "region, at the goal": regions_at_the_goal,
+        "pixel, at the goal": pixels_at_the_goal,
         "region": region_level,
         "pixel": pixel_level,
     }

@@ -20,12 +20,13 @@ from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction import predictor, regions
+from flexunet_exp.prediction import deciding, regions
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.tracking import find_runs
 
 if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 Picture = np.ndarray | str | os.PathLike  # an image (H, W, N), uint8 or uint16, or its file
@@ -41,6 +42,8 @@ class Prediction:
     regions: pd.DataFrame  # one row per connected region of a defect class, in pixels
     anomaly: float  # 0 to 1, the highest probability of any defect
     class_names: tuple[str, ...]  # background first
+    decision: str | None = None  # pass or stop; None where no decision was applied
+    margin: float | None = None  # at least 0 where it is stopped; None likewise
 
 
 class Scores(NamedTuple):
@@ -55,8 +58,8 @@ class Scores(NamedTuple):
 class Run:
     """A finished run. `folder`, `config`, `scores` and `figures` need no network."""
 
-    def __init__(self, found: FinishedRun, predict: DictConfig, fetched: TemporaryDirectory):
-        self._found, self._predict = found, predict
+    def __init__(self, found: FinishedRun, cfg: DictConfig, fetched: TemporaryDirectory):
+        self._found, self._cfg = found, cfg
         self._fetched = fetched  # keeps a run fetched from the store as long as this object exists
 
     def __repr__(self) -> str:
@@ -135,8 +138,8 @@ class Run:
         A picture is an array (H, W, 3) RGB, uint8 or uint16, of any size, or a file; with other
         `dataset.channels`, (H, W, N), a file of N channels, or the file of one light. Regions of
         fewer pixels than `min_area`, or a lower mean probability than `min_probability`, become
-        background. Raises InputError with every picture that cannot be read, before anything is
-        predicted.
+        background; they are not given beside a decision. Raises InputError with every picture that
+        cannot be read, before anything is predicted.
 
         >>> picture = np.full((48, 80, 3), 127, np.uint8)
         >>> found = flexunet_exp.load_run("latest").predict(picture, min_area=5)
@@ -146,6 +149,7 @@ class Run:
         ['label', 'area', 'share']
         """
         limits = (min_area, min_probability)
+        deciding.check_limits(self._decision, *limits)
         given = [images] if isinstance(images, Picture) else images
         read = read_all(given, self._trained.bit_depth, self._trained.channels)
         found = list(self._predictions(read, probabilities, limits))
@@ -156,14 +160,20 @@ class Run:
         from flexunet_exp.prediction import networks  # imports Keras
 
         networks.prepare_process(self._found)
-        return networks.load([self._found], self._predict)
+        return networks.load([self._found], self._cfg.predict)
+
+    @cached_property
+    def _decision(self) -> Decision | None:
+        return deciding.named(self._cfg.decision, [self._found], self._trained.settings)
 
     def _predictions(
         self, pictures: Sequence[np.ndarray], probabilities: bool, limits: tuple[int, float]
     ) -> Iterator[Prediction]:
         for picture, bands in zip(pictures, self._trained.predictor(pictures), strict=True):
             kept = list(bands) if probabilities else bands
-            mask, certainty, anomaly = predictor.collect(kept, picture.shape[:2])
+            (mask, certainty, anomaly), margin = deciding.collected(
+                kept, picture.shape[:2], self._decision
+            )
             mask, found = regions.find(mask, certainty, self.class_names, *limits)
             yield Prediction(
                 mask,
@@ -172,13 +182,15 @@ class Run:
                 pd.DataFrame(found, columns=list(Region._fields)),
                 anomaly,
                 self.class_names,
+                None if margin is None else deciding.outcome(margin),
+                margin,
             )
 
 
 def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     """A finished run: its folder or id, `latest`, `best`, `models:/NAME@champion`, a .keras file.
 
-    `overrides` are options of `flexunet infer`, such as "predict.tta=flips",
+    `overrides` are options of `flexunet infer`, such as "predict.tta=flips", "decision=careful",
     "tracking.uri=http://HOST:5000" or "dataset=zipper". The network is loaded at the first
     prediction. Raises InputError if there is no such run, or its folder is incomplete.
 
@@ -196,7 +208,7 @@ def load_run(run: str | os.PathLike, *overrides: str) -> Run:
     cfg = settings.composed("infer", overrides, "run", [os.fspath(run)])
     validation.check_sections(cfg, ("predict",))
     fetched = TemporaryDirectory(prefix="flexunet_run_")
-    return Run(find_runs.find(cfg, Path(fetched.name)), cfg.predict, fetched)
+    return Run(find_runs.find(cfg, Path(fetched.name)), cfg, fetched)
 
 
 def read_all(pictures: Sequence[Picture], bits: Bits, channels: Channels = RGB) -> list[np.ndarray]:

@@ -60,12 +60,10 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         facts["decision"] = decision.describe()
         log.info("Decision: %s", decision.describe())
     groups, splits, parts = scored(cfg, found, facts)
-    if decision is not None:
-        parts = (part._replace(rule=decision.rule) for part in parts)
     title = title_of(found[0], groups)
     is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
     folder = home.folder / "evaluation"
-    figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run)
+    figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run, decision)
     if decision is not None:
         log_stopped(decision, folder, splits)
     elif is_whole_run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 
 import yaml
 
+from flexunet_exp.decisions.prices import Price
 from flexunet_exp.decisions.rules import LEVEL_NAMES, ClassRule, Rule, Shape
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.scores.regions import THRESHOLDS
 from flexunet_exp.system.files import replace_file
 
 DECISIONS = "decision.yaml"
+PROMOTED = "promoted"  # its key, in a registered model, for the decision applied by default
 GUARANTEE, ESTIMATE = "guarantee", "estimate"
 
 
@@ -35,10 +39,16 @@ class Decision:
     expected: dict[str, dict[str, list[float]]]  # group → figure → value, low, high, sources
     test: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # likewise, or empty
     cost: list[float] = field(default_factory=list)  # of a part: expected, and its upper bound
+    prices: list[Price] = field(default_factory=list)  # of other goals, as `prices` has them
 
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.rules)
+
+    @property
+    def digest(self) -> str:
+        """Hash (16 hex digits) of all that is kept of the decision."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def rule(self) -> Rule:
@@ -70,14 +80,49 @@ def values_of(rule: Rule) -> dict[str, dict[str, float]]:
 
 
 def keep(decision: Decision, folder: Path) -> Path:
-    """Adds a decision to those of a run folder; it replaces one of the same name."""
+    """Adds a decision to those of a run folder, in place of one of the same name."""
     path = folder / DECISIONS
-    kept = read_all(path) if path.is_file() else {}
-    kept[decision.name] = decision
-    content = {"decisions": {name: without_name(one) for name, one in kept.items()}}
+    kept = read_all(path) if has_any(folder) else {}
+    return write(kept | {decision.name: decision}, folder)
+
+
+def write(decisions: Mapping[str, Decision], folder: Path, promoted: str | None = None) -> Path:
+    """Writes decisions by name; `promoted` is the one that is applied if none is named."""
+    content: dict[str, Any] = {} if promoted is None else {PROMOTED: promoted}
+    content["decisions"] = {name: without_name(one) for name, one in decisions.items()}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    replace_file(path, f"# Written by flexunet decide.\n{text}".encode())
-    return path
+    replace_file(folder / DECISIONS, f"# Written by flexunet decide.\n{text}".encode())
+    return folder / DECISIONS
+
+
+def promoted(folder: Path) -> str | None:
+    """The name of the decision that was promoted with a registered model, if there is one."""
+    if not has_any(folder):
+        return None
+    read_all(folder / DECISIONS)  # refuses a damaged file
+    name = yaml.safe_load((folder / DECISIONS).read_text(encoding="utf-8")).get(PROMOTED)
+    return None if name is None else str(name)
+
+
+def check_free(name: str, folders: Sequence[Path], overwrite: bool) -> None:
+    """Raises InputError where a run folder has a decision of this name that is not to be replaced.
+
+    Names each folder and decision.
+    """
+    kept = {folder: read_all(folder / DECISIONS) for folder in folders if has_any(folder)}
+    taken = {folder: found[name] for folder, found in kept.items() if name in found}
+    if taken and not overwrite:
+        raise InputError(
+            [
+                f"{folder / DECISIONS} has a decision {decision.describe()} already. Nothing was "
+                "changed; add overwrite=true to replace it, or choose another name=NAME"
+                for folder, decision in taken.items()
+            ]
+        )
+
+
+def has_any(folder: Path) -> bool:
+    return (folder / DECISIONS).is_file()
 
 
 def without_name(decision: Decision) -> dict[str, Any]:
@@ -112,7 +157,7 @@ def check(decision: Decision) -> None:
 def named(name: str, folder: Path) -> Decision:
     """A decision of a run folder by name; InputError with the names that there are."""
     path = folder / DECISIONS
-    if not path.is_file():
+    if not has_any(folder):
         raise InputError(
             f"decision={name}: {folder} has no decision yet. Choose one first: "
             "flexunet decide run=RUN max_false_alarms=0.05"
@@ -147,7 +192,7 @@ def fitting(
         )
     problems += [
         f"decision={decision.name} was chosen with predict.{key}={value}; here it is "
-        f"{predict[key]}. Leave predict.{key} out."
+        f"{predict[key]}. Leave predict.{key} out, or use decision=none."
         for key, value in decision.predict.items()
         if key in predict and predict[key] != value
     ]

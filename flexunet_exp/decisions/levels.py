@@ -77,20 +77,10 @@ def remaining_regions(record: RegionRecord, shape: Shape) -> np.ndarray:
     return is_large & (table["mean"].to_numpy() >= shape.min_probability)
 
 
-def places_of(record: RegionRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Picture, class and threshold of each region."""
-    table = record.regions
-    return tuple(table[name].to_numpy() for name in ("picture", "class", "threshold"))  # type: ignore[return-value]
-
-
 def left_out(record: RegionRecord, shape: Shape) -> np.ndarray:
     """Regions (N, C, T) that were not kept, where they may have this shape: as false alarms."""
     # They are no larger than the smallest false alarm that was kept.
-    smallest = np.full(record.left_out.shape, np.inf)
-    is_alarm = record.regions["is_alarm"].to_numpy()
-    where = tuple(place[is_alarm] for place in places_of(record))
-    np.minimum.at(smallest, where, record.regions["area"].to_numpy()[is_alarm])
-    return np.where(smallest >= shape.min_area, record.left_out, 0)
+    return np.where(record.smallest_alarm >= shape.min_area, record.left_out, 0)
 
 
 def stopped_pictures(record: RegionRecord, remains: np.ndarray, shape: Shape) -> np.ndarray:
@@ -102,16 +92,15 @@ def stopped_by_class(record: RegionRecord, remains: np.ndarray, shape: Shape) ->
     """Whether a region of a class remains in each picture at each threshold, (N, C, T)."""
     stopped = left_out(record, shape) > 0
     stopped[record.is_defective] = False  # a region that was not kept stops no defective part
-    places = places_of(record)
-    stopped[tuple(place[remains] for place in places)] = True
+    stopped.reshape(-1)[record.cells[remains]] = True
     return stopped
 
 
 def alarm_counts(record: RegionRecord, remains: np.ndarray, shape: Shape, index: int) -> np.ndarray:
     """The remaining regions that touch no defect, (N, T), of one class or of all with 0."""
-    counts = left_out(record, shape).astype(np.int64)
     is_alarm = remains & record.regions["is_alarm"].to_numpy()
-    np.add.at(counts, tuple(place[is_alarm] for place in places_of(record)), 1)
+    kept = np.bincount(record.cells[is_alarm], minlength=record.left_out.size)
+    counts = left_out(record, shape) + kept.reshape(record.left_out.shape)
     return counts[:, index] if index else counts.sum(axis=1)
 
 
@@ -119,12 +108,12 @@ def found_defects(
     record: RegionRecord, remains: np.ndarray, overlap: float, index: int
 ) -> np.ndarray:
     """Whether each defect is found at each threshold, (D, T), by its class or by any with 0."""
-    meetings, (_, classes, places) = record.meetings, places_of(record)
-    region, defect = (meetings[name].to_numpy() for name in ("region", "defect"))
-    counts = remains[region]
-    covered = np.zeros((len(record.defects), len(record.classes), PLACES), np.int64)
-    where = (defect[counts], classes[region[counts]], places[region[counts]])
-    np.add.at(covered, where, meetings["pixels"].to_numpy()[counts])
+    met = record.meetings[remains[record.meetings["region"].to_numpy()]]
+    # The class and the threshold of a region, as a place in a flat (C, T).
+    size = len(record.classes) * PLACES
+    where = met["defect"].to_numpy() * size + record.cells[met["region"].to_numpy()] % size
+    flat = np.bincount(where, met["pixels"].to_numpy(), minlength=len(record.defects) * size)
+    covered = flat.reshape(-1, len(record.classes), PLACES)
     most = covered[:, index] if index else covered.max(axis=1, initial=0)
     return most >= overlap * record.defects["area"].to_numpy()[:, None]
 

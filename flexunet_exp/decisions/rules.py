@@ -77,7 +77,8 @@ def remaining(level: np.ndarray, place: int, shape: Shape) -> np.ndarray:
     areas = stats[:, cv2.CC_STAT_AREA]
     inside = labels[is_above]
     totals = np.bincount(inside, level[is_above], minlength=count)
-    stays = (areas >= shape.min_area) & (totals / areas / STEPS >= shape.min_probability)
+    means = totals / np.maximum(areas, 1) / STEPS  # the background can be empty
+    stays = (areas >= shape.min_area) & (means >= shape.min_probability)
     stays[0] = False
     return stays[labels]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flexunet_exp.decisions import bounds
+from flexunet_exp.decisions import betting, bounds
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,34 @@ class Losses:
 
     def holding(self, goal: float, delta: float) -> int:
         """How many rules, from the first on, keep the mean loss at most `goal`, all at once."""
-        share = goal / self.most
-        failed = bounds.p_values(self.totals, self.number, share, self.is_binary) > delta
+        failed = ~self.granted(goal, delta)
         return int(np.argmax(failed)) if failed.any() else len(failed)
+
+    def granted(self, goal: float, delta: float) -> np.ndarray:
+        """Whether each rule (T,) alone keeps the mean loss at most `goal`."""
+        if not self.is_binary:
+            return betting.granted(self.values / self.most, goal / self.most, delta)
+        return bounds.p_values(self.totals, self.number, goal) <= delta
 
     def upper_bounds(self, delta: float) -> np.ndarray:
         """The least goal (T,) that `holding` would grant each rule at `delta`."""
-        each = [bounds.upper_bound(t, self.number, delta, self.is_binary) for t in self.totals]
+        if self.is_binary:
+            each = np.array([bounds.upper_bound(one, self.number, delta) for one in self.totals])
+        else:
+            each = betting.upper_bounds(self.values / self.most, delta)
         return np.maximum.accumulate(each) * self.most
 
     def interval(self, index: int, confidence: float) -> tuple[float, float]:
         """The two-sided interval of one rule's mean loss."""
-        total = float(self.totals[index])
-        low, high = bounds.interval(total, self.number, confidence, self.is_binary)
+        if self.is_binary:
+            return bounds.interval(float(self.totals[index]), self.number, confidence)
+        low, high = betting.interval(self.values[:, index] / self.most, confidence)
         return low * self.most, high * self.most
 
     def needed(self, index: int, goal: float, delta: float) -> int | None:
         """How many sources like these it takes to grant the goal to a rule; None for none."""
+        if not self.is_binary:
+            losses = self.values[:, index] / self.most
+            return betting.number_needed(losses, goal / self.most, delta)
         mean = float(self.totals[index] / self.number) if self.number else 0.0
-        return bounds.number_needed(mean, goal / self.most, delta, self.is_binary)
+        return bounds.number_needed(mean, goal, delta)

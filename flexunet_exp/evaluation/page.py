@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
+from flexunet_exp.decisions.file import Decision
 from flexunet_exp.evaluation.results import OVERALL, Evaluation
+from flexunet_exp.reporting import decision_words as words
+from flexunet_exp.reporting import nearest
 from flexunet_exp.reporting.html import address, jpeg, template
 from flexunet_exp.reporting.text import figure_text, interval_text
 from flexunet_exp.scores import objects
 from flexunet_exp.scores.record import OBJECTS, read_table
+from flexunet_exp.scores.region_record import RegionRecord
 from flexunet_exp.system.files import replace_file
 
 REPORT = "report.html"
@@ -33,10 +38,12 @@ def write(
     evaluations: Mapping[str, Evaluation],
     folder: Path,
     facts: Mapping[str, str],
+    decided: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the page of the splits whose files lie in `folder`/<split>; shows the last in full.
 
-    The page has `facts` below its title: what was scored, and how.
+    The page has `facts` below its title: what was scored, and how. `decided` is what `decision`
+    gives of the last split, if a decision was applied.
     """
     split, shown = list(evaluations.items())[-1]
     replace_file(
@@ -45,6 +52,7 @@ def write(
         .render(
             title=title,
             facts=facts,
+            decided=decided,
             splits=list(evaluations),
             split=split,
             overall=[overall_row(line, evaluations) for line in OVERALL],
@@ -66,6 +74,21 @@ def write(
         )
         .encode(),
     )
+
+
+def decision(
+    decision: Decision, record: RegionRecord, palette: np.ndarray, look: nearest.Look
+) -> dict[str, Any]:
+    """What the page shows of a decision that was applied to the pictures of a record."""
+    return {
+        "decision": decision,
+        "sentences": [*words.rule_sentences(decision.rules), words.kind_sentence(decision)],
+        "rows": list(words.rows(decision)),
+        "confidence": f"{decision.wanted['confidence']:.0%}",
+        "prices": list(words.price_rows(decision)),
+        "labels": words.FIGURES[decision.level],
+        "nearest": nearest.sides(record, decision.rule, palette, look),
+    }
 
 
 def overall_row(

@@ -17,11 +17,12 @@ from rich.progress import track
 from flexunet_exp.data import masks
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.splits import CALIBRATION
+from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.rules import Rule
 from flexunet_exp.evaluation import page, regions, results, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
-from flexunet_exp.reporting import panels
+from flexunet_exp.reporting import nearest, panels
 from flexunet_exp.scores import boundary, confusions, curves, objects, region_record
 from flexunet_exp.scores import record as records
 from flexunet_exp.scores.record import Record
@@ -67,16 +68,20 @@ def score(
     facts: Mapping[str, str],
     splits: Mapping[str, str] = SCORED,
     with_calibration: bool = True,
+    decision: Decision | None = None,
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
     `splits` maps a split to the prefix of its figures; `title` and `facts` head the report. A
-    calibration part is not scored: only its regions are kept. Returns the figures by their tracked
+    calibration part is not scored: only its regions are kept. The masks are those that remain under
+    a `decision`, which the report then shows. Returns the figures by their tracked
     names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}
     dataset = None
-    for part in parts:
+    rule = decision.rule if decision else None
+    decided = None
+    for part in (one._replace(rule=rule) for one in parts):
         dataset = dataset or part.dataset
         for split in splits:
             if len(part.dataset.split(split)):
@@ -95,13 +100,27 @@ def score(
         )
         regions.write(whole.regions, folder / split, overlap, resamples)
         draw_panels(dataset, whole, folder / split)
+        if decision is not None:
+            look = look_of(dataset, whole, folder / split)
+            decided = page.decision(decision, whole.regions, dataset.palette, look)
     terminal.print_scores(evaluations)
-    page.write(folder / page.REPORT, title, evaluations, folder, facts)
+    page.write(folder / page.REPORT, title, evaluations, folder, facts, decided)
     return {
         f"{splits[split]}/{name}": value
         for split, evaluation in evaluations.items()
         for name, value in evaluation.summary.items()
     }
+
+
+def look_of(dataset: Dataset, scored: Scored, folder: Path) -> nearest.Look:
+    """Reads a scored picture, its truth, and the mask that was predicted of it."""
+    samples = {sample_name(sample): sample for sample in scored.samples}
+
+    def look(name: str) -> tuple[np.ndarray, list[np.ndarray]]:
+        image, truth = dataset.read(samples[name])
+        return image, [truth, kept_mask(folder, name)]
+
+    return look
 
 
 def pooled(parts: Sequence[Scored]) -> Scored:
@@ -202,9 +221,13 @@ def draw_panels(dataset: Dataset, scored: Scored, folder: Path) -> None:
 
 def draw_panel(dataset: Dataset, sample: Any, name: str, folder: Path) -> np.ndarray:
     image, truth = dataset.read(sample)
-    prediction = np.asarray(Image.open(folder / "predictions" / f"{name}.png"))
-    title = f"{name} ({sample.split})"
+    prediction, title = kept_mask(folder, name), f"{name} ({sample.split})"
     return panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+
+
+def kept_mask(folder: Path, name: str) -> np.ndarray:
+    """The mask (H, W) that was predicted of a picture."""
+    return np.asarray(Image.open(folder / "predictions" / f"{name}.png"))
 
 
 def compare_with_stored(folder: Path, figures: dict[str, float]) -> None:

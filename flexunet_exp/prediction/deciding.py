@@ -9,35 +9,80 @@ import numpy as np
 
 from flexunet_exp.config import compose
 from flexunet_exp.config.options.commands import NONE
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.decisions import file
 from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.rules import Rule
+from flexunet_exp.errors import InputError
 from flexunet_exp.models.weights_digest import weights_digest
+from flexunet_exp.prediction import predictor
 from flexunet_exp.prediction.predictor import Band, Prediction
+from flexunet_exp.prediction.regions import Region
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.scores.regions import STEPS, planes
+
+STOP, PASS = "stop", "pass"
+MOST_REASONS = 3  # regions that are named
 
 
 class Decided(NamedTuple):
     """A picture's prediction under a rule, and how far it is from the other decision."""
 
     prediction: Prediction
-    margin: float  # at least 0 for a stopped picture; see `Rule.margin`
+    margin: float | None  # at least 0 for a stopped picture; see `Rule.margin`. None for no rule
 
 
-def named(name: str, runs: Sequence[FinishedRun], settings: PredictSettings) -> Decision | None:
+def named(
+    name: str | None, runs: Sequence[FinishedRun], settings: PredictSettings
+) -> Decision | None:
     """The decision `name` of the runs that predict together; None for `none`.
 
+    Without a name, it is the decision that was promoted with a single registered model, else none.
     Raises InputError if there is no such decision, or it is of other networks or settings.
     """
-    if name == NONE:
+    if name is None and len(runs) == 1:
+        name = file.promoted(runs[0].folder)
+    if name is None or name == NONE:
         return None
     decision = file.named(name, runs[0].folder)
     classes = [entry["name"] for entry in compose.plain(runs[0].cfg.dataset.classes)][1:]
     networks = [weights_digest(run.network) for run in runs]
     file.fitting(decision, classes, networks, settings.decisive())
     return decision
+
+
+def sentence(decision: Decision | None) -> str:
+    """What is applied, for a log."""
+    applied = f"{NONE}, the most probable class of each pixel"
+    return f"Decision: {decision.describe() if decision else applied}"
+
+
+def outcome(margin: float) -> str:
+    """What becomes of a picture with this margin."""
+    return STOP if margin >= 0 else PASS
+
+
+def reasons(found: Sequence[Region]) -> list[str]:
+    """The largest regions that stop a picture: class, pixels and mean probability."""
+    largest = sorted(found, key=lambda region: -region.area)[:MOST_REASONS]
+    return [f"{one.label} {one.area} px {one.mean_probability:.2f}" for one in largest]
+
+
+def check_limits(decision: Decision | None, min_area: int, min_probability: float) -> None:
+    """Raises InputError for limits of regions beside a decision, which has its own."""
+    if decision is not None and (min_area > 1 or min_probability > 0):
+        raise InputError(
+            f"decision={decision.name} says which regions remain. Leave min_area and "
+            f"min_probability out, or use decision={NONE}"
+        )
+
+
+def collected(bands: Iterable[Band], size: Size, decision: Decision | None) -> Decided:
+    """The prediction of a picture of `size` (height, width), under a decision if there is one."""
+    if decision is None:
+        return Decided(predictor.collect(bands, size), None)
+    return collect(bands, decision.rule)
 
 
 def collect(bands: Iterable[Band], rule: Rule) -> Decided:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,21 @@ class RegionRecord:
     def is_defective(self) -> np.ndarray:
         """Whether a picture (N,) shows a true defect."""
         return np.any(self.truth_pixels[:, 1:], axis=1)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """Of each region, its picture, class and threshold as a place in a flat (N, C, 19)."""
+        where = tuple(self.regions[name].to_numpy() for name in ("picture", "class", "threshold"))
+        return np.ravel_multi_index(where, self.left_out.shape)
+
+    @cached_property
+    def smallest_alarm(self) -> np.ndarray:
+        """The area of the smallest false alarm that was kept, (N, C, 19); infinite for none."""
+        smallest = np.full(self.left_out.size, np.inf)
+        is_alarm = self.regions["is_alarm"].to_numpy()
+        areas = self.regions["area"].to_numpy()[is_alarm].astype(np.float64)
+        np.minimum.at(smallest, self.cells[is_alarm], areas)
+        return smallest.reshape(self.left_out.shape)
 
 
 def of_pictures(

@@ -1,7 +1,8 @@
 """The model registry: a run's best model as a version that can be served, and the champion.
 
 A version carries its run's files in `artifacts/run`, which `runs.load` reads like a run folder:
-network, configuration, sample table, and the evaluation without its pictures.
+network, configuration, sample table, decisions, and the evaluation without its pictures. A version
+never changes: a run with another decision is another version.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flexunet_exp.config import compose
+from flexunet_exp.decisions import file
+from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES, FinishedRun, load
 from flexunet_exp.tracking.mlflow_client import paged
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 CHAMPION = "champion"
 SERVED = "served"  # the name of the registered model among the models of its run
 RUN = Path("artifacts", "run")  # the run's files in it
+DECISION, DECISION_DIGEST = "decision", "decision_digest"  # tags of a version
 CARRIED = Path(__file__).with_name("served_model.py")  # the code that a version carries
 EVALUATION = (".csv", ".json", ".npz")
 
@@ -51,24 +55,55 @@ def stored_run(store: Store, run: FinishedRun) -> str:
     return found.info.run_id
 
 
-def register(store: Store, run_id: str, folder: Path, name: str, objective: str) -> Any:
-    """The version of the registered model `name` that is this run's best model.
+def register(
+    store: Store,
+    run_id: str,
+    folder: Path,
+    name: str,
+    objective: str,
+    decision: Decision | None = None,
+    whatever: bool = True,
+) -> Any:
+    """The newest version of the registered model `name` that is this run's best model.
 
-    Makes it from the run's `folder` where the run has none; a run never has two.
+    Makes it from the run's `folder` where the run has none. With `whatever` the decision of an
+    existing version does not matter; else it is `decision`, None for none. A run never has two
+    versions of one decision.
     """
     import mlflow
 
-    wanted = f"name = '{name}' AND run_id = '{run_id}'"
-    if version := next(paged(store.client.search_model_versions, wanted, limit=1), None):
+    if version := newest(store, run_id, name, None if whatever else digest_of(decision)):
         return version
     mlflow.set_tracking_uri(store.uri)
-    remove_partial_models(store, run_id, SERVED)
-    model = whole_model(store, run_id, SERVED) or log_model(store, run_id, folder)
-    tags = version_tags(store.client.get_run(run_id), objective)
+    model_name = served_name(decision)
+    remove_partial_models(store, run_id, model_name)
+    model = whole_model(store, run_id, model_name) or log_model(store, run_id, folder, decision)
+    tags = version_tags(store.client.get_run(run_id), objective) | decision_tags(decision)
     with redirect_stderr(io.StringIO()):  # MLflow prints it too
         version = mlflow.register_model(f"models:/{model.model_id}", name, tags=tags)
     log.info("Registered     models:/%s/%s", name, version.version)
     return version
+
+
+def newest(store: Store, run_id: str, name: str, digest: str | None) -> Any | None:
+    """The newest version of a run, or the one of a decision's digest, empty for no decision."""
+    wanted = f"name = '{name}' AND run_id = '{run_id}'"
+    found = paged(store.client.search_model_versions, wanted)
+    of_decision = [one for one in found if digest in (None, one.tags.get(DECISION_DIGEST, ""))]
+    return max(of_decision, key=lambda one: int(one.version), default=None)
+
+
+def digest_of(decision: Decision | None) -> str:
+    return decision.digest if decision else ""
+
+
+def served_name(decision: Decision | None) -> str:
+    """The name of the model among those of its run: the copies of two decisions differ."""
+    return f"{SERVED}_{decision.digest}" if decision else SERVED
+
+
+def decision_tags(decision: Decision | None) -> dict[str, str]:
+    return {DECISION: decision.name, DECISION_DIGEST: decision.digest} if decision else {}
 
 
 def version_tags(run: Any, objective: str) -> dict[str, str]:
@@ -80,7 +115,7 @@ def version_tags(run: Any, objective: str) -> dict[str, str]:
     }
 
 
-def log_model(store: Store, run_id: str, folder: Path) -> Any:
+def log_model(store: Store, run_id: str, folder: Path, decision: Decision | None) -> Any:
     """Stores the model to register as a model of the run, without reopening the run."""
     import mlflow
     from mlflow.models import Model
@@ -88,7 +123,9 @@ def log_model(store: Store, run_id: str, folder: Path) -> Any:
     from flexunet_exp.tracking import serving
 
     experiment = store.client.get_run(run_id).info.experiment_id
-    model = store.client.create_logged_model(experiment, SERVED, source_run_id=run_id)
+    model = store.client.create_logged_model(
+        experiment, served_name(decision), source_run_id=run_id
+    )
     with TemporaryDirectory() as staging, warnings.catch_warnings(action="ignore"):
         Model.log(
             None,
@@ -96,17 +133,18 @@ def log_model(store: Store, run_id: str, folder: Path) -> Any:
             run_id=run_id,
             model_id=model.model_id,
             python_model=str(CARRIED),
-            artifacts={RUN.name: str(gather(folder, Path(staging) / RUN.name))},
+            artifacts={RUN.name: str(gather(folder, Path(staging) / RUN.name, decision))},
             signature=serving.signature(),
             pip_requirements=requirements(),
         )
     return model
 
 
-def gather(run: Path, folder: Path) -> Path:
+def gather(run: Path, folder: Path, decision: Decision | None = None) -> Path:
     """Copies those files of a run folder that a version carries into `folder`.
 
-    Raises InputError where `run` is not a run folder (any more).
+    `decision` is marked as the one that is applied by default. Raises InputError where `run` is not
+    a run folder (any more).
     """
     load(run)
     evaluation = (path for path in run.glob("evaluation/*/*") if path.suffix in EVALUATION)
@@ -114,6 +152,9 @@ def gather(run: Path, folder: Path) -> Path:
         copy = folder / path.relative_to(run)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+    if file.has_any(run):
+        kept = file.read_all(run / file.DECISIONS)
+        file.write(kept, folder, promoted=decision.name if decision else None)
     return folder
 
 

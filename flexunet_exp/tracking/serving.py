@@ -8,50 +8,32 @@ installed where the version is loaded.
 from __future__ import annotations
 
 import base64
-import binascii
-import io
-import json
+import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Object, Property
 from omegaconf import OmegaConf
-from PIL import Image
 
-from flexunet_exp.data import masks, tiff_files
-from flexunet_exp.data.bit_depth import Bits
-from flexunet_exp.data.channels import RGB, Channels
+from flexunet_exp.data import masks
+from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
-from flexunet_exp.prediction import predictor, regions
+from flexunet_exp.prediction import deciding, regions
 from flexunet_exp.runs.folder import load
+from flexunet_exp.tracking.served_pictures import EXPECTED, Refused, picture
 
-MAX_PIXELS = 100_000_000  # of a picture: a few bytes of PNG can unpack to any amount of memory
-EXPECTED = (
-    "Expected in the column `image` the content of a picture's file (PNG, JPEG, TIFF, BMP, …), in "
-    'JSON as base64: {"dataframe_records": [{"image": "iVBORw0K…"}]}'
-)
+# A server shows what MLflow's own loggers say.
+log = logging.getLogger("mlflow.flexunet_exp")
+
 KINDS = {str: DataType.string, int: DataType.long, float: DataType.double}
-
-
-class Refused(MlflowException):
-    """The refusal of a request, with one sentence for the client: HTTP status 400."""
-
-    def __init__(self, sentence: str):
-        super().__init__(sentence, error_code=INVALID_PARAMETER_VALUE)
-        self.sentence = sentence
-
-    def serialize_as_json(self) -> str:
-        """The body of the answer; without the request, which MLflow puts in front of `message`."""
-        return json.dumps({"error_code": self.error_code, "message": self.sentence})
 
 
 class Segmenter(PythonModel):
@@ -61,9 +43,11 @@ class Segmenter(PythonModel):
         """Loads the network and predicts once, so that no request waits for tracing."""
         from flexunet_exp.prediction import networks  # imports Keras
 
-        run = load(Path(context.artifacts["run"]))
-        networks.prepare_process(run)
-        self.trained = networks.load([run], OmegaConf.create())
+        self.run = load(Path(context.artifacts["run"]))
+        networks.prepare_process(self.run)
+        self.trained = networks.load([self.run], OmegaConf.create())
+        self.decisions: dict[str | None, Decision | None] = {}
+        log.info("%s", deciding.sentence(self.decision(None)))
         self.turn = threading.Lock()
         blank = np.zeros((64, 64, self.trained.channels.number), np.uint8)
         self.answer(blank, *regions_wanted({}))
@@ -76,6 +60,7 @@ class Segmenter(PythonModel):
         Raises Refused naming the first picture that cannot be read.
         """
         wanted = regions_wanted(params or {})
+        decision = self.decision((params or {}).get("decision"), *wanted)
         rows = model_input["image"].tolist()
         if not rows:
             raise Refused(f"There is no picture in the request. {EXPECTED}")
@@ -86,15 +71,40 @@ class Segmenter(PythonModel):
             with self.turn:
                 name = f"Picture {number} of {len(rows)}"
                 image = picture(row, name, self.trained.bit_depth, self.trained.channels)
-                answers.append(self.answer(image, *wanted))
+                answers.append(self.answer(image, *wanted, decision))
         return answers
 
-    def answer(self, image: np.ndarray, min_area: int, min_probability: float) -> dict[str, Any]:
-        """The mask of an image (H, W, N) and its regions, without the small and unsure ones."""
+    def decision(
+        self, name: str | None, min_area: int = 1, min_probability: float = 0.0
+    ) -> Decision | None:
+        """The decision of a name, or the promoted one.
+
+        Raises Refused where the model has none such, or limits are given beside it.
+        """
+        try:
+            if name not in self.decisions:
+                self.decisions[name] = deciding.named(name, [self.run], self.trained.settings)
+            found = self.decisions[name]
+            deciding.check_limits(found, min_area, min_probability)
+        except InputError as error:
+            raise Refused(str(error)) from error
+        return found
+
+    def answer(
+        self,
+        image: np.ndarray,
+        min_area: int,
+        min_probability: float,
+        decision: Decision | None = None,
+    ) -> dict[str, Any]:
+        """The mask of an image (H, W, N) and its regions, without the small and unsure ones.
+
+        With a decision, the regions that remain under it, and whether they stop the picture.
+        """
         height, width = image.shape[:2]
         names, palette = self.trained.class_names, self.trained.palette
         bands = next(self.trained.predictor([image]))
-        prediction = predictor.collect(bands, (height, width))
+        prediction, margin = deciding.collected(bands, (height, width), decision)
         mask, found = regions.find(
             prediction.mask, prediction.certainty, names, min_area, min_probability
         )
@@ -105,7 +115,18 @@ class Segmenter(PythonModel):
             "class_names": list(names),
             "colors": palette.tolist(),
             "regions": [region._asdict() for region in found],
+            **({} if decision is None or margin is None else decided(decision, margin, found)),
         }
+
+
+def decided(decision: Decision, margin: float, found: Sequence[regions.Region]) -> dict[str, Any]:
+    """What an answer says of a decision."""
+    return {
+        "decision": deciding.outcome(margin),
+        "decision_name": decision.name,
+        "reasons": deciding.reasons(found),
+        "margin": margin,
+    }
 
 
 def signature() -> ModelSignature:
@@ -120,12 +141,21 @@ def signature() -> ModelSignature:
         "colors": Array(Array(DataType.long)),
         "regions": Array(region),
     }
+    of_decision: dict[str, Any] = {
+        "decision": DataType.string,
+        "decision_name": DataType.string,
+        "reasons": Array(DataType.string),
+        "margin": DataType.double,
+    }
     smallest = ParamSpec("min_area", DataType.long, 1)
     least_sure = ParamSpec("min_probability", DataType.double, 0.0)
+    named = ParamSpec("decision", DataType.string, None)
+    given: list[ColSpec | TensorSpec] = [ColSpec(kind, name) for name, kind in answer.items()]
+    given += [ColSpec(kind, name, required=False) for name, kind in of_decision.items()]
     return ModelSignature(
         Schema([ColSpec(DataType.binary, "image")]),
-        Schema([ColSpec(kind, name) for name, kind in answer.items()]),
-        ParamSchema([smallest, least_sure]),
+        Schema(given),
+        ParamSchema([smallest, least_sure, named]),
     )
 
 
@@ -136,51 +166,6 @@ def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
     if not 0 <= min_probability <= 1:
         raise Refused(f"min_probability={min_probability}: expected a number from 0 to 1.")
     return min_area, min_probability
-
-
-def picture(value: Any, name: str, bits: Bits = 16, channels: Channels = RGB) -> np.ndarray:
-    """The image (H, W, N) in a row of the request; Refused where it is not a picture."""
-    try:
-        data = file_content(value)
-        check_size(data)
-        return masks.decode_image(data, name, bits, channels)
-    except (InputError, ValueError) as error:
-        reason = str(error).removeprefix(f"{name}: ")
-        raise Refused(f"{name}: {reason} {EXPECTED}") from error
-
-
-def file_content(value: Any) -> bytes:
-    """The picture's file; decodes base64, as MLflow does in `dataframe_…` but not in `inputs`."""
-    data = value.encode() if isinstance(value, str) else value
-    if not isinstance(data, bytes | bytearray):
-        raise ValueError(f"found {value!r:.40}.")
-    if not data:
-        raise ValueError("it is empty.")
-    try:
-        return base64.b64decode(data.translate(None, b"\r\n"), validate=True)
-    except binascii.Error:  # a picture's content is not base64
-        return bytes(data)
-
-
-def check_size(data: bytes) -> None:
-    """Raises ValueError for a picture too large to unpack; reads its header alone."""
-    limit = f"a picture may have at most {MAX_PIXELS:,} pixels."
-    try:
-        height, width = stored_size(data)
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"too large, {limit}") from error
-    except Exception as error:  # the readers of the formats raise errors of many types
-        raise ValueError("no readable image.") from error
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"too large, {width} x {height}; {limit}")
-
-
-def stored_size(data: bytes) -> tuple[int, int]:
-    """(height, width) as stored; Pillow does not open TIFF files of many channels."""
-    if tiff_files.is_tiff(data):
-        return tiff_files.size(data, "")
-    with Image.open(io.BytesIO(data)) as opened:
-        return opened.size[::-1]
 
 
 def palette_png(mask: np.ndarray, palette: np.ndarray) -> bytes:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
-from flexunet_exp.commands.decide import settings
+from flexunet_exp.commands.decide import evidence, settings
+from flexunet_exp.decisions import file
+from flexunet_exp.decisions.rules import Shape
 from flexunet_exp.errors import InputError
+from flexunet_exp.prediction import deciding
+from flexunet_exp.prediction.settings import PredictSettings
+from flexunet_exp.reporting import nearest
+from flexunet_exp.runs.folder import load
 from flexunet_exp.scores import region_record
+from tests.support.decided import kept as keep_one
 from tests.support.running import all_runs, flexunet, store
 
 REGIONS = "evaluation/{}/regions.npz"
@@ -69,6 +81,18 @@ def test_a_decision_is_kept_and_shown(calibrated, run, decided):
     assert {"decision.yaml", "decide"} <= files
 
 
+def test_a_kept_decision_is_replaced_only_if_asked(calibrated, run, decided):
+    kept = (run / "decision.yaml").read_text()
+    words = [f"run={run}", "max_missed=0.8", "level=region"]
+    done = flexunet(calibrated, "decide", *words)
+    assert done.returncode == 1
+    assert "has a decision default (guarantee, level=region max_missed=0.9" in done.stdout
+    assert (run / "decision.yaml").read_text() == kept
+    again = [words[0], "max_missed=0.9", "level=region", "overwrite=true"]
+    assert flexunet(calibrated, "decide", *again).returncode == 0
+    assert (run / "decision.yaml").read_text() == kept
+
+
 def test_infer_stops_and_passes_by_a_decision(calibrated, run, decided):
     pictures = pd.read_csv(run / "samples.csv")["image"][:3].tolist()
     (calibrated / "photos").mkdir()
@@ -96,11 +120,16 @@ def test_evaluate_scores_what_remains_under_a_decision(calibrated, run, decided)
     assert "defective parts passed" in done.stdout
     assert "The run ended with other figures" not in done.stdout
     page = max(calibrated.glob("outputs/*/*_evaluate/evaluation/report.html"))
-    assert "default (guarantee, level=region max_missed=0.9" in page.read_text()
+    text = page.read_text()
+    assert "default (guarantee, level=region max_missed=0.9" in text
+    near = text[text.index("Nearest to the decision") : text.index('id="classes"')]
+    assert near.count("data:image/jpeg;base64,") == near.count("<figcaption") > 0
+    assert "What other goals would have cost there" in text
 
 
 def test_goals_that_the_parts_cannot_support_are_refused(calibrated, run):
-    done = flexunet(calibrated, "decide", f"run={run}", "max_false_alarms=0.01")
+    words = [f"run={run}", "max_false_alarms=0.01", "name=strict"]
+    done = flexunet(calibrated, "decide", *words)
     assert done.returncode == 1
     assert "cannot support max_false_alarms=0.01 with confidence=0.9" in done.stdout
     assert "The best that they support is max_false_alarms=0." in done.stdout
@@ -128,6 +157,39 @@ def test_folds_give_an_estimate_and_predict_again_what_is_not_kept(folds):
     assert "was chosen for 3 networks" in alone.stdout
 
 
+def test_a_run_without_validation_pictures_is_refused(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluation"))
+    table = (copy / "samples.csv").read_text()
+    (copy / "samples.csv").write_text(table.replace(",valid,", ",train,"))
+    with pytest.raises(InputError, match="no validation pictures, on which the least area"):
+        evidence.regions_of(load(copy), "valid")
+
+
+def test_a_decision_of_older_weights_is_refused(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("evaluation"))
+    decision = keep_one(copy, "old", 9, Shape())
+    file.keep(replace(decision, networks=["0123456789abcdef"]), copy)
+    found = [load(copy)]
+    with pytest.raises(InputError, match="decision=old was chosen for 1 networks with other wei"):
+        deciding.named("old", found, PredictSettings.from_config(found[0].cfg))
+
+
+def test_the_page_shows_the_nearest_pictures_and_what_other_goals_cost(calibrated, run, decided):
+    (page, *_) = sorted(calibrated.glob("outputs/*/*_decide/decide/decide.html"))
+    text = page.read_text()
+    record = region_record.load(run / REGIONS.format("calibration"))
+    shown = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', text)
+    assert len(shown) == min(len(record.names), 2 * nearest.MOST)
+    with Image.open(io.BytesIO(base64.b64decode(shown[0]))) as thumbnail:
+        width, height = thumbnail.size
+        assert height < width < 3 * height  # the picture, and its truth beside it
+    assert "What other goals would cost" in text and "is gone" not in text
+    assert not re.search(r'src="(?!data:)', text)
+    kept = yaml.safe_load((run / "decision.yaml").read_text())["decisions"]["default"]["prices"]
+    assert [one["goal"] for one in kept] == [0.01, 0.02, 0.05, 0.1, 0.2]
+    assert all(("needs" in one) != ("threshold" in one) for one in kept)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -135,6 +197,9 @@ def test_folds_give_an_estimate_and_predict_again_what_is_not_kept(folds):
         (["max_missed=0.1", "cost_missed=5"], "by goals or by costs"),
         (["cost_missed=5"], "there is no cost_false_alarm, defect_rate"),
         (["max_missed=1.5"], "max_missed=1.5 is not"),
+        (["max_missed=0"], "max_missed=0 is not"),
+        (["max_false_alarms=-0.1"], "max_false_alarms=-0.1 is not"),
+        (["max_missed=0.1", "run='models:/grid@champion'"], "a registered model, which never"),
         (["max_false_alarms=2"], "max_false_alarms=2 is not below 1"),
         (["level=region", "max_false_alarms=5"], "is not below 5"),
         (["max_missed=0.1", "by=class"], "goals of parts are of all classes"),

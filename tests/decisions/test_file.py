@@ -33,6 +33,20 @@ def test_decisions_are_kept_by_name(tmp_path):
     assert file.named("careful", tmp_path).rule == RULE
 
 
+def test_a_decision_is_not_replaced_unless_asked(tmp_path):
+    runs = [tmp_path / name for name in "abc"]
+    for run in runs[:2]:
+        run.mkdir()
+        file.keep(DECISION, run)
+    file.check_free("careful", runs, overwrite=False)
+    file.check_free("default", runs, overwrite=True)
+    with pytest.raises(InputError) as refused:
+        file.check_free("default", runs, overwrite=False)
+    first, second = refused.value.problems
+    assert f"{runs[0] / 'decision.yaml'} has a decision default (guarantee, level=part" in first
+    assert str(runs[1]) in second and "overwrite=true" in second and "name=NAME" in second
+
+
 @pytest.mark.parametrize(
     "change",
     [

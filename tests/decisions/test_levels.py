@@ -94,6 +94,13 @@ def test_regions_that_were_not_kept_are_false_alarms_and_stop_no_defective_part(
 RULE = Rule({"scratch": ClassRule(AT_HALF), "dent": ClassRule(15, Shape(4))})
 
 
+def test_a_region_may_fill_the_picture():
+    full = np.full((4, 6), 120, np.uint8)
+    with np.errstate(all="raise"):
+        assert rules.remaining(full, AT_HALF, Shape(24, 0.5)).all()
+        assert not rules.remaining(full, AT_HALF, Shape(25, 0.5)).any()
+
+
 def test_a_rule_makes_a_mask_of_the_most_probable_class_that_remains():
     drawn = Drawn("x").predicted(1, 0, 3, 0.6).predicted(2, 1, 3, 0.9).predicted(2, 10, 1, 0.9)
     mask = RULE.mask(drawn.levels)

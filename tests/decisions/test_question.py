@@ -91,6 +91,18 @@ def test_every_class_that_lacks_parts_is_named():
     assert problem.startswith("There is no part with dent")
 
 
+def test_a_class_of_three_parts_is_refused_with_what_it_takes_and_what_can_be_had():
+    dents = [Drawn(f"d{n}").true(2, 0, 4).predicted(2, 0, 4, 0.9) for n in range(3)]
+    scratches = [Drawn(f"s{n}").true(1, 0, 4).predicted(1, 0, 4, 0.9) for n in range(60)]
+    record = record_of(dents + scratches + [Drawn(f"g{n}") for n in range(60)])
+    with pytest.raises(InputError) as refused:
+        question.answer(asked("region", "class", max_missed=0.5), record, record)
+    (problem,) = refused.value.problems
+    assert problem.startswith("dent: 3 parts with defects cannot support max_missed=0.5")
+    assert "more), if they go wrong as often as these" in problem
+    assert "The best that they support is max_missed=0." in problem
+
+
 def test_each_class_gets_a_threshold_of_its_own():
     pictures = [Drawn(f"s{n}").true(1, 0, 4).predicted(1, 0, 4, 0.9) for n in range(24)]
     pictures += [Drawn(f"d{n}").true(2, 0, 4).predicted(2, 0, 4, 0.4) for n in range(24)]

@@ -16,6 +16,7 @@ from flexunet_exp.config.overrides import shell
 
 DATASET = "dataset"
 UNSET = "default"
+LESS_IS_BETTER = ("val/missed",)
 CHOICES = (
     *("dataset", "model", "loss", "augmentation", "optimizer", "schedule", "experiment"),
     *("dataset/layout", "model/encoder", "debug"),
@@ -177,7 +178,7 @@ def groups_of(cells: Sequence[Cell], metric: str) -> list[Group]:
 
 
 def ranked(name: str, cells: list[Cell], metric: str) -> Group:
-    """The group with its cells sorted by the mean of a figure.
+    """The group with its cells sorted by the mean of a figure, the best first.
 
     Partial cells come last, and after them those of which no run has learned anything.
     """
@@ -185,11 +186,17 @@ def ranked(name: str, cells: list[Cell], metric: str) -> Group:
     for cell in cells:
         number[cell.test_sets] += 1
     complete = max(number, key=lambda tests: (number[tests], len(tests)))
+    order = 1 if metric in LESS_IS_BETTER else -1
     means = {id(cell): float(np.mean(cell.values(metric))) for cell in cells}
 
     def place(cell: Cell) -> tuple[bool, bool, bool, float]:
         mean = means[id(cell)]
-        return not cell.has_learned, not cell.is_whole_on(complete), bool(np.isnan(mean)), -mean
+        return (
+            not cell.has_learned,
+            not cell.is_whole_on(complete),
+            bool(np.isnan(mean)),
+            mean * order,
+        )
 
     return Group(name, sorted(cells, key=place), complete)
 

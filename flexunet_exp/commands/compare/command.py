@@ -48,7 +48,7 @@ def compare(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     if selection.parent:
         place = artifacts.add_folder(files.store, selection.parent, results, "compare")
         log.info("Added to run %s as %s", selection.parent, place)
-    best = compared.groups[0].group.cells[0].values(cfg.metric).mean()
+    best = compared.groups[0].group.cells[0].values(compared.metric).mean()
     return outcome.Outcome("finished", "compare", float(best), folder=str(home.folder))
 
 
@@ -69,4 +69,5 @@ def read(cfg: DictConfig, scratch: Path) -> tuple[Comparison, Selection, Files]:
     selected = selection.select(store.search(), named, allowed)
     files = Files(store, scratch)
     where = tuple(address.store_words(cfg.tracking.uri, cfg.tracking.experiment_name))
-    return comparison.compare(selected, cfg.metric, cfg.top, files, where), selected, files
+    found = comparison.compare(selected, cfg.metric, cfg.top, files, where, cfg.at)
+    return found, selected, files

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from flexunet_exp.commands.compare import evidence as evidences
+from flexunet_exp.commands.compare import missed as missing
 from flexunet_exp.commands.compare.cells import Group, cells_of, groups_of
 from flexunet_exp.commands.compare.evidence import Evidence, Files
 from flexunet_exp.commands.compare.selection import Selection, Trial, newest
+from flexunet_exp.decisions.missed import Missed
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.scores import paired
 from flexunet_exp.scores.paired import PairedDifference
@@ -45,6 +47,7 @@ class Judged:
     group: Group
     leaders: dict[int, Evidence]
     pairs: list[Pair]
+    missed: dict[int, Missed] = field(default_factory=dict)  # on test, with metric=missed
 
     def label(self, place: int) -> str:
         return self.group.label(self.group.cells[place])
@@ -75,6 +78,7 @@ class Comparison:
     left_out: list[tuple[Trial, str]]  # runs, and why
     where: tuple[str, ...]  # the words that make a command use their store
     notes: list[str] = field(default_factory=list)
+    at: float = 0.0  # with metric=missed: the share of good parts stopped
 
     @property
     def twin(self) -> str:
@@ -86,22 +90,55 @@ def twin(metric: str) -> str:
 
 
 def compare(
-    selection: Selection, metric: str, top: int, files: Files, where: tuple[str, ...] = ()
+    selection: Selection,
+    metric: str,
+    top: int,
+    files: Files,
+    where: tuple[str, ...] = (),
+    at: float = 0.0,
 ) -> Comparison:
     """Ranks the selected runs, and compares the leaders of each group in pairs.
 
-    Raises InputError if no run can be ranked.
+    `metric` is a validation figure, or `missed`, at a share of good parts stopped. Raises
+    InputError if no run can be ranked.
     """
     trials = newest(selection.trials)
     finished = [trial for trial in trials if trial.status == "FINISHED"]
     left_out = [(trial, why(trial)) for trial in trials if trial not in finished]
-    check_metric(metric, finished, selection)
+    if metric == missing.MISSED:
+        metric = f"val/{missing.MISSED}"
+        finished, without = missing.measured(finished, files, at)
+        left_out += without
+        check_measured(finished, without)
+    else:
+        check_metric(metric, finished, selection)
     cells, outdated = cells_of(finished)
     left_out += outdated
     notes: list[str] = []
     groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
+    if metric == f"val/{missing.MISSED}":
+        for one in groups:
+            add_missed(one, files, at)
+        notes.append(missing.note(at))
     notes = notes_on(groups, metric) + notes
-    return Comparison(selection.title, metric, groups, left_out, where, notes)
+    return Comparison(selection.title, metric, groups, left_out, where, notes, at)
+
+
+def check_measured(finished: Sequence[Trial], without: Sequence[tuple[Trial, str]]) -> None:
+    """Raises InputError, with the reasons, if no run has the share missed."""
+    if not finished:
+        reasons = dict.fromkeys(reason for _, reason in without)
+        raise InputError(
+            [f"No run can be ranked by metric={missing.MISSED}: {one}" for one in reasons]
+            or [f"There is no finished run to rank by metric={missing.MISSED}. Try runs=all"]
+        )
+
+
+def add_missed(one: Judged, files: Files, at: float) -> None:
+    """Adds what the leaders miss on test."""
+    for place in one.leaders:
+        if (found := missing.on_test(one.group.cells[place], files, at)) is not None:
+            one.missed[place] = found
 
 
 def why(trial: Trial) -> str:

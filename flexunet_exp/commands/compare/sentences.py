@@ -38,6 +38,10 @@ def interval(low: float, high: float) -> str:
     return "–" if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
+def span(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
 def chance(p: float) -> str:
     if math.isnan(p):
         return "–"
@@ -65,6 +69,9 @@ def shown_leaderboard(one: Judged, comparison: Comparison, settings: Sequence[st
         if one.has_folds and table[name].notna().any():
             texts = ["" if math.isnan(value) else figure_text(value, 3) for value in table[name]]
             columns.append((header, texts, table[name].tolist()))
+    if one.missed:
+        spans = [span(*pair) for pair in zip(table["low"], table["high"], strict=True)]
+        columns.append(("95 % on test", spans, table["low"].tolist()))
     if one.pairs:
         marks = [OF_FIRST[mark] for mark in table["of_first"]]
         columns.append(("to #1", marks, marks))

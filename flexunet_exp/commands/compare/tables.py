@@ -29,7 +29,8 @@ def together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
     """One row per cell, best first: varying settings, figures by validation and test, cost.
 
-    `pooled` is the test figure of the counts pooled over folds. `seed_sd` is the standard deviation
+    `pooled` is the test figure of the counts, or parts, pooled over folds; `low` and `high` are the
+    interval of the share missed. `seed_sd` is the standard deviation
     of the pooled macro Dice over seeds. These two and `parameters` are of leaders only. `of_first`
     is a leader's verdict on test against the first.
     """
@@ -45,6 +46,8 @@ def row(one: Judged, place: int, metric: str, twin: str) -> dict[str, object]:
         f"dice/{name}": pooled.get(f"dice/{name}", mean(cell.values(f"test/dice/{name}")))
         for name in names
     }
+    missed = one.missed.get(place)
+    interval = {"low": missed.low, "high": missed.high} if missed else {}
     return {
         "group": one.group.name,
         "rank": place + 1,
@@ -56,7 +59,8 @@ def row(one: Judged, place: int, metric: str, twin: str) -> dict[str, object]:
         "val_sd": deviation(val),
         "test": mean(test),
         "test_sd": deviation(test),
-        "pooled": pooled.get(twin.removeprefix("test/"), np.nan),
+        "pooled": missed.value if missed else pooled.get(twin.removeprefix("test/"), np.nan),
+        **interval,
         "seed_sd": evidence.spread if evidence else np.nan,
         "of_first": one.of_first(place),
         **per_class,

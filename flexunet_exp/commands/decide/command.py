@@ -44,6 +44,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         from flexunet_exp.commands.decide import evidence, page, terminal
         from flexunet_exp.decisions import file, question
 
+        file.check_free(cfg.name, [run.folder for run in runs], cfg.overwrite)
         asked = question_of(cfg, runs[0])
         found = evidence.of_runs(runs)
         rule = question.answer(asked, found.chosen_on, found.learnt_on)
@@ -82,7 +83,7 @@ def decision_of(
     cfg: DictConfig, runs: Sequence[FinishedRun], asked: Question, found: Evidence, rule: Rule
 ) -> Decision:
     """What is kept of a decision."""
-    from flexunet_exp.decisions import file, question
+    from flexunet_exp.decisions import file, prices, question
     from flexunet_exp.models.weights_digest import weights_digest
     from flexunet_exp.prediction.settings import PredictSettings
 
@@ -118,4 +119,5 @@ def decision_of(
         listed(question.figures(asked, chosen_on, rule)),
         listed(question.figures(asked, found.test, rule)) if found.test is not None else {},
         [round(one, 6) for one in question.cost(asked, chosen_on, rule)],
+        prices.prices(asked, chosen_on, next(iter(rule.of_class.values()))),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.splits import CALIBRATION
 from flexunet_exp.decisions.file import ESTIMATE, GUARANTEE
 from flexunet_exp.errors import InputError
@@ -22,6 +24,14 @@ from flexunet_exp.scores.region_record import REGIONS, RegionRecord
 log = logging.getLogger(__name__)
 
 
+# What a part of the split is called, and what `decide` needs it for.
+WHAT_FOR = {
+    "valid": ("validation", "on which the least area of regions is learnt"),
+    "test": ("test", "on which folds choose thresholds"),
+    CALIBRATION: ("calibration", "on which thresholds are chosen"),
+}
+
+
 class Evidence(NamedTuple):
     """What a decision is chosen from."""
 
@@ -31,6 +41,8 @@ class Evidence(NamedTuple):
     chosen_on: RegionRecord
     learnt_on: RegionRecord  # validation pictures
     test: RegionRecord | None  # shows what to expect; None where it is what is chosen on
+    palette: np.ndarray  # (C, 3) uint8 RGB
+    pictures: dict[str, tuple[Dataset, Any]]  # of `chosen_on`, by name: where and how to read them
 
 
 def of_runs(runs: Sequence[FinishedRun]) -> Evidence:
@@ -50,7 +62,9 @@ def of_runs(runs: Sequence[FinishedRun]) -> Evidence:
     test, valid = (
         region_record.pooled([regions_of(run, part) for run in runs]) for part in ("test", "valid")
     )
-    return Evidence(ESTIMATE, "test", digest(pictures), test, valid, None)
+    shown = {name: one for run in runs for name, one in readable(run, "test").items()}
+    palette = palette_of(runs[0])
+    return Evidence(ESTIMATE, "test", digest(pictures), test, valid, None, palette, shown)
 
 
 def of_run(run: FinishedRun) -> Evidence:
@@ -70,7 +84,20 @@ def of_run(run: FinishedRun) -> Evidence:
         regions_of(run, CALIBRATION),
         regions_of(run, "valid"),
         regions_of(run, "test") if has_test else None,
+        palette_of(run),
+        readable(run, CALIBRATION),
     )
+
+
+def readable(run: FinishedRun, split: str) -> dict[str, tuple[Dataset, Any]]:
+    """The pictures of a split by name, with the data set that reads them."""
+    dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
+    samples = datasets.rows(dataset.split(split))
+    return {datasets.sample_name(sample): (dataset, sample) for sample in samples}
+
+
+def palette_of(run: FinishedRun) -> np.ndarray:
+    return np.array([entry.color for entry in run.cfg.dataset.classes], np.uint8)
 
 
 def check_folds(runs: Sequence[FinishedRun]) -> None:
@@ -101,6 +128,11 @@ def regions_of(run: FinishedRun, split: str) -> RegionRecord:
 
     Raises InputError where the pictures have changed since.
     """
+    if pictures_of(run, split).empty:
+        raise InputError(
+            f"{run.folder} has no {WHAT_FOR[split][0]} pictures, {WHAT_FOR[split][1]}. Train it "
+            "again with a split that has some, such as split=folds"
+        )
     folder = run.folder / "evaluation" / split
     if (folder / REGIONS).is_file():
         record = region_record.load(folder / REGIONS)

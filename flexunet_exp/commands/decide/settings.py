@@ -18,6 +18,11 @@ MOST = {"part": 1, "region": 5, "pixel": 1}  # what a goal of false alarms must 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the command's own settings."""
     problems = validation.own_problems(cfg, "decide")
+    if str(cfg.run).startswith("models:/"):
+        problems.append(
+            f"run={cfg.run} is a registered model, which never changes; expected a run. The run's "
+            "id is the version's tag run_id in the UI"
+        )
     problems += list(combined(cfg)) if not problems else []
     if problems:
         raise InputError(problems)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from flexunet_exp.commands.decide import words
 from flexunet_exp.decisions.file import Decision
+from flexunet_exp.reporting import decision_words as words
 from flexunet_exp.reporting.text import plain_table, terminal
 
 

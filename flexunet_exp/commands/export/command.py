@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -14,6 +14,9 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.tracking import find_runs
+
+if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,7 @@ def task(cfg: DictConfig) -> None:
         unproven = folders.unproven(output)
         for folder in (output, unproven):
             folders.check_free(folder, cfg.overwrite)
-        proof = export(cfg, run, output)
+        proof = export(cfg, run, output, decision_of(cfg, run))
         from flexunet_exp.commands.export import report
 
         report.show(proof)
@@ -45,7 +48,19 @@ def task(cfg: DictConfig) -> None:
         add_to_store(cfg, run, output)
 
 
-def export(cfg: DictConfig, run: FinishedRun, output: Path) -> dict[str, Any]:
+def decision_of(cfg: DictConfig, run: FinishedRun) -> Decision | None:
+    """The decision to write beside the file; InputError where it is not one of this network."""
+    from flexunet_exp.prediction import deciding
+    from flexunet_exp.prediction.settings import PredictSettings
+
+    decision = deciding.named(cfg.decision, [run], PredictSettings.from_config(run.cfg))
+    log.info(deciding.sentence(decision))
+    return decision
+
+
+def export(
+    cfg: DictConfig, run: FinishedRun, output: Path, decision: Decision | None
+) -> dict[str, Any]:
     """Exports into `output`, or into its unproven neighbour; returns the proof."""
     from flexunet_exp.commands.export import parity, pictures
     from flexunet_exp.commands.export import proof as proving
@@ -54,7 +69,7 @@ def export(cfg: DictConfig, run: FinishedRun, output: Path) -> dict[str, Any]:
     paths = pictures.choose(run, words, cfg.images, output)
     tolerance = parity.Tolerance(cfg.max_logit_difference, cfg.min_agreement)
     try:
-        return proving.export(run, cfg.format, output, paths, tolerance, cfg.overwrite)
+        return proving.export(run, cfg.format, output, paths, tolerance, cfg.overwrite, decision)
     except OSError as error:
         raise InputError(
             f"{error.filename or output}: {error.strerror}. Nothing was exported. Fix this, or "

@@ -15,7 +15,8 @@ from flexunet_exp.runs import outcome
 from flexunet_exp.runs.folder import FinishedRun
 
 CLASSES, PARITY, PICTURES = "classes.json", "parity.json", "parity.csv"
-FILES = {CLASSES, PARITY, PICTURES, *(form.file for form in FORMATS.values())}
+DECISION = "decision.json"
+FILES = {CLASSES, PARITY, PICTURES, DECISION, *(form.file for form in FORMATS.values())}
 
 
 def destination(output: str | None, run: FinishedRun, form: str) -> Path:

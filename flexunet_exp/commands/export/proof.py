@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flexunet_exp.commands.export import folders, formats, parity, pictures, report
+from flexunet_exp.commands.export import decisions, folders, formats, parity, pictures, report
 from flexunet_exp.commands.export.parity import EXACT, Network
 from flexunet_exp.config import compose
 from flexunet_exp.data.channels import Channels
+from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.networks import Blueprint, in_precision, load_network, prepare_process
 from flexunet_exp.runs.folder import FinishedRun
@@ -26,11 +27,13 @@ def export(
     paths: Sequence[Path],
     tolerance: parity.Tolerance,
     overwrite: bool,
+    decision: Decision | None = None,
 ) -> dict[str, Any]:
     """Writes the run's network in the format `name` and compares it on the pictures of `paths`.
 
-    The folder becomes `output` if the file is proven, else its unproven neighbour. Returns the
-    proof. Raises InputError if the format cannot hold the network, or its runtime cannot run it.
+    A decision is written beside it. The folder becomes `output` if the file is proven, else its
+    unproven neighbour. Returns the proof. Raises InputError if the format cannot hold the network,
+    or its runtime cannot run it.
     """
     prepare_process(run)
     size, bits = compose.image_size(run.cfg), compose.bit_depth(run.cfg)
@@ -53,6 +56,8 @@ def export(
         compared.to_csv(part / folders.PICTURES, index=False)
         report.write(part / folders.PARITY, proof)
         report.write(part / folders.CLASSES, report.usage(run, name, bound_to, dtype))
+        if decision is not None:
+            report.write(part / folders.DECISION, decisions.content(decision))
         folder = output if proof["proven"] else folders.unproven(output)
         folders.finish(part, folder, overwrite)
     return proof

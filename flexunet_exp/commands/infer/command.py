@@ -42,8 +42,6 @@ def task(cfg: DictConfig) -> None:
     trained, run, decision = load(cfg)
     number = len(find_pictures.of_lights(found, trained.channels))
     log.info("%d pictures, predicted by %s", number, run)
-    if decision is not None:
-        log.info("Decision: %s", decision.describe())
     with job.writing_to(output):
         report = predict(cfg, trained, found, output, run, decision)
     log.info(report.sentence(output))
@@ -61,6 +59,8 @@ def load(cfg: DictConfig) -> tuple[TrainedNetworks, str, Decision | None]:
         networks.check_classes(found)
         given = PredictSettings.from_config(found[0].cfg, cfg.predict)
         decision = deciding.named(cfg.decision, found, given)
+        deciding.check_limits(decision, cfg.min_area, cfg.min_probability)
+        log.info(deciding.sentence(decision))
         networks.prepare_process(found[0])
         words = [name_of(run, cfg, Path(scratch)) for run in found]
         return networks.load(found, cfg.predict), ", ".join(words), decision

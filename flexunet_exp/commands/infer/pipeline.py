@@ -28,14 +28,13 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.prediction import deciding, regions
-from flexunet_exp.prediction.predictor import Band, Prediction, collect
+from flexunet_exp.prediction.predictor import Band, Prediction
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
 if TYPE_CHECKING:
     from flexunet_exp.decisions.file import Decision
-    from flexunet_exp.decisions.rules import Rule
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 READERS = WRITERS = 2  # threads
@@ -90,10 +89,9 @@ def infer(
         waiting = [
             one for one in pictures if not is_done(one, done, output, options, trained.channels)
         ]
-        rule = decision.rule if decision else None
         report = Report(already=len(pictures) - len(waiting))
         try:
-            Inference(trained, output, done, options, report, rule).through(waiting)
+            Inference(trained, output, done, options, report, decision).through(waiting)
         finally:
             tables.write(folder, done, report.refused, trained.class_names, decision is not None)
     return report
@@ -147,7 +145,7 @@ class Inference:
     done: Records
     options: Options
     report: Report
-    rule: Rule | None = None
+    decision: Decision | None = None
 
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
@@ -180,9 +178,7 @@ class Inference:
                 yield predicted
 
     def collected(self, one: Read, bands: Iterable[Band], size: Size) -> Predicted:
-        if self.rule is None:
-            return Predicted(one, collect(bands, size))
-        return Predicted(one, *deciding.collect(bands, self.rule))
+        return Predicted(one, *deciding.collected(bands, size, self.decision))
 
     def without_refused(self, images: Iterable[Read | Refusal]) -> Iterator[Read]:
         for one in images:

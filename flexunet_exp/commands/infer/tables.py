@@ -10,13 +10,13 @@ from typing import Any
 
 from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.data.find_pictures import Picture
+from flexunet_exp.prediction import deciding
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system.files import whole_or_nothing
 
 Row = Sequence[Any]
 
 DECIDED = ("decision", "reasons", "margin")
-MOST_REASONS = 3  # regions that a summary names
 
 
 def write(
@@ -104,6 +104,5 @@ def decided(record: Record) -> Row:
     """`pass` or `stop`, the largest regions that stop a picture, and the margin; else nothing."""
     if record.margin is None:
         return ()
-    largest = sorted(record.regions, key=lambda region: -region.area)[:MOST_REASONS]
-    reasons = [f"{one.label} {one.area} px {one.mean_probability:.2f}" for one in largest]
-    return ("stop" if record.margin >= 0 else "pass", "; ".join(reasons), record.margin)
+    reasons = "; ".join(deciding.reasons(record.regions))
+    return (deciding.outcome(record.margin), reasons, record.margin)

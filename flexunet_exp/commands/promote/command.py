@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -13,6 +13,10 @@ from flexunet_exp.config import validation
 from flexunet_exp.config.rules import is_model_name
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
+
+if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
+    from flexunet_exp.runs.folder import FinishedRun
 
 log = logging.getLogger(__name__)
 
@@ -26,30 +30,57 @@ def task(cfg: DictConfig) -> None:
     check_settings(cfg)
     from flexunet_exp.commands.promote import judging
     from flexunet_exp.tracking import find_runs, registry
-    from flexunet_exp.tracking.store import Store, has_learned
+    from flexunet_exp.tracking.store import Store
 
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     with TemporaryDirectory() as folder:
         run = find_runs.find(cfg, Path(folder))
         validation.check_objective(cfg.objective, run.cfg)
         run_id = registry.stored_run(store, run)
-        version = registry.register(store, run_id, run.folder, cfg.name, cfg.objective)
+        decision, whatever = decision_of(cfg, run), cfg.decision is None
+        wanted = (run_id, run.folder, cfg.name, cfg.objective, decision, whatever)
+        version = registry.register(store, *wanted)
         champion = registry.champion(store, cfg.name)
-        if champion and champion.version == version.version:
-            log.info("Version %s of %s is the champion already.", version.version, cfg.name)
+        if champion and is_same(champion, version, whatever):
+            log.info("Version %s of %s is the champion already.", champion.version, cfg.name)
             return
-        if not has_learned(store.run_of(run_id, str(run.folder))):
-            verdict = judging.NOTHING_LEARNED
-        elif champion is None:
-            verdict = judging.FIRST
-        else:
-            present = judging.fetch_scores(store, champion, Path(folder) / "champion")
-            verdict = judging.judge(run.folder, present)
+        verdict = judging.verdict_on(store, run, version, champion, Path(folder) / "champion")
     if not (verdict.is_better or cfg.force):
         raise InputError(refusal(version, champion, verdict.because))
     because = verdict.because if verdict.is_better else f"force=true, although {verdict.because}"
     registry.crown(store, version, champion, because)
     log.info("Version %s of %s is the champion now: %s", version.version, cfg.name, because)
+    log_decision(version, champion)
+
+
+def decision_of(cfg: DictConfig, run: FinishedRun) -> Decision | None:
+    """The decision to keep with the model; InputError where it is not one of this network."""
+    from flexunet_exp.prediction import deciding
+    from flexunet_exp.prediction.settings import PredictSettings
+
+    if cfg.decision is None:
+        return None
+    return deciding.named(cfg.decision, [run], PredictSettings.from_config(run.cfg))
+
+
+def is_same(champion: Any, version: Any, whatever: bool) -> bool:
+    """Whether the champion is the version that was asked for, whatever its decision is."""
+    is_same_run = champion.tags.get("run_id") == version.tags["run_id"]
+    return champion.version == version.version or (whatever and is_same_run)
+
+
+def log_decision(version: Any, before: Any | None) -> None:
+    """Logs the champion's decision, and warns where the one before had one and this has none."""
+    from flexunet_exp.tracking.registry import DECISION
+
+    if name := version.tags.get(DECISION):
+        log.info("Decision: %s. It is applied unless another is named.", name)
+    elif before and (lost := before.tags.get(DECISION)):
+        log.warning(
+            "Version %s has no decision, and version %s stopped parts by %s. Choose one with "
+            "flexunet decide, and add decision=NAME.",
+            *(version.version, before.version, lost),
+        )
 
 
 def check_settings(cfg: DictConfig) -> None:

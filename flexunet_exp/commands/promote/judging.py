@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from flexunet_exp.config import compose
 from flexunet_exp.data import dataset
 from flexunet_exp.errors import InputError
+from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.scores import confusions, paired
 from flexunet_exp.tracking.registry import RUN, fetch_files
-from flexunet_exp.tracking.store import Store
+from flexunet_exp.tracking.store import Store, has_learned
 
 JUDGED = ("config.yaml", "samples.csv", "evaluation/test/confusions.npz")
 
@@ -29,6 +30,23 @@ FIRST = Verdict(True, "there was no champion.")
 NOTHING_LEARNED = Verdict(
     False, "in no epoch did the run beat predicting nothing and everything (tag learned=false)."
 )
+
+
+SAME_NETWORK = Verdict(True, "it has the champion's network, with another decision.")
+
+
+def verdict_on(
+    store: Store, run: FinishedRun, version: Any, champion: Any | None, scratch: Path
+) -> Verdict:
+    """Whether a run's version replaces the champion, whose scores are fetched into `scratch`."""
+    run_id = version.tags["run_id"]
+    if champion and champion.tags.get("run_id") == run_id:
+        return SAME_NETWORK
+    if not has_learned(store.run_of(run_id, str(run.folder))):
+        return NOTHING_LEARNED
+    if champion is None:
+        return FIRST
+    return judge(run.folder, fetch_scores(store, champion, scratch))
 
 
 def fetch_scores(store: Store, version: Any, folder: Path) -> Path:

@@ -138,7 +138,28 @@ ROWS = (
         "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
         "class of each pixel",
         text("the name of a decision, or none", "default"),
-        commands=("evaluate", "infer"),
+        commands=("evaluate",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
+        "class of each pixel; null: the decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("infer",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run that is written beside the file, or none; null: the "
+        "decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("export",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is kept with the model and applied "
+        "by default; none: without; null: as the run is registered already, else without",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("promote",),
     ),
     Option(
         "ensemble",
@@ -203,6 +224,7 @@ ROWS = (
         commands=("plan",),
     ),
     Option("overwrite", "replaces a plan that is there already", flag(), commands=("plan",)),
+    Option("overwrite", "replaces a decision of this name", flag(), commands=("decide",)),
     Option("format", "saved_model, onnx or litert", commands=("export",), example="format=onnx"),
     Option(
         "output",
@@ -296,12 +318,18 @@ ROWS = (
     ),
     Option(
         "metric",
-        "validation figure that ranks the cells",
+        "validation figure that ranks the cells; missed: the share of defective parts that pass",
         Rule(
-            lambda value: is_text(value) and value.startswith("val/"),
-            "a validation figure (test is shown beside it)",
+            lambda value: is_text(value) and (value == "missed" or value.startswith("val/")),
+            "a validation figure (test is shown beside it), or missed",
             "val/dice",
         ),
+        commands=("compare",),
+    ),
+    Option(
+        "at",
+        "share of good parts, 0 to 1, that metric=missed allows to be stopped",
+        part(0.05),
         commands=("compare",),
     ),
     Option(

@@ -50,6 +50,29 @@ def rows(decision: Decision) -> Iterator[Row]:
             )
 
 
+class PriceRow(NamedTuple):
+    """What a goal would cost."""
+
+    goal: str
+    threshold: str
+    false_alarms: str
+    missed: str
+    needs: str
+
+
+def price_rows(decision: Decision) -> Iterator[PriceRow]:
+    """The rows of what other goals would cost, as the decision keeps them."""
+    for one in decision.prices:
+        goal = f"{one['goal']:g}"
+        if "needs" in one:
+            needs = "no number" if one["needs"] is None else str(one["needs"])
+            yield PriceRow(goal, "", "", "", needs)
+        else:
+            figures = (one["false_alarms"], one["missed"])
+            alarms, missed = ("–" if value is None else f"{value:.3f}" for value in figures)
+            yield PriceRow(goal, f"{one['threshold']:g}", alarms, missed, "")
+
+
 def texts(figure: Sequence[float]) -> tuple[str, str]:
     """A figure and its interval."""
     value, low, high, _ = figure

@@ -1,0 +1,87 @@
+"""Ranks runs by the share of defective parts missed, from the regions that evaluations kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from flexunet_exp.commands.compare.cells import Cell
+from flexunet_exp.commands.compare.evidence import Files
+from flexunet_exp.commands.compare.selection import Trial
+from flexunet_exp.decisions import missed
+from flexunet_exp.decisions.missed import Missed
+from flexunet_exp.errors import InputError
+from flexunet_exp.scores import region_record
+from flexunet_exp.scores.region_record import REGIONS, RegionRecord
+
+log = logging.getLogger(__name__)
+
+MISSED = "missed"  # metric=missed
+SPLITS = {"valid": "val", "test": "test"}  # folder of the evaluation → prefix of the figure
+
+
+def measured(
+    trials: Sequence[Trial], files: Files, at: float
+) -> tuple[list[Trial], list[tuple[Trial, str]]]:
+    """The runs with the figures val/missed and test/missed; and those that have none, and why."""
+    found, without = [], []
+    for number, trial in enumerate(trials, start=1):
+        log.info("Reading the regions of run %d of %d: %s", number, len(trials), trial.name)
+        try:
+            found.append(replace(trial, metrics={**trial.metrics, **figures(trial, files, at)}))
+        except InputError as error:
+            without.append((trial, " ".join(error.problems)))
+    return found, without
+
+
+def figures(trial: Trial, files: Files, at: float) -> dict[str, float]:
+    """The figures of a run; InputError where validation has none."""
+    shares = {}
+    for split, prefix in SPLITS.items():
+        if split == "valid" or trial.is_tested:
+            shares[f"{prefix}/{MISSED}"] = missed.share(
+                missed.risks_of(regions(trial, files, split)), at
+            )
+    if np.isnan(shares[f"val/{MISSED}"]):
+        raise InputError(
+            f"metric={MISSED} needs good and defective parts in validation, and there are only "
+            "one of these kinds"
+        )
+    return shares
+
+
+def regions(trial: Trial, files: Files, split: str) -> RegionRecord:
+    path = files.find(trial, f"evaluation/{split}/{REGIONS}")
+    if path is None:
+        raise InputError(
+            f"no evaluation/{split}/{REGIONS} in the store: it was scored by an earlier version. "
+            "Train it again with rerun=all"
+        )
+    return region_record.load(path)
+
+
+def on_test(cell: Cell, files: Files, at: float) -> Missed | None:
+    """The share missed on the test parts of all folds together, the mean over seeds.
+
+    None where a run was not tested, or lacks its regions.
+    """
+    try:
+        replicates = [
+            region_record.pooled([regions(trial, files, "test") for trial in runs])
+            for runs in cell.replicates.values()
+        ]
+    except InputError:
+        return None
+    return missed.estimate([missed.risks_of(record) for record in replicates], at)
+
+
+def note(at: float) -> str:
+    """What the figure is."""
+    return (
+        f"{MISSED} is the share of defective parts that pass at the best of 19 thresholds that "
+        f"stops at most {at:g} of the good parts; less is better. Its interval is over parts. The "
+        "pairs compare the macro Dice."
+    )
