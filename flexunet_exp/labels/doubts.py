@@ -93,7 +93,7 @@ def extras(predicted: Sequence[Item], thresholds: np.ndarray) -> list[Doubt]:
         if meets[place]:
             continue
         much, _ = conflict(region, 0, thresholds)
-        score = much * agreement(mass, meets, labels, place)
+        score = float(much * agreement(mass, meets, labels, place))
         if much >= LEAST_CONFLICT:
             kept = (EXTRA, 0, region.label, region.box, region.area, score, float("nan"))
             found.append(Doubt(picture, *kept))
@@ -122,7 +122,8 @@ def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> lis
         else:
             continue
         distance = region.distance if kind == OUTLINE else float("nan")
-        kept = (kind, region.label, other, region.box, region.area, much * reliable, distance)
+        score = float(much * reliable)
+        kept = (kind, region.label, other, region.box, region.area, score, distance)
         found.append(Doubt(picture, *kept))
     return found
 
