@@ -34,6 +34,7 @@ CAPTIONS = {
     "prediction": "picture to probabilities",
     "reporting": "panels, plots, pages",
     "decisions": "what to stop",
+    "labels": "doubts of them",
     "scores": "counts to figures",
     "runs": "a run on disk",
     "data": "folders to batches",
@@ -48,7 +49,15 @@ CAPTIONS = {
 }
 KERAS = {"models", "losses", "metrics", "optimizers", "schedules", "callbacks"}
 COLUMNS = {
-    **{"optimizers": 0, "evaluation": 0.4, "reporting": 1, "decisions": 1, "scores": 1, "data": 1},
+    **{
+        "optimizers": 0,
+        "evaluation": 0.4,
+        "reporting": 1,
+        "decisions": 1,
+        "labels": 2,
+        "scores": 1,
+        "data": 1,
+    },
     **{"system": 1.5, "models": 2, "errors": 2.6, "callbacks": 2.6, "config": 3.5, "losses": 4},
     **{"cli": 5, "jobs": 5, "schedules": 5, "metrics": 6},
 }

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "run=RUN scores a finished run again, from the run alone",
     "compare": "ranks runs of the store, compares the leaders on the same test pictures",
     "decide": "run=RUN|PARENT max_false_alarms=0.05: which parts to stop, with a guarantee",
+    "review": "run=PARENT: labels that are probably wrong, ranked on a page",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
     "export-labels": "input=SET|run=RUN output=DIR format=coco: masks → an annotation tool's files",

@@ -65,7 +65,7 @@ ROWS = (
         "run",
         f"finished run: {RUN}; several, or a multirun, where the command takes them",
         literal=True,
-        commands=("decide", "evaluate", "export", "infer", "promote"),
+        commands=("decide", "evaluate", "export", "infer", "promote", "review"),
     ),
     Option(
         "run",
@@ -160,6 +160,25 @@ ROWS = (
         "by default; none: without; null: as the run is registered already, else without",
         or_null(text("the name of a decision, or none", "default")),
         commands=("promote",),
+    ),
+    Option(
+        "answers",
+        "review.csv as the page of doubts saved it; null: doubts are found",
+        or_null(text("a file", "review.csv")),
+        literal=True,
+        commands=("review",),
+    ),
+    Option(
+        "export",
+        "writes the doubtful pictures, or with answers the ticked ones, with the proposed shapes",
+        or_null(one_of("labelme", "coco")),
+        commands=("review",),
+    ),
+    Option(
+        "most",
+        "doubts on the page and in review.csv, the most probable first",
+        between(1, 1000, example=100),
+        commands=("review",),
     ),
     Option(
         "ensemble",

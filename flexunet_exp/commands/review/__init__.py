@@ -1,0 +1,1 @@
+"""flexunet review: labels that are probably wrong, ranked; answers read back and exported."""

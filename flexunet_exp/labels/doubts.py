@@ -1,0 +1,179 @@
+"""Which labels are probably wrong, from regions that networks predicted without training on them.
+
+Confident learning (Northcutt et al., JAIR 2021, arXiv:1911.00068) for regions in place of pictures:
+the probability of each class is divided by the mean that regions labelled with it have, so that
+classes which a network finds hard are not doubted for that alone. The doubt is what then remains
+for the other classes, times how often predictions like this one agree with their label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from flexunet_exp.labels.compared import SEEN, Box, Compared, Region, components
+
+EXTRA, UNSEEN, CLASS, OUTLINE = KINDS = ("extra", "unseen", "class", "outline")
+NEIGHBOURS = 20  # regions of the nearest size that say how often predictions agree with labels
+LEAST_OF_CLASS = 5  # regions of a class, for it to speak for itself
+FAR, LEAST_FAR = 3.0, 3.0  # times the median distance of outlines, and at least so many pixels
+LEAST_CONFLICT = 0.5  # another class is then more probable than that of the label
+
+
+class Doubt(NamedTuple):
+    """A label that is probably wrong. Class 0 is background."""
+
+    picture: int
+    kind: str
+    label: int  # what the truth has
+    proposed: int  # what the prediction has
+    box: Box
+    area: int
+    score: float  # 0..1, an estimate of the probability that the label is wrong
+    distance: float  # of outlines, pixels; NaN for other kinds
+
+
+class Found(NamedTuple):
+    """The doubts, the highest score first, and what outlines are measured against."""
+
+    doubts: list[Doubt]
+    median_distance: float  # of the outlines of all seen defects, pixels; NaN if none is seen
+
+
+class Item(NamedTuple):
+    picture: int
+    region: Region
+
+
+def find(pictures: Sequence[Compared], classes: int) -> Found:
+    """The doubts of pictures with `classes` classes, background among them."""
+    items = [Item(number, one) for number, of in enumerate(pictures) for one in of.regions]
+    true = [item for item in items if item.region.is_true]
+    predicted = [item for item in items if not item.region.is_true]
+    thresholds = confidences(pictures, classes)
+    distances = [item.region.distance for item in true]
+    median = float(np.nanmedian(distances)) if np.isfinite(distances).any() else float("nan")
+    found = [*extras(predicted, thresholds), *of_truth(true, thresholds, median)]
+    found.sort(key=lambda one: (-one.score, one.picture, one.box))
+    return Found(found, median)
+
+
+def confidences(pictures: Sequence[Compared], classes: int) -> np.ndarray:
+    """The mean probability (C,) of each class where it is the label, at least 0.01.
+
+    A class without a label has the mean of the other defect classes.
+    """
+    own: list[list[float]] = [[] for _ in range(classes)]
+    own[0] = [one.background for one in pictures if np.isfinite(one.background)]
+    for region in (one for picture in pictures for one in picture.regions if one.is_true):
+        own[region.label].append(region.probabilities[region.label])
+    every = [value for values in own[1:] for value in values] or [0.5]
+    means = [np.mean(values or every) for values in own]
+    return np.maximum(means, 0.01)
+
+
+def conflict(region: Region, label: int, thresholds: np.ndarray) -> tuple[float, int]:
+    """How probable the other classes are, 0..1, and the most probable of them."""
+    shares = np.array(region.probabilities) / thresholds
+    shares /= shares.sum()
+    others = np.where(np.arange(len(shares)) == label, -1, shares)
+    return 1 - float(shares[label]), int(others.argmax())
+
+
+def extras(predicted: Sequence[Item], thresholds: np.ndarray) -> list[Doubt]:
+    """Predicted regions where the truth has none."""
+    mass = np.array([one.region.area * one.region.probabilities[one.region.label] for one in
+                     predicted])  # fmt: skip
+    meets = np.array([one.region.met >= SEEN for one in predicted])
+    labels = np.array([one.region.label for one in predicted])
+    found = []
+    for place, (picture, region) in enumerate(predicted):
+        if meets[place]:
+            continue
+        much, _ = conflict(region, 0, thresholds)
+        score = float(much * agreement(mass, meets, labels, place))
+        if much >= LEAST_CONFLICT:
+            kept = (EXTRA, 0, region.label, region.box, region.area, score, float("nan"))
+            found.append(Doubt(picture, *kept))
+    return found
+
+
+def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> list[Doubt]:
+    """True regions that are not seen, have another class, or another outline."""
+    area = np.array([one.region.area for one in true], float)
+    seen = np.array([one.region.met >= SEEN for one in true])
+    labels = np.array([one.region.label for one in true])
+    called = np.array([conflict_free(one.region, thresholds) for one in true], int)
+    limit = max(FAR * median, LEAST_FAR)
+    near = sum(one.region.distance <= limit for one in true)
+    found = []
+    for place, (picture, region) in enumerate(true):
+        much, other = conflict(region, region.label, thresholds)
+        if much >= LEAST_CONFLICT and other == 0:
+            kind, reliable = UNSEEN, agreement(area, seen, labels, place)
+        elif much >= LEAST_CONFLICT:
+            same = labels[seen & (called == other)]
+            kind, reliable = CLASS, (np.count_nonzero(same == other) + 1) / (len(same) + 2)
+        elif region.distance > limit:
+            kind, other, reliable = OUTLINE, region.label, (near + 1) / (np.sum(seen) + 2)
+            much = 1 - limit / region.distance / 2
+        else:
+            continue
+        distance = region.distance if kind == OUTLINE else float("nan")
+        score = float(much * reliable)
+        kept = (kind, region.label, other, region.box, region.area, score, distance)
+        found.append(Doubt(picture, *kept))
+    return found
+
+
+def conflict_free(region: Region, thresholds: np.ndarray) -> int:
+    """The most probable class of a region, by its thresholds."""
+    return int((np.array(region.probabilities) / thresholds).argmax())
+
+
+def agreement(sizes: np.ndarray, agrees: np.ndarray, labels: np.ndarray, place: int) -> float:
+    """The share of the regions of the nearest size that agree with the other side, 0..1.
+
+    Of the same class where it has enough; the region itself does not count.
+    """
+    same = np.flatnonzero(labels == labels[place])
+    pool = same if len(same) > LEAST_OF_CLASS else np.arange(len(labels))
+    pool = pool[pool != place]
+    away = np.abs(np.log(sizes[pool] + 1) - np.log(sizes[place] + 1))
+    nearest = pool[np.argsort(away, kind="stable")[:NEIGHBOURS]]
+    return (np.count_nonzero(agrees[nearest]) + 1) / (len(nearest) + 2)
+
+
+def expected_precision(scores: Sequence[float]) -> np.ndarray:
+    """The share of wrong labels to expect among the first 1, 2 … of scores in descending order."""
+    return np.cumsum(scores) / np.arange(1, len(scores) + 1)
+
+
+def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> np.ndarray:
+    """The truth (H, W) as the doubts propose it, with regions of the predicted mask (H, W)."""
+    proposed = truth.copy()
+    on_truth = {(label, box): pixels for label, box, pixels in components(truth)}
+    on_mask = {(label, box): pixels for label, box, pixels in components(mask)}
+    for one in doubts:
+        if one.kind == EXTRA and (pixels := on_mask.get((one.proposed, one.box))) is not None:
+            # What somebody has drawn stays: the region was proposed where there is nothing.
+            view = proposed[one.box.place]
+            view[pixels & (view == 0)] = one.proposed
+        elif (pixels := on_truth.get((one.label, one.box))) is not None:
+            redraw(proposed, mask, one, pixels)
+    return proposed
+
+
+def redraw(proposed: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> None:
+    """Replaces a true region, `pixels` of its box, by what its doubt proposes."""
+    proposed[one.box.place][pixels] = 0 if one.kind == OUTLINE else one.proposed
+    if one.kind != OUTLINE:
+        return
+    whole = np.zeros(mask.shape, bool)
+    whole[one.box.place] = pixels
+    for label, box, part in components(mask):
+        if label == one.label and (whole[box.place] & part).any():
+            view = proposed[box.place]
+            view[part & (view == 0)] = label

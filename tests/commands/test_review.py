@@ -1,0 +1,67 @@
+"""flexunet review: a page and a table of doubts; answers read back; nothing of the data changes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support import exports
+from tests.support.running import flexunet
+
+
+@pytest.fixture(scope="module")
+def parent(folds) -> Path:
+    return next(folds.glob("outputs/multirun/*/*/*/best.keras")).parents[1]
+
+
+@pytest.fixture(scope="module")
+def reviewed(folds, parent) -> Path:
+    """The folder of a review, after the data was shown to be as before."""
+    pictures = pd.concat([pd.read_csv(file) for file in parent.glob("*/samples.csv")])
+    files = [Path(file) for file in {*pictures["image"], *pictures["mask"].dropna()}]
+    before = {file: hashlib.sha256(file.read_bytes()).digest() for file in files}
+    done = flexunet(folds, "review", f"run={parent}", "export=coco", "most=12")
+    assert done.returncode == 0, done.stdout
+    assert before == {file: hashlib.sha256(file.read_bytes()).digest() for file in files}
+    (folder,) = folds.glob("outputs/*/*_review/review")
+    return folder
+
+
+def test_the_page_shows_every_doubt_of_the_table(reviewed):
+    table = pd.read_csv(reviewed / "review.csv")
+    page = (reviewed / "review.html").read_text()
+    assert 0 < len(table) <= 12  # a network of one epoch sees nearly nothing
+    assert page.count("data:image/jpeg") == page.count("<input") == len(table)
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert table["score"].is_monotonic_decreasing
+    export = exports.read("coco", reviewed / "coco")
+    assert {one.name.rpartition(".")[0] for one in export.pictures} == set(table["picture"])
+
+
+def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
+    table = pd.read_csv(reviewed / "review.csv")
+    table["wrong"] = (table["picture"] == table["picture"][0]).astype(int)
+    answers = folds / "answers.csv"
+    table.to_csv(answers, index=False)
+    words = (f"run={parent}", f"answers={answers}", "export=labelme")
+    done = flexunet(folds, "review", *words)
+    assert done.returncode == 0, done.stdout
+    assert "ticked as wrong" in done.stdout
+    (folder,) = folds.glob("outputs/*/*_review/review/labelme")
+    assert [file.stem for file in folder.glob("*.json")] == [table["picture"][0]]
+
+
+def test_wrong_answers_and_options_are_a_sentence(folds, parent, reviewed):
+    broken = folds / "broken.csv"
+    table = pd.read_csv(reviewed / "review.csv")
+    table.assign(kind="gone").to_csv(broken, index=False)
+    done = flexunet(folds, "review", f"run={parent}", f"answers={broken}")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "line 2: kind is 'gone', expected extra, unseen, class, outline" in done.stdout
+    other = flexunet(folds, "review", f"run={parent}", "export=voc", "most=0")
+    assert other.returncode == 1
+    assert "export" in other.stdout and "most" in other.stdout

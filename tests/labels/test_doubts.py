@@ -1,0 +1,138 @@
+"""Labels that are probably wrong are found and ranked; right ones are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.labels import doubts, review_file
+from flexunet_exp.labels.compared import Box, compare
+from flexunet_exp.scores.regions import STEPS
+
+CLASSES = ("background", "scratch", "dent")
+SIDE = 96
+
+
+def picture(*boxes: tuple[int, int, int, int, int]) -> np.ndarray:
+    """A mask with boxes (class, left, top, width, height)."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for label, left, top, width, height in boxes:
+        mask[top : top + height, left : left + width] = label
+    return mask
+
+
+def compared(truth: np.ndarray, prediction: np.ndarray, sure: float = 0.9):
+    levels = np.zeros((2, SIDE, SIDE), np.uint8)
+    for index in (1, 2):
+        levels[index - 1][prediction == index] = int(sure * STEPS)
+    return compare(truth, levels, prediction)
+
+
+RIGHT = picture((1, 10, 10, 20, 12), (2, 50, 50, 16, 16))
+
+
+def found(truth: np.ndarray, prediction: np.ndarray = RIGHT) -> list[doubts.Doubt]:
+    """The doubts of a picture among eight whose labels are right."""
+    right = [compared(RIGHT, RIGHT) for _ in range(8)]
+    return doubts.find([*right, compared(truth, prediction)], len(CLASSES)).doubts
+
+
+def test_right_labels_are_not_doubted():
+    assert found(RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("truth", "kind", "label", "proposed", "box"),
+    [
+        (picture((1, 10, 10, 20, 12)), "extra", 0, 2, Box(50, 50, 16, 16)),
+        (picture((1, 10, 10, 20, 12), (1, 50, 50, 16, 16)), "class", 1, 2, Box(50, 50, 16, 16)),
+        (
+            picture((1, 10, 10, 20, 12), (2, 50, 50, 16, 16), (2, 70, 4, 9, 9)),
+            *("unseen", 2, 0, Box(70, 4, 9, 9)),
+        ),
+        (
+            picture((1, 10, 10, 20, 12), (2, 40, 40, 36, 36)),
+            *("outline", 2, 2, Box(40, 40, 36, 36)),
+        ),
+    ],
+)
+def test_a_wrong_label_is_doubted_and_mended(truth, kind, label, proposed, box):
+    prediction = RIGHT
+    if kind == "outline":  # sure enough of the true pixels around it, but another class wins there
+        regions = [compared(RIGHT, RIGHT) for _ in range(8)]
+        levels = np.zeros((2, SIDE, SIDE), np.uint8)
+        levels[0][RIGHT == 1] = levels[1][RIGHT == 2] = int(0.9 * STEPS)
+        levels[1][(truth == 2) & (RIGHT == 0)] = int(0.45 * STEPS)
+        wrong = doubts.find([*regions, compare(truth, levels, prediction)], 3).doubts
+    else:
+        wrong = found(truth)
+    (one,) = wrong
+    assert (one.picture, one.kind, one.label, one.proposed, one.box) == (
+        8,
+        kind,
+        label,
+        proposed,
+        box,
+    )
+    assert 0.3 < one.score <= 1
+    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), RIGHT)
+
+
+def test_what_a_network_often_invents_is_doubted_less():
+    often = [compared(picture((1, 10, 10, 20, 12)), RIGHT) for _ in range(8)]
+    few = [compared(RIGHT, RIGHT) for _ in range(8)]
+    lone = compared(picture((1, 10, 10, 20, 12)), RIGHT)
+    (rare,) = doubts.find([*few, lone], 3).doubts
+    frequent = doubts.find([*often, lone], 3).doubts
+    assert len(frequent) == 9 and max(one.score for one in frequent) < rare.score / 2
+
+
+def test_ignored_pixels_are_neither_labels_nor_doubts():
+    truth = picture((1, 10, 10, 20, 12))
+    truth[40:80, 40:80] = 255
+    assert found(truth) == []
+
+
+def test_a_class_that_the_network_finds_hard_is_not_doubted_for_that():
+    unsure = [compared(RIGHT, RIGHT, sure=0.55) for _ in range(8)]
+    assert doubts.find(unsure, 3).doubts == []
+
+
+def test_the_expected_precision_falls_with_the_rank():
+    np.testing.assert_allclose(doubts.expected_precision([0.9, 0.5, 0.1]), [0.9, 0.7, 0.5])
+
+
+def test_a_proposed_region_never_paints_over_what_is_drawn():
+    truth = picture((2, 50, 50, 4, 16))
+    one = doubts.Doubt(0, "extra", 0, 2, Box(50, 50, 16, 16), 256, 0.9, float("nan"))
+    other = picture((1, 50, 50, 4, 16))
+    mended = doubts.mended(other, picture((2, 50, 50, 16, 16)), [one])
+    assert (mended[50:66, 50:54] == 1).all() and (mended[50:66, 54:66] == 2).all()
+    assert doubts.mended(truth, picture(), [one]).sum() == truth.sum()
+
+
+def test_answers_are_read_back(tmp_path):
+    wrong = found(picture((1, 10, 10, 20, 12)))
+    names = [f"p{number}" for number in range(9)]
+    text = review_file.text(wrong, names, CLASSES)
+    (tmp_path / "review.csv").write_text(text.rstrip("\n") + "1\n")
+    (row,) = review_file.read(tmp_path / "review.csv", names, CLASSES)
+    assert row.is_wrong and row.picture == "p8"
+    assert row.doubt._replace(score=0, distance=0) == wrong[0]._replace(score=0, distance=0)
+
+
+def test_answers_with_mistakes_are_refused_with_all_of_them(tmp_path):
+    text = review_file.text(found(picture((1, 10, 10, 20, 12))), list("abcdefgh") + ["bent-1"],
+                            CLASSES)  # fmt: skip
+    head, line = text.splitlines()
+    broken = line.replace("bent-1", "bent-2").replace("extra", "more").replace("dent", "hole")
+    (tmp_path / "review.csv").write_text(f"{head}\n{broken}maybe\n")
+    with pytest.raises(InputError) as error:
+        review_file.read(tmp_path / "review.csv", ["bent-1"], CLASSES)
+    said = str(error.value)
+    for part in ("line 2", "Did you mean 'bent-1'", "'more'", "'hole'", "'maybe'"):
+        assert part in said
+    (tmp_path / "other.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(InputError, match="lacks the columns rank"):
+        review_file.read(tmp_path / "other.csv", ["bent-1"], CLASSES)
