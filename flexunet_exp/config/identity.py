@@ -42,6 +42,7 @@ AS_BEFORE: dict[str, Any] = {
 }
 
 LOSS_AS_BEFORE: dict[str, Any] = {"pool_batches": (1,)}  # likewise, of `loss`
+TRAINER_AS_BEFORE: dict[str, Any] = {"deep_supervision": (None,)}  # likewise, of `trainer`
 SPLIT_AS_BEFORE: dict[str, Any] = {"calibration": (0,)}  # likewise, of `split`
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
@@ -79,6 +80,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     drop_unused(settings["dataset"], AS_BEFORE)
     drop_unused(settings.get("loss") or {}, LOSS_AS_BEFORE)
     drop_unused(settings.get("split") or {}, SPLIT_AS_BEFORE)
+    drop_unused(settings.get("trainer") or {}, TRAINER_AS_BEFORE)
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)

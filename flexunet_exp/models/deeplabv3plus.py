@@ -15,11 +15,14 @@ from keras import layers
 
 from flexunet_exp.models.arguments import check_values
 from flexunet_exp.models.blocks import conv_norm, enlarged
-from flexunet_exp.models.deeplabv3plus_rules import RATES, RULES
+from flexunet_exp.models.deeplabv3plus_rules import RULES
 from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.models.feature_maps import SpreadOver
 from flexunet_exp.models.unet import encoded
 
+# Atrous rates by output stride. Those of 16 and 8 are the paper's (section 4); at 32 a pixel is
+# twice as wide as at 16.
+RATES = {32: (3, 6, 9), 16: (6, 12, 18), 8: (12, 24, 36)}
 FINE = 4  # stride of the features that the decoder adds, and of the logits
 
 

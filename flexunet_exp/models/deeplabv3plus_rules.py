@@ -8,13 +8,11 @@ from flexunet_exp.config.rules import Arguments, Rule, count, is_int, share
 from flexunet_exp.models.unet_rules import RULES as UNET
 from flexunet_exp.models.unet_rules import fits
 
-# Atrous rates by output stride. Those of 16 and 8 are the paper's (section 4); at 32 a pixel is
-# twice as wide as at 16.
-RATES = {32: (3, 6, 9), 16: (6, 12, 18), 8: (12, 24, 36)}
+STRIDES = (8, 16, 32)
 
 
 def is_output_stride(value: Any) -> bool:
-    return is_int(value) and value in RATES
+    return is_int(value) and value in STRIDES
 
 
 OF_ENCODER = {name: rule for name, rule in UNET["unet"].rules.items() if "encoder" in name}

@@ -33,7 +33,7 @@ def segformer(
     input_scaling: str = "symmetric",
     input_dtype: str = "uint8",
 ) -> keras.Model:
-    """SegFormer for images (B, H, W, channels) of `input_dtype`, giving logits (B, H, W, C) float32.
+    """SegFormer: images (B, H, W, channels) of `input_dtype` to logits (B, H, W, C) float32.
 
     The defaults are those of B0. Stage i = 0 .. 3 has stride 4 * 2^i, `embed_dims[i]` features and
     `depths[i]` blocks with heads of embed_dims[i] / num_heads[i] features. The logits of stride 4

@@ -16,8 +16,9 @@ from flexunet_exp.models.arguments import check_network
 from flexunet_exp.models.attention import WindowAttention
 from flexunet_exp.models.blocks import scaled_image
 from flexunet_exp.models.feature_maps import DepthToSpace, SpaceToDepth
-from flexunet_exp.models.swin_unet_rules import PATCH, RULES
+from flexunet_exp.models.swin_unet_rules import RULES
 
+PATCH = 4  # pixels a side
 EPSILON = 1e-5  # of the authors' normalisations
 EXPANSION = 4  # of the features within a perceptron
 
@@ -33,7 +34,7 @@ def swin_unet(
     input_scaling: str = "symmetric",
     input_dtype: str = "uint8",
 ) -> keras.Model:
-    """Swin-Unet for images (B, H, W, channels) of `input_dtype`, giving logits (B, H, W, C) float32.
+    """Swin-Unet: images (B, H, W, channels) of `input_dtype` to logits (B, H, W, C) float32.
 
     Level i = 0 .. 3, the last being the bridge, has stride 4 * 2^i, embed_dim * 2^i features, and
     depths[i] blocks of num_heads[i] heads in windows of window_sizes[i] pixels, on the way down and

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from flexunet_exp.config.rules import count, share
 from flexunet_exp.models.arguments import counts, of_divisor
 
-PATCH = 4  # pixels a side
 DIVISOR = 32  # the stride of the bridge
 
 

@@ -17,8 +17,9 @@ from flexunet_exp.models.arguments import check_network
 from flexunet_exp.models.attention import Attention
 from flexunet_exp.models.blocks import conv_norm, enlarged, scaled_image
 from flexunet_exp.models.feature_maps import PositionEmbedding
-from flexunet_exp.models.transunet_rules import DIVISOR, RULES
+from flexunet_exp.models.transunet_rules import RULES
 
+STRIDE = 16  # of the tokens
 EPSILON = 1e-6  # of the authors' normalisations
 
 
@@ -36,7 +37,7 @@ def transunet(
     input_scaling: str = "symmetric",
     input_dtype: str = "uint8",
 ) -> keras.Model:
-    """TransUNet for images (B, H, W, channels) of `input_dtype`, giving logits (B, H, W, C) float32.
+    """TransUNet: images (B, H, W, channels) of `input_dtype` to logits (B, H, W, C) float32.
 
     The defaults are those of R50-ViT-B/16. A residual network of `blocks` blocks at strides 4, 8
     and 16 gives (H / 16) * (W / 16) tokens of `embed_dim` features, which pass `num_transformer`
@@ -49,7 +50,7 @@ def transunet(
     image, x = scaled_image(input_shape[-1], input_scaling, input_dtype)
     x, skips = residual_network(x, base_filters, blocks)
     x = layers.Conv2D(embed_dim, 1, name="tokens")(x)
-    grid = (input_shape[0] // DIVISOR, input_shape[1] // DIVISOR)
+    grid = (input_shape[0] // STRIDE, input_shape[1] // STRIDE)
     x = PositionEmbedding(grid, name="positions")(x)
     x = transformer.dropped(x, "positions", dropout_rate)
     for number in range(num_transformer):
@@ -125,8 +126,10 @@ def conv(
 def group_normed(
     x: keras.KerasTensor, name: str, groups: int | None = None, activate: bool = True
 ) -> keras.KerasTensor:
-    """Group normalisation (of 32 groups, or as many as divide the features), then ReLU."""
+    """Group normalisation (of 32 groups, or as many as their common divisor), then ReLU."""
     filters = x.shape[-1]
-    groups = groups or next(number for number in range(min(32, filters), 0, -1) if not filters % number)
+    groups = groups or next(
+        number for number in range(min(32, filters), 0, -1) if not filters % number
+    )
     x = layers.GroupNormalization(groups, epsilon=EPSILON, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_norm_relu")(x) if activate else x

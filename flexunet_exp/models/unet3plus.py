@@ -68,9 +68,7 @@ def unet3plus(
     return model
 
 
-def full_scale(
-    maps: dict[int, keras.KerasTensor], level: int, filters: int
-) -> keras.KerasTensor:
+def full_scale(maps: dict[int, keras.KerasTensor], level: int, filters: int) -> keras.KerasTensor:
     """The decoder's features of a level from maps of all levels (level → map)."""
     parts = []
     for source in sorted(maps):
