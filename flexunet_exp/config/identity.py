@@ -205,6 +205,7 @@ def effort(config: DictConfig | dict) -> str:
     """Hash of what decides how long a run takes: runs with the same hash take similar minutes."""
     settings = plain(config)
     drop_unused(settings["split"], SPLIT_AS_BEFORE)
+    drop_unused(settings["trainer"], TRAINER_AS_BEFORE)
     sections = {name: kept(settings[name], takes_minutes, name) for name in EFFORT}
     if settings["dataset"].get("cache") == "features":  # a step takes a fraction of the time
         sections["dataset"]["cache"] = "features"

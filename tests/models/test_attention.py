@@ -38,7 +38,7 @@ def test_global_attention_over_a_smaller_map():
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("size", [(8, 8), (6, 10), (3, 9), (2, 3)])
 def test_window_attention_of_any_size(size, shifted):
-    """In the moved windows, a pixel sees the pixels of its own window alone, none wrapped around."""
+    """A pixel sees the pixels of its own (moved) window alone, none wrapped around."""
     window, heads = 4, 2
     layer = WindowAttention(heads, window, shifted)
     query, key, value = maps(3, *size, 8)
