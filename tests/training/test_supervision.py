@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from omegaconf import open_dict
 
 from flexunet_exp.config import identity
 from flexunet_exp.data import dataset as datasets
@@ -23,7 +24,16 @@ from flexunet_exp.training import fit, state, supervision
 from flexunet_exp.training.settings import TrainingSettings
 
 SHAPE = (32, 32, 3)
-ATTENTION = ("model=attention_unet", "~model.base_kernel", "trainer.epochs=1")
+ATTENTION = "flexunet_exp.models.attention_unet.attention_unet"
+
+
+def attention(tiny_dataset, *words: str):
+    """The tiny training, of an attention U-Net, which has no base_kernel."""
+    cfg = tiny_dataset("trainer.epochs=1", *words)
+    with open_dict(cfg):
+        del cfg.model.base_kernel, cfg.model.dilation
+        cfg.model._target_ = ATTENTION
+    return cfg
 
 
 def batch() -> tuple[np.ndarray, np.ndarray]:
@@ -74,9 +84,8 @@ def test_heads_of_sides_are_trained_and_not_kept(tmp_path):
 
 
 def test_a_training_with_it_ends_with_the_best_network(tiny_dataset, tmp_path):
-    cfg = tiny_dataset(
-        "tracking=none", "~callbacks.epoch_images", *ATTENTION, "trainer.deep_supervision=0.5"
-    )
+    words = ("tracking=none", "~callbacks.epoch_images", "trainer.deep_supervision=0.5")
+    cfg = attention(tiny_dataset, *words)
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     dataset, settings = datasets.load(cfg), TrainingSettings.from_config(cfg)
     model = fit.compiled_model(settings, dataset)
@@ -102,7 +111,7 @@ def test_what_does_not_fit_is_refused(model, weights, words):
 
 
 def test_a_loss_over_several_batches_is_refused(tiny_dataset):
-    cfg = tiny_dataset(*ATTENTION, "trainer.deep_supervision=1", "loss.pool_batches=2")
+    cfg = attention(tiny_dataset, "trainer.deep_supervision=1", "loss.pool_batches=2")
     with pytest.raises(InputError, match="loss.pool_batches=1"):
         fit.compiled_model(TrainingSettings.from_config(cfg), datasets.load(cfg))
 
