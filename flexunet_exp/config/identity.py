@@ -42,6 +42,7 @@ AS_BEFORE: dict[str, Any] = {
 }
 
 LOSS_AS_BEFORE: dict[str, Any] = {"pool_batches": (1,)}  # likewise, of `loss`
+TRAINER_AS_BEFORE: dict[str, Any] = {"deep_supervision": (None,)}  # likewise, of `trainer`
 SPLIT_AS_BEFORE: dict[str, Any] = {"calibration": (0,)}  # likewise, of `split`
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
@@ -79,6 +80,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     drop_unused(settings["dataset"], AS_BEFORE)
     drop_unused(settings.get("loss") or {}, LOSS_AS_BEFORE)
     drop_unused(settings.get("split") or {}, SPLIT_AS_BEFORE)
+    drop_unused(settings.get("trainer") or {}, TRAINER_AS_BEFORE)
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
         (settings.get("augmentation") or {}).pop("views", None)
@@ -203,6 +205,7 @@ def effort(config: DictConfig | dict) -> str:
     """Hash of what decides how long a run takes: runs with the same hash take similar minutes."""
     settings = plain(config)
     drop_unused(settings["split"], SPLIT_AS_BEFORE)
+    drop_unused(settings["trainer"], TRAINER_AS_BEFORE)
     sections = {name: kept(settings[name], takes_minutes, name) for name in EFFORT}
     if settings["dataset"].get("cache") == "features":  # a step takes a fraction of the time
         sections["dataset"]["cache"] = "features"

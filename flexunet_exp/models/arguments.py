@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flexunet_exp.config.compose import sides, size_text
 from flexunet_exp.config.rules import Arguments, Rule, count, flag, is_int, one_of, share, text
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.input_scaling import INPUT_SCALINGS
+
+Together = Callable[[str, dict, dict], Iterable[str]]
 
 
 def of_unet(**rules: Rule) -> Arguments:
@@ -48,6 +50,84 @@ def dropout_problems(dropout_rate: float, levels: int, key: str = "model") -> It
             f"{key}.dropout_rate times (num_layers - 1) must stay below 1. "
             f"Received: {dropout_rate} * {poolings}. Try {key}.dropout_rate={0.5 / poolings:.2g}"
         )
+
+
+def of_divisor(
+    divisor: Callable[[Mapping[str, Any]], int], *also: Together, **rules: Rule
+) -> Arguments:
+    """The rules for a network whose picture must divide by `divisor` of its arguments.
+
+    `also` are further checks of all arguments together, as `Arguments.together` describes.
+    """
+
+    def together(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+        for check in also:
+            yield from check(key, arguments, settings)
+        yield from fits_divisor(divisor(arguments), settings["dataset"]["image_size"])
+
+    return Arguments(rules | {"input_scaling": UNET_RULES["input_scaling"]}, together)
+
+
+def fits_divisor(divisor: int, size: Any) -> Iterator[str]:
+    fitting = tuple(math.ceil(side / divisor) * divisor for side in sides(size))
+    if fitting != tuple(sides(size)):
+        yield (
+            f"dataset.image_size={size} must be divisible by {divisor} for this model. "
+            f"Try dataset.image_size={size_text(fitting)}"
+        )
+
+
+def of_poolings(arguments: Mapping[str, Any]) -> int:
+    """The divisor of a network whose num_layers levels halve the picture in between."""
+    return 2 ** (arguments.get("num_layers", 1) - 1)
+
+
+def divides(whole: str, part: str) -> Together:
+    """A check that one argument divides by another; lists are compared level by level."""
+
+    def check(key: str, arguments: dict, settings: dict) -> Iterator[str]:
+        wholes, parts = arguments.get(whole), arguments.get(part)
+        if wholes is None or parts is None:
+            return
+        pairs = zip(wholes, parts, strict=True) if isinstance(wholes, list) else [(wholes, parts)]
+        if wrong := [f"{one} by {other}" for one, other in pairs if one % other]:
+            yield (
+                f"{key}.{whole} must be divisible by {key}.{part}: "
+                f"{', '.join(wrong)} is not. Try {key}.{whole}={next_multiple(wholes, parts)}"
+            )
+
+    return check
+
+
+def next_multiple(wholes: Any, parts: Any) -> str:
+    """The next larger multiples, as one types them."""
+    if not isinstance(wholes, list):
+        return str(math.ceil(wholes / parts) * parts)
+    up = [math.ceil(one / other) * other for one, other in zip(wholes, parts, strict=True)]
+    return f"[{','.join(map(str, up))}]"
+
+
+def counts(*example: int, smallest: int = 1) -> Rule:
+    """A list of as many whole numbers as the example has, each at least `smallest`."""
+    return Rule(
+        lambda value: (
+            isinstance(value, list | tuple)
+            and len(value) == len(example)
+            and all(is_int(one) and one >= smallest for one in value)
+        ),
+        f"a list of {len(example)} whole numbers of at least {smallest}",
+        f"[{','.join(map(str, example))}]",
+    )
+
+
+def check_network(given: dict[str, Any], arguments: Arguments) -> None:
+    """Raises InputError with every argument (name → value) that breaks its rule, or the size."""
+    check_values(given, arguments)
+    size = list(given["input_shape"][:2])
+    together = arguments.together or (lambda *_: ())
+    lists = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+    if problems := list(together("model", lists, {"dataset": {"image_size": size}})):
+        raise InputError(problems)
 
 
 def check_arguments(given: dict[str, Any], arguments: Arguments) -> None:

@@ -1,7 +1,7 @@
 """Attention U-Net: a U-Net whose skips pass only where the coarser level finds them relevant.
 
 Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas" (2018), arXiv:1804.03999.
-Here in two dimensions and without deep supervision, since a model of this project has one output.
+Here in two dimensions; deep supervision is an option of the training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from keras import layers
 from flexunet_exp.models.arguments import check_arguments
 from flexunet_exp.models.attention_unet_rules import RULES
 from flexunet_exp.models.blocks import double_conv, encoder, scaled_image
+from flexunet_exp.models.side_outputs import of_features
 
 # The bias before the sigmoid. Gates begin open, as in the paper; at 0.95, because closer to 1 the
 # sigmoid's gradient is too small to learn from.
@@ -37,8 +38,9 @@ def attention_unet(
     base_filters * 2^i filters and dropout dropout_rate * i. Every skip except the topmost is gated:
     the paper (section 2) leaves that one out, because its features are low-level. Of `input_shape`
     (H, W, channels) only the channels are fixed: any H and W divisible by 2^(num_layers - 1) will
-    do later. `input_dtype` is uint8 or uint16, whose largest value is white. Raises InputError with
-    every argument that does not fit.
+    do later. `input_dtype` is uint8 or uint16, whose largest value is white. The side outputs are
+    those of the decoder's levels but the finest. Raises InputError with every argument that does
+    not fit.
     """
     check_arguments(locals(), RULES["attention_unet"])
 
@@ -56,6 +58,7 @@ def attention_unet(
 
     image, x = scaled_image(input_shape[-1], input_scaling, input_dtype)
     x, skips = encoder(x, stage, num_layers)
+    coarser = []
 
     # Decoder
     for level in reversed(range(num_layers - 1)):
@@ -64,10 +67,14 @@ def attention_unet(
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_up")(x)
         x = layers.Concatenate(name=f"{name}_concat")([x, skip])
         x = stage(x, name, level)
+        if level:
+            coarser.insert(0, (x, 2**level))
 
     # Head
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
-    return keras.Model(image, logits, name="attention_unet")
+    model = keras.Model(image, logits, name="attention_unet")
+    model.side_outputs = of_features(coarser, num_classes)
+    return model
 
 
 def attention_gate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
@@ -70,3 +71,34 @@ def double_conv(
         if index == 1 and dropout_rate > 0:
             x = layers.Dropout(dropout_rate, name=f"{name}_dropout")(x)
     return x
+
+
+def conv_norm(
+    x: keras.KerasTensor,
+    name: str,
+    filters: int,
+    kernel_size: int = 3,
+    dilation: int = 1,
+    activation: str | None = "relu",
+    use_bias: bool = True,
+    scale: bool = True,
+) -> keras.KerasTensor:
+    """A convolution, batch normalisation (with its factor gamma if `scale`), then activation."""
+    x = layers.Conv2D(
+        filters,
+        kernel_size,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=scale, name=f"{name}_norm")(x)
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
+def enlarged(x: keras.KerasTensor, times: int, name: str, dtype: Any = None) -> keras.KerasTensor:
+    """The map, `times` as high and wide, interpolated bilinearly; itself for `times` of 1."""
+    if times == 1:
+        return x
+    return layers.UpSampling2D(times, interpolation="bilinear", dtype=dtype, name=f"{name}_up")(x)

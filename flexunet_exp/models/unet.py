@@ -15,7 +15,7 @@ from keras import layers
 
 from flexunet_exp.config import building
 from flexunet_exp.models.arguments import check_values
-from flexunet_exp.models.blocks import NORM_MOMENTUM, WHITE
+from flexunet_exp.models.blocks import NORM_MOMENTUM, WHITE, enlarged
 from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.models.encoders.pyramid import Pyramid
 from flexunet_exp.models.unet_rules import RULES
@@ -51,29 +51,46 @@ def unet(
     Raises InputError with every argument that does not fit, or where the weights cannot be had.
     """
     check_values(locals(), RULES["unet"])
-    image = keras.Input((None, None, input_shape[-1]), dtype=input_dtype, name="image")
-    levels = image
-    if input_dtype != "uint8":
-        share = WHITE["uint8"] / WHITE[input_dtype]
-        rescaling = layers.Rescaling(share, dtype="float32", name="grey_levels")
-        rescaling.trainable = False  # it belongs to the frozen part
-        levels = rescaling(image)
-    pyramid = building.build(dict(encoder), image=levels, weights=encoder_weights)
-    part = Encoder(pyramid, encoder_trainable, encoder_rate, encoder_from_epoch)
-    part.let_train(encoder_from_epoch)
+    image, part = encoded(
+        input_shape[-1], input_dtype, encoder, encoder_weights, encoder_trainable, encoder_rate,
+        encoder_from_epoch,
+    )  # fmt: skip
     convolve = partial(
         double_conv,
         filters=decoder_filters,
         normalisation=normalisation,
         dropout_rate=dropout_rate,
     )
-    x = decoder(pyramid, output_stride, skip_filters, convolve)
+    x = decoder(part.pyramid, output_stride, skip_filters, convolve)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="head")(x)
     if output_stride > 1:
         logits = enlarged(logits, output_stride, "logits", dtype="float32")
     model = keras.Model(image, logits, name="unet")
     model.encoder = part
     return model
+
+
+def encoded(
+    channels: int,
+    input_dtype: str,
+    encoder: Mapping[str, Any],
+    weights: str | None,
+    trainable: str,
+    rate: float,
+    from_epoch: int,
+) -> tuple[keras.KerasTensor, Encoder]:
+    """The image (B, H, W, channels) of `input_dtype`, and the encoder with its features."""
+    image = keras.Input((None, None, channels), dtype=input_dtype, name="image")
+    levels = image
+    if input_dtype != "uint8":
+        share = WHITE["uint8"] / WHITE[input_dtype]
+        rescaling = layers.Rescaling(share, dtype="float32", name="grey_levels")
+        rescaling.trainable = False  # it belongs to the frozen part
+        levels = rescaling(image)
+    pyramid = building.build(dict(encoder), image=levels, weights=weights)
+    part = Encoder(pyramid, trainable, rate, from_epoch)
+    part.let_train(from_epoch)
+    return image, part
 
 
 def decoder(
@@ -99,10 +116,6 @@ def decoder(
         x = enlarged(x, strides[-1] // output_stride, "decoder1")
         x = convolve(x, "decoder1")
     return x
-
-
-def enlarged(x: keras.KerasTensor, times: int, name: str, dtype: Any = None) -> keras.KerasTensor:
-    return layers.UpSampling2D(times, interpolation="bilinear", dtype=dtype, name=f"{name}_up")(x)
 
 
 def double_conv(

@@ -27,7 +27,7 @@ from flexunet_exp.optimizers import slow_down
 from flexunet_exp.prediction import networks
 from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import collection, tensorflow
-from flexunet_exp.training import class_weights, features, profile, state
+from flexunet_exp.training import class_weights, features, profile, state, supervision
 from flexunet_exp.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,13 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         if settings.feed.cache == "features":
             model = features.FromFeatures(model.input, model.output, name=model.name)
             model.encoder = encoder
+        if settings.deep_supervision is not None:
+            model = supervision.supervised(model, settings.deep_supervision)
         scores = SegmentationScores(list(dataset.class_names))
         loss = build_loss(settings.loss, dataset)
         build_pool(loss, model, dataset)
+        if settings.deep_supervision is not None:
+            supervision.check_loss(loss)
         optimizer = build_optimizer(settings, dataset, encoder)
         model.compile(optimizer, loss, metrics=[scores])
         model.optimizer.build(model.trainable_variables)
@@ -164,7 +168,9 @@ def fit(
             if not keeper.best.exists():
                 files.save_model(model, keeper.best)
             raise
-    model.set_weights(keras.saving.load_model(keeper.best, compile=False).get_weights())
+    # best.keras has no heads that only deep supervision needs.
+    stored = keras.saving.load_model(keeper.best, compile=False)
+    files.without_optimizer(model).set_weights(stored.get_weights())
 
 
 def train(

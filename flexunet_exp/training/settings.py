@@ -47,6 +47,7 @@ class TrainingSettings:
     save_every: int  # epochs between two states
     profile: bool
     keep_state: bool  # whether the state after the last epoch is kept
+    deep_supervision: float | list[float] | None  # weights of the side outputs' losses
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> TrainingSettings:
@@ -63,6 +64,7 @@ class TrainingSettings:
             save_every=cfg.trainer.save_every,
             profile=cfg.trainer.profile,
             keep_state=cfg.trainer.keep_state,
+            deep_supervision=compose.plain(cfg.trainer).get("deep_supervision"),
         )
 
     def in_precision(self, precision: str) -> TrainingSettings:

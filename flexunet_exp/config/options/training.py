@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flexunet_exp.config.options.row import ROUNDING, WEIGHTS, Option
-from flexunet_exp.config.rules import at_least, count, flag, one_of, or_null
+from flexunet_exp.config.rules import Rule, at_least, count, flag, is_number, one_of, or_null
+
+
+def is_weights(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(is_number(one) and one >= 0 for one in values) and any(values)
+
 
 ROWS = (
     Option(
@@ -70,6 +78,18 @@ ROWS = (
         WEIGHTS,
         minutes=True,
         param="strategy",
+        optional=True,
+    ),
+    Option(
+        "trainer.deep_supervision",
+        "weight of the loss of each of a model's side outputs: null, one for all, or one each, "
+        "finest first",
+        or_null(
+            Rule(is_weights, "a number of at least 0, or a list of such numbers, not all 0", "1.0")
+        ),
+        WEIGHTS,
+        minutes=True,
+        param="deep_supervision",
         optional=True,
     ),
     Option(
