@@ -22,7 +22,7 @@ HEAVY = (
 )
 COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
-    *("prepare", "compare", "sync", "plan", "import", "export_labels"),
+    *("prepare", "compare", "sync", "plan", "import", "export_labels", "import_config"),
 }
 DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(
