@@ -58,8 +58,9 @@ def palette_of(project: Project) -> Palette:
 
 
 def map_of(project: Project) -> Mapping[Colour, int]:
+    """The colour map that counts: rgb_map, else color_map, which the original did not read."""
     given, ignored = project.get("mask", "rgb_map"), project.get("mask", "color_map")
-    if given is None and not project.faithful:
+    if given is None and not (project.faithful and ignored and set(ignored) <= set(DEFAULT_MAP)):
         given = ignored
     if given is None:
         return ONE_DEFECT if project.get("model", "num_classes") == 1 else DEFAULT_MAP
@@ -87,7 +88,7 @@ def map_problems(project: Project) -> Iterator[str]:
     if twice := sorted({one for one in values if values.count(one) > 1}):
         yield f"[mask] rgb_map has several colours of class {twice[0]}; expected one each"
     number = project.get("model", "num_classes")
-    if project.faithful and project.get("mask", "rgb_map") is None:
+    if colours is DEFAULT_MAP and project.get("mask", "color_map"):
         return  # the original trained the classes of its default map alone
     if number not in (None, len(colours)) and not (number == 1 and len(colours) == 2):
         yield (
@@ -117,9 +118,11 @@ def reason(says: str) -> str:
 def ignored_map(value: Any, project: Project) -> Outcome:
     if project.get("mask", "rgb_map") is not None:
         return Outcome(NO_EFFECT, "the original reads rgb_map, and so does this experiment")
+    if project.faithful and set(value) <= set(DEFAULT_MAP):
+        return Outcome(NO_EFFECT, "the original read rgb_map alone, and took its default map")
     if project.faithful:
-        says = "the original read rgb_map alone, and merged classes of the nearest default colours"
-        return Outcome(NO_EFFECT, says)
+        says = "the original merged these classes into the nearest of its default map's four"
+        return Outcome(UNSUPPORTED, f"{says}; no option merges classes, so they stay apart")
     return Outcome(MEANT, "dataset.classes; the original did not read it, and trained 4 classes")
 
 

@@ -164,6 +164,14 @@ def test_a_map_under_the_wrong_name_is_meant_and_the_default_is_what_was_trained
     ]  # fmt: skip
 
 
+def test_classes_that_the_original_merged_stay_apart(imported, caplog):
+    text = SCREW.replace("(255,0,0):2", "(255,255,0):2")
+
+    with caplog.at_level("INFO"):
+        assert len(imported(text, "faithful=true").dataset.classes) == 3
+    assert "no option merges classes" in caplog.text
+
+
 def test_a_map_counts_by_its_values_or_by_its_order(imported):
     text = PLAIN.replace("(0,0,255):1", "(0,0,255):2").replace("(255,0,0):2", "(255,0,0):1")
 
