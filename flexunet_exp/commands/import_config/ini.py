@@ -89,7 +89,7 @@ def parsed(lines: Sequence[str]) -> tuple[list[Entry], list[str]]:
             last = Entry(section.lower(), match[1].lower(), match[2], number, comment)
             indent, comment = indent_of(line), []
             entries.append(last)
-        else:
+        elif section or not problems:  # of many lines before any section, the first will do
             problems.append(unreadable(number, text, section))
     return entries, problems
 
@@ -121,10 +121,14 @@ def unreadable(number: int, text: str, section: str) -> str:
 
 
 def mark_twice(entries: Sequence[Entry]) -> None:
+    """The last of several counts."""
+    last = {one.name: one.line for one in entries}
     counts = Counter(one.name for one in entries)
     for one in entries:
         if counts[one.name] > 1:
-            one.faults.append("it is given twice")
+            is_last = last[one.name] == one.line
+            again = "this line counts" if is_last else f"line {last[one.name]} counts"
+            one.faults.append(f"it is given twice, and {again}")
 
 
 def faults(entries: Sequence[Entry]) -> Iterator[str]:

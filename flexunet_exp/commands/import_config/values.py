@@ -21,8 +21,11 @@ class Value(NamedTuple):
 
 def read(text: str) -> Value:
     """The value of a text. Raises ValueError with a sentence if it is none."""
+    if "%(" in text:
+        raise ValueError(f"{text[:60]!r} names another key by %(…)s. Write the value itself")
     if (found := literal(text)) is not None:
-        return found
+        percent = re.search("%(?!%)", text.replace("%%", ""))
+        return found._replace(fault="a single % made it unreadable") if percent else found
     bare = without_comment(text)
     if bare != text and (found := literal(bare)) is not None:
         return Value(found.value, "the comment behind it made it unreadable")

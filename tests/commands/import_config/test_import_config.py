@@ -209,7 +209,7 @@ def test_the_report_has_a_line_for_each_key(imported, caplog):
     ("line", "says"),
     [
         ("num_layers = 8 ; levels", "the comment behind it made it unreadable"),
-        ("num_layers = 7\nnum_layers = 8", "it is given twice"),
+        ("num_layers = 7\nnum_layers = 8", "it is given twice, and line 10 counts"),
     ],
 )
 def test_what_made_the_original_lose_a_value_is_taken_and_said(imported, caplog, line, says):
@@ -237,7 +237,8 @@ def test_what_the_original_could_not_read_is_refused_as_faithful(imported):
     [
         ("num_layers = 8", "num_layers = eight", "is not a whole number of at least 2"),
         ("num_layers = 8", "num_layers = __import__('os').getpid()", "is code, which is never run"),
-        ("num_layers = 8", "num_layers = 9", "dataset.image_size"),
+        ("num_layers = 8", "num_layers = %(levels)s", "Write the value itself"),
+        ("num_layers = 8", "num_layers = 12", "dataset.image_size"),
         ("num_classes = 3", "num_classes = 4", "the colour map has 3 colours"),
         ("(0,0,255):1", "(0,0,0):1", "has (0, 0, 0) twice"),
         ("(0,0,0):0", "(9,9,9):0", "has no (0, 0, 0)"),
