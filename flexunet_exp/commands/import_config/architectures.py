@@ -54,13 +54,13 @@ def model_of(name: Any, instead: str | None) -> tuple[str, dict[str, Any]]:
     if not instead and bare not in MODELS:
         raise InputError(
             f"[model] model = {name!r} is no network of the original.{did_you_mean(bare, MODELS)} "
-            f"There are: {', '.join(MODELS)}. To train another network, add model=NAME"
+            f"There are: {', '.join(MODELS)}. To train another network, add network=NAME"
         )
     model = instead or MODELS[bare]
     if model not in files:
         raise InputError(
             f"[model] model = {name!r} would be model={model}, which conf/model does not have."
-            f"{did_you_mean(model, files)} To train another network, add model=NAME, one of: "
+            f"{did_you_mean(model, files)} To train another network, add network=NAME, one of: "
             f"{', '.join(sorted(files))}"
         )
     return model, arguments(files, model)

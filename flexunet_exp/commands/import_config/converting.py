@@ -47,14 +47,14 @@ class Converted:
 
 
 def convert(entries: Sequence[Entry], file: Path, choices: Any) -> Converted:
-    """`choices` has faithful, model and data_root. Raises InputError with every problem."""
+    """`choices` has faithful, network and data_root. Raises InputError with every problem."""
     check_readable(entries, choices.faithful)
     found, problems = read_values(entries)
     if MODEL not in found and not problems:
         problems.append("[model] model is missing: this is no file of the original program")
     if problems:
         raise InputError([f"{file}: {one}" for one in problems])
-    model, arguments = architectures.model_of(found[MODEL].value, choices.model)
+    model, arguments = architectures.model_of(found[MODEL].value, choices.network)
     table = rows(model)
     problems = broken(entries, found, table)
     known = with_defaults(found, table, choices.faithful)

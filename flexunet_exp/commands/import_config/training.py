@@ -101,13 +101,22 @@ def number_of_pictures(value: int, project: Project) -> Outcome:
 def tiled_pictures(value: bool, project: Project) -> Outcome:
     if not value:
         return Outcome(TAKEN, "off")
-    return Outcome(UNSUPPORTED, "pictures of epochs are predicted as predict.tile says")
+    side = project.get("tiledinfer", "split_size")
+    settings = {"tile": side, "overlap": overlap(project), "every": 1}
+    settings["num_images"] = max(project.get("train", "num_infer_images"), 1)
+    tiled = {f"callbacks.tiled_epoch_images.{key}": each for key, each in settings.items()}
+    chosen = {"/callbacks": ["default", "tiled_epoch_images"]}
+    return Outcome(TAKEN, "", chosen | tiled)
 
 
 def tiles(value: int, project: Project) -> Outcome:
-    side = project.get("tiledinfer", "split_size")
-    side_and_margin = f"predict.tile={side} predict.overlap={overlap(project)}"
-    return Outcome(MEANT, f"not of a training: flexunet infer run=RUN … {side_and_margin}")
+    side_and_margin = (
+        f"predict.tile={project.get('tiledinfer', 'split_size')} predict.overlap={overlap(project)}"
+    )
+    says = f"flexunet infer run=RUN … {side_and_margin}"
+    if project.get("train", "epoch_change_tiled_infer"):
+        says = f"callbacks.tiled_epoch_images; for {says}"
+    return Outcome(MEANT, f"neighbouring tiles are blended; {says}")
 
 
 def overlap(project: Project) -> float:

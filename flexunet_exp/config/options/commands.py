@@ -527,7 +527,7 @@ ROWS = (
         commands=("import_config",),
     ),
     Option(
-        "model",
+        "network",
         "another network than that of the file; null: that of the file",
         or_null(text("a name of conf/model", "unet")),
         commands=("import_config",),

@@ -91,7 +91,8 @@ SIGMOID = (
     .split("[mask]")[0]
 )
 ATTENTION = PLAIN.replace("FlexUNet", "AttentionUNet").replace("num_layers = 8", "num_layers = 5")
-TILED = PLAIN + "[tiledinfer]\nsplit_size = 512\noverlapping = 64\n"
+TILED = PLAIN.replace("[mask]", "epoch_change_tiled_infer = True\n[mask]")
+TILED += "[tiledinfer]\nsplit_size = 512\noverlapping = 64\n"
 FILES = {"plain": PLAIN, "screw": SCREW, "every": EVERY, "sigmoid": SIGMOID,
          "attention": ATTENTION, "tiled": TILED}  # fmt: skip
 
@@ -178,6 +179,13 @@ def test_a_map_counts_by_its_values_or_by_its_order(imported):
     assert [*imported(text).dataset.classes[1].color] == [255, 0, 0]
     cfg = imported(text, "faithful=true", "overwrite=true")
     assert [*cfg.dataset.classes[1].color] == [0, 0, 255]
+
+
+def test_tiled_pictures_of_epochs_are_a_callback(imported):
+    tiled = imported(TILED).callbacks.tiled_epoch_images
+
+    assert (tiled.tile, tiled.overlap) == (512, 0.2)
+    assert "tiled_epoch_images" not in imported(PLAIN, "overwrite=true").callbacks
 
 
 def test_one_sigmoid_class_is_background_against_a_defect(imported):
@@ -276,11 +284,11 @@ def test_a_file_that_is_there_stays_as_it_is(imported):
 def test_a_network_that_conf_lacks_can_be_replaced(imported):
     text = PLAIN.replace("FlexUNet", "HexUNet").replace("num_layers = 8", "num_layers = 5")
 
-    assert imported(text, "model=attention_unet").model._target_.endswith("attention_unet")
+    assert imported(text, "network=attention_unet").model._target_.endswith("attention_unet")
 
 
 class Choices:
-    faithful, model, data_root = False, None, None
+    faithful, network, data_root = False, None, None
 
 
 @given(st.data())
