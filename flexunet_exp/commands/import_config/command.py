@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """The command; a word that is no option names the file."""
-    sys.argv[1:] = [with_key(word) for word in sys.argv[1:]]
+    before = sys.argv[:-1]
+    sys.argv[1:] = [
+        word if one.startswith("-") else with_key(word)  # `job` of --cfg job is no file
+        for one, word in zip(before, sys.argv[1:], strict=True)
+    ]
     app.run_app("import_config", task)
 
 

@@ -133,7 +133,11 @@ def collected(
     comment = next((e.comment for e in entries if e.name[1] in ("rgb_map", "color_map")), [])
     given = [(entry, outcome(entry, found[entry.name], table, project)) for entry in entries]
     absent = list(defaults(found, table, project))
-    settings = {"/dataset/layout": "image_mask", "/augmentation": "none", "/model": project.model}
+    settings: dict[str, Any] = {
+        "/dataset/layout": "image_mask",
+        "/augmentation": "none",
+        "/model": project.model,
+    }
     settings |= {"/loss": "cross_entropy", "/optimizer": "adam", "monitor": "val_loss"}
     settings |= {"dataset.good": "none"}
     for one in [*(result for *_, result in absent), *(result for _, result in given)]:
