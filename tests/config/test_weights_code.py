@@ -211,6 +211,7 @@ BESIDE = {
     ("flexunet_exp", "__getattr__"): "finds the names of the Python API",
     ("callbacks.configured", "Curves"): "draws",
     ("callbacks.configured", "EpochImages"): "draws",
+    ("callbacks.configured", "TiledEpochImages"): "draws",
     ("callbacks.configured", "StopFile"): "tags a run that it ends early as stopped",
     ("config.compose", "conf_dir"): "found once composed",
     ("config.compose", "section_or_default"): "reads how pictures are predicted",
