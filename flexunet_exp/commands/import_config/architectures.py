@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flexunet_exp.commands.import_config.keys import (
     MEANT,
     NO_EFFECT,
+    TAKEN,
     UNSUPPORTED,
     Key,
     Outcome,
@@ -24,6 +25,7 @@ from flexunet_exp.commands.import_config.keys import (
     no_effect,
     of_model,
     said,
+    unsupported,
 )
 from flexunet_exp.config import compose, own_conf
 from flexunet_exp.config.rules import Rule, at_least, count, flag, is_int, is_number, is_text, share
@@ -100,6 +102,7 @@ COUNTS = Rule(
 )
 NUMBER = Rule(is_number, "a number", "4")
 TEXT = Rule(is_text, "a text in quotes", "'relu'")
+RESIDUAL = "the convolutions are those of the paper's residual network here"
 IGNORED = "the original's networks but FlexUNet ignore it"
 
 
@@ -151,15 +154,42 @@ LEVELS: Table = {
     ("model", "base_filters"): argument("base_filters", count(16), 16),
     ("model", "num_layers"): argument("num_layers", at_least(2, 6), 6),
 }
+
+
+def fixed(name: str, side: int) -> Key:
+    """A pair that is not an argument of the model here: its convolutions have this side."""
+
+    def becomes(value: Any, project: Project) -> Outcome:
+        if value in (side, (side, side), [side, side]):
+            return Outcome(NO_EFFECT, f"model={project.model} has this {name}")
+        return Outcome(UNSUPPORTED, f"model={project.model} has {name} {side}")
+
+    return Key(becomes, PAIR)
+
+
+def depth(value: int, project: Project) -> Outcome:
+    """SwinUNet: the number of levels. With `stack_num_down` it gives the blocks of each."""
+    blocks = project.get("model", "stack_num_down") or 2
+    return of_model("depths", [blocks] * value, project)
+
+
+def blocks_up(value: int, project: Project) -> Outcome:
+    if value == (project.get("model", "stack_num_down") or 2):
+        return Outcome(NO_EFFECT, "a level has as many blocks up as down here")
+    return Outcome(UNSUPPORTED, "a level has as many blocks up as down here: stack_num_down counts")
+
+
 SWIN: Table = {
     ("model", "filter_num_begin"): argument("embed_dim", count(128), 128),
-    ("model", "depth"): argument("num_layers", count(4), 4),
-    ("model", "stack_num_down"): argument("blocks_down", count(2), 2),
-    ("model", "stack_num_up"): argument("blocks_up", count(2), 2),
-    ("model", "patch_size"): side_of_pair("patch_size", 1, (4, 4)),
+    ("model", "depth"): Key(depth, count(4), 4),
+    ("model", "stack_num_down"): Key(
+        lambda value, project: Outcome(TAKEN, "with depth, in model.depths"), count(2)
+    ),
+    ("model", "stack_num_up"): Key(blocks_up, count(2)),
+    ("model", "patch_size"): fixed("patch size", 4),
     ("model", "num_heads"): argument("num_heads", COUNTS, [4, 8, 8, 8]),
-    ("model", "window_size"): argument("window_size", COUNTS),
-    ("model", "num_mlp"): argument("mlp_dim", count(512), 512),
+    ("model", "window_size"): argument("window_sizes", COUNTS),
+    ("model", "num_mlp"): unsupported("a block's perceptron is four times as wide as its features"),
     ("model", "shift_window"): no_effect("every second block shifts its windows, as in the paper"),
 }
 
@@ -198,7 +228,11 @@ OTHERS: dict[str, Table] = {
         ("model", "dropout_rate"): argument("dropout_rate", share(0.1), 0.1),
     },
     "multiresunet": {**LEVELS, ("model", "dropout_rate"): argument("dropout_rate", share(0.1))},
-    "u2net": {**LEVELS, **{name: no_effect("U2Net read it and ignored it") for name in SWIN}},
+    "u2net": {
+        ("model", "base_filters"): argument("base_filters", count(16), 16),
+        ("model", "num_layers"): unsupported("U²-Net has the levels of its paper"),
+        **{name: no_effect("U2Net read it and ignored it") for name in SWIN},
+    },
     "unet3plus": {
         ("model", "dropout_rate"): argument("dropout_rate", share(0.1)),
         ("model", "base_filters"): argument("base_filters", count(64)),
@@ -207,27 +241,27 @@ OTHERS: dict[str, Table] = {
     "sharpunet": {
         ("model", "filters"): Key(filters, COUNTS, [32, 64, 128, 256]),
         ("model", "max_filter"): Key(max_filter, count(512), 512),
-        ("model", "base_ksize"): side_of_pair("kernel_size", 1, (3, 3)),
-        ("model", "dilation"): side_of_pair("dilation", 1, (1, 1)),
+        ("model", "base_ksize"): fixed("kernel size", 3),
+        ("model", "dilation"): fixed("dilation", 1),
     },
     "swin_unet": SWIN,
     "transunet": {
-        ("model", "filter_num"): argument("filters", COUNTS),
-        ("model", "stack_num_down"): argument("blocks_down", count(2)),
-        ("model", "stack_num_up"): argument("blocks_up", count(2)),
+        ("model", "filter_num"): unsupported(RESIDUAL),
+        ("model", "stack_num_down"): unsupported(RESIDUAL),
+        ("model", "stack_num_up"): unsupported(RESIDUAL),
         ("model", "embed_dim"): argument("embed_dim", count(768)),
         ("model", "num_mlp"): argument("mlp_dim", count(3072)),
         ("model", "num_heads"): argument("num_heads", count(12)),
         ("model", "num_transformer"): argument("num_transformer", count(12)),
-        ("model", "activation"): argument("activation", TEXT),
-        ("model", "mlp_activation"): argument("mlp_activation", TEXT),
-        ("model", "batch_norm"): argument("batch_norm", flag()),
+        ("model", "activation"): unsupported("the paper's: ReLU in convolutions"),
+        ("model", "mlp_activation"): unsupported("the paper's: GELU in perceptrons"),
+        ("model", "batch_norm"): unsupported("the paper's network has its normalisations"),
         ("model", "pool"): Key(pool, flag()),
         ("model", "unpool"): no_effect("the original read `pool` for it"),
-        ("model", "backbone"): argument("backbone"),
-        ("model", "weights"): argument("encoder_weights"),
-        ("model", "freeze_backbone"): argument("freeze_backbone", flag()),
-        ("model", "freeze_batch_norm"): argument("freeze_batch_norm", flag()),
+        ("model", "backbone"): unsupported(RESIDUAL),
+        ("model", "weights"): unsupported("the network begins with random weights here"),
+        ("model", "freeze_backbone"): unsupported("all of the network is trained here"),
+        ("model", "freeze_batch_norm"): unsupported("all of the network is trained here"),
     },
     "efficient_unet": {("model", "efficientnet"): Key(backbone, TEXT)},
     "deeplabv3plus": {},

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexunet_exp.commands.import_config import command, converting, ini
+from flexunet_exp.commands.import_config import architectures, command, converting, ini
 from flexunet_exp.config import compose as composing
 from flexunet_exp.errors import InputError
 
@@ -132,6 +132,24 @@ def test_every_kind_of_file_becomes_an_experiment_that_composes(imported, name, 
 
     assert cfg.dataset.path.endswith("data/BOLT")
     assert cfg.trainer.epochs == 100 and cfg.optimizer.learning_rate == 6e-5
+
+
+@pytest.mark.parametrize("name", architectures.MODELS)
+def test_each_network_of_the_original_is_a_model_here(imported, name):
+    cfg = imported(PLAIN.replace("TensorFlowFlexUNet", f"TensorFlow{name}"))
+
+    assert cfg.model._target_.startswith("flexunet_exp.models.")
+
+
+def test_the_keys_of_swin_unet_are_those_of_its_levels(imported, caplog):
+    keys = "depth = 3\nstack_num_down = 2\nnum_heads = [4, 8, 8]\nwindow_size = [4, 2, 2]\n"
+    swin = PLAIN.replace("FlexUNet", "SwinUNet").replace(
+        "[train]", f"{keys}shift_window = 2\n[train]"
+    )
+    cfg = imported(swin.replace("image_width = 512", "image_width = 512\nfilter_num_begin = 64"))
+
+    assert (cfg.model.embed_dim, list(cfg.model.depths)) == (64, [2, 2, 2])
+    assert (list(cfg.model.num_heads), list(cfg.model.window_sizes)) == ([4, 8, 8], [4, 2, 2])
 
 
 def test_values_names_and_colours_are_those_of_the_file(imported):
