@@ -66,9 +66,9 @@ class WindowAttention(layers.Layer):
     def call(self, query: Any, key: Any, value: Any) -> Any:
         batch, height, width, _ = ops.shape(query)
         axes = [Axis(side, self.window, self.shifted) for side in (height, width)]
-        heads = (self.windows(part, axes) for part in (query, key, value))
+        query_, key_, value_ = (self.windows(part, axes) for part in (query, key, value))
         # (B, windows, heads, pixels, pixels)
-        mixed = attended(*heads, self.offsets_bias() + self.mask(axes))
+        mixed = attended(query_, key_, value_, self.offsets_bias() + self.mask(axes))
         return self.map_of(mixed, axes, batch, query.shape[-1])
 
     def windows(self, x: Any, axes: list[Axis]) -> Any:
@@ -96,7 +96,7 @@ class WindowAttention(layers.Layer):
 
     def offsets_bias(self) -> Any:
         """The bias (1, 1, heads, pixels, pixels) of each pair of pixels in a window."""
-        pixels = np.stack(np.mgrid[: self.window, : self.window]).reshape(2, -1)
+        pixels = np.mgrid[: self.window, : self.window].reshape(2, -1)
         rows, columns = pixels[:, :, None] - pixels[:, None, :] + self.window - 1
         index = (rows * (2 * self.window - 1) + columns).astype("int32")
         bias = ops.take(ops.cast(self.bias, "float32"), index.ravel(), axis=0)

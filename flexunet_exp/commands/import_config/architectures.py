@@ -102,6 +102,7 @@ COUNTS = Rule(
 )
 NUMBER = Rule(is_number, "a number", "4")
 TEXT = Rule(is_text, "a text in quotes", "'relu'")
+SWIN_LEVELS = 4
 RESIDUAL = "the convolutions are those of the paper's residual network here"
 IGNORED = "the original's networks but FlexUNet ignore it"
 
@@ -169,6 +170,8 @@ def fixed(name: str, side: int) -> Key:
 
 def depth(value: int, project: Project) -> Outcome:
     """SwinUNet: the number of levels. With `stack_num_down` it gives the blocks of each."""
+    if value != SWIN_LEVELS:
+        return Outcome(UNSUPPORTED, f"Swin-Unet has {SWIN_LEVELS} levels here, as in the paper")
     blocks = project.get("model", "stack_num_down") or 2
     return of_model("depths", [blocks] * value, project)
 

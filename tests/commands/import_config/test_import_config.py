@@ -142,14 +142,17 @@ def test_each_network_of_the_original_is_a_model_here(imported, name):
 
 
 def test_the_keys_of_swin_unet_are_those_of_its_levels(imported, caplog):
-    keys = "depth = 3\nstack_num_down = 2\nnum_heads = [4, 8, 8]\nwindow_size = [4, 2, 2]\n"
+    keys = "stack_num_down = 4\nnum_heads = [4, 8, 8, 8]\nwindow_size = [8, 8, 4, 2]\n"
     swin = PLAIN.replace("FlexUNet", "SwinUNet").replace(
         "[train]", f"{keys}shift_window = 2\n[train]"
     )
     cfg = imported(swin.replace("image_width = 512", "image_width = 512\nfilter_num_begin = 64"))
 
-    assert (cfg.model.embed_dim, list(cfg.model.depths)) == (64, [2, 2, 2])
-    assert (list(cfg.model.num_heads), list(cfg.model.window_sizes)) == ([4, 8, 8], [4, 2, 2])
+    assert (cfg.model.embed_dim, list(cfg.model.depths)) == (64, [4, 4, 4, 4])
+    assert (list(cfg.model.num_heads), list(cfg.model.window_sizes)) == (
+        [4, 8, 8, 8],
+        [8, 8, 4, 2],
+    )
 
 
 def test_values_names_and_colours_are_those_of_the_file(imported):
