@@ -173,13 +173,12 @@ def cut(x: Any, first: Any, last: Any, place: int) -> Any:
 
 
 def attended(query: Any, key: Any, value: Any, bias: Any = None) -> Any:
-    """softmax(q kᵀ / √d + bias) v of (…, pixels, heads, d), with the softmax in float32."""
-    leading = range(len(query.shape) - 3)
-    swap = (*leading, len(leading) + 1, len(leading), len(leading) + 2)  # heads before pixels
-    query, key, value = (ops.transpose(part, swap) for part in (query, key, value))
-    turned = (*range(len(leading) + 1), len(leading) + 2, len(leading) + 1)
-    scores = ops.matmul(query / math.sqrt(query.shape[-1]), ops.transpose(key, turned))
+    """softmax(q kᵀ / √d + bias) v of (…, pixels, heads, d), with the softmax in float32.
+
+    Sums are einsum, since tf2onnx 1.17 confuses the axes of transposed heads where one has size 1.
+    """
+    scores = ops.einsum("...qhd,...khd->...hqk", query / math.sqrt(query.shape[-1]), key)
     scores = ops.cast(scores, "float32")
     scores = scores if bias is None else scores + bias
     weights = ops.cast(ops.softmax(scores), value.dtype)
-    return ops.transpose(ops.matmul(weights, value), swap)
+    return ops.einsum("...hqk,...khd->...qhd", weights, value)
