@@ -23,6 +23,7 @@ COMMANDS = {
     "review": "run=PARENT: labels that are probably wrong, ranked on a page",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
+    "import-config": "FILE.config output=NAME: an INI file of the original program → an experiment",
     "export-labels": "input=SET|run=RUN output=DIR format=coco: masks → an annotation tool's files",
     "prepare": "input=DIR output=DIR: raw MVTec AD → image/mask data, split by source, augmented",
     "check": "dataset=…: the data card, leakage and every problem of a data set with its file",

@@ -6,6 +6,7 @@ from flexunet_exp.callbacks.configured import (
     EpochImages,
     NanGuard,
     StopFile,
+    TiledEpochImages,
 )
 
-__all__ = ["BestCheckpoint", "Curves", "EpochImages", "NanGuard", "StopFile"]
+__all__ = ["BestCheckpoint", "Curves", "EpochImages", "NanGuard", "StopFile", "TiledEpochImages"]

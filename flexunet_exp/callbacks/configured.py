@@ -16,6 +16,7 @@ import keras
 import pandas as pd
 
 from flexunet_exp.callbacks.qualifying import qualifies
+from flexunet_exp.config.compose import sides
 from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
@@ -88,10 +89,12 @@ class EpochImages(keras.callbacks.Callback):
     Files: epoch_change_infer/epoch_0007_<name>.png (palette mask, native size) and …_panel.png.
     """
 
+    place = "epoch_change_infer"  # in the run folder and in the store
+
     def __init__(self, num_images: int, every: int, run: Run):
         super().__init__()
         self.every, self.run = every, run
-        self.folder = run.folder / "epoch_change_infer"
+        self.folder = run.folder / self.place
         table = pick_samples(run.dataset.table, num_images)
         self.samples = list(rows(table))
         self.pairs = [run.dataset.read(sample) for sample in self.samples]
@@ -110,11 +113,14 @@ class EpochImages(keras.callbacks.Callback):
     def predict(self, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)
         images = [image for image, _ in self.pairs]
-        predictions = self.run.predictor(self.model)(images)
+        predictions = self.predictor()(images)
         for sample, (image, truth), bands in zip(
             self.samples, self.pairs, predictions, strict=True
         ):
             self.show(epoch, sample, image, truth, collect(bands, truth.shape).mask)
+
+    def predictor(self) -> Predictor:
+        return self.run.predictor(self.model)
 
     def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
         dataset, name = self.run.dataset, sample_name(sample)
@@ -124,7 +130,26 @@ class EpochImages(keras.callbacks.Callback):
         panel = panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
         panel_path = path.with_name(f"{path.stem}_panel.png")
         panels.write_png(panel_path, panel)
-        self.run.tracker.image(f"epoch_change_infer/{name}", panel_path, epoch)
+        self.run.tracker.image(f"{self.place}/{name}", panel_path, epoch)
+
+
+class TiledEpochImages(EpochImages):
+    """The pictures of EpochImages, predicted in tiles whatever predict.tile is.
+
+    `tile` is a side or [height, width] in a picture's own pixels, `overlap` the share of it that
+    neighbours have in common, 0 to below 1. Files: those of EpochImages, in
+    epoch_change_tiled_infer/.
+    """
+
+    place = "epoch_change_tiled_infer"
+
+    def __init__(self, num_images: int, every: int, tile: Any, overlap: float, run: Run):
+        super().__init__(num_images, every, run)
+        self.tile, self.overlap = sides(tile), overlap
+
+    def predictor(self) -> Predictor:
+        whole = super().predictor()
+        return Predictor(self.model, whole.size, whole.batch_size, self.tile, self.overlap)
 
 
 class Curves(keras.callbacks.Callback):

@@ -66,9 +66,9 @@ class WindowAttention(layers.Layer):
     def call(self, query: Any, key: Any, value: Any) -> Any:
         batch, height, width, _ = ops.shape(query)
         axes = [Axis(side, self.window, self.shifted) for side in (height, width)]
-        heads = (self.windows(part, axes) for part in (query, key, value))
+        query_, key_, value_ = (self.windows(part, axes) for part in (query, key, value))
         # (B, windows, heads, pixels, pixels)
-        mixed = attended(*heads, self.offsets_bias() + self.mask(axes))
+        mixed = attended(query_, key_, value_, self.offsets_bias() + self.mask(axes))
         return self.map_of(mixed, axes, batch, query.shape[-1])
 
     def windows(self, x: Any, axes: list[Axis]) -> Any:
@@ -96,7 +96,7 @@ class WindowAttention(layers.Layer):
 
     def offsets_bias(self) -> Any:
         """The bias (1, 1, heads, pixels, pixels) of each pair of pixels in a window."""
-        pixels = np.stack(np.mgrid[: self.window, : self.window]).reshape(2, -1)
+        pixels = np.mgrid[: self.window, : self.window].reshape(2, -1)
         rows, columns = pixels[:, :, None] - pixels[:, None, :] + self.window - 1
         index = (rows * (2 * self.window - 1) + columns).astype("int32")
         bias = ops.take(ops.cast(self.bias, "float32"), index.ravel(), axis=0)
@@ -173,13 +173,12 @@ def cut(x: Any, first: Any, last: Any, place: int) -> Any:
 
 
 def attended(query: Any, key: Any, value: Any, bias: Any = None) -> Any:
-    """softmax(q kᵀ / √d + bias) v of (…, pixels, heads, d), with the softmax in float32."""
-    leading = range(len(query.shape) - 3)
-    swap = (*leading, len(leading) + 1, len(leading), len(leading) + 2)  # heads before pixels
-    query, key, value = (ops.transpose(part, swap) for part in (query, key, value))
-    turned = (*range(len(leading) + 1), len(leading) + 2, len(leading) + 1)
-    scores = ops.matmul(query / math.sqrt(query.shape[-1]), ops.transpose(key, turned))
+    """softmax(q kᵀ / √d + bias) v of (…, pixels, heads, d), with the softmax in float32.
+
+    Sums are einsum, since tf2onnx 1.17 confuses the axes of transposed heads where one has size 1.
+    """
+    scores = ops.einsum("...qhd,...khd->...hqk", query / math.sqrt(query.shape[-1]), key)
     scores = ops.cast(scores, "float32")
     scores = scores if bias is None else scores + bias
     weights = ops.cast(ops.softmax(scores), value.dtype)
-    return ops.transpose(ops.matmul(weights, value), swap)
+    return ops.einsum("...hqk,...khd->...qhd", weights, value)

@@ -58,7 +58,7 @@ def attention_unet(
 
     image, x = scaled_image(input_shape[-1], input_scaling, input_dtype)
     x, skips = encoder(x, stage, num_layers)
-    coarser = []
+    coarser: list[tuple[keras.KerasTensor, int]] = []
 
     # Decoder
     for level in reversed(range(num_layers - 1)):

@@ -86,7 +86,7 @@ def mix_ffn(x: keras.KerasTensor, name: str, hidden: int) -> keras.KerasTensor:
     filters = x.shape[-1]
     x = transformer.dense(x, hidden, f"{name}_hidden")
     x = layers.DepthwiseConv2D(3, padding="same", name=f"{name}_depthwise")(x)
-    x = layers.Activation("gelu", name=f"{name}_gelu")(x)
+    x = layers.Activation(transformer.gelu, name=f"{name}_gelu")(x)
     return transformer.dense(x, filters, f"{name}_output")
 
 

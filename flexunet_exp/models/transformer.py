@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
-from keras import layers
+from keras import layers, ops
 
 from flexunet_exp.models.attention import Attention, WindowAttention
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+def gelu(x: keras.KerasTensor) -> keras.KerasTensor:
+    """x Φ(x): Hendrycks and Gimpel (2016), arXiv:1606.08415.
+
+    Keras's own becomes an operation of TensorFlow that tf2onnx 1.17 does not know (Erfc).
+    """
+    return 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
 
 
 def normed(x: keras.KerasTensor, name: str, epsilon: float = 1e-6) -> keras.KerasTensor:
@@ -45,7 +56,7 @@ def perceptron(
     """To `hidden` features, GELU, and back; no activation behind the last layer."""
     filters = x.shape[-1]
     x = dense(x, hidden, f"{name}_hidden")
-    x = layers.Activation("gelu", name=f"{name}_gelu")(x)
+    x = layers.Activation(gelu, name=f"{name}_gelu")(x)
     x = dropped(x, f"{name}_hidden", dropout_rate)
     return dropped(dense(x, filters, f"{name}_output"), f"{name}_output", dropout_rate)
 

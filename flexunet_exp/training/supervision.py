@@ -89,5 +89,6 @@ def check_loss(loss: keras.losses.Loss) -> None:
 
 
 def typed(weights: float | Sequence[float]) -> str:
-    one = isinstance(weights, int | float)
-    return str(weights) if one else f"[{','.join(map(str, weights))}]"
+    if isinstance(weights, int | float):
+        return str(weights)
+    return f"[{','.join(map(str, weights))}]"

@@ -39,7 +39,7 @@ def test_the_page_shows_every_doubt_of_the_table(reviewed):
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert table["score"].is_monotonic_decreasing
     export = exports.read("coco", reviewed / "coco")
-    assert {one.name.rpartition(".")[0] for one in export.pictures} == set(table["picture"])
+    assert {Path(one.name).stem for one in export.pictures} == set(table["picture"])
 
 
 def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):

@@ -22,7 +22,7 @@ HEAVY = (
 )
 COMMANDS = {
     *("check", "export", "promote", "train", "inspect", "evaluate", "infer", "cache", "ui"),
-    *("prepare", "compare", "sync", "plan", "import", "export_labels"),
+    *("prepare", "compare", "sync", "plan", "import", "export_labels", "import_config"),
 }
 DEBUGS = ("smoke", "overfit")
 MVTEC_AD = set(
@@ -144,6 +144,28 @@ def test_seed_experiments_have_the_published_settings(
     assert (cfg.trainer.epochs, cfg.trainer.batch_size) == (100, 2)
     assert cfg.loss._target_.endswith("CrossEntropy")
     assert cfg.dataset.layout._target_.endswith("ImageMask")
+
+
+@pytest.mark.parametrize(("name", "dropout"), [("capsule", 0.03), ("tile", 0.04), ("wood", 0.04)])
+def test_seed_experiments_have_the_settings_of_the_readme(compose, name, dropout):
+    cfg = compose("train", f"experiment=seed_{name}")
+
+    assert (cfg.dataset.name, cfg.model.num_layers, cfg.model.base_kernel) == (name, 6, 9)
+    assert (cfg.model.dropout_rate, cfg.optimizer.learning_rate) == (dropout, 7e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["zipper", "screw", "transistor", "leather", "capsule", "tile", "wood"]
+)
+def test_seed_experiments_as_trained_differ_in_what_did_not_work(compose, name):
+    meant = plain(compose("train", f"experiment=seed_{name}"))
+    trained = plain(compose("train", f"experiment=seed_{name}_as_trained"))
+
+    assert trained["callbacks"]["reduce_lr"]["patience"] == 10
+    assert trained["dataset"]["layout"]["off_palette"] == "nearest"
+    meant["callbacks"]["reduce_lr"]["patience"] = 10
+    meant["dataset"]["layout"]["off_palette"] = "nearest"
+    assert trained == meant
 
 
 def test_image_mask_data_keeps_its_folders_unless_told_otherwise(compose):

@@ -47,9 +47,10 @@ def keys_of_choices() -> set[str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         for path in CONF.rglob("*.yaml"):
             group = path.parent.relative_to(CONF).as_posix()
-            if group not in (".", "callbacks", "annotations"):  # the last is of `import` alone
+            if group not in (".", "annotations"):  # the last is of `import` alone
                 needed = ["model=unet"] if group == "model/encoder" else []
-                chosen = compose("train", [*needed, f"{group}={path.stem}"])
+                choice = f"[{path.stem}]" if group == "callbacks" else path.stem
+                chosen = compose("train", [*needed, f"{group}={choice}"])
                 found |= set(leaves(OmegaConf.to_container(chosen, resolve=False)))
     return found
 

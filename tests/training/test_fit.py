@@ -230,6 +230,27 @@ def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     assert differ
 
 
+def test_tiled_epoch_pictures_have_a_folder_of_their_own(tiny_dataset, tmp_path):
+    cfg = tiny_dataset("tracking=none", "callbacks=[default,tiled_epoch_images]",
+                       "callbacks.tiled_epoch_images.tile=32")  # fmt: skip
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
+    dataset = datasets.load(cfg)
+    settings = TrainingSettings.from_config(cfg)
+    network = fit.compiled_model(settings, dataset)
+    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
+    pictures = fit.build_callbacks(settings, run)["tiled_epoch_images"]
+    pictures.set_model(network)
+    pictures.predict(7)
+    tiles = predictor.Predictor(network, (64, 64), 4, tile=(32, 32), overlap=0.25)
+    for sample in pictures.samples:
+        image, truth = dataset.read(sample)
+        name = f"epoch_0007_{datasets.sample_name(sample)}.png"
+        with Image.open(tmp_path / "epoch_change_tiled_infer" / name) as file:
+            shown = np.asarray(file)
+        expected = predictor.collect(next(tiles([image])), truth.shape).mask
+        np.testing.assert_array_equal(shown, expected)
+
+
 def test_a_schedule_sets_the_rate_of_every_epoch_and_the_plateau_is_left_out(trained):
     schedule = ("schedule=cosine", "schedule.warmup_epochs=1", "schedule.final_fraction=0.1")
     _, _, epochs = trained("trainer.epochs=4", "optimizer.learning_rate=0.01", *schedule)

@@ -46,7 +46,9 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
     [
         (lambda: attention_unet(SHAPE, 3, base_filters=2, num_layers=4, batch_norm=False), 2),
         (lambda: unet3plus(SHAPE, 3, base_filters=2, num_layers=3), 2),
-        (lambda: u2netp(SHAPE, 3, base_filters=2, inner_filters=2), 6),
+        pytest.param(
+            lambda: u2netp(SHAPE, 3, base_filters=2, inner_filters=2), 6, marks=pytest.mark.heavy
+        ),
     ],
     ids=["attention_unet", "unet3plus", "u2netp"],
 )

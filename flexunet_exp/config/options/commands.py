@@ -552,4 +552,43 @@ ROWS = (
         one_of("coco", "cvat", "label_studio", "labelme", "voc", "yolo"),
         commands=("export_labels",),
     ),
+    Option(
+        "input",
+        "INI file of the original program",
+        text("a file", "train_eval_infer.config"),
+        literal=True,
+        commands=("import_config",),
+    ),
+    Option(
+        "output",
+        "name of the experiment and of the data set; null: that of the file, or of its folder for "
+        "train_eval_infer.config",
+        or_null(text("a name", "zipper_old")),
+        commands=("import_config",),
+    ),
+    Option(
+        "data_root",
+        "folder with train, valid and test; null: where the file says, relative to it",
+        or_null(text("a folder", "data/ZIPPER")),
+        literal=True,
+        commands=("import_config",),
+    ),
+    Option(
+        "network",
+        "another network than that of the file; null: that of the file",
+        or_null(text("a name of conf/model", "unet")),
+        commands=("import_config",),
+    ),
+    Option(
+        "faithful",
+        "true: what the original did, where an option allows it; false: what was meant",
+        flag(),
+        commands=("import_config",),
+    ),
+    Option(
+        "overwrite",
+        "replaces files of this name that are there already",
+        flag(),
+        commands=("import_config",),
+    ),
 )

@@ -164,6 +164,11 @@ ROWS = (
         example="callbacks.epoch_images.every=10",
     ),
     Option(
+        "callbacks.tiled_epoch_images.*",
+        "the same pictures, predicted in tiles",
+        example="callbacks.tiled_epoch_images.tile=256",
+    ),
+    Option(
         "callbacks.stop_file.*",
         "ends the training when a file STOP appears",
         example="~callbacks.stop_file",
