@@ -17,16 +17,17 @@ from contextlib import redirect_stderr, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flexunet_exp.config import compose
-from flexunet_exp.decisions import file
-from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES, FinishedRun, load
 from flexunet_exp.tracking.mlflow_client import paged
 from flexunet_exp.tracking.store import Store
 from flexunet_exp.tracking.stored_models import remove_partial_models, whole_model
+
+if TYPE_CHECKING:
+    from flexunet_exp.decisions.file import Decision
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,8 @@ def gather(run: Path, folder: Path, decision: Decision | None = None) -> Path:
         copy = folder / path.relative_to(run)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+    from flexunet_exp.decisions import file  # it reads tables, which start-up has no use for
+
     if file.has_any(run):
         kept = file.read_all(run / file.DECISIONS)
         file.write(kept, folder, promoted=decision.name if decision else None)
