@@ -13,8 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet \
-  tf2onnx==1.17.0 tensorflow==2.21.0 keras==3.15.1 onnx==1.23.0 onnxruntime==1.32.0
+"$folder/venv/bin/python" -m pip install --quiet tf2onnx==1.17.0 tensorflow==2.21.0 keras==3.15.1 onnx==1.23.0 onnxruntime==1.32.0
 cd "$folder"
 TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES= "$folder/venv/bin/python" - <<'PYTHON'
 import math

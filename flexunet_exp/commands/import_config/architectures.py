@@ -217,7 +217,7 @@ def backbone(value: str, project: Project) -> Outcome:
     """EfficientUNet: B0 to B7, where conf/model/encoder has it."""
     name = f"efficientnet_{value.lower()}"
     if (compose.conf_dir() / "model/encoder" / f"{name}.yaml").is_file():
-        return Outcome("taken", "", {"/model/encoder": name})
+        return Outcome(TAKEN, "", {"/model/encoder": name})
     return Outcome(UNSUPPORTED, f"conf/model/encoder has no {name}; the model's own is taken")
 
 

@@ -118,8 +118,9 @@ def built(
 ) -> tuple[keras.Model, Origin | None]:
     """The network on the scaled image, without its classifier, and where its weights are from."""
     make = getattr(keras.applications, name)
-    if weights not in (None, IMAGENET):
-        weights_source.digest(Path(weights))  # a file that cannot be read is refused by its name
+    named = weights not in (None, IMAGENET)
+    # A file that cannot be read is refused by its name.
+    sha256 = weights_source.digest(Path(weights)) if named else ""
     try:
         with warnings.catch_warnings(), kept_files(cache_folder()), files_read() as read:
             warnings.simplefilter("ignore")  # one for each layer that a file lacks
@@ -129,9 +130,8 @@ def built(
         raise InputError(cannot_load(name, str(weights), reason)) from error
     if weights is None:
         return network, None
-    sha256 = weights_source.digest(read[0])
     if weights == IMAGENET:  # Keras has checked its own hash, mostly an MD5
-        return network, Origin(IMAGENET, sha256, LICENCE)
+        return network, Origin(IMAGENET, weights_source.digest(read[0]), LICENCE)
     return network, Origin(Path(weights).name, sha256, "")
 
 
