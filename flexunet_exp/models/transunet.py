@@ -123,9 +123,13 @@ def conv(
     )(x)
 
 
-def group_normed(x: keras.KerasTensor, name: str, activate: bool = True) -> keras.KerasTensor:
+def group_normed(
+    x: keras.KerasTensor, name: str, groups: int | None = None, activate: bool = True
+) -> keras.KerasTensor:
     """Group normalisation (of 32 groups, or as many as their common divisor), then ReLU."""
     filters = x.shape[-1]
-    groups = next(number for number in range(min(32, filters), 0, -1) if not filters % number)
+    groups = groups or next(
+        number for number in range(min(32, filters), 0, -1) if not filters % number
+    )
     x = layers.GroupNormalization(groups, epsilon=EPSILON, name=f"{name}_norm")(x)
     return layers.Activation("relu", name=f"{name}_norm_relu")(x) if activate else x
