@@ -118,9 +118,8 @@ def built(
 ) -> tuple[keras.Model, Origin | None]:
     """The network on the scaled image, without its classifier, and where its weights are from."""
     make = getattr(keras.applications, name)
-    named = weights not in (None, IMAGENET)
-    # A file that cannot be read is refused by its name.
-    sha256 = weights_source.digest(Path(weights)) if named else ""
+    # Before the network is built: a file that cannot be read is refused by its name.
+    sha256 = "" if weights is None or weights == IMAGENET else weights_source.digest(Path(weights))
     try:
         with warnings.catch_warnings(), kept_files(cache_folder()), files_read() as read:
             warnings.simplefilter("ignore")  # one for each layer that a file lacks
