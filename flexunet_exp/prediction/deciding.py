@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flexunet_exp.config import compose
-from flexunet_exp.config.options.commands import NONE
+from flexunet_exp.config.options.commands.shared import NONE
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.decisions import file
 from flexunet_exp.decisions.file import Decision

@@ -1,0 +1,104 @@
+"""Options of evaluate, infer and export."""
+
+from __future__ import annotations
+
+from flexunet_exp.config.options.commands.shared import PICTURES
+from flexunet_exp.config.options.row import Option
+from flexunet_exp.config.rules import (
+    Rule,
+    count,
+    flag,
+    is_text_or_texts,
+    not_negative,
+    or_null,
+    part,
+    text,
+)
+
+LOGITS = "largest allowed difference of a logit from the network in float32"
+
+ROWS = (
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
+        "class of each pixel",
+        text("the name of a decision, or none", "default"),
+        commands=("evaluate",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run (flexunet decide) that is applied; none: the most probable "
+        "class of each pixel; null: the decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("infer",),
+    ),
+    Option(
+        "decision",
+        "name of a decision of the run that is written beside the file, or none; null: the "
+        "decision promoted with a registered model, else none",
+        or_null(text("the name of a decision, or none", "default")),
+        commands=("export",),
+    ),
+    Option(
+        "ensemble",
+        "averages the probabilities of runs with the same test pictures",
+        commands=("evaluate",),
+    ),
+    Option(
+        "only",
+        "scores one folder of dataset=… alone: train, valid or test",
+        commands=("evaluate",),
+        example="only=test",
+    ),
+    Option(
+        "input",
+        PICTURES,
+        Rule(is_text_or_texts, PICTURES, "photos"),
+        literal=True,
+        commands=("infer",),
+    ),
+    Option(
+        "output",
+        "folder: new, empty, or one of this command, in which missing pictures are predicted",
+        text("a folder", "results"),
+        literal=True,
+        commands=("infer",),
+    ),
+    Option(
+        "overlays",
+        "writes the picture with its regions tinted",
+        flag(example=False),
+        commands=("infer",),
+    ),
+    Option("probabilities", "writes the probabilities", flag(), commands=("infer",)),
+    Option(
+        "overwrite",
+        "replaces what is in the output folder already",
+        flag(),
+        commands=("infer", "export"),
+    ),
+    Option("format", "saved_model, onnx or litert", commands=("export",), example="format=onnx"),
+    Option(
+        "output",
+        "folder; null: exports/<run name>_<format>",
+        or_null(text("a folder", "exports/grid")),
+        literal=True,
+        commands=("export",),
+    ),
+    Option(
+        "input",
+        "pictures on which file and network are compared; null: test pictures of the run",
+        or_null(Rule(is_text_or_texts, PICTURES, "photos")),
+        literal=True,
+        commands=("export",),
+    ),
+    Option("images", "number of these pictures", count(8), commands=("export",)),
+    Option("max_logit_difference", LOGITS, not_negative(0.01), commands=("export",)),
+    Option(
+        "min_agreement",
+        "least share of pixels to which file and trained network give the same class",
+        part(0.999),
+        commands=("export",),
+    ),
+    Option("log", "adds the file itself to the run in the store", flag(), commands=("export",)),
+)
