@@ -32,7 +32,7 @@ WIDE = (
 NARROW = (
     "dataset=glob(*)",
     "loss=glob(*)",
-    "model=glob(*,exclude=unet*)",  # those that have base_filters
+    "model=glob([flexunet*,attention_unet,multiresunet,sharpunet,unet3plus])",
     "optimizer=glob(*)",
     "dataset.image_size=64,[64,128]",
     "model.base_filters=4,8",
