@@ -15,10 +15,11 @@ import numpy as np
 
 from flexunet_exp.labels.compared import SEEN, Box, Compared, Region, components
 
-EXTRA, UNSEEN, CLASS, OUTLINE = KINDS = ("extra", "unseen", "class", "outline")
+EXTRA, UNSEEN, MOVED, CLASS, OUTLINE = KINDS = ("extra", "unseen", "moved", "class", "outline")
 NEIGHBOURS = 20  # regions of the nearest size that say how often predictions agree with labels
 LEAST_OF_CLASS = 5  # regions of a class, for it to speak for itself
 FAR, LEAST_FAR = 3.0, 3.0  # times the median distance of outlines, and at least so many pixels
+NEAR, ALIKE = 2.0, 2.0  # a moved label: longer sides between the centres; factor between the areas
 LEAST_CONFLICT = 0.5  # another class is then more probable than that of the label
 
 
@@ -32,7 +33,7 @@ class Doubt(NamedTuple):
     box: Box
     area: int
     score: float  # 0..1, an estimate of the probability that the label is wrong
-    distance: float  # of outlines, pixels; NaN for other kinds
+    distance: float  # of outlines, or of a moved label's centres, pixels; NaN for other kinds
 
 
 class Found(NamedTuple):
@@ -55,7 +56,7 @@ def find(pictures: Sequence[Compared], classes: int) -> Found:
     thresholds = confidences(pictures, classes)
     distances = [item.region.distance for item in true]
     median = float(np.nanmedian(distances)) if np.isfinite(distances).any() else float("nan")
-    found = [*extras(predicted, thresholds), *of_truth(true, thresholds, median)]
+    found = joined([*extras(predicted, thresholds), *of_truth(true, thresholds, median)])
     found.sort(key=lambda one: (-one.score, one.picture, one.box))
     return Found(found, median)
 
@@ -128,6 +129,59 @@ def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> lis
     return found
 
 
+def joined(found: Sequence[Doubt]) -> list[Doubt]:
+    """The doubts, where an unseen label and an extra region like it beside it are one moved label.
+
+    Its box is around both. Its score is that at least one of the two is right.
+    """
+    rest = list(found)
+    pairs = [
+        (gap, unseen, extra)
+        for unseen in found
+        if unseen.kind == UNSEEN
+        for extra in found
+        if extra.kind == EXTRA and (gap := moved_by(unseen, extra)) is not None
+    ]
+    for gap, unseen, extra in sorted(pairs, key=lambda pair: pair[0]):
+        if unseen in rest and extra in rest:
+            rest.remove(unseen)
+            rest[rest.index(extra)] = unseen._replace(
+                kind=MOVED,
+                proposed=unseen.label,
+                box=around(unseen.box, extra.box),
+                score=1 - (1 - unseen.score) * (1 - extra.score),
+                distance=gap,
+            )
+    return rest
+
+
+def moved_by(unseen: Doubt, extra: Doubt) -> float | None:
+    """Pixels between the centres, if the extra region may be the unseen label at its place."""
+    if (unseen.picture, unseen.label) != (extra.picture, extra.proposed):
+        return None
+    if max(unseen.area, extra.area) > ALIKE * min(unseen.area, extra.area):
+        return None
+    gap = float(np.hypot(*(np.array(centre(unseen.box)) - centre(extra.box))))
+    longest = max(*unseen.box[2:], *extra.box[2:])
+    return gap if gap <= NEAR * longest else None
+
+
+def centre(box: Box) -> tuple[float, float]:
+    return box.left + box.width / 2, box.top + box.height / 2
+
+
+def around(first: Box, second: Box) -> Box:
+    """The smallest box that holds both."""
+    left, top = min(first.left, second.left), min(first.top, second.top)
+    right = max(first.left + first.width, second.left + second.width)
+    bottom = max(first.top + first.height, second.top + second.height)
+    return Box(left, top, right - left, bottom - top)
+
+
+def holds(outer: Box, inner: Box) -> bool:
+    return around(outer, inner) == outer
+
+
 def conflict_free(region: Region, thresholds: np.ndarray) -> int:
     """The most probable class of a region, by its thresholds."""
     return int((np.array(region.probabilities) / thresholds).argmax())
@@ -157,13 +211,31 @@ def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> np.n
     on_truth = {(label, box): pixels for label, box, pixels in components(truth)}
     on_mask = {(label, box): pixels for label, box, pixels in components(mask)}
     for one in doubts:
-        if one.kind == EXTRA and (pixels := on_mask.get((one.proposed, one.box))) is not None:
+        if one.kind == MOVED:
+            move(proposed, truth, mask, one)
+        elif one.kind == EXTRA and (pixels := on_mask.get((one.proposed, one.box))) is not None:
             # What somebody has drawn stays: the region was proposed where there is nothing.
             view = proposed[one.box.place]
             view[pixels & (view == 0)] = one.proposed
         elif (pixels := on_truth.get((one.label, one.box))) is not None:
             redraw(proposed, mask, one, pixels)
     return proposed
+
+
+def move(proposed: np.ndarray, truth: np.ndarray, mask: np.ndarray, one: Doubt) -> None:
+    """Removes the unseen regions of a moved label's class in its box, and draws the extra ones."""
+    for label, box, pixels in components(truth):
+        if label == one.label and holds(one.box, box) and not seen_in(mask, box, pixels):
+            proposed[box.place][pixels] = 0
+    for label, box, pixels in components(mask):
+        if label == one.label and holds(one.box, box) and not seen_in(truth, box, pixels):
+            view = proposed[box.place]
+            view[pixels & (view == 0)] = label
+
+
+def seen_in(other: np.ndarray, box: Box, pixels: np.ndarray) -> bool:
+    """Whether a region meets a defect of another mask (H, W)."""
+    return np.count_nonzero(other[box.place][pixels]) >= SEEN * np.count_nonzero(pixels)
 
 
 def redraw(proposed: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> None:

@@ -52,6 +52,10 @@ def test_right_labels_are_not_doubted():
             *("unseen", 2, 0, Box(70, 4, 9, 9)),
         ),
         (
+            picture((1, 10, 10, 20, 12), (2, 50, 70, 16, 16)),
+            *("moved", 2, 2, Box(50, 50, 16, 36)),
+        ),
+        (
             picture((1, 10, 10, 20, 12), (2, 40, 40, 36, 36)),
             *("outline", 2, 2, Box(40, 40, 36, 36)),
         ),
@@ -77,6 +81,23 @@ def test_a_wrong_label_is_doubted_and_mended(truth, kind, label, proposed, box):
     )
     assert 0.3 < one.score <= 1
     np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), RIGHT)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [(1, 50, 70, 16, 16), (2, 50, 70, 16, 6), (2, 2, 78, 16, 16)],
+    ids=["another class", "another size", "far away"],
+)
+def test_an_unlike_label_is_not_taken_for_the_moved_one(elsewhere):
+    wrong = found(picture((1, 10, 10, 20, 12), elsewhere))
+    assert sorted(one.kind for one in wrong) == ["extra", "unseen"]
+
+
+def test_a_moved_label_is_one_doubt_that_is_likelier_than_either_half():
+    halves = found(picture((1, 10, 10, 20, 12), (2, 50, 70, 16, 6)))
+    (whole,) = found(picture((1, 10, 10, 20, 12), (2, 50, 70, 16, 16)))
+    assert whole.distance == 20
+    assert whole.score > max(one.score for one in halves)
 
 
 def test_what_a_network_often_invents_is_doubted_less():

@@ -11,7 +11,7 @@ from PIL import Image
 from flexunet_exp.commands.review.predicting import Look, Reviewed
 from flexunet_exp.data.channels import shown
 from flexunet_exp.labels.compared import Box
-from flexunet_exp.labels.doubts import CLASS, EXTRA, UNSEEN, Doubt, Found, expected_precision
+from flexunet_exp.labels.doubts import CLASS, EXTRA, MOVED, UNSEEN, Doubt, Found, expected_precision
 from flexunet_exp.reporting import panels
 from flexunet_exp.reporting.html import jpeg, template
 from flexunet_exp.system.files import replace_file
@@ -57,6 +57,11 @@ def reason(one: Doubt, classes: list[str], median: float) -> str:
         return f"The prediction has {proposed} ({one.area} px) where the label has nothing."
     if one.kind == UNSEEN:
         return f"The label has {label} ({one.area} px) where no prediction sees a defect."
+    if one.kind == MOVED:
+        return (
+            f"The label has {label} ({one.area} px) where no prediction sees a defect, and the "
+            f"prediction has {proposed} of about that size {one.distance:.0f} px beside it."
+        )
     if one.kind == CLASS:
         return f"The label calls {label} what the prediction calls {proposed} ({one.area} px)."
     return (
