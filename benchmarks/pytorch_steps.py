@@ -1,0 +1,150 @@
+"""python benchmarks/pytorch_steps.py CSV --torch PYTHON [--models NAME …] [--sizes 256 512]:
+seconds of a training step here and of the same network in PyTorch.
+
+PYTHON has torch. The network's layers are listed from Keras and rebuilt in PyTorch
+(`pytorch_network.py`), which compares the number of parameters. Both train with cross-entropy and
+Adam on the same random pictures, without other metrics. Every setting is a process of its own; all
+settings of a model run in turn, ROUNDS times, and the median of the rounds is kept. Rows that the
+CSV has are not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from composing import compose  # noqa: E402
+
+from flexunet_exp.config import building
+from flexunet_exp.config.compose import plain
+from flexunet_exp.models.graph import calls_of
+from flexunet_exp.system import tensorflow
+from flexunet_exp.system.tensorflow import ProcessSettings
+
+HERE = Path(__file__).resolve()
+MODELS = ("flexunet_small", "attention_unet", "flexunet", "u2net")
+BATCH, CLASSES, STEPS, ROUNDS = 4, 6, 6, 3
+OURS = ("float32", "mixed_bfloat16")
+THEIRS = tuple((p, m) for p in ("float32", "bfloat16") for m in ("eager", "compiled"))
+COLUMNS = ("model", "size", "program", "precision", "mode", "seconds")
+
+
+def built(name: str, size: int, precision: str):
+    cfg = compose(f"model={name}", f"trainer.precision={precision}", "loss=cross_entropy")
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
+    return cfg, building.build(cfg.model, input_shape=(size, size, 3), num_classes=CLASSES)
+
+
+def spec(name: str, size: int) -> dict:
+    """The network's calls, from the image to the logits, for `pytorch_network.py`."""
+    _, model = built(name, size, "float32")
+    listed = calls_of(model, model.inputs).listed
+    places = {id(call.outputs[0]): number for number, call in enumerate(listed)}
+    calls = [
+        {
+            "kind": type(call.operation).__name__,
+            "config": call.operation.get_config(),
+            "inputs": [places[id(one)] for one in call.inputs],
+            "channels": call.inputs[0].shape[-1] if call.inputs else 3,
+        }
+        for call in listed
+    ]
+    shape = {"size": size, "batch": BATCH, "steps": STEPS}
+    return {"calls": calls, "parameters": model.count_params(), **shape}
+
+
+def ours(name: str, size: int, precision: str) -> dict[str, float]:
+    """Seconds of a training step here."""
+    cfg, model = built(name, size, precision)
+    model.compile(
+        building.build(cfg.optimizer), building.build({**plain(cfg.loss), "class_weights": None})
+    )
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
+    masks = (draw.random((BATCH, size, size)) < 0.03).astype(np.uint8)
+    times = []
+    for _ in range(STEPS + 2):
+        started = time.perf_counter()
+        model.train_on_batch(images, masks)
+        times.append(time.perf_counter() - started)
+    return {"seconds": median(times[2:])}
+
+
+def last_json(words: list[str]) -> dict:
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(name: str, size: int, torch_python: str) -> list[dict]:
+    me = [sys.executable, str(HERE), "none.csv", "--models", name, "--sizes", str(size), "--one"]
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "spec.json"
+        path.write_text(json.dumps(last_json([*me, "spec"])))
+        them = [torch_python, str(HERE.with_name("pytorch_network.py")), str(path)]
+        commands = {("here", precision, ""): [*me, precision] for precision in OURS}
+        commands |= {("pytorch", *how): [*them, *how] for how in THEIRS}
+        times: dict[tuple, list[float]] = {key: [] for key in commands}
+        for _ in range(ROUNDS):
+            for key, words in commands.items():
+                times[key].append(last_json(words)["seconds"])
+    head = {"model": name, "size": size}
+    return [
+        {**head, "program": who, "precision": precision, "mode": mode,
+         "seconds": round(median(found), 3)}
+        for (who, precision, mode), found in times.items()
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("csv", type=Path)
+    parser.add_argument("--torch", help="a Python that has torch")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=[256])
+    parser.add_argument("--one", help="spec, or a precision: in this process, as JSON")
+    given = parser.parse_args()
+    if given.one:
+        name, size = given.models[0], given.sizes[0]
+        found = spec(name, size) if given.one == "spec" else ours(name, size, given.one)
+        print(json.dumps(found))
+        return
+    if not given.torch:
+        parser.error("give --torch PYTHON, a Python that has torch")
+    for size in given.sizes:
+        for name in given.models:
+            if (name, str(size)) not in rows_of(given.csv):
+                keep(given.csv, measured(name, size, given.torch))
+
+
+def rows_of(path: Path) -> set[tuple[str, str]]:
+    if not path.exists():
+        return set()
+    with open(path, newline="") as file:
+        return {(row["model"], row["size"]) for row in csv.DictReader(file)}
+
+
+def keep(path: Path, rows: list[dict]) -> None:
+    is_new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
+    print(*rows, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
