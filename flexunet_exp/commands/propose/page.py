@@ -12,6 +12,7 @@ from PIL import Image
 from flexunet_exp.commands.propose import proposal as words
 from flexunet_exp.commands.propose.judging import Judged
 from flexunet_exp.commands.propose.proposal import Proposal
+from flexunet_exp.labels.compared import Box
 from flexunet_exp.labels.unsure import MOST_PLACES
 from flexunet_exp.prediction.networks import TrainedNetworks
 from flexunet_exp.reporting import panels
@@ -54,14 +55,16 @@ def drawn(image: np.ndarray, one: Judged, trained: TrainedNetworks) -> str:
     """The picture beside its prediction, with frames around the places it is judged by."""
     tile = panels.tile(image, SIDE)
     marked = panels.marked_tile(image, one.mask, trained.palette, SIDE).copy()
-    scale = len(tile) / len(image)
     for place in one.places[:MOST_PLACES]:
-        first = round(place.box.left * scale) - 3, round(place.box.top * scale) - 3
-        last = (
-            round((place.box.left + place.box.width) * scale) + 2,
-            round((place.box.top + place.box.height) * scale) + 2,
-        )
+        first, last = corners(place.box, len(tile) / len(image), marked.shape[:2])
         cv2.rectangle(marked, first, last, RIM, 3)
         cv2.rectangle(marked, first, last, FRAME, 1)
     gap = np.full((len(tile), GAP, 3), 255, np.uint8)
     return jpeg(Image.fromarray(np.ascontiguousarray(np.hstack([tile, gap, marked]))))
+
+
+def corners(box: Box, scale: float, size: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """The first and the last pixel (x, y) of a frame around a box, in a tile of (height, width)."""
+    first = max(1, round(box.left * scale) - 3), max(1, round(box.top * scale) - 3)
+    right, bottom = (box.left + box.width) * scale, (box.top + box.height) * scale
+    return first, (min(size[1] - 2, round(right) + 2), min(size[0] - 2, round(bottom) + 2))

@@ -63,8 +63,8 @@ def reason(choice: Choice, report: Report) -> str:
     """Why a picture was chosen, as a sentence: its strong signals, the strongest first."""
     uncertainty, disagreement = report.judged[choice.place].signals
     words = {
-        "uncertainty": f"more uncertain ({uncertainty:.2f} bits) than {{}} of the pictures",
-        "disagreement": f"the networks disagree more ({disagreement:.3f} bits) than in {{}}",
+        "uncertainty": f"more uncertain ({uncertainty:.2g} bits) than {{}} of the pictures",
+        "disagreement": f"the networks disagree more ({disagreement:.2g} bits) than in {{}}",
         "distance": f"further from every labelled or chosen picture ({choice.distance:.1f} grey "
         "levels) than {} of those left",
     }
@@ -149,7 +149,7 @@ def passed_over(
 
 
 def number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"
+    return "" if math.isnan(value) else f"{value:.4g}"
 
 
 def shown(name: str) -> str:
