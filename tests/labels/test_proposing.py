@@ -88,6 +88,15 @@ def test_a_region_and_its_unsure_rim_are_one_place():
     assert place.area == 36 and place.entropy == pytest.approx(20 / 36, abs=1e-3)
 
 
+def test_of_a_picture_that_is_unsure_everywhere_the_most_unsure_area_is_judged():
+    unsure_all, most = (0.8, 0.1, 0.1), (0.4, 0.3, 0.3)
+    (place,) = unsure.places(
+        unsure.maps_of([predicted((unsure_all, 0, 0, 160, 160), (most, 40, 60, 24, 24), side=160)])
+    )
+    assert place.box == (60, 40, 24, 24)
+    assert place.entropy == pytest.approx(scipy_entropy(most, base=2), abs=1e-3)
+
+
 def test_the_three_most_uncertain_places_count():
     boxes = [(HALF, 2 + 8 * n, 2, 3, 3) for n in range(4)]
     by_number = [
