@@ -52,11 +52,13 @@ def fingerprint(image: np.ndarray) -> np.ndarray:
     return fine / norm if has_structure else np.zeros_like(fine)
 
 
-def alike(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Iterator[Alike]:
+def alike(
+    first: Sequence[np.ndarray], second: Sequence[np.ndarray] | np.ndarray
+) -> Iterator[Alike]:
     """Every pair of a fingerprint of `first` and one of `second` within LIMIT in some view."""
     if not len(first) or not len(second):
         return
-    others = np.stack(second).reshape(len(second), -1)
+    others = np.asarray(second).reshape(len(second), -1)
     for start in range(0, len(first), BLOCK):
         block = np.stack(first[start : start + BLOCK])
         nearness = np.stack([view.reshape(len(block), -1) @ others.T for view in views(block)])

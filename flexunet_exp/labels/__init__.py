@@ -1,1 +1,1 @@
-"""Labels that are probably wrong: found in predictions, ranked, answered by a person, mended."""
+"""Labels that are probably wrong: found, ranked, answered, mended. Pictures to label next."""

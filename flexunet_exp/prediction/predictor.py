@@ -92,6 +92,11 @@ class Predictor:
             for image, probabilities in zip(batch, self.forward(inputs), strict=True):
                 yield enlarged(probabilities, image.shape[:2])
 
+    def members(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[tuple[Band, ...]]]:
+        """The bands of each image, as an `Ensemble` of one network gives them."""
+        for bands in self(images):
+            yield ((band,) for band in bands)
+
     def prepared(self, image: np.ndarray) -> np.ndarray:
         """An image or a tile as the network takes it: its size, and its type of values."""
         return grey_levels.converted(masks.resize_image(image, self.size), self.dtype)
@@ -120,10 +125,15 @@ class Ensemble:
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image, as `Predictor` gives them."""
+        for bands in self.members(images):
+            yield map(mean_band, bands)
+
+    def members(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[tuple[Band, ...]]]:
+        """The bands of each image: the same rows as each predictor gives them."""
         copies = itertools.tee(images, len(self.predictors))
         members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
         for predictions in zip(*members, strict=True):
-            yield map(mean_band, zip(*predictions, strict=True))
+            yield zip(*predictions, strict=True)
 
 
 def mean_band(bands: Sequence[Band]) -> Band:

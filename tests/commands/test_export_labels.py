@@ -11,6 +11,7 @@ import pytest
 from flexunet_exp.commands.export_labels import command, reading, settings
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.errors import InputError
+from flexunet_exp.system import new_folder
 from tests.support import exports
 
 CLASSES = [
@@ -61,8 +62,8 @@ def test_a_folder_that_does_not_say_its_classes_is_named(made):
 
 
 def test_an_output_that_is_in_use_is_refused(made, tmp_path):
-    settings.check_new(tmp_path / "new")
+    new_folder.check_new(tmp_path / "new")
     with pytest.raises(InputError, match="is there already"):
-        settings.check_new(made)
+        new_folder.check_new(made)
     with pytest.raises(InputError, match="among the pictures"):
         settings.check_outside(reading.of_folder(made).samples, made)

@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from flexunet_exp.commands.export_labels import command, predicting, settings
-from flexunet_exp.commands.export_labels.reading import Labels, classes_of
+from flexunet_exp.commands.export_labels.reading import Labels
 from flexunet_exp.data import dataset
 from flexunet_exp.data.annotations.writing import Sample
+from flexunet_exp.data.annotations.writing.naming import classes_of
 from flexunet_exp.errors import InputError
 from tests.support import exports, standin
 from tests.support.running import flexunet

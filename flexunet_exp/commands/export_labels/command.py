@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,6 +11,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
+from flexunet_exp.system import new_folder
 
 if TYPE_CHECKING:
     from flexunet_exp.commands.export_labels.reading import Labels
@@ -33,8 +30,8 @@ def task(cfg: DictConfig) -> None:
 
     settings.check(cfg)
     output = Path(cfg.output).expanduser().resolve()
-    settings.check_new(output)
-    with TemporaryDirectory() as scratch, staged_for(output) as staged:
+    new_folder.check_new(output)
+    with TemporaryDirectory() as scratch, new_folder.staged_for(output) as staged:
         labels = labels_of(cfg, output, Path(scratch))
         lost = written(labels, cfg.format, staged)
     log.info("Made: %s", output)
@@ -54,20 +51,6 @@ def labels_of(cfg: DictConfig, output: Path, scratch: Path) -> Labels:
     labels = reading.of_folder(Path(cfg.input)) if cfg.input else reading.of_config(cfg)
     settings.check_outside(labels.samples, output)
     return labels
-
-
-@contextmanager
-def staged_for(output: Path) -> Iterator[Path]:
-    """A hidden folder that becomes the output, or is removed where an error is raised."""
-    staged = output.with_name(f".{output.name}.writing")
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
-        yield staged
-        if output.is_dir():
-            output.rmdir()
-        os.rename(staged, output)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def written(labels: Labels, kind: str, folder: Path) -> int:

@@ -11,11 +11,12 @@ import numpy as np
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.export_labels import settings
-from flexunet_exp.commands.export_labels.reading import Labels, classes_of, distinct, samples_of
+from flexunet_exp.commands.export_labels.reading import Labels, samples_of
 from flexunet_exp.config import compose
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import find_pictures, masks
 from flexunet_exp.data.annotations.writing import Sample
+from flexunet_exp.data.annotations.writing.naming import classes_of, distinct
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import regions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from omegaconf import DictConfig
 from flexunet_exp.data import dataset
 from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing import Sample
+from flexunet_exp.data.annotations.writing.naming import classes_of, distinct
 from flexunet_exp.data.layouts import ImageMask
 from flexunet_exp.data.scan_record import accepted
 from flexunet_exp.errors import InputError
@@ -83,25 +83,3 @@ def samples_of(rows: Sequence[Any]) -> list[Sample]:
         Sample(file, name, str(row.split))
         for row, file, name in zip(rows, files, distinct(files), strict=True)
     ]
-
-
-def classes_of(names: Sequence[str], palette: np.ndarray) -> tuple[Class, ...]:
-    """The defect classes of `names` and colours (C, 3), in which the background is first."""
-    pairs = zip(names, palette.tolist(), strict=True)
-    return tuple(Class(name, tuple(colour)) for name, colour in pairs)[1:]
-
-
-def distinct(files: list[Path]) -> Iterator[str]:
-    """A name for each file: its stem, with as many of its folders as tell it apart."""
-    paths = [file.with_suffix("").parts for file in files]
-    depths = range(1, max(map(len, paths), default=1) + 1)
-    counts = {
-        depth: Counter("_".join(parts[-depth:]).lower() for parts in paths) for depth in depths
-    }
-    for parts in paths:
-        texts = ("_".join(parts[-depth:]) for depth in depths)
-        yield next(
-            text
-            for depth, text in zip(depths, texts, strict=True)
-            if counts[depth][text.lower()] == 1
-        )

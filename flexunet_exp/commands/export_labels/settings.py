@@ -39,12 +39,6 @@ def misplaced(cfg: DictConfig) -> Iterator[str]:
         yield "min_area and min_probability are of predictions. Add a run: run=RUN"
 
 
-def check_new(output: Path) -> None:
-    """Raises InputError where the output is there already, and not an empty folder."""
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise InputError(f"output={output}: is there already. Choose a new folder, or empty it")
-
-
 def check_outside(samples: Iterable[Sample], output: Path) -> None:
     """Raises InputError where the output lies beside the pictures that are read."""
     for sample in samples:

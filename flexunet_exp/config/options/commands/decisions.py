@@ -1,15 +1,17 @@
-"""Options of decide, review and promote."""
+"""Options of decide, review, propose and promote."""
 
 from __future__ import annotations
 
-from flexunet_exp.config.options.commands.shared import NONE
+from flexunet_exp.config.options.commands.shared import NONE, PICTURES
 from flexunet_exp.config.options.row import Option
 from flexunet_exp.config.rules import (
     Rule,
     between,
+    count,
     flag,
     fraction,
     is_model_name,
+    is_text_or_texts,
     one_of,
     or_null,
     positive,
@@ -102,6 +104,21 @@ ROWS = (
         "doubts on the page and in review.csv, the most probable first",
         between(1, 1000, example=100),
         commands=("review",),
+    ),
+    Option(
+        "input",
+        f"the unlabelled pictures: {PICTURES}",
+        Rule(is_text_or_texts, PICTURES, "photos"),
+        literal=True,
+        commands=("propose",),
+    ),
+    Option("n", "pictures that are proposed", count(20), commands=("propose",)),
+    Option(
+        "output",
+        "folder: new or empty; null: outputs/<date>/<time>_propose",
+        or_null(text("a folder", "next")),
+        literal=True,
+        commands=("propose",),
     ),
     Option("overwrite", "replaces a decision of this name", flag(), commands=("decide",)),
     Option("name", "name of the registered model", commands=("promote",), example="name=zipper"),

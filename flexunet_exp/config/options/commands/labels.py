@@ -215,7 +215,7 @@ ROWS = (
         "format",
         "the annotation tool whose files are written",
         one_of("coco", "cvat", "label_studio", "labelme", "voc", "yolo"),
-        commands=("export_labels",),
+        commands=("export_labels", "propose"),
     ),
     Option(
         "input",

@@ -1,0 +1,1 @@
+"""flexunet propose: which unlabelled pictures to label next, with predictions to correct."""
