@@ -28,7 +28,7 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.prediction import deciding, regions
-from flexunet_exp.prediction.predictor import Band, Prediction
+from flexunet_exp.prediction.predictor import Band, Prediction, members_of
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
@@ -103,19 +103,30 @@ def made_of(
     """Everything that decides the results: a folder holds results of one such description."""
     settings = trained.settings.decisive()
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
+    others = {
+        "decision": decision.rules if decision else None,
+        "calibrated": temperatures(trained) if trained.settings.calibrated else None,
+    }
+    settings |= limits | {name: value for name, value in others.items() if value is not None}
     return {
         "run": run,
         "network": digest(trained),
         "classes": list(trained.class_names),
         "palette": trained.palette.tolist(),
-        "settings": settings | limits | ({"decision": decision.rules} if decision else {}),
+        "settings": settings,
     }
+
+
+def temperatures(trained: TrainedNetworks) -> list[list[float]]:
+    """Of each network, one a class."""
+    found = [member.temperatures for member in members_of(trained.predictor)]
+    return [one.tolist() for one in found if one is not None]
 
 
 def digest(trained: TrainedNetworks) -> str:
     """Hash of the weights and input sizes of all networks that predict together."""
     hashed = hashlib.blake2b(digest_size=16)
-    for member in getattr(trained.predictor, "predictors", [trained.predictor]):
+    for member in members_of(trained.predictor):
         hashed.update(str(tuple(member.size)).encode())
         for weights in member.model.weights:
             hashed.update(np.asarray(weights).tobytes())

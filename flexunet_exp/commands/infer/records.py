@@ -143,7 +143,7 @@ def is_same(header: dict[str, Any], made_of: dict[str, Any]) -> bool:
 
 def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> str:
     old, new = header["settings"], made_of["settings"]
-    differing = [key for key in new if old.get(key) != new[key]]
+    differing = [key for key in {**new, **old} if old.get(key) != new.get(key)]
 
     def shown(run: Any, settings: dict[str, Any]) -> str:
         values = ", ".join(f"{key}={settings.get(key)}" for key in differing)
