@@ -135,10 +135,15 @@ class Ensemble:
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image, as `Predictor` gives them."""
+        for bands in self.members(images):
+            yield map(mean_band, bands)
+
+    def members(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[tuple[Band, ...]]]:
+        """The bands of each image, of the same rows by each predictor."""
         copies = itertools.tee(images, len(self.predictors))
         members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
         for predictions in zip(*members, strict=True):
-            yield map(mean_band, zip(*predictions, strict=True))
+            yield zip(*predictions, strict=True)
 
 
 def members_of(predictor: Predictor | Ensemble) -> list[Predictor]:

@@ -44,6 +44,7 @@ class Record(NamedTuple):
     anomaly: float  # the highest 1 - p(background)
     regions: list[Region]
     margin: float | None = None  # of a decision: at least 0 where the picture is stopped
+    uncertainty: float | None = None  # the mean of the pixels that are predicted as a defect
 
     @classmethod
     def of(cls, fields: Any) -> Record:
