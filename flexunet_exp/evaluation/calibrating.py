@@ -80,6 +80,7 @@ def calibrate(
     )
     calibration.keep(found, folder)
     draw(before, after, folder / "evaluation")
+    log.info("Calibration    %s", found.describe())
     return found
 
 
@@ -204,5 +205,5 @@ def fit_missing(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> li
         predictor = networks.predictor(networks.load_network(run, settings.precision), settings)
         found = calibrate(predictor, settings, dataset, run.network, run.folder)
         if found is not None:
-            log.info("Calibration: %s. Kept in %s", found.describe(), run.folder / TEMPERATURES)
+            log.info("Kept in        %s", run.folder / TEMPERATURES)
     return [run for run in lacking if calibration.has_any(run)]

@@ -63,8 +63,8 @@ def check_calibration(decision: Decision, runs: Sequence[FinishedRun], asked: bo
     is_calibrated = bool(decision.calibration)
     if asked is not None and asked != is_calibrated:
         raise InputError(
-            f"decision={decision.name} was chosen with predict.calibrated={is_calibrated}; here it "
-            f"is {asked}. Leave predict.calibrated out, or use decision={NONE}."
+            f"decision={decision.name} was chosen with predict.calibrated={typed(is_calibrated)}; "
+            f"here it is {typed(asked)}. Leave predict.calibrated out, or use decision={NONE}."
         )
     if is_calibrated and decision.calibration != calibration.digest(runs):
         raise InputError(
@@ -72,6 +72,10 @@ def check_calibration(decision: Decision, runs: Sequence[FinishedRun], asked: bo
             f"{runs[0].folder / TEMPERATURES}. Choose again with flexunet decide "
             "predict.calibrated=true"
         )
+
+
+def typed(value: bool) -> str:
+    return str(value).lower()
 
 
 def options(decision: Decision | None, overrides: Mapping[str, Any]) -> dict[str, Any]:

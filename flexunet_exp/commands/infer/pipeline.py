@@ -29,6 +29,7 @@ from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.prediction import deciding, regions, uncertainty
 from flexunet_exp.prediction.predictor import Prediction, members_of
 from flexunet_exp.prediction.regions import Region
+from flexunet_exp.prediction.uncertainty import NONE
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
@@ -51,13 +52,13 @@ class Options:
     min_probability: float = 0.0
     overlays: bool = True
     probabilities: bool = False
-    uncertainty: str = uncertainty.NONE
+    uncertainty: str = NONE
     overwrite: bool = False
 
     @property
     def measures(self) -> bool:
         """Whether the uncertainty of pixels is written."""
-        return self.uncertainty != uncertainty.NONE
+        return self.uncertainty != NONE
 
     @property
     def kinds(self) -> list[str]:

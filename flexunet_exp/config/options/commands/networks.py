@@ -74,8 +74,8 @@ ROWS = (
     Option("probabilities", "writes the probabilities", flag(), commands=("infer",)),
     Option(
         "uncertainty",
-        "writes how unsure each pixel is, 0 to 1: entropy of the probabilities; folds: disagreement "
-        "of networks that predict together",
+        "writes how unsure each pixel is, 0 to 1: entropy of the probabilities; folds: "
+        "disagreement of networks that predict together",
         one_of("none", "entropy", "folds", example="entropy"),
         commands=("infer",),
     ),
