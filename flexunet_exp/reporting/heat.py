@@ -13,7 +13,9 @@ from flexunet_exp.reporting.panels import GAP, INK, LINE, MIN_COLUMN, PAPER, tex
 from flexunet_exp.system.files import replace_file
 
 # OpenCV's inferno, of evenly rising lightness: (256, 3) uint8 RGB.
-COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO).reshape(-1, 3)[
+    :, ::-1
+]
 
 
 def steps(values: np.ndarray) -> np.ndarray:
