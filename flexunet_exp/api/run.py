@@ -160,11 +160,12 @@ class Run:
         from flexunet_exp.prediction import networks  # imports Keras
 
         networks.prepare_process(self._found)
-        return networks.load([self._found], self._cfg.predict)
+        options = deciding.options(self._decision, self._cfg.predict)
+        return networks.load([self._found], options)
 
     @cached_property
     def _decision(self) -> Decision | None:
-        return deciding.named(self._cfg.decision, [self._found], self._trained.settings)
+        return deciding.named(self._cfg.decision, [self._found], self._cfg.predict)
 
     def _predictions(
         self, pictures: Sequence[np.ndarray], probabilities: bool, limits: tuple[int, float]

@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
+from flexunet_exp.runs.folder import TEMPERATURES
 from flexunet_exp.tracking import find_runs, record
 from flexunet_exp.tracking.settings import TrackingSettings
 
@@ -47,19 +48,24 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
 
     networks.check_classes(found)
     networks.prepare_process(found[0])
-    from flexunet_exp.evaluation import other_data, scoring
+    from flexunet_exp.evaluation import calibrating, other_data, scoring
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.prediction import deciding
     from flexunet_exp.prediction.settings import PredictSettings
 
-    predict = PredictSettings.from_config(found[0].cfg, cfg.predict)
-    decision = deciding.named(cfg.decision, found, predict)
+    tracking = TrackingSettings.from_config(cfg)
+    if PredictSettings.from_config(found[0].cfg, cfg.predict).calibrated:
+        fitted = calibrating.fit_missing(found, cfg.predict)
+        record.add_files(tracking, fitted, TEMPERATURES)
+    decision = deciding.named(cfg.decision, found, cfg.predict)
+    options = deciding.options(decision, cfg.predict)
+    predict = PredictSettings.from_config(found[0].cfg, options)
     score = ScoreSettings.from_config(found[0].cfg, cfg.score)
     facts = describe(found, predict, score)
     if decision is not None:
         facts["decision"] = decision.describe()
         log.info("Decision: %s", decision.describe())
-    groups, splits, parts = scored(cfg, found, facts)
+    groups, splits, parts = scored(cfg, found, options, facts)
     title = title_of(found[0], groups)
     is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
     folder = home.folder / "evaluation"
@@ -69,24 +75,23 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     elif is_whole_run:
         scoring.compare_with_stored(found[0].folder / "evaluation", figures)
     log.info("\nReport: %s", folder / "report.html")
-    tracking = TrackingSettings.from_config(cfg)
     record.add_evaluation(tracking, found, folder, figures)
     objective = figures.get(cfg.objective, math.nan)
     return outcome.Outcome("finished", "evaluate", objective, found[0].run_id, str(home.folder))
 
 
 def scored(
-    cfg: DictConfig, found: list[FinishedRun], facts: dict[str, str]
+    cfg: DictConfig, found: list[FinishedRun], options: dict[str, Any], facts: dict[str, str]
 ) -> tuple[list[list[FinishedRun]], dict[str, str], Iterator[Part]]:
     """The runs in groups that predict together, the splits that are scored, and each group's part.
 
-    Adds what limits the scores to `facts`.
+    `options` replace `predict.*` of the runs. Adds what limits the scores to `facts`.
     """
     from flexunet_exp.evaluation import folds, other_data, scoring
     from flexunet_exp.evaluation.parts import own_parts
 
     if other_data.is_given(cfg):
-        part = other_data.part(cfg, found, facts)
+        part = other_data.part(cfg, found, options, facts)
         return [found], {cfg.dataset.name: cfg.dataset.name}, iter([part])
     groups = folds.groups(found, cfg.ensemble)
     splits = dict(scoring.SCORED)
@@ -95,7 +100,7 @@ def scored(
     if lacking := folds.missing_folds(found):
         facts["warning"] = lacking
         log.warning("Scored %s.", lacking)
-    return groups, splits, own_parts(groups, cfg.predict)
+    return groups, splits, own_parts(groups, options)
 
 
 def log_stopped(decision: Decision, folder: Path, splits: Iterable[str]) -> None:

@@ -43,6 +43,7 @@ AS_BEFORE: dict[str, Any] = {
 
 LOSS_AS_BEFORE: dict[str, Any] = {"pool_batches": (1,)}  # likewise, of `loss`
 TRAINER_AS_BEFORE: dict[str, Any] = {"deep_supervision": (None,)}  # likewise, of `trainer`
+PREDICT_AS_BEFORE: dict[str, Any] = {"calibrated": (False,)}  # likewise, of `predict`
 SPLIT_AS_BEFORE: dict[str, Any] = {"calibration": (0,)}  # likewise, of `split`
 
 # Sections whose options decide how long a run takes. Another order would change the hash.
@@ -214,8 +215,10 @@ def effort(config: DictConfig | dict) -> str:
 
 def scoring_signature(config: DictConfig | dict) -> str:
     """Hash of what can change the scores of the same weights: `predict.*` and `score.*`."""
-    sections = sorted({row.section for row in OPTIONS if row.changes is SCORES})
-    return hashed({name: plain(config[name]) for name in sections})
+    names = sorted({row.section for row in OPTIONS if row.changes is SCORES})
+    sections = {name: plain(config[name]) for name in names}
+    drop_unused(sections["predict"], PREDICT_AS_BEFORE)
+    return hashed(sections)
 
 
 def source_digest(root: Path) -> str:

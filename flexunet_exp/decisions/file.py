@@ -20,6 +20,7 @@ from flexunet_exp.system.files import replace_file
 DECISIONS = "decision.yaml"
 PROMOTED = "promoted"  # its key, in a registered model, for the decision applied by default
 GUARANTEE, ESTIMATE = "guarantee", "estimate"
+CALIBRATED = "calibrated"  # its key among the settings of predictions
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Decision:
     wanted: dict[str, float]  # the goals or costs as they are typed, and the confidence
     rules: dict[str, dict[str, float]]  # class → threshold, min_area, min_probability
     networks: list[str]  # the digest of the weights of each network, sorted
-    predict: dict[str, Any]  # tile, overlap, tta, precision
+    predict: dict[str, Any]  # tile, overlap, tta, precision; calibrated: a digest, if it was
     data: dict[str, Any]  # part, digest, pictures, sources
     overlap: float  # share of a defect that must be covered for it to be found
     expected: dict[str, dict[str, list[float]]]  # group → figure → value, low, high, sources
@@ -51,13 +52,19 @@ class Decision:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def calibration(self) -> str:
+        """The digest of the temperatures of the networks that it was chosen with; else empty."""
+        return self.predict.get(CALIBRATED, "")
+
+    @property
     def rule(self) -> Rule:
         return Rule({name: rule_of(values) for name, values in self.rules.items()})
 
     def describe(self) -> str:
         """The decision in a line, for logs and reports."""
         wanted = " ".join(f"{name}={value:g}" for name, value in self.wanted.items())
-        return f"{self.name} ({self.kind}, level={self.level} {wanted})"
+        calibrated = ", calibrated probabilities" if self.calibration else ""
+        return f"{self.name} ({self.kind}, level={self.level} {wanted}{calibrated})"
 
 
 def rule_of(values: Mapping[str, float]) -> ClassRule:
@@ -151,6 +158,8 @@ def check(decision: Decision) -> None:
         raise ValueError(f"level {decision.level}")
     if not isinstance(decision.networks, list) or not isinstance(decision.predict, dict):
         raise TypeError("networks and predict")
+    if not isinstance(decision.calibration, str):
+        raise TypeError(f"predict.{CALIBRATED}")
     decision.describe()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -26,9 +27,12 @@ def is_given(cfg: DictConfig) -> bool:
     return OmegaConf.select(cfg, "dataset.name") is not None
 
 
-def part(cfg: DictConfig, runs: Sequence[FinishedRun], facts: dict[str, str]) -> Part:
+def part(
+    cfg: DictConfig, runs: Sequence[FinishedRun], predict: Mapping[str, Any], facts: dict[str, str]
+) -> Part:
     """All networks together, with all pictures of the other data as one split.
 
+    `predict` replaces `predict.*` of the runs.
     Adds the data's folder to `facts`, and the number of pictures that the networks already saw.
     """
     if len(runs) > 1 and not cfg.ensemble:
@@ -41,7 +45,7 @@ def part(cfg: DictConfig, runs: Sequence[FinishedRun], facts: dict[str, str]) ->
     if known := known_pictures(dataset, runs):
         facts["warning"] = f"{known} of {len(dataset.table)} pictures trained or chose the networks"
         log.warning("%s: their scores are too high.", facts["warning"])
-    return Part(networks.load(runs, cfg.predict).predictor, dataset)
+    return Part(networks.load(runs, predict).predictor, dataset)
 
 
 def load(cfg: DictConfig, run: FinishedRun) -> Dataset:

@@ -25,6 +25,7 @@ from flexunet_exp.system.files import replace_file
 REPORT = "report.html"
 MOST_OBJECTS = 10  # rows of missed defects and of false alarms
 CHARTS = ("classes", "confusion", "curves")
+RELIABILITY = "reliability"  # of validation pictures, where temperatures were fitted
 EXTREMES = {
     "worst": "The worst pictures by mean Dice over their classes",
     "median": "The median pictures",
@@ -60,6 +61,11 @@ def write(
             images=int(shown.summary["num_images"]),
             defective=int(shown.summary["num_defective"]),
             charts=[chart(folder / split, name) for name in CHARTS],
+            reliability=[
+                chart(folder / name, RELIABILITY)
+                for name in evaluations
+                if has_picture(folder / name, RELIABILITY)
+            ],
             extremes=[
                 (title, picture(folder / split, name))
                 for name, title in EXTREMES.items()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.rules import Rule
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.weights_digest import weights_digest
-from flexunet_exp.prediction import predictor
+from flexunet_exp.prediction import calibration, predictor
 from flexunet_exp.prediction.predictor import Band, Prediction
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.prediction.settings import PredictSettings
-from flexunet_exp.runs.folder import FinishedRun
+from flexunet_exp.runs.folder import TEMPERATURES, FinishedRun
 from flexunet_exp.scores.regions import STEPS, planes
 
 STOP, PASS = "stop", "pass"
@@ -34,12 +34,13 @@ class Decided(NamedTuple):
 
 
 def named(
-    name: str | None, runs: Sequence[FinishedRun], settings: PredictSettings
+    name: str | None, runs: Sequence[FinishedRun], overrides: Mapping[str, Any]
 ) -> Decision | None:
     """The decision `name` of the runs that predict together; None for `none`.
 
     Without a name, it is the decision that was promoted with a single registered model, else none.
-    Raises InputError if there is no such decision, or it is of other networks or settings.
+    `overrides` replace `predict.*` of the runs. Raises InputError if there is no such decision, or
+    it is of other networks, settings or temperatures.
     """
     if name is None and len(runs) == 1:
         name = file.promoted(runs[0].folder)
@@ -48,8 +49,39 @@ def named(
     decision = file.named(name, runs[0].folder)
     classes = [entry["name"] for entry in compose.plain(runs[0].cfg.dataset.classes)][1:]
     networks = [weights_digest(run.network) for run in runs]
+    settings = PredictSettings.from_config(runs[0].cfg, overrides)
     file.fitting(decision, classes, networks, settings.decisive())
+    check_calibration(decision, runs, overrides.get("calibrated"))
     return decision
+
+
+def check_calibration(decision: Decision, runs: Sequence[FinishedRun], asked: bool | None) -> None:
+    """Raises InputError unless a decision was chosen with these temperatures, or with none.
+
+    `asked` is `predict.calibrated` as it is typed; None leaves it to the decision.
+    """
+    is_calibrated = bool(decision.calibration)
+    if asked is not None and asked != is_calibrated:
+        raise InputError(
+            f"decision={decision.name} was chosen with predict.calibrated={typed(is_calibrated)}; "
+            f"here it is {typed(asked)}. Leave predict.calibrated out, or use decision={NONE}."
+        )
+    if is_calibrated and decision.calibration != calibration.digest(runs):
+        raise InputError(
+            f"decision={decision.name} was chosen with other temperatures than those in "
+            f"{runs[0].folder / TEMPERATURES}. Choose again with flexunet decide "
+            "predict.calibrated=true"
+        )
+
+
+def typed(value: bool) -> str:
+    return str(value).lower()
+
+
+def options(decision: Decision | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`overrides` of `predict.*` that apply a decision: calibrated if it was chosen so."""
+    given = dict(overrides)
+    return given if decision is None else given | {"calibrated": bool(decision.calibration)}
 
 
 def sentence(decision: Decision | None) -> str:

@@ -15,7 +15,8 @@ from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.files import read_network
-from flexunet_exp.prediction.predictor import Ensemble, Predictor
+from flexunet_exp.prediction import calibration
+from flexunet_exp.prediction.predictor import Ensemble, Predictor, members_of
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.system import tensorflow
@@ -56,7 +57,8 @@ class Blueprint:
 def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNetworks:
     """The networks of `runs`, with the `predict.*` of the first run and the `overrides`.
 
-    Raises InputError where the runs differ in classes or tiles, or a network cannot be read.
+    Raises InputError where the runs differ in classes or tiles, a network cannot be read, or one
+    that is to be calibrated has no temperatures.
     """
     check_classes(runs)
     check_tiles(runs, overrides)
@@ -64,9 +66,12 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
     check_channels(runs)
     settings = [PredictSettings.from_config(run.cfg, overrides) for run in runs]
     precision = settings[0].precision
+    temperatures = temperatures_of(runs, settings[0].calibrated)
     predictors = [
-        predictor(load_network(run, precision), replace(settings[0], size=own.size))
-        for run, own in zip(runs, settings, strict=True)
+        predictor(load_network(run, precision), replace(settings[0], size=own.size)).calibrated(
+            own_temperatures
+        )
+        for run, own, own_temperatures in zip(runs, settings, temperatures, strict=True)
     ]
     classes = compose.plain(runs[0].cfg.dataset.classes)
     return TrainedNetworks(
@@ -79,8 +84,49 @@ def load(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> TrainedNe
     )
 
 
+def temperatures_of(
+    runs: Sequence[FinishedRun], is_calibrated: bool
+) -> list[np.ndarray] | list[None]:
+    """The temperatures of each run's network, if they are to be applied.
+
+    Raises InputError naming every run that lacks them.
+    """
+    if not is_calibrated:
+        return [None] * len(runs)
+    found, problems = [], []
+    for run in runs:
+        try:
+            found.append(calibration.read(run).divisors)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def recalibrated(
+    trained: TrainedNetworks, runs: Sequence[FinishedRun], is_calibrated: bool
+) -> TrainedNetworks:
+    """The loaded networks of `runs` with their temperatures, or without; the same where it is so.
+
+    Raises InputError naming every run that lacks them.
+    """
+    if trained.settings.calibrated == is_calibrated:
+        return trained
+    temperatures = temperatures_of(runs, is_calibrated)
+    members = [
+        one.calibrated(own)
+        for one, own in zip(members_of(trained.predictor), temperatures, strict=True)
+    ]
+    return replace(
+        trained,
+        predictor=members[0] if len(members) == 1 else Ensemble(members),
+        settings=replace(trained.settings, calibrated=is_calibrated),
+    )
+
+
 def predictor(model: keras.Model, settings: PredictSettings) -> Predictor:
-    """A predictor of a network with these settings."""
+    """A predictor of a network with these settings, without temperatures."""
     return Predictor(
         model,
         settings.size,

@@ -7,6 +7,7 @@ memory grows with a picture's width and not with its area.
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,7 +63,10 @@ class Predictor:
     its probabilities are resized back bilinearly. With `tile` (height, width in the picture's own
     pixels) this is done to each tile; tiles overlap by the share `overlap` (0 ≤ overlap < 1) or a
     little more. `tta` names the `VIEWS`; `batch_size` pictures or tiles are predicted at once.
+    Logits are divided by `temperatures` (C,) before they become probabilities.
     """
+
+    temperatures: np.ndarray | None = None
 
     def __init__(
         self,
@@ -76,6 +80,12 @@ class Predictor:
         self.model, self.size, self.batch_size = model, size, batch_size
         self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
         self.dtype = model.inputs[0].dtype
+
+    def calibrated(self, temperatures: np.ndarray | None) -> Predictor:
+        """The same network with other temperatures (C,) float32; None for none."""
+        other = copy.copy(self)
+        other.temperatures = temperatures
+        return other
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image (H, W, N), uint8 or uint16, at its own size, in their order.
@@ -110,11 +120,16 @@ class Predictor:
         """Probabilities (B, H, W, C) of inputs (B, H, W, N): the mean over the views."""
         total: Any = 0
         for view in self.views:
-            seen = np.ascontiguousarray(view.of(inputs))
-            # A mirrored model returns the prediction of the whole batch once for each device.
-            logits = np.asarray(self.model.predict_on_batch(seen), np.float32)[: len(inputs)]
+            logits = self.logits(np.ascontiguousarray(view.of(inputs)))
+            if self.temperatures is not None:
+                logits = logits / self.temperatures
             total = total + view.back(softmax(logits, axis=-1))
         return total / np.float32(len(self.views))
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """The network's own output (B, H, W, C) float32 for inputs (B, H, W, N), as one view."""
+        # A mirrored model returns the prediction of the whole batch once for each device.
+        return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]
 
 
 class Ensemble:
@@ -134,6 +149,11 @@ class Ensemble:
         members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
         for predictions in zip(*members, strict=True):
             yield zip(*predictions, strict=True)
+
+
+def members_of(predictor: Predictor | Ensemble) -> list[Predictor]:
+    """The predictors that predict together; the one of a single network."""
+    return predictor.predictors if isinstance(predictor, Ensemble) else [predictor]
 
 
 def mean_band(bands: Sequence[Band]) -> Band:

@@ -24,6 +24,7 @@ class PredictSettings:
     tta: str
     batch_size: int  # pictures or tiles at once
     precision: str
+    calibrated: bool = False  # whether logits are divided by the run's temperatures
 
     @classmethod
     def from_config(
@@ -61,7 +62,8 @@ class PredictSettings:
             how += f" that overlap by {self.overlap:.0%}"
         how += f", seen at {self.size[0]} × {self.size[1]} px"
         views = len(VIEWS[self.tta])
-        return how + (f", the mean of {views} views" if views > 1 else "")
+        how += f", the mean of {views} views" if views > 1 else ""
+        return how + (", calibrated" if self.calibrated else "")
 
 
 def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:

@@ -152,6 +152,16 @@ def annotated(
     return np.concatenate([beside, below])
 
 
+def text_strip(left: str, right: str, width: int, colour: Colour) -> np.ndarray:
+    """A line of `width` pixels with a text at either end: uint8 (h, width, 3) RGB."""
+    line = Image.new("RGB", (width, LINE), PAPER)
+    draw = ImageDraw.Draw(line)
+    space = round(_font(12).getlength(right))
+    draw.text((0, 1), _shortened(left, width - space - GAP, 12), colour, _font(12))
+    draw.text((width - space, 1), right, colour, _font(12))
+    return np.asarray(line)
+
+
 def contact_sheet(panels: Sequence[np.ndarray]) -> np.ndarray:
     """Panels one under the other, narrower ones padded on the right: uint8 (h, w, 3)."""
     width = max(part.shape[1] for part in panels)

@@ -165,6 +165,34 @@ def score_curves(
     _save(figure, path)
 
 
+def reliability_figure(
+    curves: Mapping[str, Sequence[np.ndarray]], path: Path, *, title: str = ""
+) -> None:
+    """Write a PNG of the share of right pixels over confidence, before and after calibration.
+
+    `curves` holds for each panel the two results of `reliability.curve`, before and after.
+    """
+    figure = Figure(figsize=(5.2 * len(curves), 4.4), dpi=100)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (name, both) in zip(panels, curves.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="honest")
+        for label, colour, (confidence, right, share) in zip(
+            ("before", "after"), LINE_COLOURS[1::-1], both, strict=True
+        ):
+            axes.plot(confidence, right, color=colour, linewidth=1.2, label=label)
+            axes.scatter(confidence, right, 6 + 160 * share, color=colour, alpha=0.75)
+        axes.set(xlabel="confidence", ylabel="share of right pixels")
+        axes.set(xlim=(-0.01, 1.03), ylim=(-0.01, 1.03))
+        axes.set_title(name, fontsize=10, loc="left")
+        axes.grid(color="#e4e4e4", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, fontsize=9)
+    note = "a dot's area is the bin's share of the pixels"
+    figure.suptitle(f"{title}: calibration by temperature; {note}", fontsize=10, x=0.01, ha="left")
+    figure.tight_layout()
+    _save(figure, path)
+
+
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str) -> None:
     if np.isnan(x).all() or np.isnan(y).all():
         axes.text(0.5, 0.5, "not defined: no defect, or no background", ha="center", fontsize=9)

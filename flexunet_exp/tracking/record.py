@@ -16,6 +16,7 @@ from flexunet_exp.config.options import param_name
 from flexunet_exp.config.overrides import choices, short, task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
+from flexunet_exp.runs.folder import TEMPERATURES
 from flexunet_exp.system.files import replace_file, whole_or_nothing
 from flexunet_exp.tracking import artifacts
 from flexunet_exp.tracking.reachable import optional_store
@@ -125,8 +126,10 @@ def params(cfg: DictConfig) -> dict[str, Any]:
 
 
 def mirror(tracker: Tracker, folder: Path) -> None:
-    """Sends the scores, curves and profile of an ended run to the store."""
+    """Sends the scores, temperatures, curves and profile of an ended run to the store."""
     tracker.artifact(folder / "evaluation", "evaluation")
+    if (temperatures := folder / TEMPERATURES).is_file():
+        tracker.artifact(temperatures)
     for pattern in ("train_*.csv", "train_*.png", "profile.csv"):
         for path in sorted(folder.glob(pattern)):
             tracker.artifact(path, "figures")
@@ -186,6 +189,20 @@ def overall(figures: Mapping[str, float]) -> dict[str, float]:
     }
 
 
+def add_files(tracking: TrackingSettings, runs: Sequence[FinishedRun], name: str) -> None:
+    """Sends a file `name` of each run folder to its run."""
+    if not (tracking.uri and runs):
+        return
+    with optional_store(f"{name} is in the run folder, but"):
+        send_files(Store(tracking.uri, tracking.experiment_name, create=False), runs, name)
+
+
+def send_files(store: Store, runs: Sequence[FinishedRun], name: str) -> None:
+    for run in runs:
+        if stored := store.run_of(run.run_id, str(run.folder)):
+            artifacts.log_files(store, stored.info.run_id, run.folder / name, "")
+
+
 def add_decision(
     tracking: TrackingSettings, runs: Sequence[FinishedRun], name: str, page: Path
 ) -> None:
@@ -195,9 +212,7 @@ def add_decision(
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
     with optional_store(f"{page} is whole, but"):
         store = Store(tracking.uri, tracking.experiment_name, create=False)
-        for run in runs:
-            if stored := store.run_of(run.run_id, str(run.folder)):
-                artifacts.log_files(store, stored.info.run_id, run.folder / name, "")
+        send_files(store, runs, name)
         for run_id in store.owners(own):
             place = artifacts.add_folder(store, run_id, page, "decide")
             log.info("Added to run %s as %s", run_id, place)

@@ -1,8 +1,8 @@
 """The model registry: a run's best model as a version that can be served, and the champion.
 
 A version carries its run's files in `artifacts/run`, which `runs.load` reads like a run folder:
-network, configuration, sample table, decisions, and the evaluation without its pictures. A version
-never changes: a run with another decision is another version.
+network, configuration, sample table, temperatures, decisions, and the evaluation without its
+pictures. A version never changes: a run with another decision is another version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
-from flexunet_exp.runs.folder import FILES, FinishedRun, load
+from flexunet_exp.runs.folder import FILES, TEMPERATURES, FinishedRun, load
 from flexunet_exp.tracking.mlflow_client import paged
 from flexunet_exp.tracking.store import Store
 from flexunet_exp.tracking.stored_models import remove_partial_models, whole_model
@@ -149,7 +149,8 @@ def gather(run: Path, folder: Path, decision: Decision | None = None) -> Path:
     """
     load(run)
     evaluation = (path for path in run.glob("evaluation/*/*") if path.suffix in EVALUATION)
-    for path in (*(run / name for name in FILES), *evaluation):
+    temperatures = (path for path in (run / TEMPERATURES,) if path.is_file())
+    for path in (*(run / name for name in FILES), *temperatures, *evaluation):
         copy = folder / path.relative_to(run)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)

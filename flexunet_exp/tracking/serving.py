@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, Object, Property
-from omegaconf import OmegaConf
 
 from flexunet_exp.data import masks
 from flexunet_exp.decisions.file import Decision
@@ -29,6 +28,9 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding, regions
 from flexunet_exp.runs.folder import load
 from flexunet_exp.tracking.served_pictures import EXPECTED, Refused, picture
+
+if TYPE_CHECKING:
+    from flexunet_exp.prediction.networks import TrainedNetworks
 
 # A server shows what MLflow's own loggers say.
 log = logging.getLogger("mlflow.flexunet_exp")
@@ -45,7 +47,7 @@ class Segmenter(PythonModel):
 
         self.run = load(Path(context.artifacts["run"]))
         networks.prepare_process(self.run)
-        self.trained = networks.load([self.run], OmegaConf.create())
+        self.trained = networks.load([self.run], {})
         self.decisions: dict[str | None, Decision | None] = {}
         log.info("%s", deciding.sentence(self.decision(None)))
         self.turn = threading.Lock()
@@ -83,12 +85,20 @@ class Segmenter(PythonModel):
         """
         try:
             if name not in self.decisions:
-                self.decisions[name] = deciding.named(name, [self.run], self.trained.settings)
+                self.decisions[name] = deciding.named(name, [self.run], {})
             found = self.decisions[name]
             deciding.check_limits(found, min_area, min_probability)
         except InputError as error:
             raise Refused(str(error)) from error
         return found
+
+    def applying(self, decision: Decision | None) -> TrainedNetworks:
+        """The network as a decision was chosen with it: with or without its temperatures."""
+        from flexunet_exp.prediction import networks
+
+        if decision is None:
+            return self.trained
+        return networks.recalibrated(self.trained, [self.run], bool(decision.calibration))
 
     def answer(
         self,
@@ -103,7 +113,7 @@ class Segmenter(PythonModel):
         """
         height, width = image.shape[:2]
         names, palette = self.trained.class_names, self.trained.palette
-        bands = next(self.trained.predictor([image]))
+        bands = next(self.applying(decision).predictor([image]))
         prediction, margin = deciding.collected(bands, (height, width), decision)
         mask, found = regions.find(
             prediction.mask, prediction.certainty, names, min_area, min_probability

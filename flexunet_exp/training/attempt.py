@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from flexunet_exp.config.identity import Identity
-from flexunet_exp.evaluation import scoring
+from flexunet_exp.errors import InputError
+from flexunet_exp.evaluation import calibrating, scoring
 from flexunet_exp.evaluation.settings import ScoreSettings, report_facts
 from flexunet_exp.prediction import networks
 from flexunet_exp.prediction.networks import Blueprint
@@ -65,6 +66,11 @@ class Attempt:
     ):
         self.settings, self.dataset, self.tracker = settings, dataset, tracker
         self.claim, self.folder, self.started = claim, claim.run_folder, time.time()
+        if settings.predict.calibrated and not calibrating.has_defects(dataset):
+            raise InputError(
+                "predict.calibrated=true: no validation picture shows a defect, on which "
+                "temperatures are fitted. Leave it out, or choose a split with validation pictures."
+            )
         self.model = fit.compiled_model(settings, dataset)
         self.start = start
         if start:
@@ -131,13 +137,21 @@ class Attempt:
         return self.progress.figures
 
     def scored(self, score: ScoreSettings, title: str) -> dict[str, float]:
-        """The figures of the network, as `predict.*` and `score.*` say."""
+        """The figures of the network, as `predict.*` and `score.*` say, and of its calibration."""
         settings, predict = self.settings, self.settings.predict
         made = Blueprint(settings.model, predict.size, settings.process.precision)
         network = networks.in_precision(self.model, made, predict.precision)
-        part = scoring.Part(networks.predictor(network, predict), self.dataset)
+        predictor = networks.predictor(network, predict)
+        best, folder = self.keeper.best, self.folder
+        fitted = calibrating.calibrate(predictor, predict, self.dataset, best, folder)
         facts = report_facts(predict, score)
-        return scoring.score([part], self.folder / "evaluation", score, title, facts)
+        if fitted is not None:
+            facts["calibration"] = fitted.describe()
+        if fitted is not None and predict.calibrated:
+            predictor = predictor.calibrated(fitted.divisors)
+        part = scoring.Part(predictor, self.dataset)
+        figures = scoring.score([part], folder / "evaluation", score, title, facts)
+        return figures | (fitted.figures if fitted is not None else {})
 
     def record(self) -> None:
         """Copies what the run left into the store."""

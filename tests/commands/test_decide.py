@@ -20,7 +20,6 @@ from flexunet_exp.decisions import file
 from flexunet_exp.decisions.rules import Shape
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding
-from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.reporting import nearest
 from flexunet_exp.runs.folder import load
 from flexunet_exp.scores import region_record
@@ -171,7 +170,7 @@ def test_a_decision_of_older_weights_is_refused(run, tmp_path):
     file.keep(replace(decision, networks=["0123456789abcdef"]), copy)
     found = [load(copy)]
     with pytest.raises(InputError, match="decision=old was chosen for 1 networks with other wei"):
-        deciding.named("old", found, PredictSettings.from_config(found[0].cfg))
+        deciding.named("old", found, {})
 
 
 def test_the_page_shows_the_nearest_pictures_and_what_other_goals_cost(calibrated, run, decided):

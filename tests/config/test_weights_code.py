@@ -232,6 +232,8 @@ BESIDE = {
     ("models.graph", "graph_of"): "describes a network; counts where it cuts an encoder",
     ("models.graph", "nodes"): "describes a network; counts where it cuts an encoder",
     ("models.graph", "output_specs"): "describes a network; counts where it cuts an encoder",
+    ("models.weights_digest", "arrays_in"): "says which network temperatures are of",
+    ("models.weights_digest", "weights_digest"): "says which network temperatures are of",
     ("training.fit", "describe"): "prints",
     ("training.fit", "origin_of"): "records",
     ("training.fit", "input_example"): "is stored with the network",

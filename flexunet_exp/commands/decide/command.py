@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -43,12 +43,15 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         runs = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.commands.decide import evidence, page, terminal
         from flexunet_exp.decisions import file, question
+        from flexunet_exp.prediction.settings import PredictSettings
 
         file.check_free(cfg.name, [run.folder for run in runs], cfg.overwrite)
         asked = question_of(cfg, runs[0])
-        found = evidence.of_runs(runs)
+        is_calibrated = PredictSettings.from_config(runs[0].cfg, cfg.predict).calibrated
+        found = evidence.of_runs(runs, is_calibrated)
         rule = question.answer(asked, found.chosen_on, found.learnt_on)
-        decision = decision_of(cfg, runs, asked, found, rule)
+        predict = predicted_with(runs, is_calibrated)
+        decision = decision_of(cfg, runs, predict, asked, found, rule)
         (results := home.folder / "decide").mkdir()
         page.write(results, decision, asked, found, rule)
         terminal.show(decision)
@@ -79,13 +82,27 @@ def question_of(cfg: DictConfig, run: FinishedRun) -> Question:
     return Question(cfg.level, cfg.by, goals, costs, overlap)
 
 
+def predicted_with(runs: Sequence[FinishedRun], is_calibrated: bool) -> dict[str, Any]:
+    """The settings of the predictions that a decision is chosen on, as it keeps them."""
+    from flexunet_exp.decisions import file
+    from flexunet_exp.prediction import calibration
+    from flexunet_exp.prediction.settings import PredictSettings
+
+    settings = PredictSettings.from_config(runs[0].cfg).decisive()
+    return settings | ({file.CALIBRATED: calibration.digest(runs)} if is_calibrated else {})
+
+
 def decision_of(
-    cfg: DictConfig, runs: Sequence[FinishedRun], asked: Question, found: Evidence, rule: Rule
+    cfg: DictConfig,
+    runs: Sequence[FinishedRun],
+    predict: dict[str, Any],
+    asked: Question,
+    found: Evidence,
+    rule: Rule,
 ) -> Decision:
-    """What is kept of a decision."""
+    """What is kept of a decision; `predict` are the settings of the predictions."""
     from flexunet_exp.decisions import file, prices, question
     from flexunet_exp.models.weights_digest import weights_digest
-    from flexunet_exp.prediction.settings import PredictSettings
 
     chosen_on = found.chosen_on
     wanted = settings.given(cfg, (*settings.GOALS, *settings.COSTS, "confidence"))
@@ -113,7 +130,7 @@ def decision_of(
         wanted,
         file.values_of(rule),
         sorted(weights_digest(run.network) for run in runs),
-        PredictSettings.from_config(runs[0].cfg).decisive(),
+        predict,
         data,
         asked.overlap,
         listed(question.figures(asked, chosen_on, rule)),

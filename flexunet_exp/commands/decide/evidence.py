@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from flexunet_exp.decisions.file import ESTIMATE, GUARANTEE
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import folds
 from flexunet_exp.evaluation.settings import ScoreSettings
+from flexunet_exp.prediction import calibration, networks
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.scores import region_record
 from flexunet_exp.scores.region_record import REGIONS, RegionRecord
@@ -45,29 +48,32 @@ class Evidence(NamedTuple):
     pictures: dict[str, tuple[Dataset, Any]]  # of `chosen_on`, by name: where and how to read them
 
 
-def of_runs(runs: Sequence[FinishedRun]) -> Evidence:
+def of_runs(runs: Sequence[FinishedRun], is_calibrated: bool = False) -> Evidence:
     """The evidence of a run with a calibration part, or of the folds of one split.
 
-    Raises InputError for other runs.
+    It is of calibrated probabilities, or of those without temperatures. Raises InputError for other
+    runs, or where temperatures are lacking.
     """
     if files := [str(run.network) for run in runs if not run.samples.is_file()]:
         raise InputError(
             f"{', '.join(files)}: a network's file has no pictures to choose on. Name a run: its "
             "folder, or its id."
         )
+    networks.temperatures_of(runs, is_calibrated)
     if len(runs) == 1:
-        return of_run(runs[0])
+        return of_run(runs[0], is_calibrated)
     check_folds(runs)
     pictures = pd.concat([pictures_of(run, "test") for run in runs])
     test, valid = (
-        region_record.pooled([regions_of(run, part) for run in runs]) for part in ("test", "valid")
+        region_record.pooled([regions_of(run, part, is_calibrated) for run in runs])
+        for part in ("test", "valid")
     )
     shown = {name: one for run in runs for name, one in readable(run, "test").items()}
     palette = palette_of(runs[0])
     return Evidence(ESTIMATE, "test", digest(pictures), test, valid, None, palette, shown)
 
 
-def of_run(run: FinishedRun) -> Evidence:
+def of_run(run: FinishedRun, is_calibrated: bool) -> Evidence:
     pictures = pictures_of(run, CALIBRATION)
     if pictures.empty:
         raise InputError(
@@ -81,9 +87,9 @@ def of_run(run: FinishedRun) -> Evidence:
         GUARANTEE,
         CALIBRATION,
         digest(pictures),
-        regions_of(run, CALIBRATION),
-        regions_of(run, "valid"),
-        regions_of(run, "test") if has_test else None,
+        regions_of(run, CALIBRATION, is_calibrated),
+        regions_of(run, "valid", is_calibrated),
+        regions_of(run, "test", is_calibrated) if has_test else None,
         palette_of(run),
         readable(run, CALIBRATION),
     )
@@ -123,8 +129,8 @@ def digest(pictures: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def regions_of(run: FinishedRun, split: str) -> RegionRecord:
-    """What the run's evaluation kept of a split; predicted once more, and kept, if it is not there.
+def regions_of(run: FinishedRun, split: str, is_calibrated: bool = False) -> RegionRecord:
+    """What is kept of a split's predictions; predicted once more, and kept, if it is not there.
 
     Raises InputError where the pictures have changed since.
     """
@@ -133,7 +139,7 @@ def regions_of(run: FinishedRun, split: str) -> RegionRecord:
             f"{run.folder} has no {WHAT_FOR[split][0]} pictures, {WHAT_FOR[split][1]}. Train it "
             "again with a split that has some, such as split=folds"
         )
-    folder = run.folder / "evaluation" / split
+    folder = place(run, split, is_calibrated)
     if (folder / REGIONS).is_file():
         record = region_record.load(folder / REGIONS)
         if sorted(record.names.tolist()) == sorted(folds.names_in(run, split)):
@@ -142,12 +148,22 @@ def regions_of(run: FinishedRun, split: str) -> RegionRecord:
         "%s: the regions of %s are not there yet, so it is predicted again.", run.folder, split
     )
     from flexunet_exp.evaluation import regions, scoring
-    from flexunet_exp.prediction import networks
 
     networks.prepare_process(run)
     dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
     datasets.check_unchanged(dataset)
-    record = regions.predicted(scoring.Part(networks.load([run], {}).predictor, dataset), split)
+    trained = networks.load([run], {"calibrated": is_calibrated})
+    record = regions.predicted(scoring.Part(trained.predictor, dataset), split)
     score = ScoreSettings.from_config(run.cfg)
     regions.write(record, folder, score.object_overlap, score.resamples)
     return record
+
+
+def place(run: FinishedRun, split: str, is_calibrated: bool) -> Path:
+    """Where the regions of a split are kept: those that the run was scored with, or others."""
+    folder = run.folder / "evaluation" / split
+    if PredictSettings.from_config(run.cfg).calibrated == is_calibrated:
+        return folder
+    if not is_calibrated:
+        return folder / "uncalibrated"
+    return folder / f"calibrated_{calibration.digest([run])}"

@@ -17,6 +17,7 @@ MOST = {"part": 1, "region": 5, "pixel": 1}  # what a goal of false alarms must 
 
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the command's own settings."""
+    validation.check_sections(cfg, ("predict",))
     problems = validation.own_problems(cfg, "decide")
     if str(cfg.run).startswith("models:/"):
         problems.append(

@@ -51,9 +51,8 @@ def task(cfg: DictConfig) -> None:
 def decision_of(cfg: DictConfig, run: FinishedRun) -> Decision | None:
     """The decision to write beside the file; InputError where it is not one of this network."""
     from flexunet_exp.prediction import deciding
-    from flexunet_exp.prediction.settings import PredictSettings
 
-    decision = deciding.named(cfg.decision, [run], PredictSettings.from_config(run.cfg))
+    decision = deciding.named(cfg.decision, [run], {})
     log.info(deciding.sentence(decision))
     return decision
 

@@ -12,8 +12,9 @@ from flexunet_exp.decisions.file import Decision
 from flexunet_exp.scores.regions import LEVELS, STEPS
 
 APPLIES_TO = (
-    "the probabilities of a whole picture at its own size: softmax of the logits, tiles and views "
-    "as classes.json says, then resized bilinearly (OpenCV INTER_LINEAR) to the picture's size"
+    "the probabilities of a whole picture at its own size: softmax of the logits (divided by the "
+    "temperatures, where classes.json lists them), tiles and views as classes.json says, then "
+    "resized bilinearly (OpenCV INTER_LINEAR) to the picture's size"
 )
 RULE = (
     "1. Per class, multiply the probabilities by `steps` in float32 and round down to whole steps.",

@@ -55,7 +55,7 @@ def export(
         proof = report.proof(run, name, file, compared, tolerance)
         compared.to_csv(part / folders.PICTURES, index=False)
         report.write(part / folders.PARITY, proof)
-        report.write(part / folders.CLASSES, report.usage(run, name, bound_to, dtype))
+        report.write(part / folders.CLASSES, report.usage(run, name, bound_to, dtype, decision))
         if decision is not None:
             report.write(part / folders.DECISION, decisions.content(decision))
         folder = output if proof["proven"] else folders.unproven(output)

@@ -16,17 +16,35 @@ from flexunet_exp.config import compose
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.tiles import Size
+from flexunet_exp.decisions.file import Decision
+from flexunet_exp.prediction import calibration, deciding
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 
+# What a program makes of the logits, without temperatures and with them.
+OUTPUT = {
+    False: {
+        "mask": "index of the largest logit: argmax over the last axis",
+        "probabilities": "softmax over the last axis",
+    },
+    True: {
+        "mask": "divide each logit by the temperature of its class, then argmax over the last axis",
+        "probabilities": "divide each logit by the temperature of its class, then softmax over the "
+        "last axis",
+    },
+}
 
-def usage(run: FinishedRun, name: str, bound_to: Size | None, dtype: str) -> dict[str, Any]:
+
+def usage(
+    run: FinishedRun, name: str, bound_to: Size | None, dtype: str, decision: Decision | None = None
+) -> dict[str, Any]:
     """Everything a program needs to use the file: classes, input, output.
 
     `bound_to` is the only size (height, width) that it takes; None if it takes any. `dtype` is that
-    of its images.
+    of its images. The temperatures are those that the run was scored with, or that the decision
+    beside the file was chosen with; null for none.
     """
-    settings = PredictSettings.from_config(run.cfg)
+    settings = PredictSettings.from_config(run.cfg, deciding.options(decision, {}))
     (height, width), tile = settings.size, settings.tile_size
     sides = bound_to or ("height", "width")
     levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
@@ -49,8 +67,8 @@ def usage(run: FinishedRun, name: str, bound_to: Size | None, dtype: str) -> dic
             "name": formats.OUTPUT,
             "type": "float32",
             "shape": ["pictures", *sides, len(classes)],
-            "mask": "index of the largest logit: argmax over the last axis",
-            "probabilities": "softmax over the last axis",
+            "temperatures": calibration.read(run).temperatures if settings.calibrated else None,
+            **OUTPUT[settings.calibrated],
         },
         # Parts of a picture, in its own pixels, that are resized to image_size one by one.
         "tile": None if tile is None else {"height": tile[0], "width": tile[1]},

@@ -54,16 +54,15 @@ def load(cfg: DictConfig) -> tuple[TrainedNetworks, str, Decision | None]:
     with TemporaryDirectory() as scratch:
         found = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.prediction import deciding, networks
-        from flexunet_exp.prediction.settings import PredictSettings
 
         networks.check_classes(found)
-        given = PredictSettings.from_config(found[0].cfg, cfg.predict)
-        decision = deciding.named(cfg.decision, found, given)
+        decision = deciding.named(cfg.decision, found, cfg.predict)
         deciding.check_limits(decision, cfg.min_area, cfg.min_probability)
         log.info(deciding.sentence(decision))
         networks.prepare_process(found[0])
         words = [name_of(run, cfg, Path(scratch)) for run in found]
-        return networks.load(found, cfg.predict), ", ".join(words), decision
+        options = deciding.options(decision, cfg.predict)
+        return networks.load(found, options), ", ".join(words), decision
 
 
 def name_of(run: FinishedRun, cfg: DictConfig, scratch: Path) -> str:

@@ -12,21 +12,29 @@ from flexunet_exp.data import masks
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.predictor import Band
-from flexunet_exp.reporting import panels
+from flexunet_exp.reporting import heat, panels
 from flexunet_exp.system.files import whole_or_nothing
 
-SUFFIXES = {"masks": ".png", "overlays": ".png", "probabilities": ".npz"}
+SUFFIXES = {
+    "masks": (".png",),
+    "overlays": (".png",),
+    "probabilities": (".npz",),
+    "uncertainty": (".npz", ".png"),
+}
 
 
 class Output:
-    """The files of an output folder: KIND/NAME.png, each written in one step."""
+    """The files of an output folder: KIND/NAME.png or .npz, each written in one step."""
 
     def __init__(self, folder: Path, class_names: Sequence[str], palette: np.ndarray):
         self.folder, self.class_names, self.palette = folder, class_names, palette
 
-    def path(self, kind: str, name: str) -> Path:
-        """A file's path; InputError if a link or a name leads out of the output folder."""
-        path = self.folder / kind / f"{name}{SUFFIXES[kind]}"
+    def path(self, kind: str, name: str, suffix: str = "") -> Path:
+        """A file's path; InputError if a link or a name leads out of the output folder.
+
+        Without `suffix`, it is the first file of its kind.
+        """
+        path = self.folder / kind / f"{name}{suffix or SUFFIXES[kind][0]}"
         parent = path.parent.relative_to(self.folder)
         if path.parent.resolve() != self.folder.resolve() / parent:
             raise InputError(
@@ -35,23 +43,40 @@ class Output:
             )
         return path
 
-    def prepared(self, kind: str, name: str) -> Path:
-        path = self.path(kind, name)
+    def paths(self, kinds: Iterable[str], name: str) -> list[Path]:
+        return [self.path(kind, name, suffix) for kind in kinds for suffix in SUFFIXES[kind]]
+
+    def prepared(self, kind: str, name: str, suffix: str = "") -> Path:
+        path = self.path(kind, name, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def has(self, kinds: Iterable[str], name: str) -> bool:
-        return all(self.path(kind, name).is_file() for kind in kinds)
+        return all(path.is_file() for path in self.paths(kinds, name))
 
     def remove(self, name: str) -> None:
-        for kind in SUFFIXES:
-            self.path(kind, name).unlink(missing_ok=True)
+        for path in self.paths(SUFFIXES, name):
+            path.unlink(missing_ok=True)
 
     def write_mask(self, name: str, mask: np.ndarray) -> None:
         masks.write_palette_mask(self.prepared("masks", name), mask, self.palette)
 
-    def write_overlay(self, name: str, image: np.ndarray, mask: np.ndarray) -> None:
+    def write_uncertainty(self, name: str, unsure: np.ndarray) -> None:
+        """Writes a map (H, W) float16 of values from 0 to 1 as `uncertainty`, and as a picture."""
+        with (
+            whole_or_nothing(self.prepared("uncertainty", name, ".npz")) as part,
+            open(part, "wb") as file,
+        ):
+            np.savez_compressed(file, uncertainty=unsure)
+        heat.write(self.prepared("uncertainty", name, ".png"), unsure)
+
+    def write_overlay(
+        self, name: str, image: np.ndarray, mask: np.ndarray, unsure: np.ndarray | None = None
+    ) -> None:
+        """Writes the picture with its regions tinted, beside its uncertainty (H, W) if given."""
         picture = panels.annotated(image, mask, self.class_names, self.palette)
+        if unsure is not None:
+            picture = heat.beside(picture, unsure, "uncertainty")
         panels.write_png(self.prepared("overlays", name), picture)
 
     def keep_probabilities(self, name: str, bands: Iterable[Band], size: Size) -> Iterator[Band]:

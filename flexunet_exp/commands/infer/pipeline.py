@@ -26,10 +26,10 @@ from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
-from flexunet_exp.data.tiles import Size
-from flexunet_exp.prediction import deciding, regions
-from flexunet_exp.prediction.predictor import Band, Prediction
+from flexunet_exp.prediction import deciding, regions, uncertainty
+from flexunet_exp.prediction.predictor import Prediction, members_of
 from flexunet_exp.prediction.regions import Region
+from flexunet_exp.prediction.uncertainty import NONE
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
@@ -52,18 +52,29 @@ class Options:
     min_probability: float = 0.0
     overlays: bool = True
     probabilities: bool = False
+    uncertainty: str = NONE
     overwrite: bool = False
 
     @property
+    def measures(self) -> bool:
+        """Whether the uncertainty of pixels is written."""
+        return self.uncertainty != NONE
+
+    @property
     def kinds(self) -> list[str]:
-        wanted = {"overlays": self.overlays, "probabilities": self.probabilities}
+        wanted = {
+            "overlays": self.overlays,
+            "probabilities": self.probabilities,
+            "uncertainty": self.measures,
+        }
         return ["masks", *(kind for kind, is_wanted in wanted.items() if is_wanted)]
 
 
 class Predicted(NamedTuple):
     read: Read
     prediction: Prediction
-    margin: float | None = None  # of the decision, if there is one
+    margin: float | None  # of the decision, if there is one
+    unsure: np.ndarray | None  # (H, W) float16, if it is asked for
 
 
 def infer(
@@ -77,9 +88,11 @@ def infer(
     """Predicts the pictures that `find_pictures` found files of into a folder, except those done.
 
     `run` names the network; `decision` says which pixels remain defects. The tables are written
-    even after an interrupt. Raises InputError if the folder holds something else. A picture that
-    cannot be read is refused, and the others are predicted.
+    even after an interrupt. Raises InputError if the folder holds something else, or networks are
+    asked to disagree that are one. A picture that cannot be read is refused, and the others are
+    predicted.
     """
+    uncertainty.check(options.uncertainty, trained.predictor)
     output = Output(folder, trained.class_names, trained.palette)
     with records.opened(
         output, made_of(trained, options, run, decision), options.overwrite
@@ -93,7 +106,8 @@ def infer(
         try:
             Inference(trained, output, done, options, report, decision).through(waiting)
         finally:
-            tables.write(folder, done, report.refused, trained.class_names, decision is not None)
+            more = decision is not None, options.measures
+            tables.write(folder, done, report.refused, trained.class_names, *more)
     return report
 
 
@@ -103,19 +117,31 @@ def made_of(
     """Everything that decides the results: a folder holds results of one such description."""
     settings = trained.settings.decisive()
     limits = {"min_area": options.min_area, "min_probability": options.min_probability}
+    others = {
+        "decision": decision.rules if decision else None,
+        "calibrated": temperatures(trained) if trained.settings.calibrated else None,
+        "uncertainty": options.uncertainty if options.measures else None,
+    }
+    settings |= limits | {name: value for name, value in others.items() if value is not None}
     return {
         "run": run,
         "network": digest(trained),
         "classes": list(trained.class_names),
         "palette": trained.palette.tolist(),
-        "settings": settings | limits | ({"decision": decision.rules} if decision else {}),
+        "settings": settings,
     }
+
+
+def temperatures(trained: TrainedNetworks) -> list[list[float]]:
+    """Of each network, one a class."""
+    found = [member.temperatures for member in members_of(trained.predictor)]
+    return [one.tolist() for one in found if one is not None]
 
 
 def digest(trained: TrainedNetworks) -> str:
     """Hash of the weights and input sizes of all networks that predict together."""
     hashed = hashlib.blake2b(digest_size=16)
-    for member in getattr(trained.predictor, "predictors", [trained.predictor]):
+    for member in members_of(trained.predictor):
         hashed.update(str(tuple(member.size)).encode())
         for weights in member.model.weights:
             hashed.update(np.asarray(weights).tobytes())
@@ -165,20 +191,22 @@ class Inference:
     def predict(self, images: Iterable[Read | Refusal]) -> Iterator[Predicted | Refusal]:
         """Predicts a batch after the other, in the main thread."""
         readable, same = itertools.tee(self.without_refused(images))
-        predictions = self.trained.predictor(one.image for one in readable)
-        for bands, one in zip(predictions, same, strict=True):
+        pictures = (one.image for one in readable)
+        predictions = uncertainty.predicted(
+            self.trained.predictor, pictures, self.options.uncertainty
+        )
+        for measured, one in zip(predictions, same, strict=True):
             size = one.image.shape[0], one.image.shape[1]
+            unsure = np.empty(size, np.float16) if self.options.measures else None
+            bands = uncertainty.kept(measured, unsure)
             if self.options.probabilities:
                 bands = self.output.keep_probabilities(one.picture.name, bands, size)
             try:
-                predicted = self.collected(one, bands, size)
+                predicted = Predicted(one, *deciding.collected(bands, size, self.decision), unsure)
             except OSError as error:
                 yield refusal(one.picture, error)
             else:
                 yield predicted
-
-    def collected(self, one: Read, bands: Iterable[Band], size: Size) -> Predicted:
-        return Predicted(one, *deciding.collected(bands, size, self.decision))
 
     def without_refused(self, images: Iterable[Read | Refusal]) -> Iterator[Read]:
         for one in images:
@@ -191,13 +219,15 @@ class Inference:
         """Writes a picture's files, and then its record."""
         if isinstance(predicted, Refusal):
             return predicted
-        (picture, state, image), (mask, certainty, anomaly), margin = predicted
+        (picture, state, image), (mask, certainty, anomaly), margin, unsure = predicted
         limits = self.options.min_area, self.options.min_probability
         kept, found = regions.find(mask, certainty, self.trained.class_names, *limits)
         try:
             self.output.write_mask(picture.name, kept)
             if self.options.overlays:
-                self.output.write_overlay(picture.name, image, kept)
+                self.output.write_overlay(picture.name, image, kept, unsure)
+            if unsure is not None:
+                self.output.write_uncertainty(picture.name, unsure)
         except OSError as error:
             return refusal(picture, error)
         height, width = mask.shape
@@ -206,6 +236,7 @@ class Inference:
             significant(anomaly),
             [Region._make(map(significant, region)) for region in found],
             margin,
+            None if unsure is None else significant(uncertainty.mean(unsure, kept)),
         )
         self.done.append(record)
         return record

@@ -44,6 +44,7 @@ class Record(NamedTuple):
     anomaly: float  # the highest 1 - p(background)
     regions: list[Region]
     margin: float | None = None  # of a decision: at least 0 where the picture is stopped
+    uncertainty: float | None = None  # the mean of the pixels that are predicted as a defect
 
     @classmethod
     def of(cls, fields: Any) -> Record:
@@ -143,7 +144,7 @@ def is_same(header: dict[str, Any], made_of: dict[str, Any]) -> bool:
 
 def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> str:
     old, new = header["settings"], made_of["settings"]
-    differing = [key for key in new if old.get(key) != new[key]]
+    differing = [key for key in {**new, **old} if old.get(key) != new.get(key)]
 
     def shown(run: Any, settings: dict[str, Any]) -> str:
         values = ", ".join(f"{key}={settings.get(key)}" for key in differing)

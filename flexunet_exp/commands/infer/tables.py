@@ -17,6 +17,7 @@ from flexunet_exp.system.files import whole_or_nothing
 Row = Sequence[Any]
 
 DECIDED = ("decision", "reasons", "margin")
+UNSURE = ("uncertainty",)
 
 
 def write(
@@ -25,15 +26,17 @@ def write(
     refused: Mapping[Picture, str],
     class_names: Sequence[str],
     decides: bool = False,
+    measures: bool = False,
 ) -> None:
     """Writes both tables anew, sorted by file; memory does not grow with the number of regions.
 
-    Where a decision was applied (`decides`), the summary has columns for it.
+    Where a decision was applied (`decides`), or uncertainty measured (`measures`), the summary has
+    columns for it.
     """
     write_csv(folder / "regions.csv", region_header(), region_rows(done, refused))
-    header = summary_header(class_names[1:], decides)
-    rows = summary_rows(done, refused, class_names[1:], decides)
-    write_csv(folder / "summary.csv", header, rows)
+    more = (*(DECIDED if decides else ()), *(UNSURE if measures else ()))
+    rows = summary_rows(done, refused, class_names[1:], more)
+    write_csv(folder / "summary.csv", summary_header(class_names[1:], more), rows)
 
 
 def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
@@ -65,25 +68,25 @@ def region_rows(done: Records, refused: Mapping[Picture, str]) -> Iterator[Row]:
             yield (record.file, *region)
 
 
-def summary_header(defects: Sequence[str], decides: bool = False) -> Row:
+def summary_header(defects: Sequence[str], more: Sequence[str] = ()) -> Row:
+    """The columns; `more` of them for what was asked, such as `DECIDED`."""
     measured = ("width", "height", "num_regions", "defect_area", "share", "dominant_class")
     areas = [f"area/{name}" for name in defects]
-    decided = DECIDED if decides else ()
-    return ("file", "mask", *measured, *areas, "anomaly", *decided, "status", "error")
+    return ("file", "mask", *measured, *areas, "anomaly", *more, "status", "error")
 
 
 def summary_rows(
-    done: Records, refused: Mapping[Picture, str], defects: Sequence[str], decides: bool = False
+    done: Records, refused: Mapping[Picture, str], defects: Sequence[str], more: Sequence[str] = ()
 ) -> Iterator[Row]:
     """One row per picture; refused ones have only the reason, and come last."""
     for record in records(done, refused):
-        yield summary_row(record, defects)
-    blank = [""] * (len(summary_header(defects, decides)) - 3)
+        yield summary_row(record, defects, more)
+    blank = [""] * (len(summary_header(defects, more)) - 3)
     for picture, reason in sorted(refused.items(), key=lambda item: item[0].file):
         yield (picture.file, *blank, "refused", reason)
 
 
-def summary_row(record: Record, defects: Sequence[str]) -> Row:
+def summary_row(record: Record, defects: Sequence[str], more: Sequence[str] = ()) -> Row:
     areas: Counter[str] = Counter()
     for region in record.regions:
         areas[region.label] += region.area
@@ -95,14 +98,17 @@ def summary_row(record: Record, defects: Sequence[str]) -> Row:
         *(len(record.regions), total, share, dominant),
         *(areas[name] for name in defects),
         record.anomaly,
-        *decided(record),
+        *(asked(record)[name] for name in more),
         *("ok", ""),
     )
 
 
-def decided(record: Record) -> Row:
-    """`pass` or `stop`, the largest regions that stop a picture, and the margin; else nothing."""
-    if record.margin is None:
-        return ()
-    reasons = "; ".join(deciding.reasons(record.regions))
-    return (deciding.outcome(record.margin), reasons, record.margin)
+def asked(record: Record) -> dict[str, Any]:
+    """The columns for what was asked: a decision's, and the uncertainty; empty where undefined."""
+    margin = record.margin
+    return {
+        "decision": None if margin is None else deciding.outcome(margin),
+        "reasons": "; ".join(deciding.reasons(record.regions)),
+        "margin": margin,
+        "uncertainty": record.uncertainty,
+    }

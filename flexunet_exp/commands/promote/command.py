@@ -56,11 +56,10 @@ def task(cfg: DictConfig) -> None:
 def decision_of(cfg: DictConfig, run: FinishedRun) -> Decision | None:
     """The decision to keep with the model; InputError where it is not one of this network."""
     from flexunet_exp.prediction import deciding
-    from flexunet_exp.prediction.settings import PredictSettings
 
     if cfg.decision is None:
         return None
-    return deciding.named(cfg.decision, [run], PredictSettings.from_config(run.cfg))
+    return deciding.named(cfg.decision, [run], {})
 
 
 def is_same(champion: Any, version: Any, whatever: bool) -> bool:

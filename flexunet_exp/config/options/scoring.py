@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flexunet_exp.config.options.row import SCORES, Option
-from flexunet_exp.config.rules import count, number, one_of, or_null, share, size
+from flexunet_exp.config.rules import count, flag, number, one_of, or_null, share, size
 
 ROWS = (
     Option(
@@ -45,6 +45,13 @@ ROWS = (
         or_null(one_of("as_trained", "float32", "mixed_bfloat16")),
         SCORES,
         minutes=True,
+        optional=True,
+    ),
+    Option(
+        "predict.calibrated",
+        "divides logits by the temperatures that were fitted on the validation pictures of the run",
+        or_null(flag()),
+        SCORES,
         optional=True,
     ),
     Option(

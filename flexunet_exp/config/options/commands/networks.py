@@ -10,6 +10,7 @@ from flexunet_exp.config.rules import (
     flag,
     is_text_or_texts,
     not_negative,
+    one_of,
     or_null,
     part,
     text,
@@ -71,6 +72,13 @@ ROWS = (
         commands=("infer",),
     ),
     Option("probabilities", "writes the probabilities", flag(), commands=("infer",)),
+    Option(
+        "uncertainty",
+        "writes how unsure each pixel is, 0 to 1: entropy of the probabilities; folds: "
+        "disagreement of networks that predict together",
+        one_of("none", "entropy", "folds", example="entropy"),
+        commands=("infer",),
+    ),
     Option(
         "overwrite",
         "replaces what is in the output folder already",

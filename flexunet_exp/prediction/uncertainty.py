@@ -1,0 +1,71 @@
+"""How unsure a prediction is of each pixel, from 0 to 1, band by band.
+
+`entropy` is the entropy of the probabilities. `folds` is the mutual information of the class and
+the network: the entropy of the mean probabilities without the mean entropy of each network's own.
+It is high where each network is sure and they disagree (Houlsby et al. 2011, arXiv:1112.5745; of
+ensembles, Lakshminarayanan et al. 2017, arXiv:1612.01474). Both are divided by log C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from scipy.special import entr
+
+from flexunet_exp.errors import InputError
+from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor, mean_band
+
+NONE, ENTROPY, FOLDS = "none", "entropy", "folds"
+
+
+def check(kind: str, predictor: Predictor | Ensemble) -> None:
+    """Raises InputError where a disagreement is asked of one network."""
+    if kind == FOLDS and not isinstance(predictor, Ensemble):
+        raise InputError(
+            f"uncertainty={FOLDS} is the disagreement of networks that predict together, and run= "
+            f"names one. Name several (run=A,B, or a multirun), or use uncertainty={ENTROPY}"
+        )
+
+
+def predicted(
+    predictor: Predictor | Ensemble, images: Iterable[np.ndarray], kind: str
+) -> Iterator[Iterator[tuple[Band, np.ndarray | None]]]:
+    """The bands of each image, as the predictor gives them, with the uncertainty of their pixels.
+
+    The uncertainty is (rows, W) float32, None for `none`.
+    """
+    if kind == FOLDS and isinstance(predictor, Ensemble):
+        for pictures in predictor.members(images):
+            yield ((mean_band(bands), disagreement(*bands)) for bands in pictures)
+        return
+    for picture in predictor(images):
+        yield ((band, entropy(band.probabilities) if kind == ENTROPY else None) for band in picture)
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """The entropy (…) of probabilities (…, C), divided by log C."""
+    return entr(probabilities).sum(axis=-1) / np.float32(np.log(probabilities.shape[-1]))
+
+
+def disagreement(*bands: Band) -> np.ndarray:
+    """The mutual information (rows, W) of class and network, of the same rows by each network."""
+    own = sum(entropy(band.probabilities) for band in bands) / np.float32(len(bands))
+    # Rounding may leave less than nothing.
+    return np.maximum(entropy(mean_band(bands).probabilities) - own, 0)
+
+
+def kept(
+    bands: Iterable[tuple[Band, np.ndarray | None]], into: np.ndarray | None
+) -> Iterator[Band]:
+    """The bands alone; their uncertainty is written into the map (H, W), if there is one."""
+    for band, unsure in bands:
+        if into is not None:
+            into[band.top : band.top + len(band.probabilities)] = unsure
+        yield band
+
+
+def mean(unsure: np.ndarray, mask: np.ndarray) -> float | None:
+    """The mean uncertainty of the pixels that are predicted as a defect; None where none is."""
+    found = mask > 0
+    return float(unsure[found].mean(dtype=np.float64)) if found.any() else None
