@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "ranks runs of the store, compares the leaders on the same test pictures",
     "decide": "run=RUN|PARENT max_false_alarms=0.05: which parts to stop, with a guarantee",
     "review": "run=PARENT: labels that are probably wrong, ranked on a page",
+    "reproduce": "run=RUN trains a finished run again: what differs, and are the scores equal?",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
     "import-config": "FILE.config output=NAME: an INI file of the original program → an experiment",

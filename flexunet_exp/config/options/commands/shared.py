@@ -14,7 +14,7 @@ ROWS = (
         "run",
         f"finished run: {RUN}; several, or a multirun, where the command takes them",
         literal=True,
-        commands=("decide", "evaluate", "export", "infer", "promote", "review"),
+        commands=("decide", "evaluate", "export", "infer", "promote", "reproduce", "review"),
     ),
     Option(
         "min_area",
