@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FILE = "provenance.json"  # in the run folder, and among the run's artifacts
 SCORES_CODE = ("evaluation", "prediction", "scores")  # folders that turn weights into scores
+EXTRAS = ("pretrained", "tiff")  # of pyproject.toml, that change what a training reads
 Provenance = dict[str, Any]
 
 
@@ -48,11 +49,10 @@ def build(
     `start` is the source and the digest of the weights that `init_from` names.
     """
     root = datasets.folder_of(cfg)
-    words = [word.as_typed() for word in task_overrides()]
     return {
         "version": flexunet_exp.__version__,
         **commit(),
-        "words": [str(word) for word in words if not word.key.startswith("tracking.")],
+        "words": None if cfg.tracking.get("reproduces") else words(),
         "signature": str(identity.signature),
         "threads": threads,
         "code": code(cfg),
@@ -65,6 +65,12 @@ def build(
             "masks": mask_hashes(dataset.table["mask"], root),
         },
     }
+
+
+def words() -> list[str]:
+    """The words of the job's command line as they were typed, without those on the store."""
+    typed = (word.as_typed() for word in task_overrides())
+    return [str(word) for word in typed if not word.key.startswith("tracking.")]
 
 
 def write(provenance: Provenance, folder: Path) -> None:
@@ -82,9 +88,35 @@ def read(folder: Path) -> Provenance:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}. Restore it, or remove it.") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no provenance of a run. Restore it, or remove it.")
+    if not isinstance(found, dict) or (wrong := [n for n in found if not fits(n, found[n])]):
+        which = f": {', '.join(wrong)}" if isinstance(found, dict) else ""
+        raise InputError(f"{path} is no provenance of a run{which}. Restore it, or remove it.")
     return found
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether an entry has the form that `build` gives it; the file may come from anyone."""
+    if name in ("packages", "machine", "first_weights"):
+        return is_texts(value)
+    if name == "code":
+        return isinstance(value, dict) and all(map(is_texts, value.values()))
+    if name == "data":
+        return (
+            isinstance(value, dict)
+            and is_texts({**value, "masks": ""})
+            and (is_texts(value.get("masks", {})))
+        )
+    if name == "words":
+        return value is None or (isinstance(value, list) and all(isinstance(w, str) for w in value))
+    if name == "threads":
+        return type(value) is int and value > 0
+    if name == "uncommitted":
+        return isinstance(value, bool)
+    return value is None or isinstance(value, str)
+
+
+def is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def commit() -> dict[str, Any]:
@@ -114,14 +146,14 @@ def code(cfg: DictConfig) -> dict[str, dict[str, str]]:
 
 
 def packages() -> dict[str, str]:
-    """The installed versions of Python and of what this package requires, also for its extras."""
+    """The installed versions of Python and of the packages that a training can use."""
     try:
         required = requires(compose.PACKAGE.name) or ()
     except PackageNotFoundError:  # a checkout that is not installed
         required = ()
-    lines = [line for line in required if not re.search(r"extra == ['\"]dev['\"]", line)]
-    names = sorted({re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines})
-    return {"python": platform.python_version(), **dict(installed(names))}
+    found = [re.match(r"([\w.-]+)(?:.*extra == ['\"](\w+)['\"])?", line) for line in required]
+    names = {match[1] for match in found if match and match[2] in (None, *EXTRAS)}
+    return {"python": platform.python_version(), **dict(installed(sorted(names)))}
 
 
 def installed(names: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -133,12 +165,21 @@ def installed(names: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def machine() -> dict[str, str]:
-    """The machine's processor and system, and how TensorFlow computes convolutions there."""
+    """The machine's system, processor and GPUs, and how TensorFlow computes convolutions there."""
+    onednn = "off" if os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") == "0" else "on"
     return {
         "system": platform.platform(),
         "processor": processor(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
+        "gpus": ", ".join(gpus()) or "none",
+        "oneDNN": onednn,
     }
+
+
+def gpus() -> list[str]:
+    """The models of the machine's NVIDIA GPUs, as their driver lists them under Linux."""
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    found = (re.search(r"^Model:\s*(.*)$", file.read_text(), re.M) for file in files)
+    return [match[1] for match in found if match]
 
 
 def processor() -> str:

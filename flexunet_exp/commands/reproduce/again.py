@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from flexunet_exp.runs import claims
 from flexunet_exp.runs.outcome import Outcome, read_outcome
 
 CONFIG = "reproduction"  # the file of the configuration that is trained, without .yaml
+TRACE = "HYDRA_FULL_ERROR"  # this command has set it for itself; its stack traces are no messages
 RUN = "run"  # the new run's folder, in that of the command
 # Options that a run of an earlier release can lack, and that its training then had no choice of.
 FILLED = ("trainer", "predict", "score")
@@ -28,6 +30,8 @@ def configuration(recorded: Recorded, cfg: DictConfig) -> DictConfig:
     It is always trained: never skipped as finished, never gone on with.
     """
     settings = with_defaults(compose.plain(recorded.run.cfg))
+    for name in ("hydra", "defaults"):  # a run folder may come from anyone: these name code
+        settings.pop(name, None)
     settings |= {"rerun": "all", "dry": False, "require": None, "cache_dir": cfg.cache_dir}
     settings["tracking"] = {
         **compose.plain(cfg.tracking),
@@ -86,9 +90,7 @@ def train(wanted: DictConfig, folder: Path) -> Outcome:
     The command line's own `flexunet train` does it: TensorFlow fixes threads and determinism for
     a whole process, and what is repeated is the very command.
     """
-    hydra = OmegaConf.load(compose.conf_dir() / "train.yaml").hydra
-    hydra.run.dir = str(folder / RUN)
-    OmegaConf.save(OmegaConf.merge(wanted, {"hydra": hydra}), folder / f"{CONFIG}.yaml")
+    write_config(wanted, folder)
     words = [f"--config-dir={folder}", f"--config-name={CONFIG}"]
     status = run([sys.executable, "-m", "flexunet_exp", "train", *words])
     if status == 130:
@@ -102,9 +104,19 @@ def train(wanted: DictConfig, folder: Path) -> Outcome:
     return outcome
 
 
+def write_config(wanted: DictConfig, folder: Path) -> None:
+    """Writes the configuration whole, as what `flexunet train` composes and where it trains it."""
+    hydra = OmegaConf.load(compose.conf_dir() / "train.yaml").hydra
+    hydra.run.dir = str(folder / RUN)
+    defaults = [{"launcher": "basic"}, "_self_"]  # the choice without which train asks for -m
+    whole = OmegaConf.merge({"defaults": defaults}, wanted, {"hydra": hydra})
+    OmegaConf.save(whole, folder / f"{CONFIG}.yaml")
+
+
 def run(command: list[str]) -> int:
     """Runs a command to its end; an interrupt ends it first, as it ends by itself."""
-    process = subprocess.Popen(command)
+    shown = {name: value for name, value in os.environ.items() if name != TRACE}
+    process = subprocess.Popen(command, env=shown)
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -26,7 +24,7 @@ from flexunet_exp.tracking import provenance
 
 NAMES = {"weights": "Code that decides the weights", "scores": "Code that computes the scores"}
 WATCHED = ("flexunet_exp", "conf", "hydra_plugins")  # what a training is made of, in the checkout
-STRICT = "code=strict asks for the code of the run. Check out {}, or go on with code=warn."
+STRICT = "code=strict asks for the code of the run. {}, or train with the present code: code=warn."
 
 
 def check(recorded: Recorded, wanted: DictConfig, mode: str) -> Check:
@@ -36,8 +34,8 @@ def check(recorded: Recorded, wanted: DictConfig, mode: str) -> Check:
     """
     state, sentences = compared(recorded, wanted)
     refuses = mode == "strict" and state != SAME
-    where = recorded.commit or f"version {recorded.provenance.get('version', 'of the run')}"
-    refusal = " ".join([*sentences, STRICT.format(where)]) if refuses else ""
+    mend = f"Check out {recorded.commit}" if recorded.commit else "Install the run's release"
+    refusal = " ".join([*sentences, STRICT.format(mend)]) if refuses else ""
     return Check(
         "code", state, [*sentences, *of_commits(recorded, compose.PACKAGE.parent)], refusal
     )
@@ -115,9 +113,9 @@ def by_folder(files: Iterable[str]) -> list[str]:
 
 def changed_files(root: Path, commit: str) -> list[str] | None:
     """The files of the program that differ from a commit; None where git has no such commit."""
-    if not re.fullmatch(r"[0-9a-f]{7,64}", commit) or git(root, "cat-file", "-e", commit) is None:
+    if git(root, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         return None
-    found: Any = git(root, "diff", "--name-only", "--no-ext-diff", commit, "--", *WATCHED)
+    found = git(root, "diff", "--name-only", "--no-ext-diff", commit, "--", *WATCHED)
     return None if found is None else found.splitlines()
 
 

@@ -68,7 +68,6 @@ def checked(
 ) -> list[Check]:
     """The checks before the training, logged; InputError with all that refuse it."""
     from flexunet_exp.commands.reproduce import again, code_check, data_check, package_check
-    from flexunet_exp.commands.reproduce.checks import DIFFERENT, SAME, Check
     from flexunet_exp.config.identity import Identity
     from flexunet_exp.system.tensorflow import ProcessSettings
 
@@ -82,7 +81,7 @@ def checked(
     except InputError as error:
         problems += error.problems
     try:
-        found, dataset = data_check.check(run, wanted, cfg.data)
+        found, dataset = data_check.check(run, wanted, cfg)
         checks.append(found)
     except InputError as error:
         problems += error.problems
@@ -92,15 +91,23 @@ def checked(
         signature = Identity.of(wanted, dataset.digest, threads, digest).signature
         again.refuse_unfinished(signature, folder)
         if run.signature:
-            is_same = signature == run.signature
-            said = "as the run's" if is_same else f"the run's is {run.signature}"
-            state = SAME if is_same else DIFFERENT
-            checks.append(Check("signature", state, [f"{signature}; {said}."]))
+            checks.append(of_signature(run.signature, signature))
     tell(checks)
     problems += [f"{check.topic}: {check.refusal}" for check in checks if check.refusal]
     if problems:
         raise InputError(problems)
     return checks
+
+
+def of_signature(then: str, now: str) -> Check:
+    """Whether all that decides the weights is the same, which the signature is the hash of."""
+    from flexunet_exp.commands.reproduce.checks import DIFFERENT, SAME, Check
+
+    if now == then:
+        said = "as the run's: settings, data, code, threads, TensorFlow and Keras are the same."
+        return Check("signature", SAME, [f"{now}, {said}"])
+    said = f"the run's is {then}: something that decides the weights differs."
+    return Check("signature", DIFFERENT, [f"{now}; {said}"])
 
 
 def tell(checks: list[Check]) -> None:

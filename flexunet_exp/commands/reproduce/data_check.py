@@ -19,16 +19,16 @@ from flexunet_exp.tracking.provenance import relative
 GO_ON = "Restore them, or train on the data that are here with data=warn."
 
 
-def check(recorded: Recorded, wanted: DictConfig, mode: str) -> tuple[Check, Dataset]:
+def check(recorded: Recorded, wanted: DictConfig, cfg: DictConfig) -> tuple[Check, Dataset]:
     """What differs in the data, and the data set as a training would load it now.
 
-    Refuses any difference unless `mode` is warn. Raises InputError where the folder is missing,
+    Refuses any difference unless `data` is warn. Raises InputError where the folder is missing,
     where files are missing or changed, or where what is there is no data set.
     """
-    folder = datasets.folder_of(wanted)
-    require_folder(folder, wanted)
+    folder, is_refused = datasets.folder_of(wanted), cfg.data != "warn"
+    require_folder(folder, wanted, cfg.data_root is not None)
     lost = list(differences(recorded, wanted, folder))
-    if lost and mode != "warn":
+    if lost and is_refused:
         raise InputError([f"data: {sentence} {GO_ON}" for sentence in lost])
     dataset = datasets.load(wanted)
     found = [*lost, *added(recorded, dataset, folder)]
@@ -39,15 +39,18 @@ def check(recorded: Recorded, wanted: DictConfig, mode: str) -> tuple[Check, Dat
         said = f"The digest is {dataset.digest}, as the run's: pictures, masks and split are equal."
         return Check("data", SAME, [said]), dataset
     found.append(f"The digest is {dataset.digest}; the run's is {recorded.data_digest}.")
-    refusal = "" if mode == "warn" else f"{' '.join(found)} {GO_ON}"
+    refusal = f"{' '.join(found)} {GO_ON}" if is_refused else ""
     return Check("data", DIFFERENT, found, refusal), dataset
 
 
-def require_folder(folder: Path, wanted: DictConfig) -> None:
-    """Draws generated data where they are missing; raises InputError for other missing data."""
+def require_folder(folder: Path, wanted: DictConfig, is_named: bool) -> None:
+    """Draws generated data that are missing, where a person named the folder of all data sets.
+
+    Raises InputError for other missing data.
+    """
     if folder.is_dir():
         return
-    if building.locate(wanted.dataset.layout["_target_"]) is not Synthetic:
+    if not is_named or building.locate(wanted.dataset.layout["_target_"]) is not Synthetic:
         raise InputError(
             f"data: {folder} is not a folder on this machine. Give the folder of all data sets: "
             "data_root=FOLDER"

@@ -12,6 +12,7 @@ from flexunet_exp.tracking import provenance
 from flexunet_exp.training import starting
 from flexunet_exp.training.starting import Start
 
+RANDOM = "Random ones, from the seed."
 GO_ON = "To begin with the weights that are here: data=warn."
 
 
@@ -41,14 +42,23 @@ def first_weights(
     """
     start = starting.find(wanted, scratch)
     now = provenance.first_weights(wanted, (start.source, start.digest) if start else None)
-    if not recorded.provenance:
-        state = UNKNOWN if now else SAME
-        said = "The run keeps no digest of the weights it began with." if now else "None."
-        return Check("first weights", state, [said]), start
-    found = changes(recorded.provenance.get("first_weights", {}), now)
-    if not found:
-        said = "Those of the run." if now else "Random ones, from the seed."
-        return Check("first weights", SAME, [said]), start
-    said = f"Other weights to begin with: {'; '.join(found)}."
-    refusal = "" if mode == "warn" else f"{said} {GO_ON}"
-    return Check("first weights", DIFFERENT, [said], refusal), start
+    state, said = compared(recorded, now)
+    sentences = [said]
+    if recorded.went_on_from:
+        sentences.append(
+            f"The run went on from the last state of run {recorded.went_on_from}. It is trained "
+            "again from the beginning."
+        )
+    refuses = state == DIFFERENT and mode != "warn"
+    return Check("first weights", state, sentences, f"{said} {GO_ON}" if refuses else ""), start
+
+
+def compared(recorded: Recorded, now: dict[str, str]) -> tuple[str, str]:
+    """Whether a training now begins with the same weights, and a sentence on it."""
+    if not now and "first_weights" not in recorded.provenance:
+        return SAME, RANDOM
+    if "first_weights" not in recorded.provenance:
+        return UNKNOWN, "The run keeps no digest of the weights it began with."
+    if found := changes(recorded.provenance["first_weights"], now):
+        return DIFFERENT, f"Other weights to begin with: {'; '.join(found)}."
+    return SAME, "Those of the run." if now else RANDOM

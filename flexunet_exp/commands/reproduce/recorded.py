@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES, FinishedRun
 from flexunet_exp.runs.outcome import read_outcome
 from flexunet_exp.tracking import find_runs, provenance
-from flexunet_exp.tracking.store import SIGNATURE, Store
+from flexunet_exp.tracking.store import CONTINUES, REPRODUCES, SIGNATURE, Store
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,14 @@ class Recorded:
 
     @property
     def commit(self) -> str | None:
-        return self.provenance.get("commit") or self.tags.get("mlflow.source.git.commit")
+        """The commit of the program; None where it is not recorded, or is no commit's name."""
+        kept = self.provenance.get("commit") or self.tags.get("mlflow.source.git.commit") or ""
+        return kept if re.fullmatch(r"[0-9a-f]{7,64}", kept) else None
+
+    @property
+    def went_on_from(self) -> str | None:
+        """The finished run from whose last state it went on; None for a whole training."""
+        return self.tags.get(CONTINUES)
 
     @property
     def is_uncommitted(self) -> bool:
@@ -64,10 +72,10 @@ class Recorded:
     @property
     def words(self) -> list[Word] | None:
         """The words of its command line, as they were typed; None where they are not recorded."""
-        if "words" in self.provenance:
-            return [Word.parse(word) for word in self.provenance["words"]]
+        if (words := self.provenance.get("words")) is not None:
+            return [Word.parse(word) for word in words]
         line = self.tags.get("overrides")
-        return None if line is None else words_in(line)
+        return None if line is None or REPRODUCES in self.tags else words_in(line)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -123,4 +131,8 @@ def in_store(cfg: DictConfig, run: FinishedRun) -> Any | None:
     if not cfg.tracking.uri:
         return None
     store = Store.if_there(cfg.tracking.uri, cfg.tracking.experiment_name)
-    return store.run_of(run.run_id, str(run.folder)) if store else None
+    if store is None:
+        return None
+    known = run.run_id or read_outcome(run.folder).run_id  # a folder may have been moved
+    is_there = known is not None and store.has_run(known)
+    return store.run_of(known if is_there else None, str(run.folder))

@@ -20,8 +20,9 @@ def write(recorded: Recorded, path: Path) -> None:
     """Writes the script; InputError where the file exists, or the run's words are not known."""
     if recorded.words is None:
         raise InputError(
-            f"Run {recorded.name} keeps no words of its command line, so there is nothing to write "
-            "into a script. Train it again here: leave script= out."
+            f"Run {recorded.name} keeps no words of its command line: `reproduce` trained it, or "
+            "an earlier release without a store. Give the run that it reproduces, or train it "
+            "again here: leave script= out."
         )
     try:
         with open(path, "x", encoding="utf-8") as file:
@@ -42,26 +43,28 @@ def lines(recorded: Recorded, name: str) -> Iterator[str]:
     yield from commented(recorded)
     yield "set -euo pipefail"
     yield f"if [ $# != 2 ]; then echo {usage} >&2; exit 2; fi"
-    yield 'data=$(realpath "$2")'
+    yield 'mkdir -p "$2"'
+    yield 'data=$(cd "$2" && pwd)'
     yield 'git clone "$1" flexunet_exp'
     yield "cd flexunet_exp"
     if recorded.commit:
         yield f"git checkout {shlex.quote(recorded.commit)}"
     yield from installed(recorded)
-    yield f"# The data: digest {recorded.data_digest or 'not recorded'}, as card.json has it."
+    yield f"# The data: digest {one_line(recorded.data_digest or 'not recorded')}, as card.json has it."
     yield f'.venv/bin/flexunet check {shell(of_data(words))} "data_root=$data"'
     yield f'.venv/bin/flexunet train {shell(words)} "data_root=$data"'
 
 
 def commented(recorded: Recorded) -> Iterator[str]:
     """What the run was, and what the script cannot repeat, as comments."""
-    version = recorded.provenance.get("version", "not recorded")
+    version = one_line(str(recorded.provenance.get("version", "not recorded")))
     yield f"# Trains run {one_line(recorded.name)} ({one_line(recorded.origin)}) again."
     yield f"# flexunet_exp {version}, commit {recorded.commit or 'not recorded'}."
     if recorded.is_uncommitted:
         yield "# Its checkout had changes that no commit has: the weights can differ."
     if machine := recorded.provenance.get("machine"):
-        yield f"# Machine: {one_line('; '.join(map(str, machine.values())))}."
+        facts = "; ".join(f"{name} {value}" for name, value in machine.items())
+        yield f"# It was trained on: {one_line(facts)}."
     yield "# Files of a conf/ of your own, and files that the words below name, are to be copied."
 
 
@@ -70,7 +73,7 @@ def installed(recorded: Recorded) -> Iterator[str]:
     packages = dict(recorded.provenance.get("packages", {}))
     python = ".".join(packages.pop("python", "3").split(".")[:2])
     pins = [f"{name}=={number}" for name, number in packages.items()]
-    yield f"python{python} -m venv .venv"
+    yield f"{shlex.quote(f'python{python}')} -m venv .venv"
     if pins:
         yield f".venv/bin/pip install . {shell(pins)}"
     else:
