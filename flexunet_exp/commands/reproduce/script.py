@@ -50,7 +50,8 @@ def lines(recorded: Recorded, name: str) -> Iterator[str]:
     if recorded.commit:
         yield f"git checkout {shlex.quote(recorded.commit)}"
     yield from installed(recorded)
-    yield f"# The data: digest {one_line(recorded.data_digest or 'not recorded')}, as card.json has it."
+    digest = one_line(recorded.data_digest or "not recorded")
+    yield f"# The data: digest {digest}, as card.json has it."
     yield f'.venv/bin/flexunet check {shell(of_data(words))} "data_root=$data"'
     yield f'.venv/bin/flexunet train {shell(words)} "data_root=$data"'
 

@@ -67,16 +67,27 @@ def of(first: Path, again: Path) -> Verdict:
         verdict, end = (EQUAL, "equal.") if is_equal else (DIFFERENT, "not equal.")
         return Verdict(verdict, said + end, *facts)
     other = [name for name, pair in figures.items() if not np.array_equal(*pair, equal_nan=True)]
-    if is_equal and not other:
-        return Verdict(EQUAL, f"Weights and all {len(figures)} figures are equal.", *facts)
     said = "The weights are equal" if is_equal else "The weights differ"
     said += f", {len(other)} of {len(figures)} figures differ"
     try:
+        if is_equal and not other and has_equal_counts(first, again):
+            because = f"Weights, all {len(figures)} figures and the scores of each picture."
+            return Verdict(EQUAL, because, *facts)
         split, pair = difference(first, again)
     except InputError as error:
         return Verdict(DIFFERENT, f"{said}, and no test compares them: {error}", *facts)
     verdict, reason = judged(pair, split)
     return Verdict(verdict, f"{said}. {reason}", *facts, pair)
+
+
+def has_equal_counts(first: Path, again: Path) -> bool:
+    """Whether each picture that the first run scored has the same pixel counts in both."""
+    for split in scoring.SCORED:
+        if counts_file(first, split).is_file():
+            old, new = (confusions.load_counts(counts_file(run, split)) for run in (first, again))
+            if not all(map(np.array_equal, old, new)):
+                return False
+    return True
 
 
 def figures_of(first: Path, again: Path) -> dict[str, tuple[float, float]]:
