@@ -23,7 +23,6 @@ from flexunet_exp.config.identity import (
     with_effect,
 )
 from flexunet_exp.config.overrides import task_overrides
-from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import replace_file
 from flexunet_exp.tracking.tracker import git_tags
@@ -48,6 +47,8 @@ def build(
 
     `start` is the source and the digest of the weights that `init_from` names.
     """
+    from flexunet_exp.data import dataset as datasets  # imports pandas, which start-up leaves out
+
     root = datasets.folder_of(cfg)
     return {
         "version": flexunet_exp.__version__,
@@ -203,6 +204,8 @@ def first_weights(cfg: DictConfig, start: tuple[str, str] | None) -> dict[str, s
 
 def mask_hashes(masks: Iterable[str], root: Path) -> dict[str, str]:
     """The sha256 of each mask by its path, relative to the data set's folder."""
+    from flexunet_exp.data import dataset as datasets
+
     found = (mask for mask in dict.fromkeys(masks) if mask)
     return {relative(mask, root): datasets.file_hash(mask) for mask in found}
 

@@ -21,7 +21,14 @@ from flexunet_exp.tracking import artifacts, provenance
 from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.reachable import optional_store
 from flexunet_exp.tracking.settings import TrackingSettings
-from flexunet_exp.tracking.store import REPRODUCES, REPRODUCTION, RUN_FOLDER, Store, has_learned
+from flexunet_exp.tracking.store import (
+    OVERRIDES,
+    REPRODUCES,
+    REPRODUCTION,
+    RUN_FOLDER,
+    Store,
+    has_learned,
+)
 from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -70,7 +77,7 @@ def begin(
         {
             **tags,
             RUN_FOLDER: str(folder),
-            "overrides": " ".join(overrides)[:4000],
+            OVERRIDES: " ".join(overrides)[:4000],
             # Runs without test pictures are comparable where they were validated on the same ones.
             "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
             "mlflow.note.content": f"`{command}`"[:4000],
@@ -238,11 +245,12 @@ def add_reproduction(
     figures: Mapping[str, float],
     verdict: str,
     params: Mapping[str, str],
+    overrides: str,
 ) -> None:
     """Adds the verdict on a run that was trained again: the report, figures, and a tag.
 
-    The run gets the parameters of the first, by which `compare` knows its cell: its configuration
-    was composed from one file, and has no choices.
+    The run gets the parameters and the words of the first, by which `compare` knows its cell and
+    its command: its own configuration was composed from one file, without choices and words.
     """
     with optional_store(f"{report} is whole, but"):
         store = Store(tracking.uri or "", tracking.experiment_name, create=False)
@@ -250,5 +258,5 @@ def add_reproduction(
         now = milliseconds()
         defined = [(key, v, now, 0) for key, v in figures.items() if not math.isnan(v)]
         store.log_metrics(run_id, defined)
-        store.log_tags(run_id, {REPRODUCTION: verdict})
+        store.log_tags(run_id, {REPRODUCTION: verdict, OVERRIDES: overrides})
         store.log_params(run_id, params)

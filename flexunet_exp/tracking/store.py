@@ -39,6 +39,7 @@ COURSE = "course"  # hash of what decides the weights but the number of epochs
 EPOCHS = "epochs"  # that a run was to train
 INIT_FROM = "init_from"  # the run or file whose weights it began with
 CONTINUES = "continues"  # the finished run from whose last state it went on
+OVERRIDES = "overrides"  # the words of a run's command line
 REPRODUCES = "reproduces"  # the run, by id or folder, that `reproduce` trained again in this one
 REPRODUCTION = "reproduction"  # the verdict of `reproduce`
 MINUTES = "minutes"  # of a run that was trained without interruption

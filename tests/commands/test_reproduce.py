@@ -98,6 +98,7 @@ def test_the_store_knows_the_new_run_as_a_reproduction_in_the_same_cell(home, re
     assert new.data.tags["reproduces"] == first.info.run_id
     assert new.data.tags["reproduction"] == "equal bit for bit"
     assert new.data.tags["signature"] == first.data.tags["signature"]
+    assert new.data.tags["overrides"] == first.data.tags["overrides"] != ""
     assert new.data.params == first.data.params and first.data.params["model"] == "flexunet"
     assert new.data.metrics["reproduction/equal_weights"] == 1
     files = {file.path for file in store(home).client.list_artifacts(new.info.run_id)}

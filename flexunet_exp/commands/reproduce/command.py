@@ -125,6 +125,7 @@ def keep(
     """Writes the verdict into the new run's folder and its run in the store, and logs it."""
     from flexunet_exp.system.files import replace_file
     from flexunet_exp.tracking import record
+    from flexunet_exp.tracking.store import OVERRIDES
 
     path = Path(trained.folder) / FILE
     report = {
@@ -137,8 +138,10 @@ def keep(
     replace_file(path, text.encode())
     if trained.run_id:
         tracking = TrackingSettings.from_config(cfg)
-        metrics = found.metrics()
-        record.add_reproduction(tracking, trained.run_id, path, metrics, found.verdict, run.params)
+        first = (run.params, run.tags.get(OVERRIDES, ""))
+        record.add_reproduction(
+            tracking, trained.run_id, path, found.metrics(), found.verdict, *first
+        )
     log.info("")
     log.info("Reproduction   %s", found.verdict)
     log.info("               %s", found.because)

@@ -19,7 +19,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.runs.folder import FILES, FinishedRun
 from flexunet_exp.runs.outcome import read_outcome
 from flexunet_exp.tracking import find_runs, provenance
-from flexunet_exp.tracking.store import CONTINUES, REPRODUCES, SIGNATURE, Store
+from flexunet_exp.tracking.store import CONTINUES, OVERRIDES, SIGNATURE, Store
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Recorded:
         """The words of its command line, as they were typed; None where they are not recorded."""
         if (words := self.provenance.get("words")) is not None:
             return [Word.parse(word) for word in words]
-        line = self.tags.get("overrides")
-        return None if line is None or REPRODUCES in self.tags else words_in(line)
+        line = self.tags.get(OVERRIDES)
+        return words_in(line) if line else None
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -71,7 +71,9 @@ def of(first: Path, again: Path) -> Verdict:
     said += f", {len(other)} of {len(figures)} figures differ"
     try:
         if is_equal and not other and has_equal_counts(first, again):
-            because = f"Weights, all {len(figures)} figures and the scores of each picture."
+            because = (
+                f"Weights, all {len(figures)} figures and the counts of each picture are equal."
+            )
             return Verdict(EQUAL, because, *facts)
         split, pair = difference(first, again)
     except InputError as error:
