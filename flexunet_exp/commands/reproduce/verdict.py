@@ -104,10 +104,10 @@ def figures_of(first: Path, again: Path) -> dict[str, tuple[float, float]]:
 
 def judged(pair: PairedDifference, split: str) -> tuple[str, str]:
     """The verdict on a difference, and the sentence that gives its reason."""
-    said = f"{split.capitalize()} macro Dice differs by {pair.difference:+.4f}"
+    said = f"{split.capitalize()} macro Dice differs by {pair.difference:+.2g}"
     if few := paired.too_few(pair):
         return DIFFERENT, f"{said}, and no test can call it chance: {few}."
-    said += f" (95 % interval {pair.low:+.4f} to {pair.high:+.4f}, {pair.num_sources} sources)"
+    said += f" (95 % interval {pair.low:+.2g} to {pair.high:+.2g}, {pair.num_sources} sources)"
     if pair.low <= 0 <= pair.high:
         return WITHIN, f"{said}; the interval contains 0."
     return DIFFERENT, f"{said}; the interval does not contain 0."
