@@ -22,6 +22,7 @@ COMMANDS = {
     "decide": "run=RUN|PARENT max_false_alarms=0.05: which parts to stop, with a guarantee",
     "review": "run=PARENT: labels that are probably wrong, ranked on a page",
     "propose": "run=RUN|PARENT input=FOLDER n=20: which pictures to label next, pre-annotated",
+    "reproduce": "run=RUN trains a finished run again: what differs, and are the scores equal?",
     "infer": "run=RUN input=PATH output=DIR: masks, overlays and regions of any pictures",
     "import": "input=EXPORT output=SET: annotations of any tool → image/mask data, ready to train",
     "import-config": "FILE.config output=NAME: an INI file of the original program → an experiment",

@@ -19,7 +19,7 @@ from flexunet_exp.runs.outcome import Outcome
 from flexunet_exp.sweeps import multirun
 from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
-from flexunet_exp.tracking import record, uploads
+from flexunet_exp.tracking import provenance, record, uploads
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker, tracked
 from flexunet_exp.training import finished, precision, resuming, starting
@@ -57,7 +57,8 @@ def task(cfg: DictConfig) -> float:
 #     step 6 skips it; if not, step 7 goes on with it.
 #  6. Skip finished work before the claim: a claim marks a folder as unfinished.
 #  7. Claim the run before anything is written: going on with one moves the job into its folder and
-#     the tracker to its run in the store. Only then write config.yaml and samples.csv.
+#     the tracker to its run in the store. Only then write config.yaml, samples.csv and
+#     provenance.json.
 #  8. Build the network before the run begins in the store: a network that cannot be built then
 #     leaves no run there.
 #  9. Fit, from the run's last state or from the beginning.
@@ -88,6 +89,9 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         claim = resuming.claim(request.resume, identity.signature, home, tracker)
         claims.append(claim)
         prepare(cfg, settings, dataset, home.folder)
+        began = (start.source, start.digest) if start else None
+        made_with = provenance.build(cfg, dataset, identity, settings.process.num_threads, began)
+        provenance.write(made_with, home.folder)
         from flexunet_exp.sweeps.search import pruning  # both import Keras
         from flexunet_exp.training.attempt import Attempt
 

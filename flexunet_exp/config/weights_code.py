@@ -181,6 +181,15 @@ def digest(root: Path, targets: Iterable[str]) -> str:
     return code.hexdigest()
 
 
+def digests(root: Path, targets: Iterable[str]) -> dict[str, str]:
+    """The same by module: a hash of what a training of these `_target_`s reaches in each."""
+    found: dict[str, list[str]] = {}
+    for name, definition in reached(root, targets):
+        found.setdefault(name, []).append(module(root, name).dumped(definition))
+    joined = {name or PACKAGE: "\0".join(sorted(texts)) for name, texts in sorted(found.items())}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in joined.items()}
+
+
 def file_digest(path: Path) -> str:
     """Hash of a Python file, without what only a person reads."""
     return code_digest(path.read_bytes())

@@ -18,10 +18,18 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.runs.folder import TEMPERATURES
 from flexunet_exp.system.files import replace_file, whole_or_nothing
-from flexunet_exp.tracking import artifacts
+from flexunet_exp.tracking import artifacts, provenance
+from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.reachable import optional_store
 from flexunet_exp.tracking.settings import TrackingSettings
-from flexunet_exp.tracking.store import RUN_FOLDER, Store, has_learned
+from flexunet_exp.tracking.store import (
+    OVERRIDES,
+    REPRODUCES,
+    REPRODUCTION,
+    RUN_FOLDER,
+    Store,
+    has_learned,
+)
 from flexunet_exp.tracking.stored_models import fetch_network
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -63,14 +71,17 @@ def begin(
     # The words that train this run alone; the word sweep=… needs -m.
     words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
     overrides = [str(word) for word in words if word.key != "sweep"]
+    command = f"flexunet train {' '.join(overrides)}"
+    if origin := tracker.settings.reproduces:
+        tags, command = {**tags, REPRODUCES: origin}, f"flexunet reproduce run={origin}"
     tracker.begin(
         {
             **tags,
             RUN_FOLDER: str(folder),
-            "overrides": " ".join(overrides)[:4000],
+            OVERRIDES: " ".join(overrides)[:4000],
             # Runs without test pictures are comparable where they were validated on the same ones.
             "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
-            "mlflow.note.content": f"`flexunet train {' '.join(overrides)}`"[:4000],
+            "mlflow.note.content": f"`{command}`"[:4000],
         }
     )
     tracker.params(params(cfg))
@@ -78,6 +89,8 @@ def begin(
     tracker.artifact(folder / "config.yaml", "config")
     tracker.artifact(folder / "model.txt", "config")
     tracker.artifact(folder / "samples.csv")
+    if (folder / provenance.FILE).is_file():
+        tracker.artifact(folder / provenance.FILE)
     if (scan := dataset.scan) is not None:
         tracker.tag(keep_card(cfg, dataset, scan, folder, weights))
         tracker.artifact(folder / "card.json")
@@ -238,3 +251,27 @@ def add_evaluation(
         for run_id in store.owners(own):
             place = artifacts.add_evaluation(store, run_id, folder, few)
             log.info("Added to run %s as %s", run_id, place)
+
+
+def add_reproduction(
+    tracking: TrackingSettings,
+    run_id: str,
+    report: Path,
+    figures: Mapping[str, float],
+    verdict: str,
+    params: Mapping[str, str],
+    overrides: str,
+) -> None:
+    """Adds the verdict on a run that was trained again: the report, figures, and a tag.
+
+    The run gets the parameters and the words of the first, by which `compare` knows its cell and
+    its command: its own configuration was composed from one file, without choices and words.
+    """
+    with optional_store(f"{report} is whole, but"):
+        store = Store(tracking.uri or "", tracking.experiment_name, create=False)
+        artifacts.log_files(store, run_id, report, "")
+        now = milliseconds()
+        defined = [(key, v, now, 0) for key, v in figures.items() if not math.isnan(v)]
+        store.log_metrics(run_id, defined)
+        store.log_tags(run_id, {REPRODUCTION: verdict, OVERRIDES: overrides})
+        store.log_params(run_id, params)

@@ -17,6 +17,7 @@ class TrackingSettings:
     parent_run_id: str | None = None  # of the multirun that the run is a job of
     log_model: bool = True
     register: str | None = None  # the registered model that its best network becomes a version of
+    reproduces: str | None = None  # the run, by id or folder, that the run is to reproduce
 
     @classmethod
     def from_config(cls, cfg: DictConfig) -> TrackingSettings:
@@ -32,4 +33,5 @@ class TrackingSettings:
             tracking.get("parent_run_id"),
             tracking.get("log_model", True),
             tracking.get("register"),
+            tracking.get("reproduces"),
         )

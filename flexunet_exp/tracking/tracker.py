@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,6 +326,7 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
+@cache
 def git_tags() -> dict[str, str]:
     """Commit and dirty state of the checkout this package runs from; nothing for a wheel."""
     root = PACKAGE.parent

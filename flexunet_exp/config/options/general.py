@@ -104,6 +104,13 @@ ROWS = (
         optional=True,
     ),
     Option(
+        "tracking.reproduces",
+        "run that is trained again; set by flexunet reproduce for its run",
+        Rule(lambda value: value is None or is_text(value), "null", "null"),
+        literal=True,
+        optional=True,
+    ),
+    Option(
         "tracking.vary",
         "keys in which cells differ; set by a multirun",
         Rule(lambda value: isinstance(value, list), "a list", "[]"),

@@ -1,4 +1,4 @@
-"""Options of compare, ui and sync."""
+"""Options of compare, reproduce, ui and sync."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flexunet_exp.config.rules import (
     flag,
     is_text,
     is_text_or_texts,
+    one_of,
     or_null,
     part,
     text,
@@ -63,6 +64,33 @@ ROWS = (
         commands=("compare",),
     ),
     Option("images", "test pictures on the contact sheet", count(8), commands=("compare",)),
+    Option(
+        "code",
+        "where the code that decides the weights differs: warn says so and trains, strict refuses",
+        one_of("warn", "strict"),
+        commands=("reproduce",),
+    ),
+    Option(
+        "data",
+        "where pictures, masks, split or first weights differ: strict refuses, warn says so and "
+        "trains",
+        one_of("strict", "warn"),
+        commands=("reproduce",),
+    ),
+    Option(
+        "script",
+        "new file that gets the commands for another machine; nothing is trained then",
+        or_null(text("a file", "run.sh")),
+        literal=True,
+        commands=("reproduce",),
+    ),
+    Option(
+        "data_root",
+        "folder of all data sets; null: where the run had its data",
+        or_null(text("a folder", "data")),
+        literal=True,
+        commands=("reproduce",),
+    ),
     Option(
         "port",
         "port of the UI; null: the first free one from 5000 on",

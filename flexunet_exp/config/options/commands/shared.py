@@ -14,7 +14,10 @@ ROWS = (
         "run",
         f"finished run: {RUN}; several, or a multirun, where the command takes them",
         literal=True,
-        commands=("decide", "evaluate", "export", "infer", "promote", "propose", "review"),
+        commands=(
+            *("decide", "evaluate", "export", "infer", "promote"),
+            *("propose", "reproduce", "review"),
+        ),
     ),
     Option(
         "min_area",

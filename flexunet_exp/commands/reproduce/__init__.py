@@ -1,0 +1,1 @@
+"""flexunet reproduce: trains a finished run again, and says whether the scores are equal."""
