@@ -33,10 +33,13 @@ def task(cfg: DictConfig) -> None:
     """Finds the pictures, loads the network, predicts; InputError with the refused pictures."""
     from flexunet_exp.commands.infer import records, settings
     from flexunet_exp.data import find_pictures
+    from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
+    from flexunet_exp.data.volumes.volume import SUFFIXES
 
     settings.check(cfg)
     output = Path(os.path.expanduser(cfg.output)).absolute()
-    found = find_pictures.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
+    words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
+    found = find_pictures.find(words, output, (*IMAGE_SUFFIXES, *SUFFIXES))
     with job.writing_to(output):
         records.check_folder(output)
     trained, run, decision = load(cfg)
@@ -82,6 +85,9 @@ def predict(
     decision: Decision | None,
 ) -> Report:
     from flexunet_exp.commands.infer import pipeline
+    from flexunet_exp.commands.infer.volumes import VolumeOptions
+    from flexunet_exp.config import compose
 
-    options = pipeline.Options(**{name: cfg[name] for name in pipeline.Options.__annotations__})
+    own = {name: cfg[name] for name in pipeline.Options.__annotations__ if name != "volume"}
+    options = pipeline.Options(**own, volume=VolumeOptions(**compose.plain(cfg.volume)))
     return pipeline.infer(trained, found, output, options, run, decision)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.tiles import Size
+from flexunet_exp.data.volumes import volume
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.reporting import panels
 from flexunet_exp.system.files import whole_or_nothing
 
 SUFFIXES = {"masks": ".png", "overlays": ".png", "probabilities": ".npz"}
+OF_VOLUMES = {"masks": volume.SUFFIXES, "overlays": (".gif", ".mp4")}
 
 
 class Output:
@@ -24,9 +26,9 @@ class Output:
     def __init__(self, folder: Path, class_names: Sequence[str], palette: np.ndarray):
         self.folder, self.class_names, self.palette = folder, class_names, palette
 
-    def path(self, kind: str, name: str) -> Path:
+    def path(self, kind: str, name: str, suffix: str = "") -> Path:
         """A file's path; InputError if a link or a name leads out of the output folder."""
-        path = self.folder / kind / f"{name}{SUFFIXES[kind]}"
+        path = self.folder / kind / f"{name}{suffix or SUFFIXES[kind]}"
         parent = path.parent.relative_to(self.folder)
         if path.parent.resolve() != self.folder.resolve() / parent:
             raise InputError(
@@ -35,17 +37,21 @@ class Output:
             )
         return path
 
-    def prepared(self, kind: str, name: str) -> Path:
-        path = self.path(kind, name)
+    def prepared(self, kind: str, name: str, suffix: str = "") -> Path:
+        path = self.path(kind, name, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def has(self, kinds: Iterable[str], name: str) -> bool:
         return all(self.path(kind, name).is_file() for kind in kinds)
 
+    def has_volume(self, suffixes: Mapping[str, str], name: str) -> bool:
+        return all(self.path(kind, name, end).is_file() for kind, end in suffixes.items())
+
     def remove(self, name: str) -> None:
-        for kind in SUFFIXES:
-            self.path(kind, name).unlink(missing_ok=True)
+        for kind, suffix in SUFFIXES.items():
+            for end in (suffix, *OF_VOLUMES.get(kind, ())):
+                self.path(kind, name, end).unlink(missing_ok=True)
 
     def write_mask(self, name: str, mask: np.ndarray) -> None:
         masks.write_palette_mask(self.prepared("masks", name), mask, self.palette)

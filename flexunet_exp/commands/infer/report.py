@@ -17,17 +17,35 @@ class Report:
     already: int = 0  # done by an earlier call
     done: int = 0
     with_defect: int = 0
+    slices: int = 0  # of the volumes among those done
+    volumes: int = 0  # among those done
     seconds: float = 0.0
     refused: dict[Picture, str] = field(default_factory=dict)
 
     def sentence(self, output: Path) -> str:
         """The outcome in one line."""
-        rate = f" ({self.done / self.seconds:.2f} a second)" if self.done else ""
+        number = self.done - self.volumes + self.slices
+        rate = f" ({number / self.seconds:.2f} a second)" if self.done else ""
         before = f"; {self.already} were done before" if self.already else ""
         return (
-            f"{self.done} pictures predicted{rate}, {self.with_defect} of them with a defect, "
+            f"{self.what()} predicted{rate}, {self.with_defect} of them with a defect, "
             f"{len(self.refused)} refused{before}. The results are in {output}"
         )
+
+    def add_volume(self, depth: int, with_defect: bool) -> None:
+        """Counts a volume of `depth` slices, which is done."""
+        self.done += 1
+        self.volumes += 1
+        self.slices += depth
+        self.with_defect += with_defect
+
+    def what(self) -> str:
+        """`3 pictures and 2 volumes of 80 slices`."""
+        pictures = f"{self.done - self.volumes} pictures"
+        if not self.volumes:
+            return pictures
+        several = "s" * (self.volumes > 1)
+        return f"{pictures} and {self.volumes} volume{several} of {self.slices} slices"
 
     def problems(self, output: Path) -> list[str]:
         """Why pictures were refused, and where to find the rest where they are many."""
