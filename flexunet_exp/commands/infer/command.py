@@ -32,14 +32,13 @@ def main() -> None:
 def task(cfg: DictConfig) -> None:
     """Finds the pictures, loads the network, predicts; InputError with the refused pictures."""
     from flexunet_exp.commands.infer import records, settings
+    from flexunet_exp.commands.infer.volumes import INPUTS
     from flexunet_exp.data import find_pictures
-    from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
-    from flexunet_exp.data.volumes.volume import SUFFIXES
 
     settings.check(cfg)
     output = Path(os.path.expanduser(cfg.output)).absolute()
     words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
-    found = find_pictures.find(words, output, (*IMAGE_SUFFIXES, *SUFFIXES))
+    found = find_pictures.find(words, output, INPUTS)
     with job.writing_to(output):
         records.check_folder(output)
     trained, run, decision = load(cfg)

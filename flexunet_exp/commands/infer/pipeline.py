@@ -79,7 +79,6 @@ def infer(
     even after an interrupt. Raises InputError if the folder holds something else. A picture that
     cannot be read is refused, and the others are predicted.
     """
-    volumes.check(found, trained, options.probabilities)
     output = Output(folder, trained.class_names, trained.palette)
     with records.opened(
         output, made_of(trained, options, run, decision), options.overwrite
@@ -92,11 +91,9 @@ def infer(
         report = Report(already=len(pictures) - len(waiting))
         try:
             flat, deep = volumes.divided(waiting)
-            Inference(trained, output, done, options, report, decision).through(flat)
-            limits = options.min_area, options.min_probability
-            VolumeInference(
-                trained, output, done, options.volume, limits, report, decision
-            ).through(deep)
+            given = trained, output, done, options, report, decision
+            Inference(*given).through(flat)
+            VolumeInference(*given).through(deep)
         finally:
             tables.write(folder, done, report.refused, trained.class_names, decision is not None)
     return report

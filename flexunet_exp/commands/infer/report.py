@@ -41,11 +41,11 @@ class Report:
 
     def what(self) -> str:
         """`3 pictures and 2 volumes of 80 slices`."""
-        pictures = f"{self.done - self.volumes} pictures"
-        if not self.volumes:
-            return pictures
+        flat = self.done - self.volumes
         several = "s" * (self.volumes > 1)
-        return f"{pictures} and {self.volumes} volume{several} of {self.slices} slices"
+        parts = [f"{flat} pictures"] * bool(flat or not self.volumes)
+        parts += [f"{self.volumes} volume{several} of {self.slices} slices"] * bool(self.volumes)
+        return " and ".join(parts)
 
     def problems(self, output: Path) -> list[str]:
         """Why pictures were refused, and where to find the rest where they are many."""

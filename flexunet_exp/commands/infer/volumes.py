@@ -17,10 +17,11 @@ from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Refusal, refusal, stamp
 from flexunet_exp.commands.infer.records import Record, Records, Stamp, rounded, significant
 from flexunet_exp.commands.infer.report import Report
-from flexunet_exp.data.find_pictures import Found, Picture
+from flexunet_exp.data.find_pictures import Picture
+from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.volumes import opening
 from flexunet_exp.data.volumes.slices import Slices, Window
-from flexunet_exp.data.volumes.volume import scratch, suffix_of
+from flexunet_exp.data.volumes.volume import SUFFIXES, scratch, suffix_of
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding, regions
 from flexunet_exp.prediction.regions import Region
@@ -29,11 +30,13 @@ from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.files import whole_or_nothing
 
 if TYPE_CHECKING:
+    from flexunet_exp.commands.infer.pipeline import Options
     from flexunet_exp.decisions.file import Decision
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 log = logging.getLogger(__name__)
 
+INPUTS = (*IMAGE_SUFFIXES, *SUFFIXES)  # the files that infer takes
 NO_VIDEO = "none"
 
 
@@ -67,26 +70,6 @@ class VolumeOptions:
         return {"masks": suffix, **video}
 
 
-def check(found: Sequence[Found], trained: TrainedNetworks, probabilities: bool) -> None:
-    """Raises InputError where volumes are among the pictures, and cannot be predicted so."""
-    if not (volumes := [one for one in found if suffix_of(one.path)]):
-        return
-    problems, channels = [], trained.channels
-    example = f"{volumes[0].path} is a volume"
-    if channels.lights or channels.number not in (1, 3):
-        problems.append(
-            f"{example}: its slices are grey, but the network takes pictures of "
-            f"{channels.typed}. Give pictures alone, or a network of one channel or of RGB"
-        )
-    if probabilities:
-        problems.append(
-            f"{example}: probabilities=true writes those of pictures alone. Leave it out, or give "
-            "pictures alone"
-        )
-    if problems:
-        raise InputError(problems)
-
-
 def divided(found: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
     """Pictures, and volumes."""
     flat = [one for one in found if not suffix_of(one.path)]
@@ -101,16 +84,12 @@ class FoundInSlice(NamedTuple):
 
 @dataclass
 class VolumeInference:
-    """One call of `infer`: reads, predicts and writes its volumes, one after the other.
-
-    `limits` are the smallest area and the lowest mean probability of a region, in a slice.
-    """
+    """One call of `infer`: reads, predicts and writes its volumes, one after the other."""
 
     trained: TrainedNetworks
     output: Output
     done: Records
-    options: VolumeOptions
-    limits: tuple[int, float]
+    options: Options
     report: Report
     decision: Decision | None = None
 
@@ -126,8 +105,9 @@ class VolumeInference:
         self.report.seconds += time.monotonic() - started
 
     def attempted(self, picture: Picture) -> Record | Refusal:
-        own = self.options
+        own = self.options.volume
         try:
+            self.check(picture)
             state = stamp(picture.path, self.trained.channels)
             with opening.opened(picture.path, own.key, self.output.folder) as volume:
                 log.info("%s: %s", picture.file, " × ".join(map(str, volume.shape)))
@@ -137,6 +117,20 @@ class VolumeInference:
             return Refusal(picture, "; ".join(error.problems))
         except OSError as error:
             return refusal(picture, error)
+
+    def check(self, picture: Picture) -> None:
+        """Raises InputError where no volume can be predicted as the command asks."""
+        channels = self.trained.channels
+        problems = [
+            f"{picture.path}: slices of a volume are grey, but the network takes pictures of "
+            f"{channels.typed}: predict it with a network of one channel, or of RGB."
+        ] * (channels.number not in (1, 3) or bool(channels.lights))
+        problems += [
+            f"{picture.path}: probabilities=true writes those of pictures alone: predict volumes "
+            "without it."
+        ] * self.options.probabilities
+        if problems:
+            raise InputError(problems)
 
     def predicted(self, picture: Picture, state: Stamp, slices: Slices) -> Record:
         """Writes the mask and the video of a volume; its record."""
@@ -169,7 +163,8 @@ class VolumeInference:
                 (mask, certainty, anomaly), margin = deciding.collected(
                     bands, slices.size, self.decision
                 )
-                kept, here = regions.find(mask, certainty, self.trained.class_names, *self.limits)
+                limits = self.options.min_area, self.options.min_probability
+                kept, here = regions.find(mask, certainty, self.trained.class_names, *limits)
                 slices.put(index, kept, whole)
                 show(image, kept)
                 done(index + 1)
@@ -182,10 +177,11 @@ class VolumeInference:
     @contextmanager
     def video(self, name: str) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
         """Yields a function that adds a slice and its mask to the video, if one is asked for."""
-        if self.options.video == NO_VIDEO:
+        options = self.options.volume
+        if options.video == NO_VIDEO:
             yield lambda image, mask: None
             return
-        target = self.output.prepared("overlays", name, f".{self.options.video}")
+        target = self.output.prepared("overlays", name, f".{options.video}")
         named = self.trained.class_names, self.trained.palette
-        with whole_or_nothing(target) as part, videos.opened(part, self.options.fps) as add:
+        with whole_or_nothing(target) as part, videos.opened(part, options.fps) as add:
             yield lambda image, mask: add(videos.frame(image, mask, *named))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def num_bytes(path: Path, header: Any) -> int:
     return int(np.prod(shape)) * dtype.itemsize
 
 
-def header_of(file: IO[bytes], path: Path) -> Any:
+def header_of(file: Any, path: Path) -> Any:
     """The header of a file of NIfTI-1 or NIfTI-2, with its extensions."""
     try:
         import nibabel
@@ -72,7 +72,8 @@ def header_of(file: IO[bytes], path: Path) -> Any:
     file.seek(0)
     second = NIFTI_2 in (*struct.unpack("<i", first), *struct.unpack(">i", first))
     kind = nibabel.Nifti2Header if second else nibabel.Nifti1Header
-    return kind.from_fileobj(file)
+    with nibabel.imageglobals.LoggingOutputSuppressor():  # its lines name no file
+        return kind.from_fileobj(file)
 
 
 def unpack(packed: gzip.GzipFile, file: Any, most: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from flexunet_exp.data.volumes.volume import Volume, at
 from flexunet_exp.errors import InputError
 
-AUTO, BY_SLICE = "auto", "slice"
+AUTO = "auto"
 PERCENTILES = (0.5, 99.5)
 SAMPLED = 2**22  # voxels that the percentiles are computed of, at the most
 Window = str | tuple[float, float]
@@ -31,10 +31,8 @@ class Slices:
     @classmethod
     def of(cls, volume: Volume, axis: int, turn: int, window: Window) -> Slices:
         """The slices with a window as `volume.window` says it: [low, high], `auto` or `slice`."""
-        if window == BY_SLICE:
-            return cls(volume, axis, turn, None)
-        if window == AUTO:
-            return cls(volume, axis, turn, auto(volume, axis))
+        if isinstance(window, str):
+            return cls(volume, axis, turn, auto(volume, axis) if window == AUTO else None)
         low, high = window
         return cls(volume, axis, turn, (float(low), float(high)))
 
