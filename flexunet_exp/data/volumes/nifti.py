@@ -82,7 +82,10 @@ def unpack(packed: gzip.GzipFile, file: Any, most: int) -> None:
     left = most
     while left and (data := packed.read(min(left, CHUNK))):
         left -= file.write(data)
-    packed.read(1)  # at its end, gzip compares its checksum
+    # Only at its end, gzip compares its checksum; a file without end is read twice as far at most.
+    for _ in range(1 + most // CHUNK):
+        if not packed.read(CHUNK):
+            break
     file.flush()
 
 

@@ -390,7 +390,7 @@ def bad_files(folder: Path, voxels: np.ndarray) -> dict[str, str]:
     put(
         "huge.mha",
         "GiB of voxels",
-        mha.replace(b"DimSize = 28 18 10", b"DimSize = 10000 10000 99999"),
+        mha.replace(b"DimSize = 28 18 10", b"DimSize = 10000 10000 10000"),
     )
     put("other.mha", "expected LOCAL", mha.replace(b"= LOCAL", b"= ../../secret.raw"))
     put(
