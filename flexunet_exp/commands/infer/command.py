@@ -31,19 +31,19 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     """Finds the pictures, loads the network, predicts; InputError with the refused pictures."""
-    from flexunet_exp.commands.infer import records, settings
-    from flexunet_exp.commands.infer.volumes import INPUTS
+    from flexunet_exp.commands.infer import records, settings, volumes
+    from flexunet_exp.commands.infer.report import counted
     from flexunet_exp.data import find_pictures
 
     settings.check(cfg)
     output = Path(os.path.expanduser(cfg.output)).absolute()
     words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
-    found = find_pictures.find(words, output, INPUTS)
+    found = find_pictures.find(words, output, volumes.INPUTS)
     with job.writing_to(output):
         records.check_folder(output)
     trained, run, decision = load(cfg)
-    number = len(find_pictures.of_lights(found, trained.channels))
-    log.info("%d pictures, predicted by %s", number, run)
+    flat, deep = volumes.divided(find_pictures.of_lights(found, trained.channels))
+    log.info("%s, predicted by %s", counted(len(flat), len(deep)), run)
     with job.writing_to(output):
         report = predict(cfg, trained, found, output, run, decision)
     log.info(report.sentence(output))

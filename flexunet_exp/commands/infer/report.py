@@ -41,14 +41,18 @@ class Report:
 
     def what(self) -> str:
         """`3 pictures and 2 volumes of 80 slices`."""
-        flat = self.done - self.volumes
-        several = "s" * (self.volumes > 1)
-        parts = [f"{flat} pictures"] * bool(flat or not self.volumes)
-        parts += [f"{self.volumes} volume{several} of {self.slices} slices"] * bool(self.volumes)
-        return " and ".join(parts)
+        slices = f" of {self.slices} slices" if self.volumes else ""
+        return counted(self.done - self.volumes, self.volumes) + slices
 
     def problems(self, output: Path) -> list[str]:
         """Why pictures were refused, and where to find the rest where they are many."""
         reasons, more = list(self.refused.values()), len(self.refused) - LISTED
         rest = [f"{more} more, in {output / 'summary.csv'}"] if more > 0 else []
         return reasons[:LISTED] + rest
+
+
+def counted(pictures: int, volumes: int) -> str:
+    """`3 pictures and 2 volumes`; what there is none of is left out."""
+    parts = [f"{pictures} pictures"] * bool(pictures or not volumes)
+    parts += [f"{volumes} volume{'s' * (volumes > 1)}"] * bool(volumes)
+    return " and ".join(parts)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Refusal, refusal, stamp
 from flexunet_exp.commands.infer.records import Record, Records, Stamp, rounded, significant
 from flexunet_exp.commands.infer.report import Report
-from flexunet_exp.data.find_pictures import Picture
+from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
 from flexunet_exp.data.volumes import opening
 from flexunet_exp.data.volumes.slices import Slices, Window
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 INPUTS = (*IMAGE_SUFFIXES, *SUFFIXES)  # the files that infer takes
 NO_VIDEO = "none"
+File = TypeVar("File", Found, Picture)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class VolumeOptions:
     def decisive(self) -> dict[str, Any]:
         """What decides the masks. Defaults are left out: older folders of results lack them."""
         given = asdict(self)
+        if not isinstance(self.window, str):
+            given["window"] = list(self.window)  # as it is read again
         return {
             f"volume.{field.name}": given[field.name]
             for field in fields(self)
@@ -70,7 +73,7 @@ class VolumeOptions:
         return {"masks": suffix, **video}
 
 
-def divided(found: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
+def divided(found: Sequence[File]) -> tuple[list[File], list[File]]:
     """Pictures, and volumes."""
     flat = [one for one in found if not suffix_of(one.path)]
     return flat, [one for one in found if suffix_of(one.path)]

@@ -327,7 +327,10 @@ ODD = {
 def of_original(folder: Path, name: str = "flexunet", faithful: bool = False):
     """What the file with every key becomes, with another network."""
     file = folder / "original.config"
-    file.write_text(ORIGINAL.read_text().replace("TensorFlowFlexUNet", f"TensorFlow{name}"))
+    text = ORIGINAL.read_text().replace("TensorFlowFlexUNet", f"TensorFlow{name}")
+    if name == "transunet":  # whose key of this name is a number
+        text = text.replace("num_heads = [4, 8, 8, 8]", "num_heads = 12")
+    file.write_text(text)
     choices = Choices()
     choices.faithful, choices.data_root = faithful, str(folder / "data")
     return converting.convert(ini.read(file), file, choices)

@@ -313,6 +313,8 @@ def test_other_options_of_volumes_are_refused_and_named(tmp_path, voxels):
     with pytest.raises(InputError, match=r"\(volume.axis=not given\).*\(volume.axis=1\)"):
         predicted(scan, tmp_path / "out", key="image", axis=1)
     assert predicted(scan, tmp_path / "out", key="image", fps=20).already == 1
+    predicted(scan, tmp_path / "narrow", window=(0, 100))
+    assert predicted(scan, tmp_path / "narrow", window=(0, 100)).already == 1
     own = VolumeOptions(axis=1)
     infer(draw(tmp_path / "flat.png"), tmp_path / "out", volume=own, overwrite=True)
     assert not (tmp_path / "out/masks/scan.npy").exists()
