@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES
+from flexunet_exp.data.volumes.volume import suffix_of
 from flexunet_exp.errors import InputError
 
 
@@ -43,25 +44,28 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
-def find(words: Iterable[str], output: Path) -> list[Found]:
+def find(
+    words: Iterable[str], output: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES
+) -> list[Found]:
     """The pictures of all inputs, each once; none from below `output`.
 
-    A word is a file, a folder, or a glob in which ** stands for any number of folders. Raises
-    InputError listing every word without a picture.
+    A word is a file, a folder, or a glob in which ** stands for any number of folders. `suffixes`
+    are those of the files that are taken, in small letters. Raises InputError listing every word
+    without a picture.
     """
     found: dict[Path, Found] = {}
     problems = []
     made_here = os.path.realpath(output)
     for word in words:
         try:
-            hits = [hit for hit in expand(word) if not is_below(hit.path, made_here)]
+            hits = [hit for hit in expand(word, suffixes) if not is_below(hit.path, made_here)]
         except InputError as error:
             problems += error.problems
             continue
         if not hits:
             problems.append(
                 f"input={word}: no picture found; expected files ending in "
-                f"{', '.join(IMAGE_SUFFIXES)} that are not below output={output}."
+                f"{', '.join(suffixes)} that are not below output={output}."
             )
         for hit in hits:
             found.setdefault(hit.path, hit)
@@ -86,16 +90,16 @@ def of_lights(found: Iterable[Found], channels: Channels) -> list[Found]:
     return list(pictures.values())
 
 
-def expand(word: str) -> list[Found]:
+def expand(word: str, suffixes: Sequence[str]) -> list[Found]:
     """The pictures that one word of `input` names; an existing path is not read as a glob."""
     path = Path(os.path.expanduser(word)).absolute()
     if path.is_dir():
-        return below(path, walk(path))
+        return below(path, walk(path, suffixes))
     if path.exists():
-        if not is_picture(path):
+        if not has_suffix(path, suffixes):
             raise InputError(
                 f"input={word}: not a picture by its name; expected a file ending in "
-                f"{', '.join(IMAGE_SUFFIXES)}, a folder or a glob."
+                f"{', '.join(suffixes)}, a folder or a glob."
             )
         return below(path.parent, [path])
     fixed = list(takewhile(lambda part: not re.search(r"[*?[]", part), path.parts))
@@ -104,26 +108,27 @@ def expand(word: str) -> list[Found]:
         raise InputError(f"input={word}: there is no such file or folder.")
     if ".." in pattern:
         raise InputError(f"input={word}: a glob must not have .. after its first wildcard.")
-    return below(Path(*fixed), matches(Path(*fixed), pattern))
+    return below(Path(*fixed), matches(Path(*fixed), pattern, suffixes))
 
 
 def below(root: Path, paths: Iterable[Path]) -> list[Found]:
     return [Found(path, path.relative_to(root).as_posix()) for path in paths]
 
 
-def matches(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
+def matches(root: Path, pattern: Sequence[str], suffixes: Sequence[str]) -> Iterator[Path]:
     """The pictures below a folder that match a glob, and those in the folders that match it.
 
     Python's own ** follows links in circles; a glob with ** is matched against `walk` instead.
     """
     if "**" in pattern:
-        yield from (path for path in walk(root) if fits(path.relative_to(root).parts, pattern))
+        found = walk(root, suffixes)
+        yield from (path for path in found if fits(path.relative_to(root).parts, pattern))
         return
     for hit in sorted(map(Path, glob.glob(os.path.join(*pattern), root_dir=root))):
         path = root / hit
         if path.is_dir():
-            yield from walk(path)
-        elif is_picture(path):
+            yield from walk(path, suffixes)
+        elif has_suffix(path, suffixes):
             yield path
 
 
@@ -135,7 +140,7 @@ def fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], pattern[0]) and fits(parts[1:], pattern[1:])
 
 
-def walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The visible pictures below a folder; each real folder once, so that a loop of links ends.
 
     Includes the folders that cannot be listed: reading one as a picture raises the error.
@@ -148,14 +153,16 @@ def walk(folder: Path) -> Iterator[Path]:
         # Links last, so that a picture is found under its own name first.
         folders[:] = sorted(visible, key=lambda name: (os.path.islink(f"{parent}/{name}"), name))
         if real not in seen:
-            pictures = (Path(parent, name) for name in sorted(names) if name[0] != ".")
-            yield from filter(is_picture, pictures)
+            files = (Path(parent, name) for name in sorted(names) if name[0] != ".")
+            yield from (path for path in files if has_suffix(path, suffixes))
         seen.add(real)
     yield from (Path(error.filename) for error in unreadable)
 
 
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+def has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
+    name = path.name.lower()
+    # A file that is called `.png` has no suffix, and is hidden.
+    return any(name.endswith(suffix) and name != suffix for suffix in suffixes)
 
 
 def is_below(path: Path, folder: str) -> bool:
@@ -191,7 +198,8 @@ def distinct(
 
 
 def of_stem(hit: Found) -> str:
-    return hit.stem or PurePosixPath(hit.relative).with_suffix("").as_posix()
+    suffix = suffix_of(hit.relative) or PurePosixPath(hit.relative).suffix
+    return hit.stem or hit.relative[: len(hit.relative) - len(suffix)]
 
 
 def of_relative(hit: Found) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from flexunet_exp.commands.infer import pipeline
 from flexunet_exp.commands.infer.report import Report
+from flexunet_exp.commands.infer.volumes import INPUTS
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.channels import RGB
 from flexunet_exp.prediction.predictor import Predictor
@@ -67,7 +68,7 @@ def draw(path: Path, *boxes: tuple[str, int, int, int, int], side: int = SIDE) -
 
 def infer(photos: Path | list[Path], output: Path, network=None, **options) -> Report:
     words = [str(path) for path in (photos if isinstance(photos, list) else [photos])]
-    found = find_pictures.find(words, output)
+    found = find_pictures.find(words, output, INPUTS)
     chosen = pipeline.Options(**options)
     return pipeline.infer(network or trained(), found, output, chosen, "run A")
 

@@ -122,6 +122,13 @@ def ignored(says: str) -> Key:
     return Key(lambda value, project: Outcome(NO_EFFECT, says), None)
 
 
+def strength(value: Any, project: Project) -> Outcome:
+    drawn = drawn_as("Elastic")(value, project)
+    if drawn.verdict != TAKEN or not project.get("augmentor", "brightening"):
+        return drawn
+    return Outcome(MEANT, f"{drawn.says}; there [brightening] alpha took its place")
+
+
 ONE_FIELD = "; picture and mask get the same field, which the original drew twice"
 PICTURE = "; the mask keeps its classes, which the original changed too"
 RANGE = "; drawn from the whole range"
@@ -148,7 +155,7 @@ AUGMENTOR: Table = {
     ("augmentor", "brightening"): key("Brightness", flag(), False, PICTURE),
     ("augmentor", "image_width"): ignored("dataset.image_size is the size"),
     ("augmentor", "image_height"): ignored("dataset.image_size is the size"),
-    ("deformation", "alpah"): key("Elastic", NUMBER, 1300),
+    ("deformation", "alpah"): Key(strength, NUMBER, 1300),
     ("deformation", "alpha"): ignored("the original reads the misspelt alpah"),
     ("deformation", "sigmoid"): ignored("the original reads sigmoids"),
     ("deformation", "sigmoids"): key("Elastic", NUMBERS, [8]),

@@ -20,6 +20,7 @@ from flexunet_exp.commands.import_config.keys import (
 )
 from flexunet_exp.commands.import_config.training import TRAINING
 from flexunet_exp.commands.import_config.values import Value
+from flexunet_exp.commands.import_config.volumes import VOLUMES
 from flexunet_exp.config.rules import MISSING
 from flexunet_exp.errors import InputError, did_you_mean
 
@@ -29,7 +30,6 @@ UNUSED = (
     "segmentation",
     "inspect",
     "preprocessor",
-    "infer3d",
     "dataset",
 )
 MODEL = ("model", "model")
@@ -75,6 +75,7 @@ def rows(model: str) -> Table:
         **data.GENERATOR,
         **augmentor.AUGMENTOR,
         **TRAINING,
+        **VOLUMES,
         **architectures.table(model),
     }
 

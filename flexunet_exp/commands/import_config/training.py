@@ -170,6 +170,12 @@ TRAINING: Table = {
     ("tiledinfer", "split_size"): Key(tiles, count(512), 512),
     ("tiledinfer", "overlapping"): Key(tiles, not_negative(64), 64),
     ("debug", "verbose"): no_effect("it printed more"),
+    **{
+        ("model", f"epoch_change_{name}"): no_effect(
+            "nothing in the original reads it here: its section is [train]"
+        )
+        for name in ("infer", "infer_dir", "tiled_infer", "tiled_infer_dir")
+    },
     ("model", "show_summary"): no_effect("nothing in the original reads it"),
     ("model", "color_order"): no_effect("read from the wrong section, and never used"),
     ("dataset", "class_name"): said("layout image_mask", one_of("ImageCategorizedMaskDataset")),

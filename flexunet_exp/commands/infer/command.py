@@ -31,17 +31,19 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> None:
     """Finds the pictures, loads the network, predicts; InputError with the refused pictures."""
-    from flexunet_exp.commands.infer import records, settings
+    from flexunet_exp.commands.infer import records, settings, volumes
+    from flexunet_exp.commands.infer.report import counted
     from flexunet_exp.data import find_pictures
 
     settings.check(cfg)
     output = Path(os.path.expanduser(cfg.output)).absolute()
-    found = find_pictures.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
+    words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
+    found = find_pictures.find(words, output, volumes.INPUTS)
     with job.writing_to(output):
         records.check_folder(output)
     trained, run, decision = load(cfg)
-    number = len(find_pictures.of_lights(found, trained.channels))
-    log.info("%d pictures, predicted by %s", number, run)
+    flat, deep = volumes.divided(find_pictures.of_lights(found, trained.channels))
+    log.info("%s, predicted by %s", counted(len(flat), len(deep)), run)
     with job.writing_to(output):
         report = predict(cfg, trained, found, output, run, decision)
     log.info(report.sentence(output))
@@ -81,6 +83,9 @@ def predict(
     decision: Decision | None,
 ) -> Report:
     from flexunet_exp.commands.infer import pipeline
+    from flexunet_exp.commands.infer.volumes import VolumeOptions
+    from flexunet_exp.config import compose
 
-    options = pipeline.Options(**{name: cfg[name] for name in pipeline.Options.__annotations__})
+    own = {name: cfg[name] for name in pipeline.Options.__annotations__ if name != "volume"}
+    options = pipeline.Options(**own, volume=VolumeOptions(**compose.plain(cfg.volume)))
     return pipeline.infer(trained, found, output, options, run, decision)

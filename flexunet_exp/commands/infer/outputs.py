@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from flexunet_exp.data import masks
 from flexunet_exp.data.tiles import Size
+from flexunet_exp.data.volumes import volume
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.reporting import heat, panels
@@ -21,6 +22,7 @@ SUFFIXES = {
     "probabilities": (".npz",),
     "uncertainty": (".npz", ".png"),
 }
+OF_VOLUMES = {"masks": volume.SUFFIXES, "overlays": (".gif", ".mp4")}
 
 
 class Output:
@@ -54,9 +56,15 @@ class Output:
     def has(self, kinds: Iterable[str], name: str) -> bool:
         return all(path.is_file() for path in self.paths(kinds, name))
 
+    def has_volume(self, suffixes: Mapping[str, str], name: str) -> bool:
+        return all(self.path(kind, name, end).is_file() for kind, end in suffixes.items())
+
     def remove(self, name: str) -> None:
         for path in self.paths(SUFFIXES, name):
             path.unlink(missing_ok=True)
+        for kind, suffixes in OF_VOLUMES.items():
+            for suffix in suffixes:
+                self.path(kind, name, suffix).unlink(missing_ok=True)
 
     def write_mask(self, name: str, mask: np.ndarray) -> None:
         masks.write_palette_mask(self.prepared("masks", name), mask, self.palette)

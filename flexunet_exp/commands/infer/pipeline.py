@@ -5,24 +5,24 @@ Only a few pictures are in memory at once, however many there are.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from flexunet_exp.commands.infer import records, tables
+from flexunet_exp.commands.infer import records, tables, volumes
 from flexunet_exp.commands.infer.outputs import Output
-from flexunet_exp.commands.infer.reading import Read, Refusal, read, stamp
-from flexunet_exp.commands.infer.records import Record, Records
+from flexunet_exp.commands.infer.reading import Read, Refusal, read, refusal, stamp
+from flexunet_exp.commands.infer.records import Record, Records, rounded, significant
 from flexunet_exp.commands.infer.report import Report
+from flexunet_exp.commands.infer.volumes import VolumeInference, VolumeOptions
 from flexunet_exp.data import find_pictures
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from flexunet_exp.prediction.networks import TrainedNetworks
 
 READERS = WRITERS = 2  # threads
-NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Options:
     probabilities: bool = False
     uncertainty: str = NONE
     overwrite: bool = False
+    volume: VolumeOptions = field(default_factory=VolumeOptions)
 
     @property
     def measures(self) -> bool:
@@ -104,7 +104,10 @@ def infer(
         ]
         report = Report(already=len(pictures) - len(waiting))
         try:
-            Inference(trained, output, done, options, report, decision).through(waiting)
+            flat, deep = volumes.divided(waiting)
+            given = trained, output, done, options, report, decision
+            Inference(*given).through(flat)
+            VolumeInference(*given).through(deep)
         finally:
             more = decision is not None, options.measures
             tables.write(folder, done, report.refused, trained.class_names, *more)
@@ -128,7 +131,7 @@ def made_of(
         "network": digest(trained),
         "classes": list(trained.class_names),
         "palette": trained.palette.tolist(),
-        "settings": settings,
+        "settings": settings | options.volume.decisive(),
     }
 
 
@@ -157,7 +160,11 @@ def is_done(
         return False
     try:
         state = stamp(picture.path, channels)
-        return state == entry.stamp and output.has(options.kinds, entry.name)
+        if state != entry.stamp:
+            return False
+        if made := options.volume.made_of(picture.path):
+            return output.has_volume(made, entry.name)
+        return output.has(options.kinds, entry.name)
     except OSError:  # reading the picture will give the reason
         return False
 
@@ -234,7 +241,7 @@ class Inference:
         record = Record(
             *(str(picture.path), picture.file, picture.name, state, width, height),
             significant(anomaly),
-            [Region._make(map(significant, region)) for region in found],
+            rounded(found),
             margin,
             None if unsure is None else significant(uncertainty.mean(unsure, kept)),
         )
@@ -247,15 +254,3 @@ class Inference:
         else:
             self.report.done += 1
             self.report.with_defect += bool(outcome.regions)
-
-
-def significant(value: Any) -> Any:
-    """A float rounded to six significant digits; any other value unchanged."""
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def refusal(picture: Picture, error: OSError) -> Refusal:
-    """A refusal for an error that this picture's name causes; raises any other error."""
-    if error.errno not in NAME_TROUBLE:
-        raise error
-    return Refusal(picture, f"{picture.path}: {picture.name} cannot be written ({error.strerror}).")

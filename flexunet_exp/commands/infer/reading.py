@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Picture
 from flexunet_exp.errors import InputError
+
+NAME_TROUBLE = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 class Read(NamedTuple):
@@ -44,3 +47,10 @@ def read(picture: Picture, bits: Bits, channels: Channels) -> Read | Refusal:
         return Refusal(picture, f"{picture.path}: cannot be read ({error.strerror}).")
     except InputError as error:
         return Refusal(picture, str(error))
+
+
+def refusal(picture: Picture, error: OSError) -> Refusal:
+    """A refusal for an error that this picture's name causes; raises any other error."""
+    if error.errno not in NAME_TROUBLE:
+        raise error
+    return Refusal(picture, f"{picture.path}: {picture.name} cannot be written ({error.strerror}).")

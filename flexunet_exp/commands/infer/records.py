@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,8 @@ class Record(NamedTuple):
     regions: list[Region]
     margin: float | None = None  # of a decision: at least 0 where the picture is stopped
     uncertainty: float | None = None  # the mean of the pixels that are predicted as a defect
+    depth: int = 1  # slices, of a volume
+    slices: Sequence[int] = ()  # of a volume, the slice of each region
 
     @classmethod
     def of(cls, fields: Any) -> Record:
@@ -147,7 +149,7 @@ def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> s
     differing = [key for key in {**new, **old} if old.get(key) != new.get(key)]
 
     def shown(run: Any, settings: dict[str, Any]) -> str:
-        values = ", ".join(f"{key}={settings.get(key)}" for key in differing)
+        values = ", ".join(f"{key}={settings.get(key, 'not given')}" for key in differing)
         return f"{run} ({values})" if values else str(run)
 
     again = " as it is now" if header.get("run") == made_of["run"] and not differing else ""
@@ -156,6 +158,15 @@ def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> s
         f"predicts with {shown(made_of['run'], new)}{again}. Choose another output=FOLDER, or "
         "remove those results with overwrite=true"
     )
+
+
+def significant(value: Any) -> Any:
+    """A float rounded to six significant digits; any other value unchanged."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def rounded(found: Sequence[Region]) -> list[Region]:
+    return [Region._make(map(significant, region)) for region in found]
 
 
 def read_entries(journal: Journal) -> dict[Path, Entry]:

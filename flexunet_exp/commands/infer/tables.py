@@ -10,6 +10,7 @@ from typing import Any
 
 from flexunet_exp.commands.infer.records import Record, Records
 from flexunet_exp.data.find_pictures import Picture
+from flexunet_exp.data.volumes.volume import suffix_of
 from flexunet_exp.prediction import deciding
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system.files import whole_or_nothing
@@ -31,12 +32,14 @@ def write(
     """Writes both tables anew, sorted by file; memory does not grow with the number of regions.
 
     Where a decision was applied (`decides`), or uncertainty measured (`measures`), the summary has
-    columns for it.
+    columns for it. Where there are volumes, both tables have a column for slices, which is empty
+    for pictures.
     """
-    write_csv(folder / "regions.csv", region_header(), region_rows(done, refused))
+    deep = any(map(suffix_of, done.entries))
+    write_csv(folder / "regions.csv", region_header(deep), region_rows(done, refused, deep))
     more = (*(DECIDED if decides else ()), *(UNSURE if measures else ()))
-    rows = summary_rows(done, refused, class_names[1:], more)
-    write_csv(folder / "summary.csv", summary_header(class_names[1:], more), rows)
+    rows = summary_rows(done, refused, class_names[1:], more, deep)
+    write_csv(folder / "summary.csv", summary_header(class_names[1:], more, deep), rows)
 
 
 def write_csv(path: Path, header: Row, rows: Iterable[Row]) -> None:
@@ -58,43 +61,54 @@ def records(done: Records, refused: Mapping[Picture, str]) -> Iterator[Record]:
             yield done.record(entry)
 
 
-def region_header() -> Row:
-    return ("file", "class", *Region._fields[1:])
+def region_header(deep: bool) -> Row:
+    return ("file", *["slice"] * deep, "class", *Region._fields[1:])
 
 
-def region_rows(done: Records, refused: Mapping[Picture, str]) -> Iterator[Row]:
+def region_rows(done: Records, refused: Mapping[Picture, str], deep: bool) -> Iterator[Row]:
     for record in records(done, refused):
-        for region in record.regions:
-            yield (record.file, *region)
+        slices: Row = record.slices or [""] * len(record.regions)
+        for index, region in zip(slices, record.regions, strict=True):
+            yield (record.file, *[index] * deep, *region)
 
 
-def summary_header(defects: Sequence[str], more: Sequence[str] = ()) -> Row:
-    """The columns; `more` of them for what was asked, such as `DECIDED`."""
-    measured = ("width", "height", "num_regions", "defect_area", "share", "dominant_class")
+def summary_header(defects: Sequence[str], more: Sequence[str] = (), deep: bool = False) -> Row:
+    """The columns; `more` of them for what was asked, such as `DECIDED`; `deep` with volumes."""
+    sides = ("width", "height", *["slices"] * deep)
+    measured = (*sides, "num_regions", "defect_area", "share", "dominant_class")
     areas = [f"area/{name}" for name in defects]
     return ("file", "mask", *measured, *areas, "anomaly", *more, "status", "error")
 
 
 def summary_rows(
-    done: Records, refused: Mapping[Picture, str], defects: Sequence[str], more: Sequence[str] = ()
+    done: Records,
+    refused: Mapping[Picture, str],
+    defects: Sequence[str],
+    more: Sequence[str] = (),
+    deep: bool = False,
 ) -> Iterator[Row]:
     """One row per picture; refused ones have only the reason, and come last."""
     for record in records(done, refused):
-        yield summary_row(record, defects, more)
-    blank = [""] * (len(summary_header(defects, more)) - 3)
+        yield summary_row(record, defects, more, deep)
+    blank = [""] * (len(summary_header(defects, more, deep)) - 3)
     for picture, reason in sorted(refused.items(), key=lambda item: item[0].file):
         yield (picture.file, *blank, "refused", reason)
 
 
-def summary_row(record: Record, defects: Sequence[str], more: Sequence[str] = ()) -> Row:
+def summary_row(
+    record: Record, defects: Sequence[str], more: Sequence[str] = (), deep: bool = False
+) -> Row:
     areas: Counter[str] = Counter()
     for region in record.regions:
         areas[region.label] += region.area
     total = areas.total()
-    share = f"{total / (record.width * record.height):.6g}"
+    share = f"{total / (record.width * record.height * record.depth):.6g}"
+    suffix = suffix_of(record.path)
+    slices = [record.depth if suffix else ""] * deep
     dominant = max(areas, key=lambda name: areas[name], default="")
     return (
-        *(record.file, f"masks/{record.name}.png", record.width, record.height),
+        *(record.file, f"masks/{record.name}{suffix or '.png'}"),
+        *(record.width, record.height, *slices),
         *(len(record.regions), total, share, dominant),
         *(areas[name] for name in defects),
         record.anomaly,

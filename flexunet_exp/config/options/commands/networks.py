@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flexunet_exp.config.options.commands.shared import PICTURES
 from flexunet_exp.config.options.row import Option
 from flexunet_exp.config.rules import (
     Rule,
+    between,
     count,
     flag,
+    is_int,
+    is_number,
     is_text_or_texts,
     not_negative,
     one_of,
@@ -15,6 +20,16 @@ from flexunet_exp.config.rules import (
     part,
     text,
 )
+
+TURNS = (0, 90, 180, 270)
+
+
+def is_window(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("auto", "slice")
+    is_pair = isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+    return is_pair and value[0] < value[1]
+
 
 LOGITS = "largest allowed difference of a logit from the network in float32"
 
@@ -85,6 +100,38 @@ ROWS = (
         flag(),
         commands=("infer", "export"),
     ),
+    Option(
+        "volume.axis",
+        "axis along which the slices of a volume lie: 0, 1 or 2 of (z, y, x)",
+        between(0, 2, 2),
+        commands=("infer",),
+    ),
+    Option(
+        "volume.turn",
+        "degrees by which slices are turned clockwise: 0, 90, 180 or 270; masks are turned back",
+        Rule(lambda value: is_int(value) and value in TURNS, "0, 90, 180 or 270", "90"),
+        commands=("infer",),
+    ),
+    Option(
+        "volume.window",
+        "values of a volume that become 0 to 255: [LOW,HIGH]; auto: of the whole volume, bytes as "
+        "they are; slice: from the least to the largest of each slice",
+        Rule(is_window, "auto, slice or [LOW,HIGH], the low one first", "[0,4095]"),
+        commands=("infer",),
+    ),
+    Option(
+        "volume.key",
+        "data set of an .h5 file",
+        text("the name of a data set", "image"),
+        commands=("infer",),
+    ),
+    Option(
+        "volume.video",
+        "overlays of a volume's slices: none, gif or mp4",
+        one_of("none", "gif", "mp4", example="mp4"),
+        commands=("infer",),
+    ),
+    Option("volume.fps", "frames a second of this video", between(1, 50, 10), commands=("infer",)),
     Option("format", "saved_model, onnx or litert", commands=("export",), example="format=onnx"),
     Option(
         "output",
