@@ -235,7 +235,7 @@ def move(proposed: np.ndarray, truth: np.ndarray, mask: np.ndarray, one: Doubt) 
 
 def seen_in(other: np.ndarray, box: Box, pixels: np.ndarray) -> bool:
     """Whether a region meets a defect of another mask (H, W)."""
-    return np.count_nonzero(other[box.place][pixels]) >= SEEN * np.count_nonzero(pixels)
+    return bool(np.count_nonzero(other[box.place][pixels]) >= SEEN * np.count_nonzero(pixels))
 
 
 def redraw(proposed: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> None:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.labels.compared import Box
+from flexunet_exp.scores.entropy import entropy, mutual_information
 
 LEAST_ENTROPY = 0.5  # bits; of two classes, the surer one then has a probability below 0.89
 MOST_SHARE = 0.02  # of the picture that is unsure; a network of few epochs is unsure everywhere
@@ -48,24 +49,13 @@ class Signals(NamedTuple):
     disagreement: float  # bits
 
 
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """The entropy (rows, W) float32 in bits of probabilities (rows, W, C): 0 to log2(C)."""
-    flat = probabilities.reshape(-1, probabilities.shape[-1])
-    terms = np.log2(np.maximum(flat, np.float32(1e-12)))
-    terms *= flat
-    # A product with ones sums a short last axis several times as fast as NumPy's sum.
-    total = terms @ np.ones(flat.shape[1], np.float32)
-    return np.maximum(-total, 0).reshape(probabilities.shape[:-1])
-
-
 def maps_of(members: Sequence[np.ndarray]) -> Maps:
     """The maps of some rows, from the probabilities (rows, W, C) float32 of each member."""
     mean = functools.reduce(np.add, members) / np.float32(len(members))
     of_mean = entropy(mean)
     disagreement = None
     if len(members) > 1:
-        own = functools.reduce(np.add, map(entropy, members)) / np.float32(len(members))
-        disagreement = np.maximum(of_mean - own, 0).astype(np.float16)
+        disagreement = mutual_information(members, of_mean).astype(np.float16)
     return Maps(mean.argmax(-1).astype(np.uint8), of_mean.astype(np.float16), disagreement)
 
 

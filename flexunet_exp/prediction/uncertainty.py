@@ -1,9 +1,7 @@
 """How unsure a prediction is of each pixel, from 0 to 1, band by band.
 
-`entropy` is the entropy of the probabilities. `folds` is the mutual information of the class and
-the network: the entropy of the mean probabilities without the mean entropy of each network's own.
-It is high where each network is sure and they disagree (Houlsby et al. 2011, arXiv:1112.5745; of
-ensembles, Lakshminarayanan et al. 2017, arXiv:1612.01474). Both are divided by log C.
+`entropy` is the entropy of the probabilities, `folds` the mutual information of the class and the
+network (`scores.entropy`). Both are divided by log C.
 """
 
 from __future__ import annotations
@@ -11,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.special import entr
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor, mean_band
+from flexunet_exp.scores import entropy as bits
 
 NONE, ENTROPY, FOLDS = "none", "entropy", "folds"
 
@@ -44,15 +42,20 @@ def predicted(
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """The entropy (…) of probabilities (…, C), divided by log C."""
-    return entr(probabilities).sum(axis=-1) / np.float32(np.log(probabilities.shape[-1]))
+    """The entropy (rows, W) of probabilities (rows, W, C), divided by log C."""
+    return bits.entropy(probabilities) / most(probabilities)
 
 
 def disagreement(*bands: Band) -> np.ndarray:
     """The mutual information (rows, W) of class and network, of the same rows by each network."""
-    own = sum(entropy(band.probabilities) for band in bands) / np.float32(len(bands))
-    # Rounding may leave less than nothing.
-    return np.maximum(entropy(mean_band(bands).probabilities) - own, 0)
+    members = [band.probabilities for band in bands]
+    mean = mean_band(bands).probabilities
+    return bits.mutual_information(members, bits.entropy(mean)) / most(mean)
+
+
+def most(probabilities: np.ndarray) -> np.float32:
+    """The highest entropy of so many classes, in bits."""
+    return np.float32(np.log2(probabilities.shape[-1]))
 
 
 def kept(

@@ -28,7 +28,6 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.prediction import deciding, regions, uncertainty
 from flexunet_exp.prediction.predictor import Prediction, members_of
-from flexunet_exp.prediction.regions import Region
 from flexunet_exp.prediction.uncertainty import NONE
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
