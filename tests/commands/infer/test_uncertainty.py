@@ -120,7 +120,7 @@ def test_other_kinds_in_one_folder_are_refused_and_named(photos, tmp_path):
     infer(photos, output, both(), uncertainty="entropy")
     with pytest.raises(InputError, match=r"\(uncertainty=entropy\).*\(uncertainty=folds\)"):
         infer(photos, output, both(), uncertainty="folds")
-    with pytest.raises(InputError, match=r"\(uncertainty=entropy\).*\(uncertainty=None\)"):
+    with pytest.raises(InputError, match=r"\(uncertainty=entropy\).*\(uncertainty=not given\)"):
         infer(photos, output, both())
     infer(photos, output, both(), overwrite=True)
     assert not list((output / "uncertainty").iterdir())
@@ -131,5 +131,5 @@ def test_temperatures_are_a_setting_of_the_results(photos, tmp_path):
     infer(photos, output)
     honest = trained(calibrated=True)
     honest.predictor = honest.predictor.calibrated(np.array([2, 2, 2], np.float32))
-    with pytest.raises(InputError, match=r"\(calibrated=None\).*\(calibrated=\[\[2.0, 2.0, 2.0"):
+    with pytest.raises(InputError, match=r"\(calibrated=not given\).*\(calibrated=\[\[2.0, 2.0, 2.0"):
         infer(photos, output, honest)
