@@ -35,7 +35,8 @@ class Recorded:
     @property
     def name(self) -> str:
         """The run's name, by which a person knows it."""
-        return read_outcome(self.run.folder).name or self.run.folder.name
+        named = self.tags.get("mlflow.runName") or read_outcome(self.run.folder).name
+        return named or self.run.folder.name
 
     @property
     def origin(self) -> str:
