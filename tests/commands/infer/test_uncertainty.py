@@ -131,5 +131,5 @@ def test_temperatures_are_a_setting_of_the_results(photos, tmp_path):
     infer(photos, output)
     honest = trained(calibrated=True)
     honest.predictor = honest.predictor.calibrated(np.array([2, 2, 2], np.float32))
-    with pytest.raises(InputError, match=r"\(calibrated=not given\).*\(calibrated=\[\[2.0, 2.0, 2.0"):
+    with pytest.raises(InputError, match=r"\(calibrated=not given\).*\(calibrated=\[\[2.0, 2.0"):
         infer(photos, output, honest)
