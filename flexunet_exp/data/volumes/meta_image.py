@@ -118,6 +118,9 @@ def unpack(packed: IO[bytes], file: Any, most: int) -> None:
     stream, left = zlib.decompressobj(), most
     while left and (data := stream.unconsumed_tail or packed.read(CHUNK)):
         left -= file.write(stream.decompress(data, min(left, CHUNK)))
+    for data in (stream.unconsumed_tail, packed.read(CHUNK)):
+        if not stream.eof:  # only at its end, zlib compares its checksum
+            stream.decompress(data, 1)
     file.flush()
 
 
