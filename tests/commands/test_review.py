@@ -61,7 +61,7 @@ def test_wrong_answers_and_options_are_a_sentence(folds, parent, reviewed):
     table.assign(kind="gone").to_csv(broken, index=False)
     done = flexunet(folds, "review", f"run={parent}", f"answers={broken}")
     assert done.returncode == 1 and "Traceback" not in done.stdout
-    assert "line 2: kind is 'gone', expected extra, unseen, class, outline" in done.stdout
+    assert "line 2: kind is 'gone', expected extra, unseen, moved, class, outline" in done.stdout
     other = flexunet(folds, "review", f"run={parent}", "export=voc", "most=0")
     assert other.returncode == 1
     assert "export" in other.stdout and "most" in other.stdout
