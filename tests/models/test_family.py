@@ -282,6 +282,18 @@ def test_a_size_that_does_not_fit_is_refused_with_one_that_does(name):
 # Sharp U-Net's decoder, layers of Swin-Unet that nothing used; the counts: TransUNet's heads).
 
 
+def test_deeplabv3plus_has_the_parameters_counted_by_hand():
+    def conv(inputs: int, outputs: int, side: int) -> int:
+        return side**2 * inputs * outputs + 4 * outputs  # without bias, with batch normalisation
+
+    coarse, fine = 112, 24  # channels of EfficientNet-Lite0 at strides 16 and 4
+    pooling = 2 * conv(coarse, 256, 1) + 3 * conv(coarse, 256, 3) + conv(5 * 256, 256, 1)
+    decoder = conv(fine, 48, 1) + conv(256 + 48, 256, 3) + conv(256, 256, 3)
+    model = made("deeplabv3plus", encoder=LITE0, encoder_weights=None)
+    encoder = sum(layer.count_params() for layer in model.encoder.pyramid.layers)
+    assert model.count_params() - encoder == pooling + decoder + 256 * CLASSES + CLASSES
+
+
 def test_skips_of_sharpunet_are_sharpened_and_its_decoder_goes_on_from_convolutions():
     model = tiny("sharpunet")
     for level in (0, 1):
