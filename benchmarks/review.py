@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "measured" / "review.csv"
 COLUMNS = (
     *("data", "trained_on", "seed", "labels", "spoiled", "first", "precision", "recall"),
-    *("random_precision", "random_recall"),
+    *("random_precision", "random_recall", "expected"),
 )
 SHARE, MOVED = 0.1, 20  # of the labels; pixels
 REMOVED, SHIFTED, EXCHANGED = WAYS = ("removed", "moved", "class")
@@ -161,6 +161,7 @@ def measured(looks: Sequence[Kept], classes: int, seed: int) -> dict[str, float]
     return {
         **{"labels": labels, "spoiled": len(spoiled), "first": first},
         **{"precision": round(precision, 3), "recall": round(recall, 3)},
+        "expected": round(float(doubts.expected_precision(found)[first - 1]), 3),
         "random_precision": round(float(by_chance[0]), 3),
         "random_recall": round(float(by_chance[1]), 3),
     }

@@ -2,8 +2,9 @@
 
 Confident learning (Northcutt et al., JAIR 2021, arXiv:1911.00068) for regions in place of pictures:
 the probability of each class is divided by the mean that regions labelled with it have, so that
-classes which a network finds hard are not doubted for that alone. The doubt is what then remains
-for the other classes, times how often predictions like this one agree with their label.
+classes which a network finds hard are not doubted for that alone. What then remains for the other
+classes, times how often predictions like this one agree with their label, ranks the doubts. The
+probability that a label is wrong follows from the same two by Bayes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import numpy as np
 from flexunet_exp.labels.compared import SEEN, Box, Compared, Region, components
 
 EXTRA, UNSEEN, MOVED, CLASS, OUTLINE = KINDS = ("extra", "unseen", "moved", "class", "outline")
+# The share of labels that are wrong, before anything is predicted: the mean over ten common test
+# sets (Northcutt, Athalye and Mueller 2021, arXiv:2103.14749).
+WRONG = 0.033
 NEIGHBOURS = 20  # regions of the nearest size that say how often predictions agree with labels
 LEAST_OF_CLASS = 5  # regions of a class, for it to speak for itself
 FAR, LEAST_FAR = 3.0, 3.0  # times the median distance of outlines, and at least so many pixels
@@ -32,7 +36,8 @@ class Doubt(NamedTuple):
     proposed: int  # what the prediction has
     box: Box
     area: int
-    score: float  # 0..1, an estimate of the probability that the label is wrong
+    score: float  # 0..1, by which doubts are ranked
+    probability: float  # 0..1, an estimate that the label is wrong
     distance: float  # of outlines, or of a moved label's centres, pixels; NaN for other kinds
 
 
@@ -94,9 +99,9 @@ def extras(predicted: Sequence[Item], thresholds: np.ndarray) -> list[Doubt]:
         if meets[place]:
             continue
         much, _ = conflict(region, 0, thresholds)
-        score = float(much * agreement(mass, meets, labels, place))
         if much >= LEAST_CONFLICT:
-            kept = (EXTRA, 0, region.label, region.box, region.area, score, float("nan"))
+            trust = weighed(much, agreement(mass, meets, labels, place))
+            kept = (EXTRA, 0, region.label, region.box, region.area, *trust, float("nan"))
             found.append(Doubt(picture, *kept))
     return found
 
@@ -115,16 +120,15 @@ def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> lis
         if much >= LEAST_CONFLICT and other == 0:
             kind, reliable = UNSEEN, agreement(area, seen, labels, place)
         elif much >= LEAST_CONFLICT:
-            same = labels[seen & (called == other)]
-            kind, reliable = CLASS, (np.count_nonzero(same == other) + 1) / (len(same) + 2)
+            kind, reliable = CLASS, naming(seen, labels, called, place)
         elif region.distance > limit:
             kind, other, reliable = OUTLINE, region.label, (near + 1) / (np.sum(seen) + 2)
             much = 1 - limit / region.distance / 2
         else:
             continue
         distance = region.distance if kind == OUTLINE else float("nan")
-        score = float(much * reliable)
-        kept = (kind, region.label, other, region.box, region.area, score, distance)
+        trust = weighed(much, reliable)
+        kept = (kind, region.label, other, region.box, region.area, *trust, distance)
         found.append(Doubt(picture, *kept))
     return found
 
@@ -132,7 +136,7 @@ def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> lis
 def joined(found: Sequence[Doubt]) -> list[Doubt]:
     """The doubts, where an unseen label and an extra region like it beside it are one moved label.
 
-    Its box is around both. Its score is that at least one of the two is right.
+    Its box is around both. Its score and probability are that at least one of the two is right.
     """
     rest = list(found)
     pairs = [
@@ -149,10 +153,16 @@ def joined(found: Sequence[Doubt]) -> list[Doubt]:
                 kind=MOVED,
                 proposed=unseen.label,
                 box=around(unseen.box, extra.box),
-                score=1 - (1 - unseen.score) * (1 - extra.score),
+                score=either(unseen.score, extra.score),
+                probability=either(unseen.probability, extra.probability),
                 distance=gap,
             )
     return rest
+
+
+def either(first: float, second: float) -> float:
+    """The probability of one event or another, if they are independent."""
+    return 1 - (1 - first) * (1 - second)
 
 
 def moved_by(unseen: Doubt, extra: Doubt) -> float | None:
@@ -200,9 +210,37 @@ def agreement(sizes: np.ndarray, agrees: np.ndarray, labels: np.ndarray, place: 
     return (np.count_nonzero(agrees[nearest]) + 1) / (len(nearest) + 2)
 
 
-def expected_precision(scores: Sequence[float]) -> np.ndarray:
-    """The share of wrong labels to expect among the first 1, 2 … of scores in descending order."""
-    return np.cumsum(scores) / np.arange(1, len(scores) + 1)
+def naming(seen: np.ndarray, labels: np.ndarray, called: np.ndarray, place: int) -> float:
+    """The share of the other seen regions that are called by their label, 0..1.
+
+    Of the same class where it has enough.
+    """
+    others = np.flatnonzero(seen & (np.arange(len(seen)) != place))
+    same = others[labels[others] == labels[place]]
+    pool = same if len(same) >= LEAST_OF_CLASS else others
+    return (np.count_nonzero(called[pool] == labels[pool]) + 1) / (len(pool) + 2)
+
+
+def contradicted(agrees: float) -> float:
+    """The probability, 0..1, that a label is wrong which its prediction contradicts.
+
+    `agrees` is the share of predictions like this one that agree with their label. A wrong label is
+    always contradicted, a right one as often as they disagree.
+    """
+    return WRONG / (WRONG + (1 - WRONG) * (1 - agrees))
+
+
+def weighed(conflict: float, agrees: float) -> tuple[float, float]:
+    """Score and probability of a doubt, 0..1 each.
+
+    `agrees` is how often predictions like this one agree with their label.
+    """
+    return float(conflict * agrees), float(conflict * contradicted(agrees))
+
+
+def expected_precision(doubts: Sequence[Doubt]) -> np.ndarray:
+    """The share of wrong labels to expect among the first 1, 2 … of ranked doubts."""
+    return np.cumsum([one.probability for one in doubts]) / np.arange(1, len(doubts) + 1)
 
 
 def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> np.ndarray:

@@ -16,7 +16,7 @@ from flexunet_exp.labels.doubts import KINDS, Doubt, expected_precision
 
 COLUMNS = (
     *("rank", "picture", "kind", "label", "proposed", "left", "top", "width", "height", "area"),
-    *("score", "distance", "expected_precision", "wrong"),
+    *("score", "probability", "distance", "expected_precision", "wrong"),
 )
 SHOWN_PROBLEMS = 10
 
@@ -34,13 +34,12 @@ def text(doubts: Sequence[Doubt], names: Sequence[str], classes: Sequence[str]) 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    expected = expected_precision([one.score for one in doubts])
+    expected = expected_precision(doubts)
     for rank, (one, precision) in enumerate(zip(doubts, expected, strict=True), 1):
         distance = "" if np.isnan(one.distance) else f"{one.distance:.1f}"
         head = (rank, names[one.picture], one.kind, classes[one.label], classes[one.proposed])
-        writer.writerow(
-            [*head, *one.box, one.area, f"{one.score:.4f}", distance, f"{precision:.4f}", ""]
-        )
+        estimates = (f"{one.score:.4f}", f"{one.probability:.4f}", distance, f"{precision:.4f}")
+        writer.writerow([*head, *one.box, one.area, *estimates, ""])
     return buffer.getvalue()
 
 
@@ -89,9 +88,10 @@ def problems_of(
         value = line[column] or ""
         if not (value.isascii() and value.isdigit() and int(value) >= least):
             yield f"{column} is {value!r}, expected a whole number from {least} on"
-    score = line["score"] or ""
-    if not (score.replace(".", "", 1).isdigit() and float(score) <= 1):
-        yield f"score is {score!r}, expected a number from 0 to 1"
+    for column in ("score", "probability"):
+        value = line[column] or ""
+        if not (value.replace(".", "", 1).isdigit() and float(value) <= 1):
+            yield f"{column} is {value!r}, expected a number from 0 to 1"
     if (wrong := line["wrong"]) not in ("", "0", "1"):
         yield f"wrong is {wrong!r}, expected 1 (the label is wrong), 0 or nothing"
 
@@ -102,6 +102,7 @@ def row_of(line: Mapping[str, str], known: Mapping[str, int], classes: Sequence[
     box = Box(*(int(line[name]) for name in Box._fields))
     doubt = Doubt(
         *(known[line["picture"]], line["kind"], index[line["label"]], index[line["proposed"]]),
-        *(box, int(line["area"]), float(line["score"]), float(line["distance"] or "nan")),
+        *(box, int(line["area"]), float(line["score"]), float(line["probability"])),
+        float(line["distance"] or "nan"),
     )
     return Row(line["picture"], doubt, line["wrong"] == "1")

@@ -79,7 +79,7 @@ def test_a_wrong_label_is_doubted_and_mended(truth, kind, label, proposed, box):
         proposed,
         box,
     )
-    assert 0.3 < one.score <= 1
+    assert 0.3 < one.score <= 1 and 0.1 < one.probability < one.score
     np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), RIGHT)
 
 
@@ -98,6 +98,15 @@ def test_a_moved_label_is_one_doubt_that_is_likelier_than_either_half():
     (whole,) = found(picture((1, 10, 10, 20, 12), (2, 50, 70, 16, 16)))
     assert whole.distance == 20
     assert whole.score > max(one.score for one in halves)
+
+
+def test_a_contradicted_label_is_as_likely_wrong_as_bayes_says():
+    assert doubts.contradicted(1.0) == 1
+    assert doubts.contradicted(0.0) == doubts.WRONG
+    draw = np.random.default_rng(0)
+    is_wrong = draw.random(10**6) < doubts.WRONG
+    is_contradicted = is_wrong | (draw.random(10**6) < 0.2)
+    assert abs(doubts.contradicted(0.8) - is_wrong[is_contradicted].mean()) < 0.005
 
 
 def test_what_a_network_often_invents_is_doubted_less():
@@ -121,16 +130,23 @@ def test_a_class_that_the_network_finds_hard_is_not_doubted_for_that():
 
 
 def test_the_expected_precision_falls_with_the_rank():
-    np.testing.assert_allclose(doubts.expected_precision([0.9, 0.5, 0.1]), [0.9, 0.7, 0.5])
+    one = doubts.Doubt(0, "extra", 0, 2, Box(50, 50, 16, 16), 256, 1.0, 0.9, float("nan"))
+    ranked = [one, one._replace(probability=0.5), one._replace(probability=0.1)]
+    np.testing.assert_allclose(doubts.expected_precision(ranked), [0.9, 0.7, 0.5])
 
 
 def test_a_proposed_region_never_paints_over_what_is_drawn():
     truth = picture((2, 50, 50, 4, 16))
-    one = doubts.Doubt(0, "extra", 0, 2, Box(50, 50, 16, 16), 256, 0.9, float("nan"))
+    one = doubts.Doubt(0, "extra", 0, 2, Box(50, 50, 16, 16), 256, 0.9, 0.5, float("nan"))
     other = picture((1, 50, 50, 4, 16))
     mended = doubts.mended(other, picture((2, 50, 50, 16, 16)), [one])
     assert (mended[50:66, 50:54] == 1).all() and (mended[50:66, 54:66] == 2).all()
     assert doubts.mended(truth, picture(), [one]).sum() == truth.sum()
+
+
+def forgotten(one: doubts.Doubt) -> doubts.Doubt:
+    """Without what the file rounds."""
+    return one._replace(score=0, probability=0, distance=0)
 
 
 def test_answers_are_read_back(tmp_path):
@@ -140,7 +156,7 @@ def test_answers_are_read_back(tmp_path):
     (tmp_path / "review.csv").write_text(text.rstrip("\n") + "1\n")
     (row,) = review_file.read(tmp_path / "review.csv", names, CLASSES)
     assert row.is_wrong and row.picture == "p8"
-    assert row.doubt._replace(score=0, distance=0) == wrong[0]._replace(score=0, distance=0)
+    assert forgotten(row.doubt) == forgotten(wrong[0])
 
 
 def test_answers_with_mistakes_are_refused_with_all_of_them(tmp_path):

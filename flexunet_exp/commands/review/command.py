@@ -85,7 +85,7 @@ def sentence(found: Found, most: int) -> str:
 
     counts = Counter(one.kind for one in found.doubts)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
-    expected = sum(one.score for one in found.doubts[:most])
+    expected = sum(one.probability for one in found.doubts[:most])
     shown = min(most, len(found.doubts))
     return (
         f"{len(found.doubts)} labels are doubted ({kinds}). Of the first {shown}, about "
@@ -104,5 +104,5 @@ def tell(rows: Sequence[Row]) -> None:
                 kind,
                 sum(row.is_wrong for row in of_kind),
                 len(of_kind),
-                sum(row.doubt.score for row in of_kind),
+                sum(row.doubt.probability for row in of_kind),
             )

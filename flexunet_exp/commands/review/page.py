@@ -29,14 +29,14 @@ def write(path: Path, reviewed: Reviewed, found: Found, table: str) -> None:
         for place, one in enumerate(found.doubts):
             if one.picture == look.number:
                 crops[place] = crop(look, one.box)
-    expected = expected_precision([one.score for one in found.doubts])
+    expected = expected_precision(found.doubts)
     rows = [
         {
             "crop": crops[place],
             "name": reviewed.names[one.picture],
             "kind": one.kind,
             "reason": reason(one, reviewed.classes, found.median_distance),
-            "score": f"{one.score:.2f}",
+            "probability": f"{one.probability:.0%}",
             "expected": f"{expected[place]:.0%}",
         }
         for place, one in enumerate(found.doubts)
@@ -56,11 +56,11 @@ def reason(one: Doubt, classes: list[str], median: float) -> str:
     if one.kind == EXTRA:
         return f"The prediction has {proposed} ({one.area} px) where the label has nothing."
     if one.kind == UNSEEN:
-        return f"The label has {label} ({one.area} px) where no prediction sees a defect."
+        return f"The label has {label} ({one.area} px), and the prediction mostly background."
     if one.kind == MOVED:
         return (
-            f"The label has {label} ({one.area} px) where no prediction sees a defect, and the "
-            f"prediction has {proposed} of about that size {one.distance:.0f} px beside it."
+            f"The label has {label} ({one.area} px), where the prediction is mostly background; it "
+            f"has {proposed} of about that size {one.distance:.0f} px beside it."
         )
     if one.kind == CLASS:
         return f"The label calls {label} what the prediction calls {proposed} ({one.area} px)."
