@@ -50,7 +50,7 @@ def images(folder: Path) -> Counter:
 
 def contents(run_folder: Path) -> dict[str, bytes]:
     """Every result file of a run, but for those with times of day or the command in them."""
-    timed = {"train.log", "result.json", "best.keras", "config.yaml"}
+    timed = {"train.log", "result.json", "best.keras", "config.yaml", "provenance.json"}
     files = (path for path in run_folder.rglob("*") if path.is_file())
     return {
         str(path.relative_to(run_folder)): path.read_bytes()
