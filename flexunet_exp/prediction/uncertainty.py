@@ -6,7 +6,7 @@ network (`scores.entropy`). Both are divided by log C.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def predicted(
     """
     if kind == FOLDS and isinstance(predictor, Ensemble):
         for pictures in predictor.members(images):
-            yield ((mean_band(bands), disagreement(*bands)) for bands in pictures)
+            yield map(with_disagreement, pictures)
         return
     for picture in predictor(images):
         yield ((band, entropy(band.probabilities) if kind == ENTROPY else None) for band in picture)
@@ -46,11 +46,15 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     return bits.entropy(probabilities) / most(probabilities)
 
 
-def disagreement(*bands: Band) -> np.ndarray:
-    """The mutual information (rows, W) of class and network, of the same rows by each network."""
+def with_disagreement(bands: Sequence[Band]) -> tuple[Band, np.ndarray]:
+    """The mean of the same rows by each network, and the mutual information of class and network.
+
+    The mutual information is (rows, W).
+    """
+    mean = mean_band(bands)
     members = [band.probabilities for band in bands]
-    mean = mean_band(bands).probabilities
-    return bits.mutual_information(members, bits.entropy(mean)) / most(mean)
+    found = bits.mutual_information(members, bits.entropy(mean.probabilities))
+    return mean, found / most(mean.probabilities)
 
 
 def most(probabilities: np.ndarray) -> np.float32:
