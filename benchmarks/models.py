@@ -8,20 +8,16 @@ that was cut off goes on. Weights are random; a step has BATCH pictures and trai
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
-from statistics import median
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
+from model_steps import keep, rows_of, step_seconds  # noqa: E402
 
 from flexunet_exp.config import building
 from flexunet_exp.config.compose import plain
@@ -51,18 +47,10 @@ def measure(name: str, size: int) -> dict[str, float]:
     costs = summary.layer_table(model, (size, size, 3))["multiply_adds"].sum()
     loss = building.build({**plain(cfg.loss), "class_weights": None})
     model.compile(keras.optimizers.Adam(1e-4), loss)
-    draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
-    masks = (draw.random((BATCH, size, size)) < 0.03).astype(np.uint8)
-    times = []
-    for _ in range(STEPS + 1):
-        started = time.perf_counter()
-        model.train_on_batch(images, masks)
-        times.append(time.perf_counter() - started)
     return {
         "parameters": model.count_params(),
         "multiply_adds": int(costs),
-        "step_seconds": round(median(times[1:]), 3),  # the first one is traced
+        "step_seconds": round(step_seconds(model, size, BATCH, STEPS, 1), 3),  # the first is traced
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
     }
 
@@ -81,7 +69,8 @@ def main() -> None:
     for size in given.sizes:
         for name in given.models:
             if (name, str(size)) not in known:
-                keep(given.csv, {"model": name, "size": size, **in_own_process(name, size)})
+                row = {"model": name, "size": size, **in_own_process(name, size)}
+                keep(given.csv, COLUMNS, [row])
 
 
 def in_own_process(name: str, size: int) -> dict[str, float]:
@@ -92,23 +81,6 @@ def in_own_process(name: str, size: int) -> dict[str, float]:
         print(f"{name} at {size} px failed:\n{done.stderr[-1500:]}", file=sys.stderr)
         return {}
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def rows_of(path: Path) -> set[tuple[str, str]]:
-    if not path.exists():
-        return set()
-    with open(path, newline="") as file:
-        return {(row["model"], row["size"]) for row in csv.DictReader(file)}
-
-
-def keep(path: Path, row: dict) -> None:
-    is_new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
-    print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,20 +11,17 @@ CSV has are not measured again.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from composing import compose  # noqa: E402
+from model_steps import keep, rows_of, step_seconds  # noqa: E402
 
 from flexunet_exp.config import building
 from flexunet_exp.config.compose import plain
@@ -70,15 +67,7 @@ def ours(name: str, size: int, precision: str) -> dict[str, float]:
     model.compile(
         building.build(cfg.optimizer), building.build({**plain(cfg.loss), "class_weights": None})
     )
-    draw = np.random.default_rng(0)
-    images = draw.integers(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
-    masks = (draw.random((BATCH, size, size)) < 0.03).astype(np.uint8)
-    times = []
-    for _ in range(STEPS + 2):
-        started = time.perf_counter()
-        model.train_on_batch(images, masks)
-        times.append(time.perf_counter() - started)
-    return {"seconds": median(times[2:])}
+    return {"seconds": step_seconds(model, size, BATCH, STEPS, 2)}
 
 
 def last_json(words: list[str]) -> dict:
@@ -126,24 +115,7 @@ def main() -> None:
     for size in given.sizes:
         for name in given.models:
             if (name, str(size)) not in rows_of(given.csv):
-                keep(given.csv, measured(name, size, given.torch))
-
-
-def rows_of(path: Path) -> set[tuple[str, str]]:
-    if not path.exists():
-        return set()
-    with open(path, newline="") as file:
-        return {(row["model"], row["size"]) for row in csv.DictReader(file)}
-
-
-def keep(path: Path, rows: list[dict]) -> None:
-    is_new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(rows)
-    print(*rows, sep="\n", flush=True)
+                keep(given.csv, COLUMNS, measured(name, size, given.torch))
 
 
 if __name__ == "__main__":
