@@ -1,5 +1,5 @@
 """python benchmarks/recipes.py DATA CATEGORY RECIPE … [--folds 0,1,2] [--seeds 0]: recipes,
-out-of-fold.
+out-of-fold, or by a protocol of the literature: --folds third, --folds five_shot.
 
 DATA is a data_root: the folder that has mvtec_anomaly_detection. Each recipe is trained on the
 folds by `flexunet train`, each fold a command of its own whose wall time counts, and pooled by
@@ -73,6 +73,7 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "last_stages": (*WHOLE, "model.encoder_trainable=last_stages", "trainer.epochs=20"),
     "all": (*WHOLE, "model.encoder_trainable=no_batch_norm", "trainer.epochs=10"),
 }
+PROTOCOLS = ("third", "five_shot")
 RECIPES = ("before", *CHANGES)
 
 
@@ -90,11 +91,11 @@ def main() -> None:
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--seeds", default="0")
     given = parser.parse_args()
-    folds = [int(fold) for fold in given.folds.split(",")]
+    folds = given.folds.split(",")
     for seed in map(int, given.seeds.split(",")):
         for recipe in given.recipes:
             for fold in folds:
-                measured(given.data, given.category, recipe, seed, str(fold))
+                measured(given.data, given.category, recipe, seed, fold)
             pooled(given.category, recipe, seed, folds)
 
 
@@ -116,13 +117,9 @@ def measured(data: Path, category: str, recipe: str, seed: int, fold: str) -> No
         return
     folder = folder_of(category, recipe, seed, fold)
     words = (
-        *("train", f"dataset={category}", f"data_root={data.absolute()}", "split=folds"),
-        *(
-            f"split.fold={fold}",
-            "split.valid=0.125",
-            f"trainer.seed={seed}",
-            f"hydra.run.dir={folder}",
-        ),
+        *("train", f"dataset={category}", f"data_root={data.absolute()}"),
+        *split_words(fold),
+        *(f"trainer.seed={seed}", f"hydra.run.dir={folder}"),
         *words_of(category, recipe),
     )
     started = time.perf_counter()
@@ -131,12 +128,18 @@ def measured(data: Path, category: str, recipe: str, seed: int, fold: str) -> No
     row(category, recipe, seed, fold, minutes, folder / "evaluation")
 
 
-def pooled(category: str, recipe: str, seed: int, folds: list[int]) -> None:
+def split_words(fold: str) -> tuple[str, ...]:
+    if fold in PROTOCOLS:
+        return (f"split={fold}",)
+    return ("split=folds", f"split.fold={fold}", "split.valid=0.125")
+
+
+def pooled(category: str, recipe: str, seed: int, folds: list[str]) -> None:
     """Scores the folds as one, unless that is done."""
-    name = "+".join(map(str, folds))
+    name = "+".join(folds)
     if len(folds) < 2 or done(category, recipe, seed, name):
         return
-    runs = ",".join(str(folder_of(category, recipe, seed, str(fold))) for fold in folds)
+    runs = ",".join(str(folder_of(category, recipe, seed, fold)) for fold in folds)
     folder = folder_of(category, recipe, seed, name)
     command(("evaluate", f"run=[{runs}]", f"hydra.run.dir={folder}"))
     row(category, recipe, seed, name, float("nan"), folder / "evaluation")
