@@ -1,8 +1,9 @@
-"""TORCH_PYTHON benchmarks/pytorch_network.py SPEC PRECISION MODE: seconds of a training step in
-PyTorch of the network that SPEC lists, as one line of JSON.
+"""TORCH_PYTHON benchmarks/pytorch_network.py SPEC PRECISION MODE [DEVICE]: seconds of a training
+step in PyTorch of the network that SPEC lists, as one line of JSON.
 
 `pytorch_steps.py` writes SPEC and calls this program with a Python that has torch. PRECISION is
-float32 or bfloat16 (autocast), MODE eager or compiled. Memory is channels last, Adam is fused.
+float32 or bfloat16 (autocast), MODE eager or compiled, DEVICE cpu or cuda. Memory is channels last,
+Adam is fused.
 """
 
 from __future__ import annotations
@@ -114,9 +115,10 @@ def convolution(kind: str, config: dict, channels: int) -> nn.Module:
 
 
 def main() -> None:
-    spec, precision, mode = json.loads(Path(sys.argv[1]).read_text()), *sys.argv[2:]
+    spec, precision, mode = json.loads(Path(sys.argv[1]).read_text()), *sys.argv[2:4]
+    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     torch.manual_seed(0)
-    network = Network(spec["calls"]).to(memory_format=torch.channels_last)
+    network = Network(spec["calls"]).to(device, memory_format=torch.channels_last)
     parameters = sum(one.numel() for one in network.parameters())
     buffers = sum(one.numel() for name, one in network.named_buffers() if "num_" not in name)
     if parameters + buffers != spec["parameters"]:
@@ -129,10 +131,11 @@ def main() -> None:
     size, batch = spec["size"], spec["batch"]
     drawn = torch.from_numpy(draw.integers(0, 256, (batch, 3, size, size), dtype=np.uint8))
     masks = torch.from_numpy((draw.random((batch, size, size)) < 0.03).astype(np.int64))
+    drawn, masks = drawn.to(device), masks.to(device)
 
     def step() -> None:
         images = drawn.float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = forward(images)
         loss = functional.cross_entropy(logits.float(), masks)
         optimizer.zero_grad()
