@@ -1,16 +1,20 @@
 """Finds similar pictures: copies, also flipped, turned by 90 degrees, compressed or brightened.
 
 A fingerprint is the fine structure of a small grey version. Two are compared in all eight views.
+Of many pictures, only pairs are compared whose `invariants` are near. No pair within LIMIT is lost:
+two invariants are never further apart than the nearest views of the two fingerprints.
 Deformed, sheared or cropped copies are found by their names (`layouts.parse_name`), not here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.fft import dct
 
 from flexunet_exp.data.channels import grey
 
@@ -22,6 +26,9 @@ EDGE = 4  # pixels cut off at the border, where the smoothed picture shows the f
 # With 48 pixels a side, two drawn parts in one position, each with its own grain, were 0.011 apart.
 LIMIT = 0.02
 BLOCK = 256  # pictures compared at once
+FEW = 16  # pictures: so few are compared with all others directly
+WAVES, KEPT = 48, 384  # cosine frequencies of a side; numbers of an invariant
+ROUNDING = 1e-3  # of a squared distance of two invariants
 VIEWS = (
     *("", "turned by 90°", "turned by 180°", "turned by 270°"),
     *("mirrored", "mirrored and turned by 90°", "upside down", "mirrored and turned by 270°"),
@@ -58,15 +65,74 @@ def alike(
     """Every pair of a fingerprint of `first` and one of `second` within LIMIT in some view."""
     if not len(first) or not len(second):
         return
-    others = np.asarray(second).reshape(len(second), -1)
-    for start in range(0, len(first), BLOCK):
-        block = np.stack(first[start : start + BLOCK])
-        nearness = np.stack([view.reshape(len(block), -1) @ others.T for view in views(block)])
-        best = nearness.argmax(axis=0)
-        highest = nearness.max(axis=0)
-        for row, column in np.argwhere(highest > 1 - LIMIT).tolist():
-            distance = max(0.0, 1 - float(highest[row, column]))
-            yield Alike(start + row, column, VIEWS[best[row, column]], distance)
+    if len(first) <= FEW:
+        yield from nearest(first, second, range(len(first)), range(len(second)))
+        return
+    for row, columns in candidates(first, second):
+        yield from nearest(first, second, [row], columns)
+
+
+def nearest(
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray] | np.ndarray,
+    rows: Sequence[int],
+    columns: Sequence[int],
+) -> Iterator[Alike]:
+    """The pairs within LIMIT of these rows of `first` and these of `second`."""
+    seen = views(np.stack([first[row] for row in rows]).astype(np.float32))
+    is_whole = isinstance(second, np.ndarray) and len(columns) == len(second)
+    chosen = second if is_whole else [second[column] for column in columns]
+    others = np.asarray(chosen, np.float32).reshape(len(columns), -1)
+    nearness = np.stack([view.reshape(len(rows), -1) @ others.T for view in seen])
+    best = nearness.argmax(axis=0)
+    highest = nearness.max(axis=0)
+    for row, column in np.argwhere(highest > 1 - LIMIT).tolist():
+        distance = max(0.0, 1 - float(highest[row, column]))
+        yield Alike(rows[row], columns[column], VIEWS[best[row, column]], distance)
+
+
+def candidates(
+    first: Sequence[np.ndarray], second: Sequence[np.ndarray] | np.ndarray
+) -> Iterator[tuple[int, list[int]]]:
+    """Rows of `first`, each with the rows of `second` that may be within LIMIT of it."""
+    theirs = np.concatenate([invariants(block) for block in blocks(second)])
+    telling = np.sort(np.argsort(-np.square(theirs).mean(axis=0), kind="stable")[:KEPT])
+    theirs = np.ascontiguousarray(theirs[:, telling])
+    lengths = np.square(theirs).sum(axis=1)
+    # Of two vectors of norm 1, the squared distance is twice one minus their product.
+    most = 2 * LIMIT + ROUNDING
+    for number, block in enumerate(blocks(first)):
+        ours = invariants(block)[:, telling]
+        gaps = np.square(ours).sum(axis=1)[:, None] + lengths - 2 * ours @ theirs.T
+        for row, is_near in enumerate(gaps <= most):
+            if is_near.any():
+                yield number * BLOCK + row, np.flatnonzero(is_near).tolist()
+
+
+def blocks(prints: Sequence[np.ndarray] | np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(prints), BLOCK):
+        yield np.asarray(prints[start : start + BLOCK], np.float32)
+
+
+def invariants(prints: np.ndarray) -> np.ndarray:
+    """Numbers of square fingerprints (N, S, S) that are the same in all eight views, (N, K).
+
+    They are magnitudes of cosine frequencies. A flip changes only the sign of a frequency, and a
+    transposition exchanges the two directions, whose magnitudes are sorted. Neither step takes two
+    fingerprints further apart.
+    """
+    waves = cosines(prints.shape[-1])
+    found = np.abs(waves @ prints @ waves.T)
+    turned = found.transpose(0, 2, 1)
+    above, strictly = np.triu_indices(len(waves)), np.triu_indices(len(waves), 1)
+    larger = np.maximum(found, turned)[:, *above]
+    return np.hstack([larger, np.minimum(found, turned)[:, *strictly]])
+
+
+@cache
+def cosines(side: int) -> np.ndarray:
+    """The lowest rows of the orthonormal cosine transform of a side, (WAVES, side)."""
+    return dct(np.eye(side, dtype=np.float32), axis=0, norm="ortho")[:WAVES]
 
 
 def views(prints: np.ndarray) -> list[np.ndarray]:

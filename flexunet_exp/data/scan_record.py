@@ -135,7 +135,8 @@ def picture_facts(path: Path, view: NetworkView | None, channels: Channels = RGB
     contents = channels.contents(path)
     image, header = masks.decode_with_header(contents, path, channels)
     height, width = image.shape[:2]
-    fingerprint = fingerprints.fingerprint(image) if view else None
+    # Half precision: fingerprints are most of what a scan of many pictures keeps in memory.
+    fingerprint = fingerprints.fingerprint(image).astype(np.float16) if view else None
     return PictureFacts(width, height, digest(contents), header, fingerprint)
 
 

@@ -76,6 +76,44 @@ def test_blocks_do_not_change_what_is_found(pictures, monkeypatch):
     assert [one[:3] for one in parts] == [one[:3] for one in whole] and len(whole) == len(own)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_many_pictures_no_pair_is_lost_that_comparing_all_finds(seed):
+    """Smooth and rough fingerprints, some with views of others at distances around the limit."""
+    draw = np.random.default_rng(seed)
+    side = fingerprints.SIDE - 2 * fingerprints.EDGE
+    rough = draw.normal(size=(60, side, side))
+    smooth = [cv2.GaussianBlur(one, (0, 0), draw.uniform(0.5, 4)) for one in rough]
+    near = []
+    for one, other in zip(smooth, draw.permuted(rough), strict=True):
+        share = draw.uniform(0, 2 * fingerprints.LIMIT)
+        mixed = (1 - share) * one / np.linalg.norm(one)
+        mixed += np.sqrt(1 - (1 - share) ** 2) * other / np.linalg.norm(other)
+        near.append(np.rot90(mixed[:, :: draw.choice([-1, 1])], draw.integers(4)))
+    first, second = (
+        np.array([(one - one.mean()) / np.linalg.norm(one - one.mean()) for one in prints])
+        for prints in ([*smooth, *np.zeros((3, side, side)) + 1e-9 * rough[:3]], near)
+    )
+    nearness = np.max(
+        [v.reshape(len(v), -1) @ second.reshape(len(second), -1).T
+         for v in fingerprints.views(first)], axis=0,
+    )  # fmt: skip
+    surely = set(map(tuple, np.argwhere(nearness > 1 - fingerprints.LIMIT + 1e-5).tolist()))
+    perhaps = set(map(tuple, np.argwhere(nearness > 1 - fingerprints.LIMIT - 1e-5).tolist()))
+    found = list(fingerprints.alike(list(first), second))
+    assert surely <= {one[:2] for one in found} <= perhaps
+    assert 10 < len(found) < 60
+    for one in found:
+        assert one.distance == pytest.approx(1 - nearness[one.first, one.second], abs=1e-5)
+
+
+def test_half_precision_changes_no_pair(pictures):
+    own = prints([one for name in NAMES for one in pictures[name]])
+    half = [one.astype(np.float16) for one in own]
+    whole, halves = (list(fingerprints.alike(one, one[::-1])) for one in (own, half))
+    assert [one[:3] for one in halves] == [one[:3] for one in whole]
+    assert max(abs(a.distance - b.distance) for a, b in zip(whole, halves, strict=True)) < 1e-4
+
+
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_pictures_without_structure_are_alike_nothing(grey):
     flat = prints([np.full((40, 40, 3), grey, np.uint8), np.full((1, 1, 3), grey, np.uint8)])
