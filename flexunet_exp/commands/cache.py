@@ -1,4 +1,4 @@
-"""flexunet cache: lists and prunes decoded pictures and kept features."""
+"""flexunet cache: lists and prunes decoded pictures, kept features and facts of files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ SECONDS_A_DAY = 24 * 60 * 60
 DAY = "%Y-%m-%d"
 DECODED = ("data set", "size", "pictures", "MB", "last used", "state", "entry")
 FEATURES = ("data set", "encoder", "size", "type", "views", "GB", "last used", "folder")
-NUMBERS = ("pictures", "views", "MB", "GB")
+SCANS = ("folder", "files", "MB", "last used", "file")
+NUMBERS = ("pictures", "views", "files", "MB", "GB")
 
 
 def main() -> None:
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 def task(cfg: DictConfig) -> None:
+    from flexunet_exp.data import known_files
     from flexunet_exp.data.cache import entry, feature_folders
 
     if not is_text(cfg.cache_dir):
@@ -40,6 +42,7 @@ def task(cfg: DictConfig) -> None:
     if days is not None:
         prune(folder, days)
     decoded, features = entry.entries(folder), feature_folders.folders(folder)
+    scans = known_files.kept_in(folder)
     if not decoded and not features:
         log.info("There are no decoded pictures in %s, and no features.", folder)
     if decoded:
@@ -48,6 +51,9 @@ def task(cfg: DictConfig) -> None:
     if features:
         log.info("Features in %s", folder)
         show(FEATURES, map(feature_cells, features))
+    if scans:
+        log.info("What scans found, in %s", folder)
+        show(SCANS, map(scan_cells, scans))
 
 
 def days_unused(prune: Any) -> float | None:
@@ -69,6 +75,7 @@ def days_unused(prune: Any) -> float | None:
 
 def prune(folder: Path, days: float) -> None:
     """Removes what was not used for `days` days, and every incomplete entry."""
+    from flexunet_exp.data import known_files
     from flexunet_exp.data.cache import entry, feature_folders
 
     for path in entry.entries(folder):
@@ -76,6 +83,8 @@ def prune(folder: Path, days: float) -> None:
             remove(path)
     for path in feature_folders.folders(folder):
         prune_features(path, is_old(path, days))
+    for path in known_files.kept_in(folder):
+        prune_scan(path, days)
     entry.remove_locks(folder)
 
 
@@ -117,6 +126,36 @@ def prune_features(path: Path, old: bool) -> None:
         raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
 
 
+def prune_scan(path: Path, days: float) -> None:
+    """Removes a file of facts that is old; a scan that uses it has read it already."""
+    from flexunet_exp.data import known_files
+
+    found = known_files.summary(path)
+    if (time.time() - found.last_use) / SECONDS_A_DAY < days:
+        return
+    try:
+        path.unlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
+    log.info("Removed %s (%.1f MB)", path, found.bytes / 1e6)
+
+
+def scan_cells(path: Path) -> list[str]:
+    from rich.markup import escape
+
+    from flexunet_exp.data import known_files
+
+    found = known_files.summary(path)
+    day = time.strftime(DAY, time.localtime(found.last_use))
+    return [
+        escape(found.folder),
+        str(found.files),
+        f"{found.bytes / 1e6:.1f}",
+        day,
+        path.stem.removeprefix("scan_")[:8],
+    ]
+
+
 def show(columns: Sequence[str], rows: Iterable[list[str]]) -> None:
     """Prints a table; columns of numbers are flushed right."""
     from rich import box
@@ -126,7 +165,7 @@ def show(columns: Sequence[str], rows: Iterable[list[str]]) -> None:
     table = Table(box=box.SIMPLE, padding=0)  # else the features' table is wider than 80
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in NUMBERS else "left"
-        table.add_column(column, justify=justify, no_wrap=column != "data set")
+        table.add_column(column, justify=justify, no_wrap=column not in ("data set", "folder"))
     for row in rows:
         table.add_row(*row)
     Console().print(table)

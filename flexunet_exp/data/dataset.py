@@ -12,16 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
+import PIL
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from flexunet_exp.config import building, compose
+from flexunet_exp.config import building, compose, identity
 from flexunet_exp.data import bit_depth, class_pixels, masks, splits
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.channels import digest as content_digest
 from flexunet_exp.data.folders.listing import pictures_in
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord, accepted
 from flexunet_exp.errors import InputError
 
@@ -123,25 +126,43 @@ def picture_hash(path: str | Path, channels: Channels) -> str:
     return content_digest([file.read_bytes() for file in channels.files(Path(path))])
 
 
-def load(cfg: DictConfig) -> Dataset:
+def load(cfg: DictConfig, again: bool = False) -> Dataset:
     """Scans the folder and splits it as configured.
 
     Raises InputError with every problem of the data.
     """
-    return split_up(cfg, scanned(cfg))
+    return split_up(cfg, scanned(cfg, again))
 
 
-def scanned(cfg: DictConfig) -> Dataset:
-    """All pictures of the folder; their split is empty unless the folders name it."""
-    record = accepted(scan(cfg, folder_of(cfg), compose.bit_depth(cfg), network_view(cfg)))
+def scanned(cfg: DictConfig, again: bool = False) -> Dataset:
+    """All pictures of the folder; their split is empty unless the folders name it.
+
+    Files that are known from an earlier scan and have not changed are read only `again`.
+    """
+    folder = folder_of(cfg)
+    kept = None if again else KnownFiles.of(compose.cache_dir(cfg), folder, code_of_scans())
+    record = accepted(scan(cfg, folder, compose.bit_depth(cfg), network_view(cfg), kept))
     log_normalised(record)
     return of_scan(cfg, record)
 
 
-def scan(cfg: DictConfig, folder: Path, bits: Bits, view: NetworkView | None = None) -> ScanRecord:
+def code_of_scans() -> list[str]:
+    """What decides the facts of a file beside the file: code that reads, libraries that decode."""
+    versions = [module.__version__ for module in (cv2, PIL, np)]
+    return [identity.source_digest(identity.PACKAGE / "data"), *versions]
+
+
+def scan(
+    cfg: DictConfig,
+    folder: Path,
+    bits: Bits,
+    view: NetworkView | None = None,
+    kept: KnownFiles | None = None,
+) -> ScanRecord:
     """The scan of a folder in the configured layout, with what `bits` cannot hold as problems."""
     layout = building.build(cfg.dataset.layout)
-    return bit_depth.checked(layout.scan(folder, view, channels_of(cfg)), bits)
+    found = layout.scan(folder, view, channels_of(cfg), kept)
+    return bit_depth.checked(found, bits)
 
 
 def channels_of(cfg: DictConfig) -> Channels:

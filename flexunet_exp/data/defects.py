@@ -84,7 +84,8 @@ def places_of(
     """Rows and columns (2, n) int32 in the mask of one label, which lies in the `box`."""
     top, left, height, width = box
     found = np.nonzero(labels[top : top + height, left : left + width] == label)
-    return np.stack(found).astype(np.int32) + np.array([[top + corner[0]], [left + corner[1]]])
+    start = np.array([[top + corner[0]], [left + corner[1]]], np.int32)
+    return np.stack(found).astype(np.int32) + start
 
 
 def lines_shown(side: int, resized: int) -> np.ndarray:

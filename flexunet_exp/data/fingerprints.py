@@ -25,6 +25,7 @@ EDGE = 4  # pixels cut off at the border, where the smoothed picture shows the f
 # is at most 0.009 from its original; two pictures of grid are at least 0.183 apart, of screw 0.066.
 # With 48 pixels a side, two drawn parts in one position, each with its own grain, were 0.011 apart.
 LIMIT = 0.02
+SHAPE = (SIDE - 2 * EDGE, SIDE - 2 * EDGE)
 BLOCK = 256  # pictures compared at once
 FEW = 16  # pictures: so few are compared with all others directly
 WAVES, KEPT = 48, 384  # cosine frequencies of a side; numbers of an invariant

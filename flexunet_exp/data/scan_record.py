@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from flexunet_exp.data.channels import RGB, Channels, digest
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
+from flexunet_exp.data.known_files import Form, Packed
 from flexunet_exp.data.masks.mask_values import ReadMask, Signs
 from flexunet_exp.errors import InputError
 
@@ -27,6 +29,11 @@ class NetworkView:
 
     size: tuple[int, int]
     patch: tuple[int, int] | None = None
+
+    @property
+    def plain(self) -> list[Any]:
+        """As JSON holds it."""
+        return [[*self.size], self.patch and [*self.patch]]
 
     def size_of(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """The (height, width) at which the network sees a picture of this shape, all patches."""
@@ -153,3 +160,48 @@ def frame_class(mask: np.ndarray) -> int:
     first = mask[0, 0]
     is_same = all((line == first).all() for line in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
     return int(first) if is_same else -1
+
+
+def pack_picture(facts: PictureFacts) -> Packed:
+    print_ = b"" if facts.fingerprint is None else facts.fingerprint.tobytes()
+    return [facts.width, facts.height, facts.sha256, facts.header._asdict()], print_
+
+
+def unpack_picture(said: Any, array: bytes) -> PictureFacts:
+    width, height, sha256, header = said
+    own = Header(**{**header, "size": tuple(header["size"])})
+    print_ = None
+    if array:
+        print_ = np.frombuffer(array, np.float16).reshape(fingerprints.SHAPE)
+    return PictureFacts(int(width), int(height), str(sha256), own, print_)
+
+
+def pack_mask(facts: MaskFacts) -> Packed:
+    found = None if facts.defects is None else [*map(plain_defect, facts.defects)]
+    rest = [facts.off_palette, facts.frame, facts.turned, [*facts.signs]]
+    return [[*facts.shape], facts.pixels.tolist(), found, *rest], b""
+
+
+def unpack_mask(said: Any, array: bytes) -> MaskFacts:
+    shape, pixels, found, off_palette, frame, turned, signs = said
+    defects_found = None if found is None else [*map(defect_of, found)]
+    counted = np.array(pixels, np.int64)
+    return MaskFacts(
+        tuple(shape), counted, off_palette, defects_found, frame, turned, Signs(*signs)
+    )
+
+
+def plain_defect(defect: Defect) -> list[Any]:
+    """A defect as JSON holds it."""
+    places = None if defect.places is None else defect.places.tolist()
+    return [*defect[:7], [*defect.shape], places]
+
+
+def defect_of(said: Sequence[Any]) -> Defect:
+    *numbers, shape, places = said
+    where = None if places is None else np.array(places, np.int32)
+    return Defect._make([*numbers, tuple(shape), where])
+
+
+PICTURES = Form(pack_picture, unpack_picture)
+MASKS = Form(pack_mask, unpack_mask)

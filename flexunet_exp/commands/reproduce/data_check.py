@@ -30,7 +30,7 @@ def check(recorded: Recorded, wanted: DictConfig, cfg: DictConfig) -> tuple[Chec
     lost = list(differences(recorded, wanted, folder))
     if lost and is_refused:
         raise InputError([f"data: {sentence} {GO_ON}" for sentence in lost])
-    dataset = datasets.load(wanted)
+    dataset = datasets.load(wanted, again=True)
     found = [*lost, *added(recorded, dataset, folder)]
     if recorded.data_digest is None:
         found.append("The run keeps no digest of its data: masks and split are not compared.")

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data.channels import RGB, Channels
-from flexunet_exp.data.scan_record import NetworkView, PictureFacts, picture_facts
+from flexunet_exp.data.known_files import KnownFiles, Shelf
+from flexunet_exp.data.scan_record import PICTURES, NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import progress
+from flexunet_exp.system import interrupt, progress
 
 COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
 
@@ -49,13 +50,41 @@ def each(
 
     todo = list(items)
     results: list[Result | InputError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.displayed(len(todo)) as show:
-        for result in pool.map(attempt, todo):
-            results.append(result)
-            show(len(results))
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with progress.displayed(len(todo)) as show:
+            for result in pool.map(attempt, todo):
+                interrupt.check()
+                results.append(result)
+                show(len(results))
+    finally:
+        pool.shutdown(cancel_futures=True)  # a Ctrl-C does not wait for all files
     failures = [result for result in results if isinstance(result, InputError)]
     problems += [problem for failure in failures for problem in failure.problems]
     return [None if isinstance(result, InputError) else result for result in results]
+
+
+def each_file(
+    items: Iterable[Item],
+    path: Callable[[Item], str],
+    read: Callable[[Item], Result | None],
+    problems: list[str],
+    shelf: Shelf[Result],
+) -> list[Result | None]:
+    """As `each`; a file at the `path` of an item that is known and unchanged is not read.
+
+    An empty path is no file. What was read is kept after an interrupt, too.
+    """
+    todo = list(items)
+    found = [shelf.recall(path(item)) for item in todo]
+    unknown = [item for item, facts in zip(todo, found, strict=True) if facts is None]
+    try:
+        rest = iter(
+            each(unknown, lambda item: shelf.note(path(item), lambda: read(item)), problems)
+        )
+    finally:
+        shelf.write()
+    return [next(rest) if facts is None else facts for facts in found]
 
 
 def read_pictures(
@@ -63,13 +92,16 @@ def read_pictures(
     problems: list[str],
     view: NetworkView | None,
     channels: Channels = RGB,
+    kept: KnownFiles | None = None,
 ) -> dict[str, PictureFacts]:
-    """The facts of all pictures that can be read, by path; each is decoded once."""
+    """The facts of all pictures that can be read, by path; each is decoded once, if at all."""
 
     def read(path: Path) -> PictureFacts:
         return picture_facts(path, view, channels)
 
-    found = each([p.image for p in pairs], read, problems)
+    files = KnownFiles() if kept is None or channels.lights else kept
+    shelf = files.shelf(["picture", channels.configured, view is not None], PICTURES)
+    found = each_file([p.image for p in pairs], str, read, problems, shelf)
     return {str(p.image): facts for p, facts in zip(pairs, found, strict=True) if facts}
 
 

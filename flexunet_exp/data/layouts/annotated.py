@@ -20,6 +20,7 @@ from flexunet_exp.data.annotations.records import Export
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders.pairing import Pair, compare_sizes, each, read_pictures, sample_table
 from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts.labels import Labels
 from flexunet_exp.data.layouts.layout import (
     Layout,
@@ -86,12 +87,14 @@ class Annotated(Layout):
             annotator and known("annotator", annotator, rules.ANNOTATORS),
         )
 
-    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
+    def _scan(
+        self, folder: Path, view: NetworkView | None, channels: Channels, kept: KnownFiles
+    ) -> ScanRecord:
         place = Place(folder, self.images)
         export = one_light(self.reader.read(place), channels)
         findings = Findings(problems=[*self._problems(export)], notes=[*export.notes])
         pairs = [*self._pairs(place, export, findings.problems)]
-        pictures = read_pictures(pairs, findings.problems, view, channels)
+        pictures = read_pictures(pairs, findings.problems, view, channels, kept)
         table = sample_table(pairs, pictures)
         rows = table.to_dict("records")
         results = each(rows, lambda row: self._facts(row, view), findings.problems)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flexunet_exp.data.channels import Channels
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts.mvtec import MVTec
 from flexunet_exp.data.scan_record import NetworkView, ScanRecord
 
@@ -29,11 +30,13 @@ class Synthetic(MVTec):
         seed: int,
         inverted: str = "error",
     ):
-        super().__init__(classes, good, inverted)
+        super().__init__(classes, good, inverted=inverted)
         self.name, self.size, self.seed = name, size, seed
         self.images_per_class, self.good_images = images_per_class, good_images
 
-    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
+    def _scan(
+        self, folder: Path, view: NetworkView | None, channels: Channels, kept: KnownFiles
+    ) -> ScanRecord:
         """Draws the pictures into `folder` first, unless they are there."""
         from flexunet_exp.data import synthetic
 
@@ -45,4 +48,4 @@ class Synthetic(MVTec):
             size=self.size,
             seed=self.seed,
         )
-        return super()._scan(folder, view, channels)
+        return super()._scan(folder, view, channels, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,15 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders import folder_names
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES, require_folder
 from flexunet_exp.data.folders.matching import MaskNames, Matcher
-from flexunet_exp.data.folders.pairing import Pair, compare_sizes, each, read_pictures, sample_table
+from flexunet_exp.data.folders.pairing import (
+    Pair,
+    compare_sizes,
+    each_file,
+    read_pictures,
+    sample_table,
+)
 from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts.layout import (
     GOOD_FOLDERS,
     Layout,
@@ -31,7 +39,14 @@ from flexunet_exp.data.masks import mask_checks, mask_sets, mask_values
 from flexunet_exp.data.masks.mask_rules import Reading
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.masks.merging import merged
-from flexunet_exp.data.scan_record import Findings, MaskFacts, NetworkView, ScanRecord, mask_facts
+from flexunet_exp.data.scan_record import (
+    MASKS,
+    Findings,
+    MaskFacts,
+    NetworkView,
+    ScanRecord,
+    mask_facts,
+)
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
 
@@ -90,7 +105,9 @@ class ImageMask(Layout):
                 f"{len(classes) - 1}. Use class colours or indices, or mask_255=ignore."
             )
 
-    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
+    def _scan(
+        self, folder: Path, view: NetworkView | None, channels: Channels, kept: KnownFiles
+    ) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
         require_folder(folder, "train/{images,masks}/NAME.png")
@@ -100,10 +117,10 @@ class ImageMask(Layout):
         matcher.close()
         if self.sources:
             pairs = with_sources(pairs, folder, self.sources, problems)
-        pictures = read_pictures(pairs, problems, view, channels)
+        pictures = read_pictures(pairs, problems, view, channels, kept)
         table = sample_table(pairs, pictures)
         rows = table.to_dict("records")
-        truths, decisions = self._truths(rows, view, findings)
+        truths, decisions = self._truths(rows, view, findings, kept)
         found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
         shapes = mask_shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = compare_sizes(table, shapes, problems)
@@ -124,7 +141,11 @@ class ImageMask(Layout):
         return ScanRecord(table, readable, pictures, facts, problems, warnings, notes, decisions)
 
     def _truths(
-        self, rows: Sequence[Mapping], view: NetworkView | None, findings: Findings
+        self,
+        rows: Sequence[Mapping],
+        view: NetworkView | None,
+        findings: Findings,
+        kept: KnownFiles,
     ) -> tuple[list[MaskFacts | None], dict[str, str]]:
         """The facts of all masks, and what was decided over all of them: argument → value.
 
@@ -136,7 +157,15 @@ class ImageMask(Layout):
                 return None
             return mask_facts(self._read(row, reading, tentative), len(self.names), view)
 
-        truths = each(rows, lambda row: read(row, self.reading, True), findings.problems)
+        what = ["ImageMask", view and view.plain]
+        shelf = kept.shelf([*what, self.reading.plain, True], MASKS)
+        truths = each_file(
+            rows,
+            itemgetter("mask"),
+            lambda row: read(row, self.reading, True),
+            findings.problems,
+            shelf,
+        )
         signs = [truth.signs for truth in truths if truth]
         reading = mask_sets.decide(self.reading, signs, findings.problems)
         places = [
@@ -144,10 +173,12 @@ class ImageMask(Layout):
             for place, truth in enumerate(truths)
             if truth and mask_sets.is_open(truth.signs, reading)
         ]
-        again = each(
+        again = each_file(
             [rows[place] for place in places],
+            itemgetter("mask"),
             lambda row: read(row, reading, False),
             findings.problems,
+            kept.shelf([*what, reading.plain, False], MASKS),
         )
         for place, truth in zip(places, again, strict=True):
             truths[place] = truth

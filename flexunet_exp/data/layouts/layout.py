@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from flexunet_exp.data.channels import RGB, Channels
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.scan_record import MaskFacts, NetworkView, ScanRecord
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
@@ -25,16 +26,23 @@ class Layout:
     """The base class of the layouts."""
 
     def scan(
-        self, folder: str | Path, view: NetworkView | None = None, channels: Channels = RGB
+        self,
+        folder: str | Path,
+        view: NetworkView | None = None,
+        channels: Channels = RGB,
+        kept: KnownFiles | None = None,
     ) -> ScanRecord:
         """Reads all pairs of `folder`; their split is "" where the folder names none.
 
-        With a `view`, the facts include fingerprints and defects. Pictures have `channels`. Raises
-        InputError where the folder does not exist; the record has every other problem.
+        With a `view`, the facts include fingerprints and defects. Pictures have `channels`. Files
+        whose facts are `kept` are not read again. Raises InputError where the folder does not
+        exist; the record has every other problem.
         """
-        return self._scan(Path(folder).absolute(), view, channels)
+        return self._scan(Path(folder).absolute(), view, channels, kept or KnownFiles())
 
-    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
+    def _scan(
+        self, folder: Path, view: NetworkView | None, channels: Channels, kept: KnownFiles
+    ) -> ScanRecord:
         raise NotImplementedError
 
 

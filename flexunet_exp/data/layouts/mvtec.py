@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders import folder_names
 from flexunet_exp.data.folders.listing import require_folder, sub_folders
 from flexunet_exp.data.folders.matching import MaskNames, Matcher
-from flexunet_exp.data.folders.pairing import Pair, compare_sizes, each, read_pictures, sample_table
+from flexunet_exp.data.folders.pairing import (
+    Pair,
+    compare_sizes,
+    each_file,
+    read_pictures,
+    sample_table,
+)
 from flexunet_exp.data.grouping import grouped
+from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts.layout import (
     GOOD_FOLDERS,
     Layout,
@@ -27,7 +35,14 @@ from flexunet_exp.data.layouts.layout import (
 from flexunet_exp.data.masks import mask_checks
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.masks.merging import merged
-from flexunet_exp.data.scan_record import Findings, MaskFacts, NetworkView, ScanRecord, mask_facts
+from flexunet_exp.data.scan_record import (
+    MASKS,
+    Findings,
+    MaskFacts,
+    NetworkView,
+    ScanRecord,
+    mask_facts,
+)
 from flexunet_exp.data.splits import GOOD
 
 
@@ -58,7 +73,9 @@ class MVTec(Layout):
         self.mask_names = MaskNames(mask_suffix, masks_in_folders)
         self.inverted = known("inverted", inverted, ("error", "accept"))
 
-    def _scan(self, folder: Path, view: NetworkView | None, channels: Channels) -> ScanRecord:
+    def _scan(
+        self, folder: Path, view: NetworkView | None, channels: Channels, kept: KnownFiles
+    ) -> ScanRecord:
         findings = Findings()
         problems = findings.problems
         require_folder(folder, "test/<defect>/NNN.png")
@@ -66,7 +83,7 @@ class MVTec(Layout):
         matcher = Matcher(self.mask_names, findings, channels)
         pairs = [*self._defects(places, matcher), *self._defect_free(places, matcher)]
         matcher.close()
-        pictures = read_pictures(pairs, problems, view, channels)
+        pictures = read_pictures(pairs, problems, view, channels, kept)
         table = sample_table(pairs, pictures)
         has_mask = (table["mask"] != "").to_numpy()
         defects = table[has_mask]
@@ -75,7 +92,8 @@ class MVTec(Layout):
             return mask_facts(self._read(row), len(self.names), view)
 
         rows = defects.to_dict("records")
-        truths = each(rows, read, problems)
+        shelf = kept.shelf(["MVTec", self.names, view and view.plain], MASKS)
+        truths = each_file(rows, itemgetter("mask"), read, problems, shelf)
         found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
         shapes = mask_shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = (table["width"] > 0).to_numpy(copy=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,11 @@ class Reading:
     limit: float = 0.02  # share of a file's pixels that may be edges
     values: str = "auto"  # colours or indices, where a file's values fit both
     white: str = "auto"  # index 255: ignore, or defect
+
+    @property
+    def plain(self) -> list[Any]:
+        """As JSON holds it."""
+        return [self.palette.tolist(), *self.names, self.edges, self.limit, self.values, self.white]
 
 
 def exact_classes(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
