@@ -177,7 +177,7 @@ def off_palette(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
 
 def leakage_card(table: pd.DataFrame, scan: ScanRecord, root: Path) -> Card:
     """Pairs of copies in different splits, and the share of test pictures among them."""
-    pairs = leakage.across_splits(table, scan.fingerprints)
+    pairs = leakage.kept_pairs(table, scan.fingerprints, scan.kept)
     tested = table.loc[table["split"] == "test", "image"].nunique()
     touched = len(leakage.concerned(pairs))
     return {

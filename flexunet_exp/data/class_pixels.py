@@ -28,9 +28,18 @@ def class_pixels(
     """
 
     def count(sample: Any) -> np.ndarray:
-        counted = (known or {}).get(sample.image)
-        return count_pixels(read_mask(sample), num_classes) if counted is None else counted
+        return count_pixels(read_mask(sample), num_classes)
 
+    counts = np.zeros((len(table), num_classes), np.int64)
+    counts[:, 0] = table["width"] * table["height"]  # of a picture without a mask
+    unknown = []
+    for place, sample in enumerate(table.itertuples(index=False)):
+        if (counted := (known or {}).get(str(sample.image))) is not None:
+            counts[place] = counted
+        elif sample.mask:
+            unknown.append((place, sample))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = list(pool.map(count, table.itertuples(index=False)))
-    return np.array(counts, dtype=np.int64).reshape(-1, num_classes)
+        found = pool.map(count, [sample for _, sample in unknown])
+        for (place, _), counted in zip(unknown, found, strict=True):
+            counts[place] = counted
+    return counts

@@ -162,7 +162,7 @@ def scan(
     """The scan of a folder in the configured layout, with what `bits` cannot hold as problems."""
     layout = building.build(cfg.dataset.layout)
     found = layout.scan(folder, view, channels_of(cfg), kept)
-    return bit_depth.checked(found, bits)
+    return bit_depth.checked(replace(found, kept=kept or KnownFiles()), bits)
 
 
 def channels_of(cfg: DictConfig) -> Channels:

@@ -28,7 +28,7 @@ LIMIT = 0.02
 SHAPE = (SIDE - 2 * EDGE, SIDE - 2 * EDGE)
 BLOCK = 256  # pictures compared at once
 FEW = 16  # pictures: so few are compared with all others directly
-WAVES, KEPT = 48, 384  # cosine frequencies of a side; numbers of an invariant
+WAVES, KEPT = 32, 256  # cosine frequencies of a side; numbers of an invariant
 ROUNDING = 1e-3  # of a squared distance of two invariants
 VIEWS = (
     *("", "turned by 90°", "turned by 180°", "turned by 270°"),
@@ -96,18 +96,23 @@ def candidates(
     first: Sequence[np.ndarray], second: Sequence[np.ndarray] | np.ndarray
 ) -> Iterator[tuple[int, list[int]]]:
     """Rows of `first`, each with the rows of `second` that may be within LIMIT of it."""
-    theirs = np.concatenate([invariants(block) for block in blocks(second)])
-    telling = np.sort(np.argsort(-np.square(theirs).mean(axis=0), kind="stable")[:KEPT])
-    theirs = np.ascontiguousarray(theirs[:, telling])
-    lengths = np.square(theirs).sum(axis=1)
-    # Of two vectors of norm 1, the squared distance is twice one minus their product.
-    most = 2 * LIMIT + ROUNDING
+    sample = invariants(np.asarray(second[:BLOCK], np.float32))
+    telling = np.sort(np.argsort(-np.square(sample).mean(axis=0), kind="stable")[:KEPT])
+    theirs = np.concatenate([invariants(block)[:, telling] for block in blocks(second)])
+    # One product gives the squared distances: |a|² + |b|² - 2 ab. Of two vectors of norm 1, the
+    # squared distance is twice one minus their product.
+    right = np.hstack([-2 * theirs, squares(theirs), np.ones((len(theirs), 1), np.float32)])
     for number, block in enumerate(blocks(first)):
         ours = invariants(block)[:, telling]
-        gaps = np.square(ours).sum(axis=1)[:, None] + lengths - 2 * ours @ theirs.T
-        for row, is_near in enumerate(gaps <= most):
-            if is_near.any():
-                yield number * BLOCK + row, np.flatnonzero(is_near).tolist()
+        left = np.hstack([ours, np.ones((len(ours), 1), np.float32), squares(ours)])
+        is_near = left @ right.T <= 2 * LIMIT + ROUNDING
+        for row in np.flatnonzero(is_near.any(axis=1)).tolist():
+            yield number * BLOCK + row, np.flatnonzero(is_near[row]).tolist()
+
+
+def squares(vectors: np.ndarray) -> np.ndarray:
+    """The squared length of each vector, (N, 1)."""
+    return np.square(vectors).sum(axis=1, keepdims=True)
 
 
 def blocks(prints: Sequence[np.ndarray] | np.ndarray) -> Iterator[np.ndarray]:

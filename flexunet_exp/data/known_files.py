@@ -91,10 +91,13 @@ class Shelf(Generic[Facts]):
             asked = "SELECT path, stamp, said, array FROM facts WHERE kind = ?"
             yield from store.execute(asked, (self.kind,))
 
-    def recall(self, path: str) -> Facts | None:
-        """What is known of a file or a folder of files; None where it changed, or nothing is."""
+    def recall(self, path: str, now: str | None = None) -> Facts | None:
+        """What is known of a file or a folder of files; None where it changed, or nothing is.
+
+        `now` is the stamp of what is no file.
+        """
         then, said, array = self.known.get(path, ("", "", b""))
-        if not then or stamp(path) != then:
+        if not then or then != (stamp(path) if now is None else now):
             return None
         try:
             return self.form.unpack(json.loads(said), array)
@@ -108,6 +111,15 @@ class Shelf(Generic[Facts]):
         if facts is not None and before and before == stamp(path):
             self.fresh.append((path, before, facts))
         return facts
+
+    def remembered(self, name: str, now: str, make: Callable[[], Facts]) -> Facts:
+        """What was made under a name from what `now` is the digest of; made where it is unknown."""
+        if (known := self.recall(name, now)) is not None:
+            return known
+        made = make()
+        self.fresh.append((name, now, made))
+        self.write()
+        return made
 
     def write(self) -> None:
         """Keeps what was read. A file that cannot be written is a warning."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import fingerprints
+from flexunet_exp.data.known_files import Form, KnownFiles
 from flexunet_exp.data.splits import CALIBRATION, SPLITS
 
 BETWEEN = (  # the worst first
@@ -27,6 +29,13 @@ class Pair(NamedTuple):
     why: str
 
 
+def unpacked(said: Any, array: bytes) -> list[Pair]:
+    return [Pair(*map(str, pair)) for pair in said]
+
+
+PAIRS: Form[list[Pair]] = Form(lambda pairs: (pairs, b""), unpacked)
+
+
 def across_splits(table: pd.DataFrame, prints: Mapping[str, np.ndarray]) -> list[Pair]:
     """The pairs of copies in a split sample table; pairs of one source are not compared by content.
 
@@ -43,6 +52,16 @@ def across_splits(table: pd.DataFrame, prints: Mapping[str, np.ndarray]) -> list
             *of_like_content(groups[name], groups[other_name], prints),
         ]
     ]
+
+
+def kept_pairs(
+    table: pd.DataFrame, prints: Mapping[str, np.ndarray], kept: KnownFiles
+) -> list[Pair]:
+    """As `across_splits`; of pictures and splits that were compared before, what was found then."""
+    rows = table[["image", "split", "source", "sha256"]].itertuples(index=False, name=None)
+    hashed = hashlib.sha256("\n".join(map("\t".join, rows)).encode()).hexdigest()
+    shelf = kept.shelf(["pairs"], PAIRS)
+    return shelf.remembered("pairs", hashed, lambda: across_splits(table, prints))
 
 
 def of_one_lineage(first: Sequence[dict], second: Sequence[dict]) -> Iterator[tuple]:

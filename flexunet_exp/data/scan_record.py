@@ -16,7 +16,7 @@ from flexunet_exp.data.channels import RGB, Channels, digest
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.defects import Defect
 from flexunet_exp.data.image_files import Header
-from flexunet_exp.data.known_files import Form, Packed
+from flexunet_exp.data.known_files import Form, KnownFiles, Packed
 from flexunet_exp.data.masks.mask_values import ReadMask, Signs
 from flexunet_exp.errors import InputError
 
@@ -96,6 +96,7 @@ class ScanRecord:
     warnings: list[str]
     notes: list[str] = field(default_factory=list)  # of what is right, and worth a line
     decisions: dict[str, str] = field(default_factory=dict)  # arguments of the layout
+    kept: KnownFiles = KnownFiles()  # where what is made of the facts is kept, too
 
     @property
     def fingerprints(self) -> dict[str, np.ndarray]:

@@ -169,7 +169,8 @@ def with_merged_copies(table: pd.DataFrame, warn: Callable[[str], None]) -> pd.D
             source = together[source]
         return source
 
-    for _, copies in table.groupby("sha256")["source"]:
+    several = table[table["sha256"].duplicated(keep=False)]
+    for _, copies in several.groupby("sha256")["source"]:
         first, *others = sorted(set(copies))
         for other in others:
             together[root(other)] = root(first)

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from flexunet_exp.commands import cache
 from flexunet_exp.data.cache import entry, feature_folders, features
+from flexunet_exp.data.known_files import Form, KnownFiles
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import locks
 
@@ -204,6 +205,34 @@ def test_features_with_an_unreadable_info_are_listed_and_told_anew(tmp_path, cap
     assert make_features(tmp_path) == path
     run(tmp_path)
     assert "efficientnet_lite0" in capsys.readouterr().out
+
+
+def test_what_scans_found_is_listed_and_pruned(tmp_path, capsys):
+    kept = KnownFiles.of(tmp_path / "cache", tmp_path, [])
+    shelf = kept.shelf(["number"], Form(lambda number: (number, b""), lambda said, _: said))
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (0, 0))
+        shelf.note(str(tmp_path / name), lambda: 1)
+    shelf.write()
+    run(tmp_path / "cache")
+    printed = capsys.readouterr().out
+    assert " 2 " in printed and "20" in printed and kept.file.stem[5:13] in printed
+    run(tmp_path / "cache", prune=30)
+    assert kept.file.exists()
+    old = time.time() - 40 * 86400
+    os.utime(kept.file, (old, old))
+    run(tmp_path / "cache", prune=30)
+    assert not kept.file.exists()
+
+
+def test_a_damaged_file_of_facts_is_listed_and_pruned(tmp_path, capsys):
+    file = tmp_path / "scan_0123456789abcdef.sqlite"
+    file.write_bytes(b"no database" * 999)
+    run(tmp_path)
+    assert "01234567" in capsys.readouterr().out
+    run(tmp_path, prune="all")
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("prune", ["some", -1, True, [30], float("nan")])

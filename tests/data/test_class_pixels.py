@@ -15,14 +15,20 @@ from flexunet_exp.training import class_weights
 
 def test_pixels_of_each_class_in_each_picture():
     stored = {"a": [[0, 0, 2]], "b": [[1, 255, 1], [2, 2, 2]]}
-    table = pd.DataFrame({"image": ["a", "b"]})
-    pixels = class_pixels.class_pixels(table, lambda row: np.array(stored[row.image], np.uint8), 4)
-    assert pixels.tolist() == [[2, 0, 1, 0], [0, 2, 3, 0]] and pixels.dtype == np.int64
+    rows = [("a", "a_mask", 3, 1), ("good", "", 5, 4), ("b", "b_mask", 3, 2), ("c", "known", 9, 9)]
+    table = pd.DataFrame(rows, columns=["image", "mask", "width", "height"])
+
+    def read(row):
+        return np.array(stored[row.image], np.uint8)
+
+    pixels = class_pixels.class_pixels(table, read, 4, {"c": np.array([1, 2, 3, 4])})
+    assert pixels.tolist() == [[2, 0, 1, 0], [20, 0, 0, 0], [0, 2, 3, 0], [1, 2, 3, 4]]
+    assert pixels.dtype == np.int64
 
 
 def test_no_pictures_have_no_pixels():
     pixels = class_pixels.class_pixels(
-        pd.DataFrame({"image": []}), lambda row: np.zeros(1, np.uint8), 3
+        pd.DataFrame(columns=["image", "mask", "width", "height"]), lambda row: np.zeros(1), 3
     )
     assert pixels.shape == (0, 3)
 

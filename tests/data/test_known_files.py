@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from flexunet_exp.data import known_files
+from flexunet_exp.data import known_files, leakage
 from flexunet_exp.data.folders import pairing
 from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts import ImageMask, MVTec
@@ -198,6 +198,20 @@ def test_a_folder_that_cannot_be_written_is_a_warning(raw, tmp_path, caplog):
     kept = KnownFiles.of(tmp_path / "cache", raw, [])
     assert same(MVTec(CLASSES).scan(raw, VIEW, kept=kept), MVTec(CLASSES).scan(raw, VIEW))
     assert "cache_dir=FOLDER" in caplog.text
+
+
+def test_pairs_of_copies_are_compared_once(raw, tmp_path, monkeypatch):
+    kept = KnownFiles.of(tmp_path / "cache", raw, [])
+    copy = cv2.flip(cv2.imread(str(raw / "test/hole/0.png")), 1)
+    write(raw / "test/good/1.png", copy)
+    found = MVTec(CLASSES).scan(raw, VIEW, kept=kept)
+    table = found.table.assign(split=["train", "test", "valid", "train"])
+    first = leakage.kept_pairs(table, found.fingerprints, kept)
+    assert first == leakage.across_splits(table, found.fingerprints) and len(first) == 1
+    monkeypatch.setattr(leakage, "across_splits", lambda *_: pytest.fail("compared again"))
+    assert leakage.kept_pairs(table, {}, kept) == first
+    with pytest.raises(pytest.fail.Exception):
+        leakage.kept_pairs(table.assign(split="train"), found.fingerprints, kept)
 
 
 def test_other_code_knows_nothing(raw, tmp_path):
