@@ -25,6 +25,9 @@ from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, S
 from flexunet_exp.tracking.stored_models import fetch_network
 
 REGISTERED = "models:/"
+FINISHED = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
+TEST_DIGEST = "test_digest"
+FIGURE = r"[\w.\-/: ]+"  # the names of metrics that MLflow takes
 
 
 def find(cfg: DictConfig, download_to: Path, option: str = "run") -> FinishedRun:
@@ -101,29 +104,41 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
 def find_in_store(store: Store, name: str, objective: str, option: str = "run") -> Any:
     if name not in ("latest", "best"):
         return run_by_id(store, name, option)
-    wanted = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
-    finished = store.runs(wanted, limit=1 if name == "latest" else None)
-    if not finished:
+    newest = store.newest(FINISHED)
+    if newest is None:
         raise InputError(
             f"No finished run in experiment {store.name!r} of {store.uri}. Train one with flexunet "
             "train, or choose another experiment with tracking.experiment_name=NAME."
         )
-    if name == "latest":
-        return finished[0]
-    learned = [run for run in finished if has_learned(run)]
-    if not learned:
+    return newest if name == "latest" else best(store, objective, option)
+
+
+def best(store: Store, objective: str, option: str) -> Any:
+    """The run with the highest figure, of those with the test pictures of the newest one.
+
+    Runs that have learned nothing do not count.
+    """
+    newest = store.first(FINISHED, has_learned)
+    if newest is None:
+        number = len(store.runs(FINISHED))
         raise InputError(
-            f"{option}=best: none of the {len(finished)} finished runs in experiment "
+            f"{option}=best: none of the {number} finished runs in experiment "
             f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no "
             f"epoch did they beat predicting nothing and everything. Train longer, or name a "
             f"run: {option}=latest"
         )
-    digest = learned[0].data.tags.get("test_digest")
-    same = [run for run in learned if run.data.tags.get("test_digest") == digest]
-    scored = [run for run in same if objective in run.data.metrics]
-    if not scored:
+    digest = newest.data.tags.get(TEST_DIGEST)
+    is_plain = re.fullmatch("[0-9a-f]+", digest or "")
+    found = None
+    if re.fullmatch(FIGURE, objective):
+        found = store.first(
+            f"{FINISHED} AND tags.{TEST_DIGEST} = '{digest}'" if is_plain else FINISHED,
+            lambda run: has_learned(run) and run.data.tags.get(TEST_DIGEST) == digest,
+            f"metrics.`{objective}` DESC",  # runs without the figure come last
+        )
+    if found is None or objective not in found.data.metrics:
         raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
-    return max(scored, key=lambda run: run.data.metrics[objective])
+    return found
 
 
 def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:
