@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from flexunet_exp.config.overrides import words_in  # noqa: E402
-from flexunet_exp.tracking.store import PARENT, SIGNATURE, SWEEP, Store  # noqa: E402
+from flexunet_exp.tracking.store import LEARNED, PARENT, SIGNATURE, SWEEP, Store  # noqa: E402
 from tests.support.copied_runs import Copy, Database  # noqa: E402
 from tests.support.serving_store import Server  # noqa: E402
 
@@ -154,6 +154,7 @@ def copies(sweep: int, parent, originals: dict) -> Iterator[Copy]:
                 PARENT: own,
                 SIGNATURE: f"{draw.getrandbits(64):016x}",
                 "overrides": " ".join(words),
+                LEARNED: str(dice > 0.1).lower(),
                 "copy": "true",
             },
             {key.rsplit(".", 1)[-1]: value for key, value in typed.items()},

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
 
 Item = TypeVar("Item")
-TIMED = 100  # runs of one effort, of which the minutes are taken
+TIMED = 30  # the newest runs of one effort, of which the minutes are taken
 
 
 @dataclass

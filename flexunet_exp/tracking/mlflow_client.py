@@ -80,7 +80,8 @@ def paged(
 def entries(list_page: Callable[..., Any]) -> Iterator[Any]:
     token: str | None = None
     while token != "":
-        page = list_page(page_token=token)
+        with collection.paused():
+            page = list_page(page_token=token)
         yield from page
         token = page.token or ""
 

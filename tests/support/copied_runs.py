@@ -29,7 +29,8 @@ class Copy:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def values(self, table: str) -> Mapping[str, Any]:
-        return dict(zip(VALUES, (self.tags, self.params, self.metrics), strict=True))[table]
+        tags = {"mlflow.runName": self.name, **self.tags}
+        return dict(zip(VALUES, (tags, self.params, self.metrics), strict=True))[table]
 
 
 class Database:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from flexunet_exp.tracking.store import (
 )
 
 REPEATED = tuple(map(options.param_name, options.REPEATED))  # in which runs of one cell differ
+SCORED = ("val/", "test/")  # the figures of an evaluation
 ID_DIGITS = 32  # of a run's id
 SHORTEST = 4  # the least number of digits that is taken for the beginning of a run's id
 SUGGESTED = (
@@ -51,7 +53,7 @@ class Trial:
     settings: dict[str, str]
     repeat: tuple[str, str, str]  # seed, fold, split.seed
     overrides: tuple[Word, ...]
-    metrics: dict[str, float]
+    metrics: dict[str, float]  # of validation and test
     test_digest: str
     error: str
     parent: str
@@ -68,7 +70,7 @@ class Trial:
     def is_tested(self) -> bool:
         return any(key.startswith("test/") for key in self.metrics)
 
-    @property
+    @cached_property
     def test_set(self) -> tuple[str, tuple[str, ...]]:
         """What makes two runs comparable: digest of the test pictures, and the classes in them.
 
@@ -220,7 +222,9 @@ def trial(run: Any) -> Trial:
         settings=shared({key: value for key, value in settings.items() if key not in REPEATED}),
         repeat=tuple(settings.get(key, "0") for key in REPEATED),  # type: ignore[arg-type]
         overrides=overrides,
-        metrics=shared(run.data.metrics),
+        metrics=shared(
+            {key: value for key, value in run.data.metrics.items() if key.startswith(SCORED)}
+        ),
         test_digest=tags.get("test_digest", ""),
         error=tags.get(ERROR, ""),
         parent=tags.get(PARENT, ""),
@@ -238,7 +242,7 @@ def shared(by_name: Mapping[str, Any]) -> dict[str, Any]:
 def status_of(run: Any) -> str:
     if run.info.status == "FINISHED" and STOPPED in run.data.tags:
         return "stopped"
-    scored = any(key.startswith(("test/", "val/")) for key in run.data.metrics)
+    scored = any(key.startswith(SCORED) for key in run.data.metrics)
     if run.info.status == "FINISHED" and not scored:
         return "not scored"
     return run.info.status
