@@ -154,7 +154,7 @@ def copies(sweep: int, parent, originals: dict) -> Iterator[Copy]:
                 PARENT: own,
                 SIGNATURE: f"{draw.getrandbits(64):016x}",
                 "overrides": " ".join(words),
-                LEARNED: str(dice > 0.1).lower(),
+                LEARNED: None if dice > 0.1 else "false",
                 "copy": "true",
             },
             {key.rsplit(".", 1)[-1]: value for key, value in typed.items()},

@@ -120,7 +120,7 @@ def best(store: Store, objective: str, option: str) -> Any:
     """
     newest = store.first(FINISHED, has_learned)
     if newest is None:
-        number = len(store.runs(FINISHED))
+        number = sum(1 for _ in store.search(among=FINISHED))
         raise InputError(
             f"{option}=best: none of the {number} finished runs in experiment "
             f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no "

@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 from flexunet_exp.config.identity import every
@@ -51,7 +52,7 @@ MOST_METRICS = 1000  # that MLflow takes in one call
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
 MANY = 500  # runs a page where all are read: pages of 1,000 take 300 MB more, and as long
-FEW = 20  # runs a page where the first ones will do; MLflow takes milliseconds a run
+FEW = 20  # runs that are read where the first ones will do: MLflow takes milliseconds for each
 CELL = "cell."  # on a parent run, before the id of the earlier run of a skipped cell
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
 IS_SWEEP = f"tags.{SWEEP} LIKE '%'"
@@ -158,8 +159,9 @@ class Store:
         self, filter_string: str, is_wanted: Callable[[Any], bool], order_by: str = NEWEST
     ) -> Any | None:
         """The first run that matches a filter and a condition that no filter can express."""
-        found = self.each(filter_string, order_by, size=FEW)
-        return next(filter(is_wanted, found), None)
+        few = self.runs(filter_string, order_by, limit=FEW)  # nearly always it is one of these
+        others = islice(self.each(filter_string, order_by, size=MANY), FEW, None)
+        return next(filter(is_wanted, chain(few, others)), None)
 
     def newest(self, filter_string: str) -> Any | None:
         """The newest run that matches a filter."""

@@ -24,7 +24,7 @@ class Copy:
     run_id: str
     name: str
     start: int  # milliseconds
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str | None] = field(default_factory=dict)  # None: without this tag
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ def rewritten(original: Rows, copy: Copy) -> Rows:
         like = next(iter(kept.values()), {})  # of a value that the original lacks
         for key, value in copy.values(table).items():
             kept[key] = {**kept.get(key, like), "key": key, "value": value}
-        rows[table] = list(kept.values())
+        rows[table] = [row for row in kept.values() if row["value"] is not None]
     ids = {row["input_uuid"]: uuid.uuid4().hex for row in original[LINKS]}
     renamed = {copy.original: copy.run_id}
     rows[LINKS] = [
