@@ -27,6 +27,7 @@ from flexunet_exp.tracking.stored_models import fetch_network
 REGISTERED = "models:/"
 FINISHED = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
 TEST_DIGEST = "test_digest"
+LOWEST = "-1e308"  # of a figure
 FIGURE = r"[\w.\-/: ]+"  # the names of metrics that MLflow takes
 
 
@@ -118,7 +119,10 @@ def best(store: Store, objective: str, option: str) -> Any:
 
     Runs that have learned nothing do not count.
     """
-    newest = store.first(FINISHED, has_learned)
+    no_figure = f"No finished run has the figure {objective!r}. Try objective=val/dice"
+    if not re.fullmatch(FIGURE, objective):
+        raise InputError(no_figure)
+    newest = store.first(FINISHED, is_rival)
     if newest is None:
         number = sum(1 for _ in store.search(among=FINISHED))
         raise InputError(
@@ -128,17 +132,31 @@ def best(store: Store, objective: str, option: str) -> Any:
             f"run: {option}=latest"
         )
     digest = newest.data.tags.get(TEST_DIGEST)
-    is_plain = re.fullmatch("[0-9a-f]+", digest or "")
-    found = None
-    if re.fullmatch(FIGURE, objective):
-        found = store.first(
-            f"{FINISHED} AND tags.{TEST_DIGEST} = '{digest}'" if is_plain else FINISHED,
-            lambda run: has_learned(run) and run.data.tags.get(TEST_DIGEST) == digest,
-            f"metrics.`{objective}` DESC",  # runs without the figure come last
-        )
-    if found is None or objective not in found.data.metrics:
-        raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
+    found = store.first(
+        scored(objective, digest),
+        lambda run: is_rival(run) and run.data.tags.get(TEST_DIGEST) == digest,
+        f"metrics.`{objective}` DESC",
+    )
+    if found is None:
+        raise InputError(no_figure)
     return found
+
+
+def is_rival(run: Any) -> bool:
+    """Whether a finished run may be the best: a training, not a sweep, that has learned."""
+    return RUN_FOLDER in run.data.tags and has_learned(run)
+
+
+def scored(objective: str, digest: str | None) -> str:
+    """The filter for finished runs with a figure, on these test pictures where there are such.
+
+    SQLite sorts 20,000 runs by a figure in 0.2 s if the filter demands the figure and no more than
+    one tag. With more tags it expects few runs, and then searches all figures for each: 14 s.
+    """
+    filters = ["attributes.status = 'FINISHED'", f"metrics.`{objective}` > {LOWEST}"]
+    if re.fullmatch("[0-9a-f]+", digest or ""):
+        filters.append(f"tags.{TEST_DIGEST} = '{digest}'")
+    return " AND ".join(filters)
 
 
 def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:
