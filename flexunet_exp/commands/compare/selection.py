@@ -36,9 +36,7 @@ REPEATED = tuple(map(options.param_name, options.REPEATED))  # in which runs of 
 SCORED = ("val/", "test/")  # the figures of an evaluation
 ID_DIGITS = 32  # of a run's id
 SHORTEST = 4  # the least number of digits that is taken for the beginning of a run's id
-SUGGESTED = (
-    500  # the newest runs and sweeps, among which the nearest to a misspelt one is looked for
-)
+SUGGESTED = 500  # of the newest runs, and of the newest sweeps: suggested for a misspelt one
 
 
 @dataclass(frozen=True)
