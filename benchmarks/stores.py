@@ -246,7 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", help="the address of the database")
     parser.add_argument("runs", type=int)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, "none", []], help="default: all")
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=CASES, help="default: all")
     parser.add_argument("--before", type=Path, help="another checkout, beside this one")
     parser.add_argument("--folder", type=Path, default=Path("stores"), help="where commands run")
     parser.add_argument("--readings", type=int, default=3)
@@ -258,7 +258,7 @@ def main() -> None:
         titles = ["before", "after"] if given.before else ["here"]
         print(f"\n| {given.runs:,} runs | {' | '.join(titles)} |")
         print("|---|" + "---:|" * len(titles))
-        for case in [] if given.cases == ["none"] else given.cases or CASES:
+        for case in given.cases:
             found = measured(case, checkouts, place, given.readings)
             print(f"| {WORDS[case]} | {' | '.join(map(cell, found))} |", flush=True)
             with (folder / "readings.jsonl").open("a") as kept:
