@@ -123,9 +123,9 @@ def search(signature: str, known: Iterable[str], here: Path) -> list[Path]:
     return [path for path in places([here], known) if signature_in(path) in names]
 
 
-def all_marked(known: Iterable[str]) -> dict[str, Path]:
-    """The folders of all unfinished runs, as `search` finds one, by signature."""
-    marks = {path: signature_in(path) for path in reversed(places([], known))}
+def all_near() -> dict[str, Path]:
+    """The folders of the unfinished runs in their default places, by signature."""
+    marks = {path: signature_in(path) for path in reversed(near(FOLDER))}
     return {signature: path for path, signature in marks.items() if signature}
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
 
 Item = TypeVar("Item")
+TIMED = 30  # the newest runs of one effort, of which the minutes are taken
 
 
 @dataclass
@@ -46,33 +47,44 @@ class Cell:
 
 
 class Past:
-    """What exists already: the store's runs, unfinished runs' folders, minutes of finished runs."""
+    """What exists already: the store's runs, unfinished runs' folders, minutes of finished runs.
+
+    The store is asked for the runs of one work at a time: it may hold many thousands of others.
+    """
 
     def __init__(self, cfg: DictConfig):
         tracking = cfg.tracking
-        store = Store.if_there(tracking.uri, tracking.experiment_name) if tracking.uri else None
-        self.runs = store.by_signature() if store else {}
-        stored = [run for runs in self.runs.values() for run in runs]
-        folders = [run.data.tags.get(RUN_FOLDER, "") for run in stored]
-        self.unfinished = claims.all_marked(folders)
-        self.took: dict[str, list[float]] = {}  # minutes of the runs of one effort
-        for run in stored:
-            if run.info.status == "FINISHED" and MINUTES in run.data.tags:
-                tags = run.data.tags
-                self.took.setdefault(tags.get(EFFORT, ""), []).append(float(tags[MINUTES]))
+        self.store = (
+            Store.if_there(tracking.uri, tracking.experiment_name) if tracking.uri else None
+        )
+        self.near = claims.all_near()
+        self.median: dict[str, float] = {}  # minutes of the runs of one effort
 
     def runs_of(self, signature: str) -> list[Any]:
         """The store's runs of this work, newest first."""
-        return [run for name in identity.every(signature) for run in self.runs.get(name, [])]
+        return self.store.signed(signature) if self.store else []
 
-    def unfinished_of(self, signature: str) -> Path | None:
-        """The folder of the unfinished run that does this work."""
-        known = map(self.unfinished.get, identity.every(signature))
-        return next(filter(None, known), None)
+    def unfinished_of(self, signature: str, runs: Sequence[Any]) -> Path | None:
+        """The folder of the unfinished run that does this work, of which `runs` are stored."""
+        names = identity.every(signature)
+        stored = [Path(folder) for run in runs if (folder := run.data.tags.get(RUN_FOLDER))]
+        marked = (path for path in stored if claims.signature_in(path) in names)
+        return next(marked, None) or next(filter(None, map(self.near.get, names)), None)
 
     def minutes(self, settings: dict) -> float:
-        took = self.took.get(identity.effort(settings))
-        return median(took) if took else math.nan
+        """The median of the newest runs of this effort; NaN where there is none."""
+        effort = identity.effort(settings)
+        if effort not in self.median:
+            took = self.took(effort)
+            self.median[effort] = median(took) if took else math.nan
+        return self.median[effort]
+
+    def took(self, effort: str) -> list[float]:
+        if self.store is None:
+            return []
+        timed = f"attributes.status = 'FINISHED' AND tags.{MINUTES} LIKE '%'"
+        runs = self.store.runs(f"{timed} AND tags.{EFFORT} = '{effort}'", limit=TIMED)
+        return [float(run.data.tags[MINUTES]) for run in runs]
 
 
 class Surveyor:
@@ -144,12 +156,12 @@ class Surveyor:
     def standing(self, settings: dict, signature: str, scoring: str) -> tuple[str, float, float]:
         """State, objective and minutes left of work that no other cell does."""
         rerun, needed = settings["rerun"], self.past.minutes(settings)
-        if folder := self.past.unfinished_of(signature):
+        runs = self.past.runs_of(signature)
+        if folder := self.past.unfinished_of(signature, runs):
             done = claims.epochs_done(folder)
             how = "being trained, epoch" if claims.is_busy(folder) else "cut off at epoch"
             left = 1 - done / settings["trainer"]["epochs"]
             return f"{how} {done}", math.nan, needed * left
-        runs = self.past.runs_of(signature)
         if ended := already_done(runs, scoring, "none"):
             objective = ended.data.metrics.get(settings["objective"], math.nan)
             is_left = already_done(runs, scoring, rerun) is None

@@ -144,7 +144,7 @@ class Multirun:
     def end_cells(self, store: Store) -> None:
         """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
         cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
-        for run in store.search(cells):
+        for run in store.runs(cells):  # all at once: what is ended here leaves the listing
             tags = run.data.tags
             is_here = tags.get(HOST) == socket.gethostname()
             if is_here and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):

@@ -25,6 +25,10 @@ from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, S
 from flexunet_exp.tracking.stored_models import fetch_network
 
 REGISTERED = "models:/"
+FINISHED = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
+TEST_DIGEST = "test_digest"
+LOWEST = "-1e308"  # of a figure
+FIGURE = r"[\w.\-/: ]+"  # the names of metrics that MLflow takes
 
 
 def find(cfg: DictConfig, download_to: Path, option: str = "run") -> FinishedRun:
@@ -101,29 +105,58 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
 def find_in_store(store: Store, name: str, objective: str, option: str = "run") -> Any:
     if name not in ("latest", "best"):
         return run_by_id(store, name, option)
-    wanted = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
-    finished = store.runs(wanted, limit=1 if name == "latest" else None)
-    if not finished:
+    newest = store.newest(FINISHED)
+    if newest is None:
         raise InputError(
             f"No finished run in experiment {store.name!r} of {store.uri}. Train one with flexunet "
             "train, or choose another experiment with tracking.experiment_name=NAME."
         )
-    if name == "latest":
-        return finished[0]
-    learned = [run for run in finished if has_learned(run)]
-    if not learned:
+    return newest if name == "latest" else best(store, objective, option)
+
+
+def best(store: Store, objective: str, option: str) -> Any:
+    """The run with the highest figure, of those with the test pictures of the newest one.
+
+    Runs that have learned nothing do not count.
+    """
+    no_figure = f"No finished run has the figure {objective!r}. Try objective=val/dice"
+    if not re.fullmatch(FIGURE, objective):
+        raise InputError(no_figure)
+    newest = store.first(FINISHED, is_rival)
+    if newest is None:
+        number = sum(1 for _ in store.search(among=FINISHED))
         raise InputError(
-            f"{option}=best: none of the {len(finished)} finished runs in experiment "
+            f"{option}=best: none of the {number} finished runs in experiment "
             f"{store.name!r} of {store.uri} has learned anything (tag learned=false): in no "
             f"epoch did they beat predicting nothing and everything. Train longer, or name a "
             f"run: {option}=latest"
         )
-    digest = learned[0].data.tags.get("test_digest")
-    same = [run for run in learned if run.data.tags.get("test_digest") == digest]
-    scored = [run for run in same if objective in run.data.metrics]
-    if not scored:
-        raise InputError(f"No finished run has the figure {objective!r}. Try objective=val/dice")
-    return max(scored, key=lambda run: run.data.metrics[objective])
+    digest = newest.data.tags.get(TEST_DIGEST)
+    found = store.first(
+        scored(objective, digest),
+        lambda run: is_rival(run) and run.data.tags.get(TEST_DIGEST) == digest,
+        f"metrics.`{objective}` DESC",
+    )
+    if found is None:
+        raise InputError(no_figure)
+    return found
+
+
+def is_rival(run: Any) -> bool:
+    """Whether a finished run may be the best: a training, not a sweep, that has learned."""
+    return RUN_FOLDER in run.data.tags and has_learned(run)
+
+
+def scored(objective: str, digest: str | None) -> str:
+    """The filter for finished runs with a figure, on these test pictures where there are such.
+
+    SQLite sorts 20,000 runs by a figure in 0.2 s if the filter demands the figure and no more than
+    one tag. With more tags it expects few runs, and then searches all figures for each: 14 s.
+    """
+    filters = ["attributes.status = 'FINISHED'", f"metrics.`{objective}` > {LOWEST}"]
+    if re.fullmatch("[0-9a-f]+", digest or ""):
+        filters.append(f"tags.{TEST_DIGEST} = '{digest}'")
+    return " AND ".join(filters)
 
 
 def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:

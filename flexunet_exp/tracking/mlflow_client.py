@@ -63,17 +63,25 @@ def make_tables(uri: str) -> None:
 
 
 def paged(
-    list_page: Callable[..., Any], *arguments: Any, limit: int | None = None, **options: Any
+    list_page: Callable[..., Any],
+    *arguments: Any,
+    limit: int | None = None,
+    size: int = MOST_LISTED,
+    **options: Any,
 ) -> Iterator[Any]:
-    """The entries of all pages of a listing of the client; at most `limit`."""
-    size = MOST_LISTED if limit is None else min(limit, MOST_LISTED)
+    """The entries of all pages of a listing of the client, `size` a page; at most `limit`.
+
+    A page is asked for when its first entry is.
+    """
+    size = size if limit is None else min(limit, size)
     return islice(entries(partial(list_page, *arguments, max_results=size, **options)), limit)
 
 
 def entries(list_page: Callable[..., Any]) -> Iterator[Any]:
     token: str | None = None
     while token != "":
-        page = list_page(page_token=token)
+        with collection.paused():
+            page = list_page(page_token=token)
         yield from page
         token = page.token or ""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 from flexunet_exp.config.identity import every
@@ -50,8 +51,11 @@ HOST = "host"  # the machine a run is trained on
 MOST_METRICS = 1000  # that MLflow takes in one call
 PARENT = "mlflow.parentRunId"
 NEWEST = "attributes.start_time DESC"
+MANY = 500  # runs a page where all are read: pages of 1,000 take 300 MB more, and as long
+FEW = 20  # runs that are read where the first ones will do: MLflow takes milliseconds for each
 CELL = "cell."  # on a parent run, before the id of the earlier run of a skipped cell
 SWEEP = "sweep"  # on a parent run: the signature of its multirun
+IS_SWEEP = f"tags.{SWEEP} LIKE '%'"
 VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
 COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
 
@@ -111,15 +115,17 @@ class Store:
             f"{', '.join(known)}. Choose one with tracking.experiment_name=NAME"
         )
 
-    def search(self, filter_string: str = "") -> list[Any]:
-        """All runs of the experiment that match a filter in MLflow's own language.
+    def search(self, filter_string: str = "", among: str = "") -> Iterator[Any]:
+        """All runs of the experiment that match a person's filter, and the filter `among`.
 
-        Newest first. Raises InputError where the store does not understand the filter.
+        Newest first; only a page of them is in memory at once. Raises InputError where the store
+        does not understand the person's filter.
         """
         from mlflow.exceptions import MlflowException
 
+        both = " AND ".join(filter(None, (among, filter_string.strip())))
         try:
-            return self.runs(filter_string)
+            yield from self.each(both, size=MANY)
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
@@ -136,11 +142,26 @@ class Store:
         experiment_id: str | None = None,
     ) -> list[Any]:
         """The runs of an experiment, by default this one, that match a filter."""
+        return list(self.each(filter_string, order_by, experiment_id, limit=limit))
+
+    def each(
+        self,
+        filter_string: str = "",
+        order_by: str = NEWEST,
+        experiment_id: str | None = None,
+        **paging: Any,
+    ) -> Iterator[Any]:
+        """The runs that match a filter, read page by page; `paging` is that of `paged`."""
         within = [experiment_id or self.experiment_id]
-        found = paged(
-            self.client.search_runs, within, filter_string, order_by=[order_by], limit=limit
-        )
-        return list(found)
+        return paged(self.client.search_runs, within, filter_string, order_by=[order_by], **paging)
+
+    def first(
+        self, filter_string: str, is_wanted: Callable[[Any], bool], order_by: str = NEWEST
+    ) -> Any | None:
+        """The first run that matches a filter and a condition that no filter can express."""
+        few = self.runs(filter_string, order_by, limit=FEW)  # nearly always it is one of these
+        others = islice(self.each(filter_string, order_by, size=MANY), FEW, None)
+        return next(filter(is_wanted, chain(few, others)), None)
 
     def newest(self, filter_string: str) -> Any | None:
         """The newest run that matches a filter."""
@@ -164,13 +185,6 @@ class Store:
         filtered = f"{wanted} AND attributes.status = '{status}'"
         runs = self.runs(filtered, experiment_id=experiment_id)
         return [run for run in runs if STOPPED not in run.data.tags]
-
-    def by_signature(self) -> dict[str, list[Any]]:
-        """Every run with a signature, by signature, newest first: one query for a whole sweep."""
-        found: dict[str, list[Any]] = {}
-        for run in self.runs(f"tags.{SIGNATURE} LIKE '%'"):
-            found.setdefault(run.data.tags[SIGNATURE], []).append(run)
-        return found
 
     def cells(self, parent: Any) -> list[Any]:
         """The finished runs of a multirun, with the earlier runs of its skipped cells."""
@@ -262,8 +276,7 @@ class Store:
         """The run of this id, else of this run folder; None where the store has none."""
         if run_id is not None:
             return self.client.get_run(run_id)
-        quote = '"' if "'" in folder else "'"  # MLflow's filters cannot quote both
-        return self.newest(f"tags.{RUN_FOLDER} = {quote}{folder}{quote}")
+        return self.newest(f"tags.{RUN_FOLDER} = {quoted(folder)}")
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Adds the parameters that the run lacks: MLflow refuses to change one."""
@@ -284,6 +297,12 @@ class Store:
             data = from_pandas(columns, source=source, name=name, digest=digest)
             entry = DatasetInput(data._to_mlflow_entity(), tags)
         self.client.log_inputs(run_id, [entry])
+
+
+def quoted(text: str) -> str:
+    """A text in a filter; MLflow's filters cannot quote both kinds of quotation marks."""
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
 
 
 def has_learned(run: Any) -> bool:

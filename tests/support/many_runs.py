@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing, contextmanager
 
 from flexunet_exp.tracking.address import sqlite_file
@@ -38,6 +38,14 @@ def add_cells(store: Store, parent: str, count: int) -> None:
         tags = [tag for number in range(count) for tag in cell_tags(parent, number)]
         connection.executemany(TAG, tags)
         connection.executemany(METRIC, [(one, 1 - n / count) for n, one in enumerate(ids)])
+
+
+def add_run(store: Store, run_id: str, name: str, start: int, tags: Mapping[str, str]) -> None:
+    """Adds a finished run with these tags, under an id of the caller's choice."""
+    known = {"mlflow.runName": name, **tags}
+    with database(store) as connection:
+        connection.execute(RUN, (run_id, name, int(store.experiment_id), start))
+        connection.executemany(TAG, [(run_id, key, value) for key, value in known.items()])
 
 
 def cell_tags(parent: str, number: int) -> list[tuple[str, str, str]]:

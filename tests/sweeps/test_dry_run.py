@@ -130,6 +130,24 @@ def test_rerun_decides_what_is_left(multirun, past, words):
         assert [cell.minutes for cell in found] == left
 
 
+def test_an_unfinished_run_is_found_where_only_the_store_knows_its_folder(
+    multirun, past, words, tmp_path
+):
+    folder = tmp_path / "elsewhere"
+    claim = claims.begin(folder, past("KILLED", ["trainer.seed=1"], run_folder=str(folder)))
+    assert states(surveyed(multirun, *words, "trainer.seed=0,1"))[1] == "being trained, epoch 0"
+    claim.release()
+
+
+def test_the_minutes_are_those_of_the_newest_runs(multirun, past, words, monkeypatch):
+    for seed, minutes in (("0", "2.0"), ("1", "6.0")):
+        past("FINISHED", [f"trainer.seed={seed}"], minutes=minutes)
+    past("FAILED", ["trainer.seed=2"], minutes="50.0")
+    monkeypatch.setattr(dry_run, "TIMED", 1)
+    (cell,) = surveyed(multirun, *words, "trainer.seed=5")
+    assert cell.minutes == 6.0
+
+
 def test_nobody_knows_how_long_another_network_takes(multirun, past, words):
     past("FINISHED", ["trainer.seed=0"], minutes="2.0")
     for other in ("model.base_filters=4", "trainer.epochs=3", "dataset.image_size=128"):

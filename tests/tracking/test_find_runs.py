@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,22 @@ def test_a_run_that_learned_nothing_is_never_the_best(asked, uri, tmp_path, comp
         find_runs.find(asked(*words), tmp_path)
     latest = asked("run=latest", "tracking.experiment_name=mix")
     assert find_runs.find(latest, tmp_path).run_id == runs["nothing"]
+
+
+def test_the_best_run_is_one_of_the_newest_test_pictures(asked, uri, tmp_path, compose):
+    store = Store(uri, "pictures")
+    runs = {}
+    for name, (digest, value) in {
+        "other": ("aa", 0.9),
+        "better": ("bb", 0.5),
+        "newest": ("bb", 0.4),
+        "not scored": ("bb", math.nan),
+    }.items():
+        tags = {"test_digest": digest}
+        runs[name] = finished(store, tmp_path / name, tags, compose)
+        store.log_metrics(runs[name], [("val/dice", value, 0, 0)])
+    best = find_runs.find_in_store(store, "best", "val/dice")
+    assert best.info.run_id == runs["better"]
+    for objective in ("val/nothing", "no `figure` 'at' all"):
+        with pytest.raises(InputError, match="No finished run has the figure"):
+            find_runs.find_in_store(store, "best", objective)

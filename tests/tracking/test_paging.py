@@ -45,8 +45,8 @@ def test_work_that_was_done_long_ago_is_found(store, parent, number):
 def test_every_run_that_began_a_work_is_known(store, parent):
     begun = store.begun("same")
     assert len(begun) == COUNT and begun["/runs/0"] == (run_id(0), "FINISHED")
-    assert len(store.by_signature()["same"]) == COUNT
-    assert len(store.search()) == COUNT + 1
+    assert len(store.signed("same")) == COUNT
+    assert len(list(store.search())) == COUNT + 1
 
 
 def test_all_names_are_offered(store, tmp_path):

@@ -64,9 +64,8 @@ def read(cfg: DictConfig, scratch: Path) -> tuple[Comparison, Selection, Files]:
     from flexunet_exp.tracking.store import Store
 
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
-    allowed = {run.info.run_id for run in store.search(cfg.filter)} if cfg.filter else None
     named = [] if cfg.runs is None else find_runs.names(cfg.runs)
-    selected = selection.select(store.search(), named, allowed)
+    selected = selection.select(store, named, cfg.filter or "")
     files = Files(store, scratch)
     where = tuple(address.store_words(cfg.tracking.uri, cfg.tracking.experiment_name))
     found = comparison.compare(selected, cfg.metric, cfg.top, files, where, cfg.at)

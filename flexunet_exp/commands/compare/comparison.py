@@ -104,7 +104,7 @@ def compare(
     """
     trials = newest(selection.trials)
     finished = [trial for trial in trials if trial.status == "FINISHED"]
-    left_out = [(trial, why(trial)) for trial in trials if trial not in finished]
+    left_out = [(trial, why(trial)) for trial in trials if trial.status != "FINISHED"]
     if metric == missing.MISSED:
         metric = f"val/{missing.MISSED}"
         finished, without = missing.measured(finished, files, at)

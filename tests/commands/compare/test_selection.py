@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,74 +12,81 @@ from flexunet_exp.commands.compare.comparison import Judged, can_rank, check_met
 from flexunet_exp.commands.compare.selection import Trial
 from flexunet_exp.config.overrides import words_in
 from flexunet_exp.errors import InputError
-from flexunet_exp.tracking.store import CELL, PARENT, SWEEP
+from flexunet_exp.tracking.store import CELL, PARENT, RUN_FOLDER, SWEEP, Store
+from tests.support import many_runs
 
 DIGESTS = {"0": "aaa", "1": "bbb", "2": "ccc"}  # of each fold
 
 
-def run(run_id: str, name: str = "run", start: int = 0, **tags: str):
-    """A run as MLflow gives it."""
-    info = SimpleNamespace(
-        run_id=run_id,
-        run_name=name,
-        status="FINISHED",
-        start_time=start,
-        end_time=start + 60_000,
-        artifact_uri="",
-    )
-    known = {key.replace("__", "."): value for key, value in tags.items()}
-    return SimpleNamespace(
-        info=info, data=SimpleNamespace(tags=known, params={}, metrics={"test/dice": 0.5})
-    )
-
-
-def of(parent: str) -> dict[str, str]:
-    return {PARENT.replace(".", "__"): parent}
-
-
 OLD, NEW = "a" * 32, "b" * 32
-RUNS = [
-    run("c" * 32, "alone"),
-    run(NEW, "rates", **{SWEEP: "2", f"{CELL}{'d' * 32}": "skipped"}),
-    run("e" * 32, "new0", **of(NEW)),
-    run(OLD, "losses", **{SWEEP: "1"}),
-    run("d" * 32, "old0", **of(OLD)),
-    run("df" * 16, "old1", **of(OLD)),
+PICK = {"pick": "yes"}
+RUNS = [  # newest first: id, name, tags
+    ("c" * 32, "alone", {RUN_FOLDER: "/runs/alone", **PICK}),
+    (NEW, "rates", {SWEEP: "2", f"{CELL}{'d' * 32}": "skipped"}),
+    ("e" * 32, "new0", {PARENT: NEW}),
+    (OLD, "losses", {SWEEP: "1"}),
+    ("d" * 32, "old0", {PARENT: OLD, **PICK}),
+    ("df" * 16, "old1", {PARENT: OLD}),
 ]
 
 
-def chosen(*words: str, allowed: set[str] | None = None) -> list[str]:
-    return [trial.name for trial in selection.select(RUNS, words, allowed).trials]
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """A store of two sweeps and a run beside them."""
+    kept = Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db", "flexunet")
+    for age, (run_id, name, tags) in enumerate(RUNS):
+        many_runs.add_run(kept, run_id, name, 100 - age, tags)
+    return kept
 
 
-def test_the_newest_sweep_is_compared_unless_something_else_is_asked_for():
+@pytest.fixture
+def chosen(store):
+    """The names of the trainings that words and a filter select."""
+
+    def names(*words: str, filter_string: str = "") -> list[str]:
+        return [one.name for one in selection.select(store, words, filter_string).trials]
+
+    return names
+
+
+def test_the_newest_sweep_is_compared_unless_something_else_is_asked_for(chosen):
     assert chosen() == chosen("latest") == chosen("rates") == chosen(NEW) == ["new0", "old0"]
     assert chosen("losses") == chosen("aaaa") == ["old0", "old1"]
     assert chosen("all") == ["alone", "new0", "old0", "old1"]
     assert chosen("eeee", "c" * 32) == ["new0", "alone"]
+    assert chosen("/runs/alone", "c" * 32) == ["alone"]
 
 
-def test_a_filter_is_over_the_whole_experiment_or_what_was_named():
-    assert chosen(allowed={"c" * 32, "d" * 32}) == ["alone", "old0"]
-    assert chosen("losses", allowed={"c" * 32, "d" * 32}) == ["old0"]
+def test_a_filter_is_over_the_whole_experiment_or_what_was_named(chosen):
+    assert chosen(filter_string="tags.pick = 'yes'") == ["alone", "old0"]
+    assert chosen("losses", filter_string=" tags.pick = 'yes' ") == ["old0"]
+    assert chosen("latest", filter_string="tags.pick = 'yes'") == ["old0"]
 
 
-def test_a_sweeps_parent_is_known_by_whatever_it_was_named():
+def test_a_sweeps_parent_is_known_by_whatever_it_was_named(store):
     for words in ((), ("latest",), ("rates",), (NEW,), ("bbbb",)):
-        assert selection.select(RUNS, words, None).parent == NEW
-    assert selection.select(RUNS, ("d" * 32, "df" * 16), None).parent == OLD
-    assert selection.select(RUNS, ("all",), None).parent is None
+        assert selection.select(store, words).parent == NEW
+    assert selection.select(store, ("d" * 32, "df" * 16)).parent == OLD
+    assert selection.select(store, ("all",)).parent is None
 
 
-def test_every_word_that_names_no_run_is_said_with_the_nearest():
+def test_every_word_that_names_no_run_is_said_with_the_nearest(chosen):
     with pytest.raises(InputError) as error:
-        chosen("loses", "dddd" * 7 + "e", "d")
-    first, second, third = error.value.problems
+        chosen("loses", "dddd" * 7 + "e", "d", "both ' and \"")
+    first, second, third, fourth = error.value.problems
     assert "nearest are losses" in first
     assert "d" * 32 in second
     assert "runs=d is not a run" in third
+    assert "is not a run" in fourth
+
+
+def test_the_beginning_of_several_ids_is_none_of_them(tmp_path):
+    kept = Store(f"sqlite:///{tmp_path}/mlflow.db", "flexunet")
+    for run_id in ("d" * 32, "d" * 31 + "0"):
+        many_runs.add_run(kept, run_id, "run", 0, {})
     with pytest.raises(InputError, match="beginning of 2 ids"):
-        selection.select([*RUNS, run("d" * 31 + "0")], ("d" * 30,), None)
+        selection.select(kept, ("d" * 30,))
+    assert len(selection.select(kept, ("d" * 32,)).trials) == 1
 
 
 def test_what_a_run_was_started_with_tells_cells_apart_and_what_changes_no_score_does_not():
@@ -274,6 +280,8 @@ def test_where_nothing_is_finished_it_is_said_how_the_runs_stand():
             check_metric("val/dice", [], selection.Selection(runs, "sweep x", None))
 
 
-def test_a_filter_that_lets_nothing_through_is_said():
+def test_a_filter_that_lets_nothing_through_is_said(chosen):
     with pytest.raises(InputError, match="filter matches none of its 4 runs"):
-        selection.select(RUNS, (), set())
+        chosen(filter_string="tags.pick = 'no'")
+    with pytest.raises(InputError, match="losses.*filter matches none of its 2 runs"):
+        chosen("losses", filter_string="tags.pick = 'no'")
