@@ -21,6 +21,22 @@ class FusedAdam(keras.optimizers.Adam):
     arXiv:1412.6980, the last formula of section 2.
     """
 
+    rate_of_step: Any = None  # while the weight decay of a step is applied
+
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        # Keras computes the schedule again for every variable: half of the time that tracing a step
+        # of a decoder with a cosine schedule takes.
+        rate = super()._get_current_learning_rate()
+        self.rate_of_step = None if isinstance(rate, keras.Variable) else rate
+        try:
+            super()._apply_weight_decay(variables)
+        finally:
+            self.rate_of_step = None
+
+    def _get_current_learning_rate(self) -> Any:
+        known = self.rate_of_step
+        return super()._get_current_learning_rate() if known is None else known
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)

@@ -149,3 +149,31 @@ def test_a_slowed_optimizer_keeps_its_state_and_rate(gradients):
     slowed.apply([keras.ops.convert_to_tensor(gradients[0])], [weight])
     assert float(slowed.learning_rate) == pytest.approx(0.005) and int(slowed.iterations) == 1
     np.testing.assert_allclose(np.abs(np.asarray(weight)).max(), 0.0005, rtol=1e-4)
+
+
+class Counted(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that falls with the steps, and how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, step):
+        self.asked += 1
+        return 0.01 / (1.0 + keras.ops.cast(step, "float32"))
+
+
+def test_the_weight_decay_of_many_weights_asks_a_schedule_once(gradients):
+    """A traced step holds the operations of every question: Keras asks for each weight."""
+
+    def step_of(kind):
+        schedule = Counted()
+        weights = [keras.Variable(np.linspace(-1, 1, 50), dtype="float32") for _ in range(9)]
+        optimizer = kind(schedule, weight_decay=0.1)
+        optimizer.build(weights)
+        optimizer.apply([keras.ops.convert_to_tensor(gradients[0])] * 9, weights)
+        return schedule.asked, [keras.ops.convert_to_numpy(weight) for weight in weights]
+
+    ours, ours_after = step_of(FusedAdam)
+    theirs, theirs_after = step_of(keras.optimizers.Adam)
+    assert (ours, theirs) == (2, 10)
+    np.testing.assert_allclose(ours_after, theirs_after, atol=1e-6)

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from flexunet_exp.config import weights_code
+from flexunet_exp.config import kept_digests, weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
 from flexunet_exp.config.options import OPTIONS, can_change, takes_minutes
 from flexunet_exp.config.options.row import ROUNDING, SCORES, WEIGHTS
@@ -181,7 +181,8 @@ def own_code(targets: tuple[str, ...]) -> str:
 
     It is made once per process, whose loaded code does not change: cells of a sweep share it.
     """
-    return weights_code.digest(PACKAGE, targets)
+    name = " ".join(("weights", *targets))
+    return kept_digests.kept(name, lambda: weights_code.digest(PACKAGE, targets))
 
 
 def sweep_signature(words: Sequence[str]) -> Signature:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from flexunet_exp.config import compose, own_conf, resolvers
 from flexunet_exp.errors import Abort, Enough
 from flexunet_exp.jobs.processes import end_with_parent
-from flexunet_exp.system import collection, interrupt
+from flexunet_exp.system import collection, imports, interrupt
 
 
 def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
@@ -25,6 +25,7 @@ def run_app(config_name: str, work: Callable[[DictConfig], Any]) -> None:
 
     def task(cfg: DictConfig) -> Any:
         collection.resume_after_start()
+        imports.for_a_command()
         stay_in_folder()
         end_with_parent()
         interrupt.check()  # a launcher gives its worker the next job even after an interrupt

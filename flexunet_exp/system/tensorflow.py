@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from flexunet_exp.system import collection
+from flexunet_exp.system import collection, imports
 
 # The threads and the determinism of the process's first run, which TensorFlow cannot change
 # afterwards.
@@ -76,7 +76,8 @@ def load() -> None:
     otherwise. TensorFlow alone turns it on only where it finds AVX512 (docs/measured/speed.md).
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with quiet_start(), collection.importing("keras"):
+    imports.wait_for_libraries()
+    with quiet_start(), collection.importing("keras"), imports.leaving_out():
         import keras
         import tensorflow as tf
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 import flexunet_exp
-from flexunet_exp.config import compose, weights_code
+from flexunet_exp.config import compose, kept_digests, weights_code
 from flexunet_exp.config.identity import (
     Identity,
     own_code_digests,
@@ -136,14 +136,21 @@ def code(cfg: DictConfig) -> dict[str, dict[str, str]]:
     """
     settings = with_effect(cfg)
     targets = sorted(set(targets_in(settings)))
-    ours = weights_code.digests(compose.PACKAGE, targets)
+    ours = kept_digests.kept(
+        " ".join(("modules", *targets)), lambda: weights_code.digests(compose.PACKAGE, targets)
+    )
+    scores = kept_digests.kept("scores", code_of_scores)
+    return {"weights": ours | own_code_digests(settings), "scores": scores}
+
+
+def code_of_scores() -> dict[str, str]:
+    """Digests of the code that turns weights into scores, by module."""
     files = {
         ".".join(path.relative_to(compose.PACKAGE).with_suffix("").parts): path
         for name in SCORES_CODE
         for path in python_files(compose.PACKAGE / name)
     }
-    scores = {name: weights_code.file_digest(path) for name, path in files.items()}
-    return {"weights": ours | own_code_digests(settings), "scores": scores}
+    return {name: weights_code.file_digest(path) for name, path in files.items()}
 
 
 def packages() -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""Digests of this package's code, kept beside its compiled files, as Python keeps these.
+
+A digest is made from the syntax trees of all modules, which takes 0.3 s. The file of this module
+names the source that its digests are of, by a hash of every file's content: other source makes
+them anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flexunet_exp.config.compose import PACKAGE
+from flexunet_exp.system.files import replace_file
+
+T = TypeVar("T", str, dict[str, str])
+
+
+def kept(name: str, make: Callable[[], T]) -> T:
+    """The digest of this name; `make` makes it where none of the present source is kept.
+
+    A folder that cannot be written, or Python's PYTHONDONTWRITEBYTECODE, only costs the time.
+    """
+    file = path()
+    found = read(file)
+    if name in found:
+        return found[name]
+    made = make()
+    if not sys.dont_write_bytecode:
+        write(file, {**found, name: made})
+    return made
+
+
+def path() -> Path:
+    """The file in the package's __pycache__, or below PYTHONPYCACHEPREFIX; one a Python version."""
+    compiled = Path(cache_from_source(str(PACKAGE / "digests.py")))
+    return compiled.with_suffix(".json")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The digests of the present source by name; empty for other source and a damaged file."""
+    try:
+        stored = json.loads(file.read_bytes())
+        return dict(stored["digests"]) if stored["source"] == source() else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write(file: Path, digests: dict[str, Any]) -> None:
+    text = json.dumps({"source": source(), "digests": digests})
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, text.encode())
+
+
+@cache  # the loaded code does not change
+def source() -> str:
+    """Hash of this package's files, and of the Python version that reads them."""
+    content = hashlib.sha256(sys.version.encode())
+    for file in sorted(PACKAGE.rglob("*.py")):
+        content.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return content.hexdigest()
