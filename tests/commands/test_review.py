@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.support import exports
-from tests.support.running import flexunet
+from tests.support.running import flexunet, store
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,16 @@ def test_the_page_shows_every_doubt_of_the_table(reviewed):
     assert {Path(one.name).stem for one in export.pictures} == set(table["picture"])
 
 
+def artifacts_of_parent(folds: Path, place: str = "") -> set[str]:
+    runs = store(folds).runs("", "attributes.start_time ASC", limit=100)
+    (parent_run,) = {one.data.tags.get("mlflow.parentRunId") for one in runs} - {None}
+    return {file.path for file in store(folds).client.list_artifacts(parent_run, place)}
+
+
+def test_page_and_table_are_kept_with_the_run_that_was_reviewed(folds, reviewed):
+    assert artifacts_of_parent(folds, "review") == {"review/review.csv", "review/review.html"}
+
+
 def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
     table = pd.read_csv(reviewed / "review.csv")
     table["wrong"] = (table["picture"] == table["picture"][0]).astype(int)
@@ -53,6 +63,8 @@ def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
     assert "ticked as wrong" in done.stdout
     (folder,) = folds.glob("outputs/*/*_review/review/labelme")
     assert [file.stem for file in folder.glob("*.json")] == [table["picture"][0]]
+    assert (folder.parent / "review.csv").read_bytes() == answers.read_bytes()
+    assert artifacts_of_parent(folds, "review2") == {"review2/review.csv"}
 
 
 def test_wrong_answers_and_options_are_a_sentence(folds, parent, reviewed):
