@@ -16,6 +16,8 @@ from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks
 from flexunet_exp.decisions.file import Decision
 from flexunet_exp.prediction import deciding, networks
+from flexunet_exp.prediction.deciding import Decided
+from flexunet_exp.prediction.predictor import members_of
 from flexunet_exp.runs.folder import FinishedRun
 
 
@@ -81,9 +83,9 @@ def compare(
     if one of its pictures is; the parts are the run's sources, else single pictures.
     """
     trained = networks.load([run], deciding.options(decision, {}))
-    network = trained.predictor
+    (network,) = members_of(trained.predictor)
     file = network.with_network(Exported(forward, network.model))
-    equal = total = 0
+    equal, total = 0, 0
     stopped: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     sources = sources_of(run)
     predictors = (network, file)
@@ -96,14 +98,18 @@ def compare(
     )
     for path, both in zip(paths, predicted, strict=True):
         own, exported = (deciding.collect(bands, decision.rule) for bands in both)
-        equal += np.count_nonzero(own.prediction.mask == exported.prediction.mask)
+        equal += int(np.count_nonzero(own.prediction.mask == exported.prediction.mask))
         total += own.prediction.mask.size
-        verdicts = tuple(deciding.outcome(one.margin) == deciding.STOP for one in (own, exported))
-        stopped[sources.get(str(path), str(path))].append(verdicts)
+        part = sources.get(str(path), str(path))
+        stopped[part].append((is_stopped(own), is_stopped(exported)))
     other = [
         part for part, pairs in stopped.items() if len(set(map(any, zip(*pairs, strict=True)))) > 1
     ]
     return Agreement(decision.name, len(paths), equal / total, len(stopped), tuple(other))
+
+
+def is_stopped(decided: Decided) -> bool:
+    return decided.margin is not None and decided.margin >= 0
 
 
 def sources_of(run: FinishedRun) -> dict[str, str]:
