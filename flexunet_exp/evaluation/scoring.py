@@ -145,7 +145,8 @@ def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Sco
     predictor, dataset, rule, unsure = part
     uncertainty.check(unsure, predictor)
     samples = list(rows(dataset.split(split)))
-    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    for kept in ("predictions", *(["uncertainty"] if unsure != NONE else [])):
+        (folder / kept).mkdir(parents=True, exist_ok=True)
     images = (dataset.read_image(sample) for sample in samples)
     predicted = zip(samples, uncertainty.predicted(predictor, images, unsure), strict=True)
     observed = [
