@@ -48,7 +48,7 @@ def review(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         runs = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.commands.review import exporting, predicting
 
-        reviewed = predicting.reviewed(runs, cfg.predict)
+        reviewed = predicting.reviewed(runs, cfg.predict, Path(scratch) / "masks")
         (results := home.folder / "review").mkdir()
         make = shown if cfg.answers is None else answered
         doubts = make(cfg, reviewed, results)
