@@ -174,8 +174,8 @@ def share_problems(settings: dict) -> Iterator[str]:
     if has_patches and good + patch["foreground"] > 1:
         yield (
             f"dataset.good_share={asked}{up_to} and "
-            f"dataset.patch.foreground={patch['foreground']} are shares of the same patches, and their sum is above 1. Try dataset.good_share=0.25 "
-            "dataset.patch.foreground=0.5"
+            f"dataset.patch.foreground={patch['foreground']} are shares of the same patches, and "
+            "their sum is above 1. Try dataset.good_share=0.25 dataset.patch.foreground=0.5"
         )
 
 
