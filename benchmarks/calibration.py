@@ -14,10 +14,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.evaluation import calibrating
 from flexunet_exp.prediction import calibration, networks
 from flexunet_exp.runs.folder import FinishedRun, load_below
@@ -35,7 +32,8 @@ def rows(run: FinishedRun) -> Iterator[dict[str, object]]:
     dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
     datasets.check_unchanged(dataset)
     fitted = calibration.read(run)
-    before, after = (measured(run, dataset, asked) for asked in (False, True))
+    predictor = networks.load([run], {"calibrated": False}).predictor
+    before, after = calibrating.measured(predictor, fitted.divisors, dataset, "test")
     for group in reliability.GROUPS:
         yield {
             "data": run.cfg.dataset.name,
@@ -53,11 +51,6 @@ def rows(run: FinishedRun) -> Iterator[dict[str, object]]:
             "nll_before": f"{reliability.nll(before, group):.6f}",
             "nll_after": f"{reliability.nll(after, group):.6f}",
         }
-
-
-def measured(run: FinishedRun, dataset: Dataset, is_calibrated: bool) -> np.ndarray:
-    predictor = networks.load([run], {"calibrated": is_calibrated}).predictor
-    return calibrating.measured(predictor, dataset, "test")
 
 
 def known() -> set[str]:

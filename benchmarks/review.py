@@ -16,6 +16,7 @@ import argparse
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -55,17 +56,19 @@ class Kept(NamedTuple):
 
 def kept_looks(runs: Sequence[Path], data: str) -> Iterator[Kept]:
     """The test pictures of the runs; predicted where ./review_looks lacks them."""
-    found = reviewed([one for run in runs for one in load_below(run)], OmegaConf.create({}))
     folder = Path("review_looks") / data
     folder.mkdir(parents=True, exist_ok=True)
-    lacking = {n for n, name in enumerate(found.names) if not (folder / f"{name}.npz").exists()}
-    if lacking:
-        for look in found.looks(lacking):
+    every = [one for run in runs for one in load_below(run)]
+    with TemporaryDirectory() as scratch:
+        found = reviewed(every, OmegaConf.create({}), Path(scratch) / "masks")
+        named = enumerate(found.names)
+        lacking = {number for number, name in named if not (folder / f"{name}.npz").exists()}
+        for look, levels in found.predicted(lacking) if lacking else ():
             np.savez_compressed(
                 folder / f"{found.names[look.number]}.npz",
                 truth=look.truth,
                 mask=look.mask,
-                levels=look.levels,
+                levels=levels,
             )
     for name in found.names:
         with np.load(folder / f"{name}.npz") as kept:

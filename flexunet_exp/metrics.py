@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+IGNORE = 255  # a pixel of no class, as in `data.masks`
+
 
 @keras.saving.register_keras_serializable(package="flexunet_exp")
 class SegmentationScores(keras.metrics.Metric):
@@ -49,6 +51,34 @@ class SegmentationScores(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {"class_names": self.class_names, "name": self.name}
+
+
+@keras.saving.register_keras_serializable(package="flexunet_exp")
+class Invented(keras.metrics.Metric):
+    """The share of pixels, 0..1, predicted as a defect in pictures, or patches, that show none.
+
+    Ignored pixels do not count; 0 where every picture shows a defect.
+    """
+
+    def __init__(self, name: str = "invented"):
+        super().__init__(name=name)
+        self.pixels = self.add_variable((2,), "zeros", dtype="int64", name="pixels")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add index masks (B, H, W), 255 = ignore, and logits (B, H, W, C)."""
+        truth = ops.cast(y_true, "int32")
+        is_known = truth != IGNORE
+        is_good = ops.logical_not(
+            ops.any(ops.logical_and(truth > 0, is_known), axis=(1, 2), keepdims=True)
+        )
+        counted = ops.logical_and(is_good, is_known)
+        invented = ops.logical_and(counted, ops.argmax(y_pred, axis=-1) > 0)
+        sums = [ops.sum(ops.cast(each, "int64")) for each in (invented, counted)]
+        self.pixels.assign_add(ops.stack(sums))
+
+    def result(self) -> Any:
+        invented, counted = ops.unstack(ops.cast(self.pixels, "float64"))
+        return ops.divide_no_nan(invented, counted)
 
 
 def confusion(truth: Any, prediction: Any, num_classes: int) -> Any:

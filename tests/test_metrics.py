@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
-from flexunet_exp.metrics import SegmentationScores
+from flexunet_exp.metrics import Invented, SegmentationScores
 from tests.support.properties import examples
 
 IGNORE = 255
@@ -119,3 +119,20 @@ def test_serialised_and_back_it_has_its_classes_and_name():
     back = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert isinstance(back, SegmentationScores)
     assert back.get_config() == metric.get_config()
+
+
+def test_invented_pixels_are_those_of_pictures_without_a_defect():
+    truth, prediction = np.zeros((2, 3, 4, 4), np.uint8)
+    truth[1, 0, 0] = 2  # this picture shows a defect
+    truth[2, 0] = IGNORE  # four ignored pixels
+    prediction[0, :2, 0] = 1
+    prediction[1] = 3  # counts nowhere
+    prediction[2, :2, 1] = 3  # one of two is ignored
+    metric = Invented()
+    for picture in range(3):  # batch by batch
+        part = slice(picture, picture + 1)
+        metric.update_state(truth[part], logits_of(prediction[part], 4))
+    assert float(metric.result()) == pytest.approx((2 + 1) / (16 + 12))
+    metric.reset_state()
+    metric.update_state(truth[1:2], logits_of(prediction[1:2], 4))
+    assert float(metric.result()) == 0

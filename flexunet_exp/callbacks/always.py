@@ -6,12 +6,13 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flexunet_exp.data.feed import good_share
 from flexunet_exp.losses.pool import BatchPool
 from flexunet_exp.models.encoders.encoder import Encoder
 from flexunet_exp.system import collection, interrupt
@@ -88,6 +89,26 @@ class PooledBatches(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.pool.turn(on=False)
+
+
+class AdaptiveGoodShare(keras.callbacks.Callback):
+    """Keeps what each validation has invented, from which the share of good pictures follows.
+
+    `invented` has those of the epochs before, where a training goes on; `steps` are those of an
+    epoch. Adds the share that the epoch was drawn with to the figures of later callbacks.
+    """
+
+    def __init__(self, invented: Sequence[float], steps: int):
+        super().__init__()
+        self.invented, self.steps = list(invented), steps
+
+    def share_of(self, epoch: int) -> float:
+        return good_share.share_of(epoch, self.invented, self.steps)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if logs is not None:
+            self.invented.append(float(logs["val_invented"]))
+            logs["good_share"] = self.share_of(epoch)
 
 
 class LearningRate(keras.callbacks.Callback):

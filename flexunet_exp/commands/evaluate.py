@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from flexunet_exp.config import validation
+from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
 from flexunet_exp.runs.folder import TEMPERATURES
@@ -40,6 +41,8 @@ def task(cfg: DictConfig) -> float:
 def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     """Loads finished runs and scores them into this command's own folder."""
     validation.check_sections(cfg, ("predict", "score"))
+    if problems := validation.own_problems(cfg, "evaluate"):
+        raise InputError(problems)
     found = find_runs.find_all(cfg, home.folder)
     for run in found:
         log.info("Run: %s", run.folder)
@@ -52,6 +55,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.prediction import deciding
     from flexunet_exp.prediction.settings import PredictSettings
+    from flexunet_exp.prediction.uncertainty import NONE
 
     tracking = TrackingSettings.from_config(cfg)
     if PredictSettings.from_config(found[0].cfg, cfg.predict).calibrated:
@@ -65,11 +69,17 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     if decision is not None:
         facts["decision"] = decision.describe()
         log.info("Decision: %s", decision.describe())
+    if cfg.uncertainty != NONE:
+        facts["uncertainty"] = (
+            f"{cfg.uncertainty}, from 0 (black) over purple and orange to 1 (yellow)"
+        )
     groups, splits, parts = scored(cfg, found, options, facts)
     title = title_of(found[0], groups)
     is_whole_run = len(found) == 1 and not other_data.is_given(cfg)
     folder = home.folder / "evaluation"
-    figures = scoring.score(parts, folder, score, title, facts, splits, is_whole_run, decision)
+    figures = scoring.score(
+        parts, folder, score, title, facts, splits, is_whole_run, decision, cfg.uncertainty
+    )
     if decision is not None:
         log_stopped(decision, folder, splits)
     elif is_whole_run:

@@ -7,6 +7,7 @@ networks, and promises nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from flexunet_exp.decisions import levels
 from flexunet_exp.decisions.choosing import Risks
 from flexunet_exp.decisions.rules import Shape
+from flexunet_exp.scores import paired
+from flexunet_exp.scores.paired import PairedDifference
 from flexunet_exp.scores.region_record import RegionRecord
 
 
@@ -25,10 +28,28 @@ class Missed(NamedTuple):
     high: float
 
 
+class Parts(NamedTuple):
+    """The P parts that a training was tested on, sorted by name, at each of T thresholds."""
+
+    names: np.ndarray  # (P,) str
+    is_defective: np.ndarray  # (P,) bool
+    is_stopped: np.ndarray  # (P, T) bool
+
+
 def risks_of(record: RegionRecord) -> Risks:
     """The parts stopped and passed at each threshold, whatever the shape of their regions is."""
-    stopped = levels.stopped_pictures(record, levels.remaining_regions(record, Shape()), Shape())
-    return levels.part_risks(record, stopped)
+    return levels.part_risks(record, stopped_in(record))
+
+
+def parts_of(record: RegionRecord) -> Parts:
+    """Which parts are stopped at each threshold, whatever the shape of their regions is."""
+    is_defective = levels.source_any(record.sources, record.is_defective[:, None])[:, 0]
+    is_stopped = levels.source_any(record.sources, stopped_in(record))
+    return Parts(np.unique(record.sources), is_defective, is_stopped)
+
+
+def stopped_in(record: RegionRecord) -> np.ndarray:
+    return levels.stopped_pictures(record, levels.remaining_regions(record, Shape()), Shape())
 
 
 def share(risks: Risks, at: float) -> float:
@@ -58,6 +79,69 @@ def resampled(risks: Risks, at: float, resamples: int) -> np.ndarray:
         values = losses.values if losses.number else np.full((1, risks.number), np.nan)
         means.append(weights @ values / number)
     return least(means[0], means[1], at)
+
+
+def paired_difference(
+    units: Sequence[tuple[Sequence[Parts], Sequence[Parts]]],
+    at: float,
+    resamples: int = paired.RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """The share missed of one recipe minus that of another; below 0, the first is better.
+
+    A unit has the trainings of both on the same parts; the figure is the mean over trainings, then
+    over units. Good and defective parts are drawn apart, the same for both recipes, and each
+    resample chooses its thresholds anew (see `scores.paired`). Raises ValueError where the parts of
+    a unit differ.
+    """
+    every = [one for first, second in units for one in (*first, *second)]
+    for first, second in units:
+        for one in (*first, *second):
+            same_names = np.array_equal(one.names, first[0].names)
+            if not (same_names and np.array_equal(one.is_defective, first[0].is_defective)):
+                raise ValueError("the parts of the trainings differ")
+    names, where = np.unique(np.concatenate([one.names for one in every]), return_index=True)
+    labels = np.concatenate([one.is_defective for one in every])[where]
+    whole, weights = np.ones((1, len(names))), paired.rescaled(labels, resamples, seed)
+    found, drawn = (
+        np.mean([unit_difference(*unit, draws, names, at) for unit in units], axis=0)
+        for draws in (whole, weights)
+    )
+    return paired.judged(float(found[0]), drawn, labels)
+
+
+def unit_difference(
+    first: Sequence[Parts],
+    second: Sequence[Parts],
+    weights: np.ndarray,
+    names: np.ndarray,
+    at: float,
+) -> np.ndarray:
+    """The difference (R,) in resamples (R, n) of the parts called `names` (n,)."""
+    place = np.searchsorted(names, first[0].names)
+    means = [
+        np.mean([weighted_share(one, weights[:, place], at) for one in parts], axis=0)
+        for parts in (first, second)
+    ]
+    return means[0] - means[1]
+
+
+def weighted_share(parts: Parts, weights: np.ndarray, at: float) -> np.ndarray:
+    """The share missed (R,) where parts count as `weights` (R, P) say; NaN without a kind."""
+    stopped, passed = (
+        weighted_mean(values[chosen], weights[:, chosen])
+        for values, chosen in (
+            (parts.is_stopped, ~parts.is_defective),
+            (~parts.is_stopped, parts.is_defective),
+        )
+    )
+    return least(stopped, passed, at)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The means (R, T) of rows (P, T) with weights (R, P); NaN where these sum to 0."""
+    totals = weights.sum(axis=1, keepdims=True)
+    return weights @ values.astype(np.float64) / np.where(totals > 0, totals, np.nan)
 
 
 def least(stopped: np.ndarray, missed: np.ndarray, at: float) -> np.ndarray:

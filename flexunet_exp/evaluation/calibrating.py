@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from flexunet_exp.evaluation.page import RELIABILITY
 from flexunet_exp.models.weights_digest import weights_digest
 from flexunet_exp.prediction import calibration, networks
 from flexunet_exp.prediction.calibration import Calibration
-from flexunet_exp.prediction.predictor import Predictor
+from flexunet_exp.prediction.predictor import Ensemble, Predictor
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.reporting import plots
 from flexunet_exp.runs.folder import TEMPERATURES, FinishedRun
@@ -63,10 +64,7 @@ def calibrate(
     groups = temperature.groups(sources, MIN_SOURCES)
     common = temperature.fit(pixels, [0] * dataset.num_classes)
     own = temperature.fit(pixels, groups) if any(groups) else common
-    before, after = (
-        measured(predictor.calibrated(each), dataset, PART)
-        for each in (None, own.astype(np.float32))
-    )
+    before, after = measured(predictor, own.astype(np.float32), dataset, PART)
     found = Calibration(
         weights_digest(network),
         list(dataset.class_names),
@@ -179,16 +177,53 @@ def chosen(logits: np.ndarray, truth: np.ndarray, quota: int, draw: np.random.Ge
     return Pixels(logits.reshape(-1, logits.shape[-1])[at], flat[at], np.concatenate(weights))
 
 
-def measured(predictor: Any, dataset: Dataset, split: str) -> np.ndarray:
-    """The reliability counts of a split's pictures at their own size."""
+class Computed:
+    """A network whose outputs a second predictor takes, which asks for the same pictures.
+
+    They wait until then: those of a batch, or of a row of tiles, in all views.
+    """
+
+    def __init__(self, network: Any):
+        self.network, self.waiting = network, deque[Any]()
+
+    def predict_on_batch(self, inputs: np.ndarray) -> Any:
+        self.waiting.append(self.network.predict_on_batch(inputs))
+        return self.waiting[-1]
+
+
+class Again:
+    """The outputs that wait, in their order, in the place of a network."""
+
+    def __init__(self, computed: Computed):
+        self.computed = computed
+
+    def predict_on_batch(self, inputs: np.ndarray) -> Any:
+        return self.computed.waiting.popleft()
+
+
+def measured(
+    predictor: Predictor, temperatures: np.ndarray, dataset: Dataset, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The reliability counts of a split's pictures, without temperatures (C,) and with them.
+
+    At the pictures' own size; the network computes each picture once.
+    """
     samples = list(rows(dataset.split(split)))
-    total = np.zeros((len(reliability.GROUPS), 4, reliability.BINS))
-    predictions = predictor(dataset.read_image(one) for one in samples)
-    for bands, one in zip(predictions, samples, strict=True):
+    computed = Computed(predictor.model)
+    both = Ensemble(
+        [
+            predictor.with_network(computed).calibrated(None),
+            predictor.with_network(Again(computed)).calibrated(temperatures),
+        ]
+    )
+    totals = np.zeros((2, len(reliability.GROUPS), 4, reliability.BINS))
+    pictures = both.members(dataset.read_image(one) for one in samples)
+    for bands, one in zip(pictures, samples, strict=True):
         truth = dataset.layout.read_mask(one)
-        for top, probabilities in bands:
-            total += reliability.counts(probabilities, truth[top : top + len(probabilities)])
-    return total
+        for pair in bands:
+            for total, (top, probabilities) in zip(totals, pair, strict=True):
+                total += reliability.counts(probabilities, truth[top : top + len(probabilities)])
+    return totals[0], totals[1]
 
 
 def fit_missing(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> list[FinishedRun]:

@@ -38,7 +38,7 @@ def record_of(
 
 def predicted(part: Part, split: str) -> RegionRecord:
     """Predicts every picture of a split for its regions alone."""
-    predictor, dataset, _ = part
+    predictor, dataset = part.predictor, part.dataset
     samples = list(rows(dataset.split(split)))
     bands = predictor(dataset.read_image(sample) for sample in samples)
     found = [

@@ -21,8 +21,10 @@ from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.rules import Rule
 from flexunet_exp.evaluation import page, regions, results, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
+from flexunet_exp.prediction import uncertainty
 from flexunet_exp.prediction.predictor import Band, Ensemble, Predictor
-from flexunet_exp.reporting import nearest, panels
+from flexunet_exp.prediction.uncertainty import NONE
+from flexunet_exp.reporting import heat, nearest, panels
 from flexunet_exp.scores import boundary, confusions, curves, objects, region_record
 from flexunet_exp.scores import record as records
 from flexunet_exp.scores.record import Record
@@ -40,6 +42,7 @@ class Part(NamedTuple):
     predictor: Predictor | Ensemble
     dataset: Dataset
     rule: Rule | None = None
+    unsure: str = NONE  # the kind of the maps of uncertainty that are drawn
 
 
 @dataclass(frozen=True)
@@ -69,19 +72,21 @@ def score(
     splits: Mapping[str, str] = SCORED,
     with_calibration: bool = True,
     decision: Decision | None = None,
+    unsure: str = NONE,
 ) -> dict[str, float]:
     """Scores each split into `folder`/<split>, pooled over the parts; prints and draws the result.
 
     `splits` maps a split to the prefix of its figures; `title` and `facts` head the report. A
     calibration part is not scored: only its regions are kept. The masks are those that remain under
-    a `decision`, which the report then shows. Returns the figures by their tracked
+    a `decision`, which the report then shows. The panels show the map of uncertainty that `unsure`
+    names. Returns the figures by their tracked
     names, val/dice … test/dice/bent.
     """
     seen: dict[str, list[Scored]] = {}
     dataset = None
     rule = decision.rule if decision else None
     decided = None
-    for part in (one._replace(rule=rule) for one in parts):
+    for part in (one._replace(rule=rule, unsure=unsure) for one in parts):
         dataset = dataset or part.dataset
         for split in splits:
             if len(part.dataset.split(split)):
@@ -133,14 +138,19 @@ def pooled(parts: Sequence[Scored]) -> Scored:
 
 
 def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Scored:
-    """Predicts every picture of a split once; keeps the masks in `folder`/predictions."""
-    predictor, dataset, rule = part
+    """Predicts every picture of a split once; keeps the masks in `folder`/predictions.
+
+    Maps of uncertainty, if the part asks for them, go to `folder`/uncertainty.
+    """
+    predictor, dataset, rule, unsure = part
+    uncertainty.check(unsure, predictor)
     samples = list(rows(dataset.split(split)))
-    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    for kept in ("predictions", *(["uncertainty"] if unsure != NONE else [])):
+        (folder / kept).mkdir(parents=True, exist_ok=True)
     images = (dataset.read_image(sample) for sample in samples)
-    predicted = zip(samples, predictor(images), strict=True)
+    predicted = zip(samples, uncertainty.predicted(predictor, images, unsure), strict=True)
     observed = [
-        observe(dataset, sample, bands, folder, tolerance, rule)
+        observe(dataset, sample, bands, folder, tolerance, rule, unsure)
         for sample, bands in in_sight(predicted, f"scoring {split}", len(samples))
     ]
     counts, seed_dice, histograms, found, boundaries, seen_regions = zip(*observed, strict=True)
@@ -170,14 +180,21 @@ def in_sight(items: Iterable[Any], title: str, total: int) -> Iterable[Any]:
 def observe(
     dataset: Dataset,
     sample: Any,
-    bands: Iterable[Band],
+    measured: Iterable[tuple[Band, np.ndarray | None]],
     folder: Path,
     tolerance: float,
     rule: Rule | None = None,
+    unsure: str = NONE,
 ) -> tuple[Any, ...]:
-    """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries, regions."""
+    """What is kept of one picture: counts, `seed_dice`, histogram, objects, boundaries, regions.
+
+    `measured` are its bands with their uncertainty, whose map is written unless `unsure` is none.
+    """
     name, truth = sample_name(sample), dataset.layout.read_mask(sample)
-    mask, anomaly, seed_dice, levels = look(bands, truth)
+    drawn = None if unsure == NONE else np.empty(truth.shape, np.float32)
+    mask, anomaly, seed_dice, levels = look(uncertainty.kept(measured, drawn), truth)
+    if drawn is not None:
+        heat.write(map_of(folder, name), drawn)
     if rule is not None:
         mask = rule.mask(levels)
     masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)
@@ -222,7 +239,16 @@ def draw_panels(dataset: Dataset, scored: Scored, folder: Path) -> None:
 def draw_panel(dataset: Dataset, sample: Any, name: str, folder: Path) -> np.ndarray:
     image, truth = dataset.read(sample)
     prediction, title = kept_mask(folder, name), f"{name} ({sample.split})"
-    return panels.panel(image, truth, prediction, dataset.class_names, dataset.palette, title)
+    path = map_of(folder, name)
+    more = {"uncertainty": np.asarray(Image.open(path).convert("RGB"))} if path.is_file() else None
+    return panels.panel(
+        image, truth, prediction, dataset.class_names, dataset.palette, title, more=more
+    )
+
+
+def map_of(folder: Path, name: str) -> Path:
+    """Where the map of uncertainty of a picture is, if one was asked for."""
+    return folder / "uncertainty" / f"{name}.png"
 
 
 def kept_mask(folder: Path, name: str) -> np.ndarray:

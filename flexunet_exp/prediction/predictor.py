@@ -87,6 +87,12 @@ class Predictor:
         other.temperatures = temperatures
         return other
 
+    def with_network(self, model: Any) -> Predictor:
+        """The same settings and temperatures with another network of the same inputs."""
+        other = copy.copy(self)
+        other.model = model
+        return other
+
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image (H, W, N), uint8 or uint16, at its own size, in their order.
 

@@ -22,7 +22,8 @@ def check(kind: str, predictor: Predictor | Ensemble) -> None:
     if kind == FOLDS and not isinstance(predictor, Ensemble):
         raise InputError(
             f"uncertainty={FOLDS} is the disagreement of networks that predict together, and run= "
-            f"names one. Name several (run=A,B, or a multirun), or use uncertainty={ENTROPY}"
+            f"names one. Name several (run=A,B, or a multirun; evaluate needs ensemble=true), or "
+            f"use uncertainty={ENTROPY}"
         )
 
 

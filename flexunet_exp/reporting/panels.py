@@ -5,7 +5,7 @@ OpenCV and Pillow draw them faster than matplotlib, which matters after every ep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -64,17 +64,20 @@ def panel(
     *,
     max_side: int = 384,
     captions: Sequence[str] = CAPTIONS,
+    more: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Image, truth and prediction side by side under a title, with a legend: uint8 (h, w, 3) RGB.
 
     `image` (H, W, N), shown as `channels.shown` says; `truth`, `prediction` (H, W) class indices.
     The longer side is shrunk to `max_side` pixels, or enlarged by the largest whole factor that
     fits; a shrunk defect keeps at least a pixel. The legend names every class present, and whether
-    in truth or prediction.
+    in truth or prediction. `more` are further pictures (H, W, 3) by their captions.
     """
+    more = more or {}
     pictures = [tile(image, max_side)]
     pictures += [marked_tile(image, mask, palette, max_side) for mask in (truth, prediction)]
-    drawn = strip(title, pictures, captions)
+    pictures += [tile(picture, max_side) for picture in more.values()]
+    drawn = strip(title, pictures, [*captions, *more])
     entries = _legend_entries(truth, prediction, class_names, palette)
     return np.concatenate([drawn, np.asarray(_legend(entries, drawn.shape[1]))])
 

@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Macro Dice of the first minus that of the second, -1..1, with its 95 % interval.
+    """A figure of the first minus that of the second, -1..1, with its 95 % interval.
 
     `p` is the probability of a difference at least so far from 0 between equal recipes. `p` and
     the interval are NaN where a class has a single source: resampling cannot vary it.
@@ -68,13 +68,21 @@ def paired_difference(
         np.mean([difference(*pair, draws) for pair in zip(parts, places, strict=True)], axis=0)
         for draws in (whole, weights)
     )
+    return judged(float(found[0]), drawn, labels)
+
+
+def judged(found: float, drawn: np.ndarray, labels: np.ndarray) -> PairedDifference:
+    """A difference with the interval and the p-value that its resamples (R,) give.
+
+    `labels` (n,) are the classes of the sources, which were drawn class by class.
+    """
     sizes = np.unique(labels, return_counts=True)[1]
     low, high, p = float("nan"), float("nan"), float("nan")
     if sizes.min() > 1:
         freedom = int((sizes - 1).sum())
         low, high = expanded_interval(drawn, freedom)
         p = p_value(drawn, freedom)
-    return PairedDifference(float(found[0]), low, high, p, len(names), int(sizes.min()))
+    return PairedDifference(found, low, high, p, len(labels), int(sizes.min()))
 
 
 def rescaled(labels: np.ndarray, resamples: int, seed: int = 0) -> np.ndarray:

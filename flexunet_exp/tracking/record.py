@@ -216,18 +216,26 @@ def send_files(store: Store, runs: Sequence[FinishedRun], name: str) -> None:
             artifacts.log_files(store, stored.info.run_id, run.folder / name, "")
 
 
-def add_decision(
-    tracking: TrackingSettings, runs: Sequence[FinishedRun], name: str, page: Path
+def add_results(
+    tracking: TrackingSettings,
+    runs: Sequence[FinishedRun],
+    folder: Path,
+    name: str,
+    files: Sequence[str] = (),
 ) -> None:
-    """Sends a file `name` of each run folder to its run, and `page` to the run or the parent."""
+    """Adds the results of a command to the run, or to the common parent, below `name`.
+
+    `files` of each run folder go to its own run.
+    """
     if not tracking.uri:
         return
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
-    with optional_store(f"{page} is whole, but"):
+    with optional_store(f"{folder} is whole, but"):
         store = Store(tracking.uri, tracking.experiment_name, create=False)
-        send_files(store, runs, name)
+        for file in files:
+            send_files(store, runs, file)
         for run_id in store.owners(own):
-            place = artifacts.add_folder(store, run_id, page, "decide")
+            place = artifacts.add_folder(store, run_id, folder, name)
             log.info("Added to run %s as %s", run_id, place)
 
 

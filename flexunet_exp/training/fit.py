@@ -16,11 +16,12 @@ from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.feed import kept_features
+from flexunet_exp.data.feed.good_share import ADAPTIVE, ShareOf
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.losses.pool import pool_of
-from flexunet_exp.metrics import SegmentationScores
+from flexunet_exp.metrics import Invented, SegmentationScores
 from flexunet_exp.models import files, summary
 from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
 from flexunet_exp.optimizers import slow_down
@@ -31,6 +32,8 @@ from flexunet_exp.training import class_weights, features, profile, state, super
 from flexunet_exp.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
+
+GOOD_SHARE = "(good share)"  # the name of its callback
 
 
 def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
@@ -57,7 +60,8 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         if settings.deep_supervision is not None:
             supervision.check_loss(loss)
         optimizer = build_optimizer(settings, dataset, encoder)
-        model.compile(optimizer, loss, metrics=[scores])
+        more = [Invented()] if settings.feed.good_share == ADAPTIVE else []
+        model.compile(optimizer, loss, metrics=[scores, *more])
         model.optimizer.build(model.trainable_variables)
     return model
 
@@ -184,11 +188,13 @@ def train(
     warn_of_absent_classes(dataset)
     if patch := settings.feed.patch:
         log.info("%s", describe_patches(patch, settings.feed.size))
-    feed = feed_of(model, settings, dataset, progress.epochs)
+    shares = adaptive_share(settings, dataset, progress)
+    feed = feed_of(model, settings, dataset, progress.epochs, shares.share_of if shares else None)
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    listed = all_callbacks(model, settings, run, keeper, progress, extra)
+    before = {GOOD_SHARE: shares} if shares else {}
+    listed = all_callbacks(model, settings, run, keeper, progress, extra, before)
     watched = list(listed.values())
     if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
@@ -210,15 +216,33 @@ def train(
         line.close()
 
 
+def adaptive_share(
+    settings: TrainingSettings, dataset: Dataset, progress: state.Progress
+) -> always.AdaptiveGoodShare | None:
+    """What decides an adaptive share of good pictures; it goes on from the state of the training.
+
+    The state is needed before the first batch, which is read before the callbacks begin.
+    """
+    if settings.feed.good_share != ADAPTIVE:
+        return None
+    kept = progress.callbacks.get(GOOD_SHARE, {}).get("invented", [])
+    steps = feeding.steps_per_epoch(settings.feed, dataset)
+    return always.AdaptiveGoodShare(kept, steps)
+
+
 def feed_of(
-    model: keras.Model, settings: TrainingSettings, dataset: Dataset, first_epoch: int
+    model: keras.Model,
+    settings: TrainingSettings,
+    dataset: Dataset,
+    first_epoch: int,
+    share_of: ShareOf | None = None,
 ) -> feeding.Feed:
     """The batches of the training: pictures, or what the frozen part makes of them."""
     replicas = model.distribute_strategy.num_replicas_in_sync
     if isinstance(model, features.FromFeatures):
         kept = features.kept(model, settings, dataset)
-        return kept_features.feed_of(settings.feed, dataset, kept, first_epoch, replicas)
-    return feeding.feed(settings.feed, dataset, first_epoch, replicas, model.input.dtype)
+        return kept_features.feed_of(settings.feed, dataset, kept, first_epoch, replicas, share_of)
+    return feeding.feed(settings.feed, dataset, first_epoch, replicas, model.input.dtype, share_of)
 
 
 def all_callbacks(
@@ -228,9 +252,11 @@ def all_callbacks(
     keeper: state.Keeper,
     progress: state.Progress,
     extra: Mapping[str, keras.callbacks.Callback],
+    before: Mapping[str, keras.callbacks.Callback] | None = None,
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks between those that every training has, by name, in their order.
 
+    `before` are called before the configured ones, which see their figures.
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
@@ -242,6 +268,7 @@ def all_callbacks(
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         **({"(pooled batches)": always.PooledBatches(pool)} if pool else {}),
         "(learning rate)": always.LearningRate(),
+        **(before or {}),
         "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
         **configured_ones,
         "(epoch metrics)": always.EpochMetrics(run.tracker),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import keras
+from omegaconf import OmegaConf
 
+from flexunet_exp.config import compose
 from flexunet_exp.errors import InputError
 from flexunet_exp.losses.pool import pool_of
+from flexunet_exp.models import side_outputs
 from flexunet_exp.models.side_outputs import side_outputs_of
 
 
@@ -65,8 +70,8 @@ def supervised(model: keras.Model, weights: float | Sequence[float]) -> DeeplySu
     if known is None:
         raise InputError(
             f"trainer.deep_supervision={typed(weights)}: {model.name} has no side outputs. "
-            "Type trainer.deep_supervision=null, or a model that has: u2net, u2netp, unet3plus, "
-            "attention_unet"
+            "Type trainer.deep_supervision=null, or a model that has: "
+            f"{', '.join(models_with_side_outputs())}"
         )
     sides = known.make()
     each = [weights] * len(sides) if isinstance(weights, int | float) else list(weights)
@@ -76,6 +81,22 @@ def supervised(model: keras.Model, weights: float | Sequence[float]) -> DeeplySu
             f"{len(sides)} side outputs. Type one number for all of them, or {len(sides)}"
         )
     return DeeplySupervised(model.input, model.output, sides, each, name=model.name)
+
+
+def models_with_side_outputs() -> list[str]:
+    """The choices of `model` whose module names side outputs: those that `conf/model` has."""
+    found = []
+    for path in sorted((compose.conf_dir() / "model").glob("*.yaml")):
+        node = compose.plain(OmegaConf.load(path))
+        target = node.get("_target_")  # none for a variant of another model
+        if target and uses_side_outputs(import_module(target.rpartition(".")[0])):
+            found.append(path.stem)
+    return found
+
+
+def uses_side_outputs(module: ModuleType) -> bool:
+    used = vars(module).values()
+    return any(getattr(one, "__module__", None) == side_outputs.__name__ for one in used)
 
 
 def check_loss(loss: keras.losses.Loss) -> None:

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
+from scipy.special import entr, softmax
 
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data.masks import read_image
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import folds as pooling
+from flexunet_exp.models.files import read_network
 from flexunet_exp.runs.folder import load, load_below
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
@@ -39,6 +43,31 @@ def evaluation_in(done, folder: Path) -> Path:
 def pooled(folds) -> Path:
     run = f"run={parent_of(folds).info.run_id}"
     return evaluation_in(flexunet(folds, "evaluate", run), folds)
+
+
+def test_the_panels_show_the_entropy_if_asked_for_and_no_score_changes(folds, pooled):
+    run = run_folders(folds)[0]
+    done = flexunet(folds, "evaluate", f"run={run}", "uncertainty=entropy", "tracking=none")
+    found = evaluation_in(done, folds)
+    assert "These are the figures the run ended with." in done.stdout
+    network = read_network(run / "best.keras")
+    table = datasets.read_table(run / "samples.csv")
+    tested = list(datasets.rows(table[table["split"] == "test"]))
+    for sample in tested:
+        logits = np.asarray(network(read_image(sample.image)[None]), np.float64)[0]
+        expected = entr(softmax(logits, axis=-1)).sum(-1) / np.log(6)
+        name = f"{datasets.sample_name(sample)}.png"
+        with Image.open(found / "test" / "uncertainty" / name) as kept:
+            np.testing.assert_allclose(np.asarray(kept) / 255, expected, atol=0.5 / 255 + 1e-5)
+    widths = [
+        Image.open(folder / "test" / "figures" / "worst.png").width
+        for folder in (found, run / "evaluation")
+    ]
+    assert widths[0] == 4 * (widths[1] - 8) // 3 + 8  # one more column, beside a gap of 8 px
+    assert "uncertainty" in (found / "report.html").read_text()
+    assert not list((run / "evaluation").rglob("uncertainty"))
+    refused = flexunet(folds, "evaluate", f"run={run}", "uncertainty=folds", "tracking=none")
+    assert refused.returncode == 1 and "uncertainty=entropy" in refused.stdout
 
 
 def test_folds_are_pooled_with_every_picture_once_by_the_run_that_tests_it(folds, pooled):

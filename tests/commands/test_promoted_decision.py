@@ -150,6 +150,10 @@ def test_an_exported_decision_and_network_decide_as_infer_does(home, predicted):
     done = flexunet(home.folder, "export", MODEL, "format=onnx", "output=net", "images=1")
     assert done.returncode == 0 and "Decision: strict" in done.stdout, done.stdout
     decision = json.loads((home.folder / "net" / "decision.json").read_text())
+    proof = json.loads((home.folder / "net" / "parity.json").read_text())
+    assert proof["proven"] and proof["decision"]["name"] == "strict"
+    assert proof["decision"]["equal_pixels"] == 1.0
+    assert proof["decision"]["parts_with_the_same_verdict"] == proof["decision"]["parts"] == 1
     assert decision["expected"]["parts"]["missed"] == [None, 0.0, 0.2, 9]
     session = onnxruntime.InferenceSession(home.folder / "net" / "model.onnx")
     size = json.loads((home.folder / "net" / "classes.json").read_text())["input"]["image_size"]

@@ -6,11 +6,17 @@ import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from flexunet_exp.commands.review import predicting
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.evaluation import parts
+from flexunet_exp.runs.folder import load_below
 from tests.support import exports
-from tests.support.running import flexunet
+from tests.support.running import flexunet, store
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +48,16 @@ def test_the_page_shows_every_doubt_of_the_table(reviewed):
     assert {Path(one.name).stem for one in export.pictures} == set(table["picture"])
 
 
+def artifacts_of_parent(folds: Path, place: str = "") -> set[str]:
+    runs = store(folds).runs("", "attributes.start_time ASC", limit=100)
+    (parent_run,) = {one.data.tags.get("mlflow.parentRunId") for one in runs} - {None}
+    return {file.path for file in store(folds).client.list_artifacts(parent_run, place)}
+
+
+def test_page_and_table_are_kept_with_the_run_that_was_reviewed(folds, reviewed):
+    assert artifacts_of_parent(folds, "review") == {"review/review.csv", "review/review.html"}
+
+
 def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
     table = pd.read_csv(reviewed / "review.csv")
     table["wrong"] = (table["picture"] == table["picture"][0]).astype(int)
@@ -53,6 +69,37 @@ def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
     assert "ticked as wrong" in done.stdout
     (folder,) = folds.glob("outputs/*/*_review/review/labelme")
     assert [file.stem for file in folder.glob("*.json")] == [table["picture"][0]]
+    assert (folder.parent / "review.csv").read_bytes() == answers.read_bytes()
+    assert artifacts_of_parent(folds, "review2") == {"review2/review.csv"}
+
+
+def test_each_picture_is_predicted_once_for_table_page_and_export(parent, tmp_path, monkeypatch):
+    asked = []
+    own_parts = parts.own_parts
+
+    def counted(groups, overrides):
+        for part in own_parts(groups, overrides):
+            predictor = part.predictor
+
+            def predict(images, predictor=predictor):
+                for bands in predictor(images):
+                    asked.append(1)
+                    yield bands
+
+            yield part._replace(predictor=predict)
+
+    monkeypatch.setattr(parts, "own_parts", counted)
+    runs = load_below(parent)
+    found = predicting.reviewed(runs, OmegaConf.create({}), tmp_path / "masks")
+    first = found.looks({0, 1})
+    assert [look.number for look in first] == [0, 1] and len(asked) == 2
+    masks = {look.number: look.mask.copy() for look, _ in found.predicted()}
+    number = len(found.names)
+    assert len(masks) == number and len(asked) == 2 + number
+    for look in found.looks(range(number)):
+        assert found.names[look.number] == datasets.sample_name(look.sample)
+        np.testing.assert_array_equal(look.mask, masks[look.number])
+    assert len(asked) == 2 + number
 
 
 def test_wrong_answers_and_options_are_a_sentence(folds, parent, reviewed):

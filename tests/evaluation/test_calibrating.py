@@ -15,6 +15,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import calibrating
 from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.prediction.settings import PredictSettings
+from flexunet_exp.scores import reliability
 from flexunet_exp.training.attempt import Attempt
 
 
@@ -97,3 +98,32 @@ def test_without_a_defect_there_is_no_calibration(dataset, tmp_path, caplog, kee
     claim = SimpleNamespace(folder=tmp_path, run_folder=tmp_path)
     with pytest.raises(InputError, match="predict.calibrated=true: no validation picture shows"):
         Attempt(asked, without, claim, None)
+
+
+class Counted(Grey):
+    """Counts the pictures that it computes."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
+        self.pictures += len(images)
+        return super().predict_on_batch(images)
+
+
+@pytest.mark.parametrize("how", [{}, {"tta": "flips"}, {"tile": (40, 40), "overlap": 0.5}])
+def test_figures_before_and_after_need_each_picture_once(dataset, how):
+    network, temperatures = Counted(), np.array([1, 2, 0.5, 1, 3, 1], np.float32)
+    predictor = Predictor(network, (64, 64), 2, **how)
+    both = calibrating.measured(predictor, temperatures, dataset, "valid")
+    once, network.pictures = network.pictures, 0
+    samples = list(datasets.rows(dataset.split("valid")))
+    for found, each in zip(both, (None, temperatures), strict=True):
+        expected = np.zeros_like(found)
+        images = (dataset.read_image(one) for one in samples)
+        for bands, one in zip(predictor.calibrated(each)(images), samples, strict=True):
+            truth = dataset.layout.read_mask(one)
+            for top, probabilities in bands:
+                expected += reliability.counts(probabilities, truth[top : top + len(probabilities)])
+        np.testing.assert_array_equal(found, expected)
+    assert once == network.pictures / 2 > 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from omegaconf import open_dict
 
-from flexunet_exp.config import identity
+from flexunet_exp.config import compose, identity
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.losses import CrossEntropy
@@ -110,6 +110,22 @@ def test_a_training_with_it_ends_with_the_best_network(tiny_dataset, tmp_path):
 def test_what_does_not_fit_is_refused(model, weights, words):
     with pytest.raises(InputError, match=words):
         supervision.supervised(model(), weights)
+
+
+def test_the_models_that_have_side_outputs_are_those_of_the_configurations():
+    """The reference are the lines of source that name them."""
+    named = {
+        path.stem
+        for path in (compose.PACKAGE / "models").glob("*.py")
+        if "model.side_outputs = " in path.read_text()
+    }
+    expected = [
+        path.stem
+        for path in sorted((compose.conf_dir() / "model").glob("*.yaml"))
+        if any(f"_target_: flexunet_exp.models.{name}." in path.read_text() for name in named)
+    ]
+    assert supervision.models_with_side_outputs() == expected
+    assert "u2netp" in expected and "flexunet" not in expected
 
 
 def test_a_loss_over_several_batches_is_refused(tiny_dataset):

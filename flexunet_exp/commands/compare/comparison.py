@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from flexunet_exp.commands.compare import evidence as evidences
 from flexunet_exp.commands.compare import missed as missing
-from flexunet_exp.commands.compare.cells import Group, cells_of, groups_of
+from flexunet_exp.commands.compare.cells import LESS_IS_BETTER, Group, cells_of, groups_of
 from flexunet_exp.commands.compare.evidence import Evidence, Files
 from flexunet_exp.commands.compare.selection import Selection, Trial, newest
 from flexunet_exp.decisions.missed import Missed
@@ -27,6 +27,16 @@ NO_RANK = tuple(  # validation figures that are only counts, or of which less is
     f"val/{start}" for start in ("baseline_", "num_", "false_alarms", "smallest_found")
 )
 BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", "no verdict"
+
+
+class PairTest(NamedTuple):
+    """How two leaders are compared on test."""
+
+    difference: Callable[[Evidence, Evidence], PairedDifference]  # InputError: why there is none
+    is_less_better: bool = False
+
+
+MACRO_DICE = PairTest(evidences.difference)
 
 
 class Pair(NamedTuple):
@@ -84,6 +94,11 @@ class Comparison:
     def twin(self) -> str:
         return twin(self.metric)
 
+    @property
+    def tested_figure(self) -> str:
+        """What the pairs compare on test, in words."""
+        return "share of missed parts" if self.metric in LESS_IS_BETTER else "macro Dice"
+
 
 def twin(metric: str) -> str:
     return metric.replace("val/", "test/", 1)
@@ -115,8 +130,10 @@ def compare(
     cells, outdated = cells_of(finished)
     left_out += outdated
     notes: list[str] = []
-    groups = [judged(group, top, files, notes) for group in groups_of(cells, metric)]
-    if metric == f"val/{missing.MISSED}":
+    is_missed = metric == f"val/{missing.MISSED}"
+    test = PairTest(missing.Pairing(files, at), True) if is_missed else MACRO_DICE
+    groups = [judged(group, top, files, notes, test) for group in groups_of(cells, metric)]
+    if is_missed:
         for one in groups:
             add_missed(one, files, at)
         notes.append(missing.note(at))
@@ -171,7 +188,7 @@ def can_rank(figure: str) -> bool:
     return figure.startswith("val/") and not figure.startswith(NO_RANK)
 
 
-def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
+def judged(group: Group, top: int, files: Files, notes: list[str], test: PairTest) -> Judged:
     """The group with its best `top` cells read and compared; adds what is missing to `notes`."""
     leaders = {}
     for place, cell in enumerate(group.cells[:top]):
@@ -182,31 +199,32 @@ def judged(group: Group, top: int, files: Files, notes: list[str]) -> Judged:
             notes += [
                 f"#{place + 1} of {group.name} is not compared: {why}" for why in error.problems
             ]
-    return Judged(group, leaders, pairs_of(leaders))
+    return Judged(group, leaders, pairs_of(leaders, test))
 
 
-def pairs_of(leaders: Mapping[int, Evidence]) -> list[Pair]:
+def pairs_of(leaders: Mapping[int, Evidence], test: PairTest) -> list[Pair]:
     """Every pair, its p-value corrected by Holm over those that have a verdict."""
     found: list[tuple[int, int, PairedDifference | None, str]] = []
     for first, second in itertools.combinations(leaders, 2):
         try:
-            result = evidences.difference(leaders[first], leaders[second])
+            result = test.difference(leaders[first], leaders[second])
             found.append((first, second, result, paired.too_few(result)))
         except InputError as error:
             found.append((first, second, None, str(error)))
     corrected = paired.holm([pair[2].p if pair[2] and not pair[3] else np.nan for pair in found])
     return [
-        Pair(*pair[:3], holm, verdict(pair[2], holm), pair[3])
+        Pair(*pair[:3], holm, verdict(pair[2], holm, test.is_less_better), pair[3])
         for pair, holm in zip(found, corrected, strict=True)
     ]
 
 
-def verdict(result: PairedDifference | None, holm: float) -> str:
+def verdict(result: PairedDifference | None, holm: float, is_less_better: bool) -> str:
+    """What a difference says of the first of a pair."""
     if result is None or np.isnan(holm):
         return UNKNOWN
     if holm > paired.LEVEL:
         return TIE
-    return BETTER if result.difference > 0 else WORSE
+    return WORSE if (result.difference > 0) == is_less_better else BETTER
 
 
 def notes_on(groups: Sequence[Judged], metric: str) -> list[str]:

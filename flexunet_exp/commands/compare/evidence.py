@@ -174,7 +174,12 @@ def of_cell(cell: Cell, files: Files) -> Evidence:
 
 
 def difference(first: Evidence, second: Evidence) -> PairedDifference:
-    """The paired difference over the common test pictures; InputError if there are none."""
+    """The paired difference of macro Dice; InputError without common test pictures."""
+    return paired.paired_difference([part_of(*both) for both in common_units(first, second)])
+
+
+def common_units(first: Evidence, second: Evidence) -> list[tuple[Unit, Unit]]:
+    """The test pictures that both predicted, by each; InputError if there are none."""
     if first.classes != second.classes:
         raise InputError(
             f"they have different classes: {', '.join(first.classes)}; {', '.join(second.classes)}"
@@ -184,7 +189,7 @@ def difference(first: Evidence, second: Evidence) -> PairedDifference:
     both = sorted(set(of_first) & set(of_second), key=sorted)
     if not both:
         raise InputError("none of their seeds has the same test pictures")
-    return paired.paired_difference([part_of(of_first[tests], of_second[tests]) for tests in both])
+    return [(of_first[tests], of_second[tests]) for tests in both]
 
 
 def digests_of(evidence: Evidence) -> frozenset[str]:

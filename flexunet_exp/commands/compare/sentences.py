@@ -148,13 +148,14 @@ def sentences(one: Judged, comparison: Comparison) -> Iterator[str]:
             "files of both cells in the store."
         )
     else:
-        yield of_pair(against[0], f"#{against[0].second + 1}, {one.label(against[0].second)}")
+        name = f"#{against[0].second + 1}, {one.label(against[0].second)}"
+        yield of_pair(against[0], name, comparison.tested_figure)
     if len(against) > 1:
         yield counted(against)
 
 
-def of_pair(pair: Pair, name: str) -> str:
-    """The verdict on the first cell against another one, on test."""
+def of_pair(pair: Pair, name: str, figure: str) -> str:
+    """The verdict on the first cell against another one, by a figure on test."""
     result = pair.result
     if result is None or pair.verdict == UNKNOWN:
         return f"Against {name}: no verdict ({pair.because})."
@@ -164,7 +165,7 @@ def of_pair(pair: Pair, name: str) -> str:
         TIE: "a tie: no more than chance",
     }[pair.verdict]
     return (
-        f"On test its macro Dice differs by {signed(result.difference)} from that of {name} "
+        f"On test its {figure} differs by {signed(result.difference)} from that of {name} "
         f"(95 % interval {interval(result.low, result.high)} over the same "
         f"{result.num_sources} sources, p {chance(pair.holm)} after Holm): {how}."
     )

@@ -30,8 +30,8 @@ def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
     """One row per cell, best first: varying settings, figures by validation and test, cost.
 
     `pooled` is the test figure of the counts, or parts, pooled over folds; `low` and `high` are the
-    interval of the share missed. `seed_sd` is the standard deviation
-    of the pooled macro Dice over seeds. These two and `parameters` are of leaders only. `of_first`
+    interval of the share missed. `seed_sd` is the standard deviation of the pooled macro Dice over
+    seeds. These two and `parameters` are of leaders only. `of_first`
     is a leader's verdict on test against the first.
     """
     return pd.DataFrame([row(one, place, metric, twin) for place in range(len(one.group.cells))])
@@ -85,7 +85,7 @@ def deviation(values: np.ndarray) -> float:
 
 
 def pairs(one: Judged) -> pd.DataFrame:
-    """One row per pair of leaders: the difference of their macro Dice on test, the verdict."""
+    """One row per pair of leaders: the difference of their figure on test, the verdict."""
     columns = ["group", "first", "second", "difference", "low", "high", "p", "holm", "sources"]
     rows = []
     for pair in one.pairs:

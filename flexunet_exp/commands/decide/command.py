@@ -63,7 +63,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         names = ",".join(str(run.folder) for run in runs) if len(runs) > 1 else str(runs[0].folder)
         log.info("Apply it       flexunet infer run=%s decision=%s …", names, decision.name)
         tracking = TrackingSettings.from_config(cfg)
-        record.add_decision(tracking, runs, file.DECISIONS, results)
+        record.add_results(tracking, runs, results, "decide", [file.DECISIONS])
     return outcome.Outcome("finished", "decide", folder=str(home.folder))
 
 

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flexunet_exp.commands.export import decisions, folders, formats, parity, pictures, report
+from flexunet_exp.commands.export import (
+    decisions,
+    folders,
+    formats,
+    parity,
+    pictures,
+    report,
+    rule_parity,
+)
 from flexunet_exp.commands.export.parity import EXACT, Network
 from flexunet_exp.config import compose
 from flexunet_exp.data.channels import Channels
@@ -31,9 +39,9 @@ def export(
 ) -> dict[str, Any]:
     """Writes the run's network in the format `name` and compares it on the pictures of `paths`.
 
-    A decision is written beside it. The folder becomes `output` if the file is proven, else its
-    unproven neighbour. Returns the proof. Raises InputError if the format cannot hold the network,
-    or its runtime cannot run it.
+    A decision is written beside it, and compared under its rule. The folder becomes `output` if the
+    file is proven, else its unproven neighbour. Returns the proof. Raises InputError if the format
+    cannot hold the network, or its runtime cannot run it.
     """
     prepare_process(run)
     size, bits = compose.image_size(run.cfg), compose.bit_depth(run.cfg)
@@ -52,7 +60,10 @@ def export(
         for network in networks:  # warmed up, as the file is
             network.model.predict_on_batch(example)
         compared = parity.compare(exported, networks, pictures.read(paths, *form))
-        proof = report.proof(run, name, file, compared, tolerance)
+        ruled = rule_parity.compare(run, decision, exported, paths) if decision else None
+        if ruled:
+            log.info("%s", ruled.describe())
+        proof = report.proof(run, name, file, compared, tolerance, ruled)
         compared.to_csv(part / folders.PICTURES, index=False)
         report.write(part / folders.PARITY, proof)
         report.write(part / folders.CLASSES, report.usage(run, name, bound_to, dtype, decision))

@@ -12,6 +12,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from flexunet_exp.commands.export import formats, parity
+from flexunet_exp.commands.export.rule_parity import Agreement
 from flexunet_exp.config import compose
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.dataset import file_hash
@@ -79,12 +80,21 @@ def usage(
 
 
 def proof(
-    run: FinishedRun, name: str, file: Path, compared: pd.DataFrame, tolerance: parity.Tolerance
+    run: FinishedRun,
+    name: str,
+    file: Path,
+    compared: pd.DataFrame,
+    tolerance: parity.Tolerance,
+    ruled: Agreement | None = None,
 ) -> dict[str, Any]:
-    """The proof: what was compared, on which pictures, the result, and the files' hashes."""
+    """The proof: what was compared, on which pictures, the result, and the files' hashes.
+
+    `ruled` is the agreement under the decision beside the file.
+    """
     packages = ("tensorflow", "keras", *formats.FORMATS[name].packages)
     summary = parity.summary(compared)
     failures = parity.failures(summary, tolerance)
+    failures += ruled.failures(tolerance) if ruled else []
     return {
         "proven": not failures,
         "failures": failures,
@@ -95,6 +105,7 @@ def proof(
         "pictures": compared["picture"].nunique(),
         "tolerance": tolerance._asdict(),
         "networks": summary,
+        "decision": ruled.as_json() if ruled else None,
         "bytes": sum(path.stat().st_size for path in files_of(file)),
         "sha256": {
             path.relative_to(file.parent).as_posix(): file_hash(str(path))

@@ -50,7 +50,7 @@ def compared(recorded: Recorded, wanted: DictConfig) -> tuple[str, list[str]]:
             of_part(part, other[part], len(now[part])) for part in NAMES
         ]
     if recorded.signature and recorded.data_digest and not recorded.run.cfg.get("init_from"):
-        threads = recorded.threads or provenance_threads(wanted)
+        threads = recorded.threads or threads_of(wanted)
         made = identity.signature(recorded.run.cfg, recorded.data_digest, threads)
         if recorded.signature in identity.every(made):
             return SAME, ["The run's signature shows that the code of its weights is the present."]
@@ -61,7 +61,8 @@ def compared(recorded: Recorded, wanted: DictConfig) -> tuple[str, list[str]]:
     return UNKNOWN, ["The run keeps no digest of its code: whether the code differs is not known."]
 
 
-def provenance_threads(wanted: DictConfig) -> int:
+def threads_of(wanted: DictConfig) -> int:
+    """The number of threads that a configuration is trained with here."""
     from flexunet_exp.system.tensorflow import ProcessSettings
 
     return ProcessSettings.from_config(wanted).num_threads

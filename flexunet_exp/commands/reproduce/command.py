@@ -69,7 +69,6 @@ def checked(
     """The checks before the training, logged; InputError with all that refuse it."""
     from flexunet_exp.commands.reproduce import again, code_check, data_check, package_check
     from flexunet_exp.config.identity import Identity
-    from flexunet_exp.system.tensorflow import ProcessSettings
 
     validation.check_settings(wanted)
     checks = [code_check.check(run, wanted, cfg.code), package_check.check(run)]
@@ -86,7 +85,7 @@ def checked(
     except InputError as error:
         problems += error.problems
     if dataset is not None and not problems:
-        threads = ProcessSettings.from_config(wanted).num_threads
+        threads = code_check.threads_of(wanted)
         digest = start.digest if start else ""
         signature = Identity.of(wanted, dataset.digest, threads, digest).signature
         again.refuse_unfinished(signature, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
-from flexunet_exp.tracking import find_runs
+from flexunet_exp.tracking import find_runs, record
+from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.commands.review.predicting import Reviewed
@@ -45,17 +47,12 @@ def review(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     with TemporaryDirectory() as scratch:
         runs = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.commands.review import exporting, predicting
-        from flexunet_exp.labels import review_file
 
-        reviewed = predicting.reviewed(runs, cfg.predict)
+        reviewed = predicting.reviewed(runs, cfg.predict, Path(scratch) / "masks")
         (results := home.folder / "review").mkdir()
-        if cfg.answers is None:
-            doubts = shown(cfg, reviewed, results)
-        else:
-            path = Path(cfg.answers).expanduser()
-            rows = review_file.read(path, reviewed.names, reviewed.classes)
-            tell(rows)
-            doubts = [row.doubt for row in rows if row.is_wrong]
+        make = shown if cfg.answers is None else answered
+        doubts = make(cfg, reviewed, results)
+        record.add_results(TrackingSettings.from_config(cfg), runs, results, "review")
         if cfg.export is not None:
             exporting.write(reviewed, doubts, cfg.export, results / cfg.export)
     return outcome.Outcome("finished", "review", folder=str(home.folder))
@@ -77,6 +74,17 @@ def shown(cfg: DictConfig, reviewed: Reviewed, results: Path) -> list:
     log.info("Page           %s", results / page.PAGE)
     log.info("Tick there which labels are wrong, save, and give answers=review.csv export=labelme")
     return kept
+
+
+def answered(cfg: DictConfig, reviewed: Reviewed, results: Path) -> list:
+    """Reads the answers, says how good the doubts were, and keeps the table; the ticked doubts."""
+    from flexunet_exp.labels import review_file
+
+    path = Path(cfg.answers).expanduser()
+    rows = review_file.read(path, reviewed.names, reviewed.classes)
+    tell(rows)
+    shutil.copyfile(path, results / TABLE)
+    return [row.doubt for row in rows if row.is_wrong]
 
 
 def sentence(found: Found, most: int) -> str:

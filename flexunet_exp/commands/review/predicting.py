@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from flexunet_exp.config import compose
 from flexunet_exp.data import dataset as datasets
@@ -31,24 +33,46 @@ class Look(NamedTuple):
     dataset: Dataset
     truth: np.ndarray  # (H, W) uint8
     mask: np.ndarray  # (H, W) uint8, the most probable class
-    levels: np.ndarray  # (C - 1, H, W) uint8, rounded probabilities
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """The test pictures of groups of runs."""
+    """The test pictures of groups of runs, each predicted once: its mask is kept in a folder."""
 
     groups: list[list[FinishedRun]]
     overrides: Mapping[str, Any]  # of `predict.*`
     names: list[str]  # of all pictures, one group after the other
     classes: list[str]  # background first
+    folder: Path  # of the predicted masks
 
     def compared(self) -> list[Compared]:
         """The regions of each picture, in the order of the names."""
-        return [compare(one.truth, one.levels, one.mask) for one in self.looks()]
+        return [compare(one.truth, levels, one.mask) for one, levels in self.predicted()]
 
-    def looks(self, only: Collection[int] | None = None) -> Iterator[Look]:
-        """The pictures, or `only` those of these numbers, predicted one group after the other."""
+    def looks(self, only: Collection[int]) -> Iterator[Look]:
+        """The pictures of these numbers; those without a kept mask are predicted first."""
+        if lacking := [number for number in only if not self.kept(number).is_file()]:
+            for _ in self.predicted(lacking):
+                pass
+        number = 0
+        for group in self.groups:
+            dataset = parts.own_dataset(group[0])
+            for sample in datasets.rows(dataset.split("test")):
+                if number in only:
+                    with Image.open(self.kept(number)) as mask:
+                        truth = dataset.layout.read_mask(sample)
+                        yield Look(number, sample, dataset, truth, np.array(mask))
+                number += 1
+
+    def kept(self, number: int) -> Path:
+        """Where the mask that was predicted of a picture is kept."""
+        return self.folder / f"{number}.png"
+
+    def predicted(self, only: Collection[int] | None = None) -> Iterator[tuple[Look, np.ndarray]]:
+        """The pictures, or `only` those of these numbers, one group after the other.
+
+        Each with its rounded probabilities (C - 1, H, W) uint8.
+        """
         number = 0
         for part in parts.own_parts(self.groups, self.overrides):
             samples = list(datasets.rows(part.dataset.split("test")))
@@ -62,11 +86,16 @@ class Reviewed:
             bands = part.predictor(part.dataset.read_image(sample) for _, sample in wanted)
             for (place, sample), of in zip(wanted, bands, strict=True):
                 truth = part.dataset.layout.read_mask(sample)
-                yield Look(place, sample, part.dataset, truth, *collected(of))
+                mask, levels = collected(of)
+                Image.fromarray(mask).save(self.kept(place))
+                yield Look(place, sample, part.dataset, truth, mask), levels
 
 
-def reviewed(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> Reviewed:
-    """The pictures that runs can review. Raises InputError where they have none."""
+def reviewed(runs: Sequence[FinishedRun], overrides: Mapping[str, Any], folder: Path) -> Reviewed:
+    """The pictures that runs can review; masks are kept in `folder`, which is made.
+
+    Raises InputError where there are none.
+    """
     networks.check_classes(runs)
     groups = folds.groups(runs, ensemble=True)
     names = [name for group in groups for name in folds.names_in(group[0], "test")]
@@ -86,7 +115,8 @@ def reviewed(runs: Sequence[FinishedRun], overrides: Mapping[str, Any]) -> Revie
         log.warning("Reviewed %s.", lacking)
     networks.prepare_process(runs[0])
     classes = [one["name"] for one in compose.plain(runs[0].cfg.dataset.classes)]
-    return Reviewed(groups, overrides, names, classes)
+    folder.mkdir()
+    return Reviewed(groups, overrides, names, classes, folder)
 
 
 def collected(bands: Iterator[Band]) -> tuple[np.ndarray, np.ndarray]:

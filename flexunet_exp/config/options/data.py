@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flexunet_exp.config.options.row import DATA, ROUNDING, WEIGHTS, Option
 from flexunet_exp.config.rules import (
     Rule,
     channels,
     count,
     flag,
+    is_number,
     is_text,
     one_of,
     one_of_numbers,
     or_null,
     part,
     positive,
-    share,
     size,
     text,
 )
+
+
+def is_good_share(value: Any) -> bool:
+    return value == "adaptive" or (is_number(value) and 0 <= value < 1)
+
 
 ROWS = (
     Option(
@@ -196,8 +203,9 @@ ROWS = (
     ),
     Option(
         "dataset.good_share",
-        "share of defect-free pictures in the batches; null: what dataset.sampling gives",
-        or_null(share(0.25)),
+        "share of defect-free pictures in the batches; null: what dataset.sampling gives; "
+        "adaptive: 0.1 to 0.5, by the false alarms of validation",
+        or_null(Rule(is_good_share, "from 0 to below 1, or adaptive", "0.25")),
         WEIGHTS,
         minutes=True,
         param="good_share",

@@ -15,6 +15,7 @@ from flexunet_exp.config.validation.arguments import broken_arguments, unfitting
 from flexunet_exp.errors import InputError, did_you_mean
 
 MAX_CLASSES = 255  # index 255 means ignore
+MOST_GOOD = 0.5  # the largest share of good pictures that dataset.good_share=adaptive takes
 STRIDE = 32  # of an encoder's coarsest features
 
 
@@ -166,13 +167,15 @@ def objectives(defects: list[str]) -> list[str]:
 def share_problems(settings: dict) -> Iterator[str]:
     """The shares of patches on a defect and of good pictures together are at most 1."""
     dataset = settings["dataset"]
-    patch, good = dataset.get("patch") or {}, dataset.get("good_share") or 0
+    patch, asked = dataset.get("patch") or {}, dataset.get("good_share") or 0
+    good = MOST_GOOD if asked == "adaptive" else asked
     has_patches = patch.get("size") or patch.get("features")
+    up_to = f" (up to {good})" if asked == "adaptive" else ""
     if has_patches and good + patch["foreground"] > 1:
         yield (
-            f"dataset.good_share={good} and dataset.patch.foreground={patch['foreground']} are "
-            "shares of the same patches, and their sum is above 1. Try dataset.good_share=0.25 "
-            "dataset.patch.foreground=0.5"
+            f"dataset.good_share={asked}{up_to} and "
+            f"dataset.patch.foreground={patch['foreground']} are shares of the same patches, and "
+            "their sum is above 1. Try dataset.good_share=0.25 dataset.patch.foreground=0.5"
         )
 
 

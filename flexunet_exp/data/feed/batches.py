@@ -19,7 +19,7 @@ from flexunet_exp.data import masks
 from flexunet_exp.data.augmentation import Transform, augment
 from flexunet_exp.data.feed import patches
 from flexunet_exp.data.feed.reader import SampleReader, Tiles
-from flexunet_exp.data.feed.sampling import Draw, Sampler
+from flexunet_exp.data.feed.sampling import Adaptive, Draw, Sampler
 from flexunet_exp.data.tiles import Pair, Size
 
 PATCH_STREAM = 10_000  # number of a random stream; those of the transforms count from 0
@@ -27,7 +27,7 @@ PATCH_STREAM = 10_000  # number of a random stream; those of the transforms coun
 
 def training(
     reader: SampleReader,
-    sampler: Sampler,
+    sampler: Sampler | Adaptive,
     transforms: Sequence[Transform],
     size: Size,
     batch_size: int,
@@ -54,7 +54,7 @@ def training(
 
 
 def drawn(
-    sampler: Sampler, batch_size: int, epochs: range
+    sampler: Sampler | Adaptive, batch_size: int, epochs: range
 ) -> tuple[range, Callable[[int], list[tuple[int, Draw]]]]:
     """The steps of these epochs, and of a step the epoch and each draw."""
     steps = steps_per_epoch(len(sampler), batch_size)

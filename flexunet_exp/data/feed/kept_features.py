@@ -17,6 +17,7 @@ from flexunet_exp.data.cache.features import FeatureCache, Maps
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed import batches, feed, patches, reader
 from flexunet_exp.data.feed.batches import PATCH_STREAM
+from flexunet_exp.data.feed.good_share import ShareOf
 from flexunet_exp.data.feed.sampling import Draw
 from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.data.feed.views import Views
@@ -153,10 +154,15 @@ def cut(one: np.ndarray, corner: Size, size: Size, stride: int) -> np.ndarray:
 
 
 def feed_of(
-    settings: FeedSettings, dataset: Dataset, kept: KeptFeatures, first_epoch: int, multiple_of: int
+    settings: FeedSettings,
+    dataset: Dataset,
+    kept: KeptFeatures,
+    first_epoch: int,
+    multiple_of: int,
+    share_of: ShareOf | None = None,
 ) -> feed.Feed:
-    """Training and validation batches of kept features, from epoch `first_epoch` on."""
-    sampler, patch = feed.sampler(settings, dataset), settings.feature_patch
+    """Training and validation batches of kept features, as `feed.feed` gives those of pictures."""
+    sampler, patch = feed.sampler(settings, dataset, share_of), settings.feature_patch
 
     def read_drawn(epoch: int, draw: Draw) -> Sequence[np.ndarray]:
         view = kept.views.drawn(settings.seed, epoch, draw.row, draw.turn)

@@ -8,12 +8,13 @@ each stream to within two.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from flexunet_exp.data.feed.good_share import START
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
 
@@ -55,6 +56,25 @@ class Sampler:
             for stream, count in zip(self.streams, counts, strict=True)
         ]
         return [next(dealt[stream]) for stream in places]
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """The draws of a sampler whose share of good pictures changes from epoch to epoch."""
+
+    sampler_of: Callable[[float], Sampler]  # by the share of good pictures
+    share_of: Callable[[int], float]  # by the epoch
+
+    @property
+    def seed(self) -> int:
+        return self.sampler_of(START).seed
+
+    def __len__(self) -> int:
+        return len(self.sampler_of(START))
+
+    def epoch(self, epoch: int) -> list[Draw]:
+        """The draws of an epoch; the seed, the epoch and its share alone decide them."""
+        return self.sampler_of(self.share_of(epoch)).epoch(epoch)
 
 
 def sampler(

@@ -23,7 +23,7 @@ class FeedSettings:
     foreground: float  # share of patches around a pixel of a defect
     per_image: int  # patches an epoch, for each picture
     sampling: str
-    good_share: float | None
+    good_share: float | str | None  # a share, or `adaptive`
     transforms: tuple[dict[str, Any], ...]  # of the augmentation, as `building.build` takes them
     views: int | None  # of each picture, where features are kept; None: what flips and turns give
     feature_type: str  # of kept features: float16, bfloat16, float32

@@ -42,9 +42,9 @@ def home(tmp_path_factory) -> Path:
     return folder
 
 
-def add_regions(store, run_id: str, parts: list[Drawn]) -> None:
+def add_regions(store, run_id: str, parts: list[Drawn], splits=("valid", "test")) -> None:
     with TemporaryDirectory() as scratch:
-        for split in ("valid", "test"):
+        for split in splits:
             (place := Path(scratch, "evaluation", split)).mkdir(parents=True)
             region_record.save(record_of(parts), place / "regions.npz")
         store.client.log_artifacts(run_id, scratch)
@@ -83,6 +83,44 @@ def test_runs_without_good_parts_are_named(home, tmp_path):
     add_regions(store, storing.stored_run(store, root, ["loss=dice"], 0.5, parent), bad(0.5))
     with pytest.raises(InputError, match="needs good and defective parts in validation"):
         compared(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory) -> Path:
+    """Three losses on 12 good and 12 defective parts; the worst by Dice misses the fewest."""
+    folder = tmp_path_factory.mktemp("tested")
+    root, store = storing.make_pictures(folder / "data"), running.store(folder)
+    parent = storing.parent_run(store, "losses")
+    good = [Drawn(f"good{n}").predicted(1, 0, 2, 0.1) for n in range(12)]
+    for loss, quality, missed in (("dice", 0.3, 0), ("focal", 0.8, 9), ("untested", 0.9, 12)):
+        run_id = storing.stored_run(store, root, [f"loss={loss}"], quality, parent)
+        drawn = [
+            Drawn(f"bad{n:02}").true(1, 0, 3).predicted(1, 0, 2, 0.05 if n < missed else 0.8)
+            for n in range(12)
+        ]
+        splits = ("valid",) if loss == "untested" else ("valid", "test")
+        add_regions(store, run_id, good + drawn, splits)
+        if loss == "untested":
+            store.log_metrics(run_id, [("val/dice", 0.1, 0, 0)])
+    return folder
+
+
+def test_pairs_are_tested_by_the_share_missed(tested):
+    with pytest.raises(InputError, match="no evaluation/test/regions.npz"):
+        compared(tested, "filter='params.loss = \"untested\"'")
+    pairs = compared(tested).pairs
+    assert pairs[["first", "second"]].values.tolist() == [["dice", "focal"]]
+    (pair,) = pairs.to_dict("records")
+    assert pair["difference"] == -0.75  # focal passes 9 of 12
+    assert pair["low"] < -0.75 < pair["high"] < 0 and pair["p"] < 0.01
+    assert (pair["sources"], pair["verdict"]) == (24, "better")  # although its Dice is worse
+    said = running.flexunet(tested, "compare", "runs=losses", "metric=missed").stdout
+    assert "its share of missed parts differs by -0.750" in " ".join(said.split())
+
+
+def test_few_parts_have_no_verdict(home):
+    (pair,) = compared(home).pairs.to_dict("records")
+    assert pair["verdict"] == "no verdict" and "8 sources" in pair["because"]
 
 
 def test_the_page_shows_the_share_and_its_interval(home):

@@ -11,18 +11,29 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from flexunet_exp.commands.export import command, folders, formats, parity, pictures, settings
+from flexunet_exp.commands.export import (
+    command,
+    folders,
+    formats,
+    parity,
+    pictures,
+    rule_parity,
+    settings,
+)
 from flexunet_exp.commands.export import proof as proving
 from flexunet_exp.commands.export.parity import Network, Tolerance
 from flexunet_exp.config import building
 from flexunet_exp.config.compose import plain
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.masks import read_image
+from flexunet_exp.decisions.rules import Shape
 from flexunet_exp.errors import InputError
+from flexunet_exp.prediction import networks
 from flexunet_exp.runs.folder import load
 from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import artifacts, find_runs
+from tests.support import decided
 from tests.support.running import all_runs, flexunet, store
 
 FILES = {"classes.json", "parity.csv", "parity.json"}
@@ -254,6 +265,47 @@ def test_what_differs_is_measured_and_judged(changed, words):
     compared = parity.compare(lambda images: other, [network], [(Path("a.png"), image)] * 2)
     found = " ".join(parity.failures(parity.summary(compared), Tolerance(0.01, 0.999)))
     assert bool(found) == bool(words) and all(word in found for word in words)
+
+
+PLACE = 2  # of the threshold 0.15, which a network of two epochs reaches in some pictures
+
+
+@pytest.fixture
+def run_decided(run_folder, tmp_path):
+    """A copy of the run with a decision, and its test pictures."""
+    folder = tmp_path / "decided"
+    shutil.copytree(run_folder, folder)
+    decision = decided.kept(folder, "low", PLACE, Shape())
+    run = load(folder)
+    table = datasets.read_table(run.samples)
+    return run, decision, [Path(path) for path in table.loc[table["split"] == "test", "image"]]
+
+
+def above(network, path: Path) -> np.ndarray:
+    """The pixels (H, W) whose defect probability reaches the threshold, by plain NumPy."""
+    logits = network.predict_on_batch(read_image(path)[None])[0].astype(np.float64)
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    return (raised / raised.sum(-1, keepdims=True))[..., 1:].max(-1) >= 0.15
+
+
+def test_a_file_is_compared_under_the_rule_of_the_decision(run_decided):
+    run, decision, paths = run_decided
+    network = networks.load_network(run)
+    alike = rule_parity.compare(run, decision, network.predict_on_batch, paths)
+    assert (alike.equal_pixels, alike.other_verdicts) == (1.0, ())
+    assert alike.parts == alike.pictures == len(paths)
+    assert list(alike.failures(Tolerance(0.01, 1.0))) == []
+
+    def blind(image: np.ndarray) -> np.ndarray:
+        return np.eye(6, dtype=np.float32)[np.zeros(image.shape[:3], int)] * 50
+
+    seen = [above(network, path) for path in paths]
+    other = rule_parity.compare(run, decision, blind, paths)
+    assert other.equal_pixels == pytest.approx(1 - np.mean(seen), abs=2e-3)
+    assert len(other.other_verdicts) == sum(mask.any() for mask in seen) > 0
+    sentences = list(other.failures(Tolerance(0.01, 0.999)))
+    assert "of the pixels remain as with the network" in sentences[0]
+    assert f"{len(other.other_verdicts)} of {len(paths)} parts" in sentences[1]
 
 
 def test_an_export_that_fails_half_way_leaves_nothing(tmp_path):

@@ -70,7 +70,8 @@ def test_the_cost_of_a_fold_by_hand():
     assert cost.steps == 30
     step = 0.5 * 8 * 0.065536  # eight patches of 256 px
     assert cost.epoch == pytest.approx(30 * step + 10 * 0.4 * mpx)  # 10.2 s
-    assert cost.scoring == pytest.approx(20 * (2 * mpx + 0.5) + 2 * 2)
+    # 10 of the 20 pictures are validated: calibration predicts them twice more.
+    assert cost.scoring == pytest.approx((20 + 2 * 10) * 2 * mpx + 20 * 0.5 + 2 * 2)
     assert cost.disk == pytest.approx(250 * 30e6 * mpx)
     assert cost.memory == pytest.approx(1e9 + 1e9 * mpx)
 

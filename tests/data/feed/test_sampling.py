@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexunet_exp.data.feed.sampling import sampler
+from flexunet_exp.config.validation import settings
+from flexunet_exp.data.feed import good_share
+from flexunet_exp.data.feed.sampling import Adaptive, sampler
 from flexunet_exp.errors import InputError
 
 DEFECTS = ("bent", "broken", "glue")
@@ -114,3 +116,37 @@ def test_seed_and_epoch_alone_decide():
 def test_shares_that_cannot_be(labels, options, sentence):
     with pytest.raises(InputError, match=sentence):
         drawn(labels, **options)
+
+
+def test_the_adaptive_share_rises_with_what_validation_invents_between_its_bounds():
+    figures = [0.0, 1e-4, 1e-3, 1e-2, 1.0]
+    shares = [good_share.after(one) for one in figures]
+    assert shares == sorted(shares) and shares[0] == 0.1 and shares[2] == pytest.approx(0.3)
+    assert shares[-1] < good_share.MOST == settings.MOST_GOOD == 0.5
+
+
+@pytest.mark.parametrize(("steps", "delay"), [(100, 2), (8, 2), (7, 3), (1, 9)])
+def test_a_validation_decides_an_epoch_that_is_not_read_before_it(steps, delay):
+    invented = [0.001]
+    for epoch in range(delay):
+        assert good_share.share_of(epoch, invented, steps) == good_share.START
+        # The last batch that is read ahead while epoch 0 is trained.
+        assert (steps - 1 + good_share.AHEAD) // steps < delay
+    assert good_share.share_of(delay, invented, steps) == pytest.approx(0.3)
+    with pytest.raises(LookupError):
+        good_share.share_of(delay + 1, invented, steps)
+
+
+def test_an_adaptive_epoch_is_drawn_as_one_of_its_share():
+    labels = ["good"] * 10 + ["bent"] * 10
+    shares = {0: 0.25, 1: 0.5}
+
+    def of(share: float):
+        return sampler(labels, shown(labels), 3, good_share=share)
+
+    adaptive = Adaptive(of, shares.__getitem__)
+    for epoch, share in shares.items():
+        assert adaptive.epoch(epoch) == of(share).epoch(epoch)
+        good = sum(draw.row < 10 for draw in adaptive.epoch(epoch))
+        assert good == pytest.approx(20 * share, abs=1)
+    assert (len(adaptive), adaptive.seed) == (20, 3)

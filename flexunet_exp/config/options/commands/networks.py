@@ -95,6 +95,13 @@ ROWS = (
         commands=("infer",),
     ),
     Option(
+        "uncertainty",
+        "draws how unsure each pixel is, 0 to 1, beside the panels of the report: entropy of the "
+        "probabilities; folds: disagreement of networks that predict together",
+        one_of("none", "entropy", "folds", example="entropy"),
+        commands=("evaluate",),
+    ),
+    Option(
         "overwrite",
         "replaces what is in the output folder already",
         flag(),
