@@ -120,7 +120,8 @@ def predicted(
 ) -> Iterator[tuple[Read, Maps]]:
     """The pictures that are new, each with its maps; the others go to the report."""
     first, second = itertools.tee(new(all_read, report))
-    predictions = trained.predictor.members(one.image for one in first)
+    predictor = trained.predictor
+    predictions = predictor.members(predictor.ready(one.image) for one in first)
     for bands, one in zip(predictions, second, strict=True):
         parts = [unsure.maps_of([member.probabilities for member in band]) for band in bands]
         yield one, unsure.joined(parts)
