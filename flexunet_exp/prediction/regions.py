@@ -78,7 +78,7 @@ def regions_of(is_class: np.ndarray, certainty: np.ndarray) -> Measured:
     starts = np.flatnonzero((np.diff(inside, prepend=-2) != 1) | (inside % width == 0))
     lengths = np.diff(starts, append=len(inside))
     rows, lefts = np.divmod(inside[starts], width)
-    of_runs = labels.ravel()[inside[starts]] - 1
+    of_runs = labels.ravel()[inside[starts]].astype(np.intp) - 1
     owners = np.repeat(of_runs, lengths)
     areas = np.bincount(owners)
     highest = np.zeros(count - 1)
