@@ -8,19 +8,22 @@ memory grows with a picture's width and not with its area.
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
+import operator
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
-from scipy.special import softmax
 
 from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.tiles import Size, padded, starts, window
+from flexunet_exp.prediction import by_class
 
-Forward = Callable[[np.ndarray], np.ndarray]  # pictures of one size → their probabilities
+Forward = Callable[[list[np.ndarray]], list[np.ndarray]]  # tiles → their probabilities
+
+Item = TypeVar("Item")
 
 BAND_VALUES = 2**23  # probabilities in a band, at the most; a band has at least one row
 
@@ -30,6 +33,13 @@ class Band(NamedTuple):
 
     top: int  # the first of them
     probabilities: np.ndarray  # (rows, W, C) float32, summing to one
+
+
+class Ready(NamedTuple):
+    """A picture as a predictor takes it."""
+
+    size: Size  # (height, width) of the picture
+    pixels: np.ndarray  # at the network's size; the picture itself where it is cut into tiles
 
 
 class View(NamedTuple):
@@ -80,6 +90,7 @@ class Predictor:
         self.model, self.size, self.batch_size = model, size, batch_size
         self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
         self.dtype = model.inputs[0].dtype
+        self.turn = threading.Lock()  # one pass at a time keeps all cores busy
 
     def calibrated(self, temperatures: np.ndarray | None) -> Predictor:
         """The same network with other temperatures (C,) float32; None for none."""
@@ -94,48 +105,74 @@ class Predictor:
         return other
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
-        """The bands of each image (H, W, N), uint8 or uint16, at its own size, in their order.
+        """The bands of each image (H, W, N), uint8 or uint16, at its own size, in their order."""
+        return self.bands(map(self.ready, images))
 
-        Take all bands of an image before you ask for the next image.
+    def ready(self, image: np.ndarray) -> Ready:
+        """An image (H, W, N) as `bands` takes it; any thread may call it."""
+        pixels = self.prepared(image) if self.tile is None else image
+        return Ready((image.shape[0], image.shape[1]), pixels)
+
+    def bands(self, pictures: Iterable[Ready]) -> Iterator[Iterator[Band]]:
+        """The bands of each picture, which any thread may take, then or later.
+
+        The network sees whole pictures when the next picture is asked for, and tiles when their
+        bands are taken.
         """
         if self.tile is not None:
-            for image in images:
+            for _, image in pictures:
                 yield tiled(image, self.tile, self.overlap, self.batch_size, self.tiles)
             return
-        iterator = iter(images)
-        while batch := list(itertools.islice(iterator, self.batch_size)):
-            inputs = np.stack([self.prepared(image) for image in batch])
-            for image, probabilities in zip(batch, self.forward(inputs), strict=True):
-                yield enlarged(probabilities, image.shape[:2])
+        for batch in batches(pictures, self.batch_size):
+            seen = self.seen(np.stack([one.pixels for one in batch]))
+            for place, one in enumerate(batch):
+                yield self.whole([logits[place : place + 1] for logits in seen], one.size)
 
-    def members(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[tuple[Band, ...]]]:
-        """The bands of each image, as an `Ensemble` of one network gives them."""
-        for bands in self(images):
+    def whole(self, seen: Sequence[np.ndarray], size: Size) -> Iterator[Band]:
+        """The bands of a picture of `size` from the logits (1, H, W, C) of its views."""
+        yield from enlarged(self.probabilities(seen)[0], size)
+
+    def members(self, pictures: Iterable[Ready]) -> Iterator[Iterator[tuple[Band, ...]]]:
+        """The bands of each picture, as an `Ensemble` of one network gives them."""
+        for bands in self.bands(pictures):
             yield ((band,) for band in bands)
 
     def prepared(self, image: np.ndarray) -> np.ndarray:
         """An image or a tile as the network takes it: its size, and its type of values."""
         return grey_levels.converted(masks.resize_image(image, self.size), self.dtype)
 
-    def tiles(self, tiles: np.ndarray) -> np.ndarray:
-        """Probabilities (B, h, w, C) of tiles (B, h, w, N), which the network sees at `size`."""
+    def tiles(self, tiles: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Probabilities (h, w, C) of tiles (h, w, N), which the network sees at `size`."""
         inputs = np.stack([self.prepared(tile) for tile in tiles])
-        return np.stack([resized(part, tiles.shape[1:3]) for part in self.forward(inputs)])
+        return [resized(part, tiles[0].shape[:2]) for part in self.forward(inputs)]
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities (B, H, W, C) of inputs (B, H, W, N): the mean over the views."""
-        total: Any = 0
-        for view in self.views:
-            logits = self.logits(np.ascontiguousarray(view.of(inputs)))
-            if self.temperatures is not None:
-                logits = logits / self.temperatures
-            total = total + view.back(softmax(logits, axis=-1))
-        return total / np.float32(len(self.views))
+        return self.probabilities(self.seen(inputs))
+
+    def seen(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """The logits (B, H, W, C) of each view of inputs (B, H, W, N)."""
+        return [self.logits(np.ascontiguousarray(view.of(inputs))) for view in self.views]
+
+    def probabilities(self, seen: Sequence[np.ndarray]) -> np.ndarray:
+        """The mean of the probabilities (B, H, W, C) of the views that have these logits."""
+        parts = [
+            view.back(by_class.softmax(self.cooled(logits)))
+            for view, logits in zip(self.views, seen, strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return sum(parts[1:], start=parts[0]) / np.float32(len(parts))
+
+    def cooled(self, logits: np.ndarray) -> np.ndarray:
+        """The logits divided by the temperatures, if there are any."""
+        return logits if self.temperatures is None else logits / self.temperatures
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The network's own output (B, H, W, C) float32 for inputs (B, H, W, N), as one view."""
         # A mirrored model returns the prediction of the whole batch once for each device.
-        return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]
+        with self.turn:
+            return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]
 
 
 class Ensemble:
@@ -146,13 +183,26 @@ class Ensemble:
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
         """The bands of each image, as `Predictor` gives them."""
-        for bands in self.members(images):
+        return self.bands(map(self.ready, images))
+
+    def ready(self, image: np.ndarray) -> tuple[Ready, ...]:
+        """An image (H, W, N) as each predictor takes it."""
+        return tuple(one.ready(image) for one in self.predictors)
+
+    def bands(self, pictures: Iterable[tuple[Ready, ...]]) -> Iterator[Iterator[Band]]:
+        """The bands of each picture, as `Predictor` gives them."""
+        for bands in self.members(pictures):
             yield map(mean_band, bands)
 
-    def members(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[tuple[Band, ...]]]:
-        """The bands of each image: the same rows as each predictor gives them."""
-        copies = itertools.tee(images, len(self.predictors))
-        members = [predict(copy) for predict, copy in zip(self.predictors, copies, strict=True)]
+    def members(
+        self, pictures: Iterable[tuple[Ready, ...]]
+    ) -> Iterator[Iterator[tuple[Band, ...]]]:
+        """The bands of each picture: the same rows as each predictor gives them."""
+        copies = itertools.tee(pictures, len(self.predictors))
+        members = [
+            predict.bands(map(operator.itemgetter(place), copy))
+            for place, (predict, copy) in enumerate(zip(self.predictors, copies, strict=True))
+        ]
         for predictions in zip(*members, strict=True):
             yield zip(*predictions, strict=True)
 
@@ -182,10 +232,8 @@ def collect(bands: Iterable[Band], size: Size) -> Prediction:
     surest = 1.0
     for top, probabilities in bands:
         rows = slice(top, top + len(probabilities))
-        mask[rows] = probabilities.argmax(-1)
-        # Class by class: several times as fast as NumPy's max over a short last axis.
-        certainty[rows] = functools.reduce(np.maximum, np.moveaxis(probabilities, -1, 0))
-        surest = min(surest, float(probabilities[..., 0].min()))
+        least = by_class.most_probable(probabilities, mask[rows], certainty[rows])
+        surest = min(surest, least)
     return Prediction(mask, certainty, 1 - surest)
 
 
@@ -235,18 +283,28 @@ def tiled(
     """
     height, width = image.shape[:2]
     tops, lefts = starts(height, tile[0], overlap), starts(width, tile[1], overlap)
+    cut = (
+        padded(image[top : top + tile[0], left : left + tile[1]], tile)
+        for top in tops
+        for left in lefts
+    )
+    parts = itertools.chain.from_iterable(forward(batch) for batch in batches(cut, batch_size))
     weight = np.outer(window(tile[0], overlap), window(tile[1], overlap))[..., None]
     strip: Any = None
-    for row, top in enumerate(tops):
-        tiles = [padded(image[top : top + tile[0], left : left + tile[1]], tile) for left in lefts]
-        for first in range(0, len(lefts), batch_size):
-            batch = slice(first, first + batch_size)
-            for left, part in zip(lefts[batch], forward(np.stack(tiles[batch])), strict=True):
-                if strip is None:
-                    strip = np.zeros((tile[0], max(width, tile[1]), part.shape[-1]), np.float32)
-                strip[:, left : left + tile[1]] += weight * part
-        bottom = tops[row + 1] if row + 1 < len(tops) else height
-        finished = strip[: bottom - top, :width]
-        yield Band(top, finished / finished.sum(axis=-1, keepdims=True))
+    for top, bottom in itertools.pairwise([*tops, height]):
+        for left, part in zip(lefts, parts, strict=False):  # a row of tiles
+            if strip is None:
+                strip = np.zeros((tile[0], max(width, tile[1]), part.shape[-1]), np.float32)
+                # A factor for each value: NumPy is slow where it repeats one over a short axis.
+                weight = np.repeat(weight, part.shape[-1], axis=-1)
+            strip[:, left : left + tile[1]] += np.multiply(weight, part, out=part)
+        yield Band(top, by_class.shares(strip[: bottom - top, :width]))
         kept = strip[bottom - top :].copy()
         strip[: len(kept)], strip[len(kept) :] = kept, 0
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of `size`, the last of the rest."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

@@ -38,34 +38,73 @@ def find(
     or a lower mean probability than `min_probability` become background. `mask` is not changed.
     """
     kept, regions = mask.copy(), []
-    for index in range(1, len(class_names)):
-        is_class = (mask == index).astype(np.uint8)
-        if not is_class.any():
-            continue
-        count, labels, stats, centres = cv2.connectedComponentsWithStats(is_class, connectivity=8)
-        means, highest = probabilities_of(labels, certainty, count)
-        stays = (stats[:, cv2.CC_STAT_AREA] >= min_area) & (means >= min_probability)
-        stays[0] = True  # pixels of other classes
-        if not stays.all():
-            kept[~stays[labels]] = 0
-        for number in np.flatnonzero(stays)[1:]:
-            left, top, width, height, area = stats[number].tolist()
+    present = np.bincount(mask.ravel(), minlength=len(class_names)) > 0
+    for index in (np.flatnonzero(present[1 : len(class_names)]) + 1).tolist():
+        seen = regions_of(mask == index, certainty)
+        stays = (seen.areas >= min_area) & (seen.means >= min_probability)
+        kept.flat[seen.inside[~stays[seen.owners]]] = 0
+        for number in np.flatnonzero(stays):
+            area = int(seen.areas[number])
+            left, top, width, height = seen.boxes[number].tolist()
             box = (area, area / mask.size, left, top, width, height)
-            x, y = centres[number].tolist()
-            sure = (float(means[number]), float(highest[number]))
+            x, y = seen.centres[number].tolist()
+            sure = (float(seen.means[number]), float(seen.highest[number]))
             regions.append(Region(class_names[index], *box, x, y, *sure))
     return kept, regions
 
 
-def probabilities_of(
-    labels: np.ndarray, certainty: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and highest probability of each of `count` labels; 0 for label 0, no region."""
-    inside = np.flatnonzero(labels)
-    owners = labels.ravel()[inside]
+class Measured(NamedTuple):
+    """The regions of a class, in the order of OpenCV's labels, and their pixels."""
+
+    inside: np.ndarray  # (P,) the flat index of each pixel, in their order in the picture
+    owners: np.ndarray  # (P,) the region of each pixel
+    areas: np.ndarray  # (N,)
+    boxes: np.ndarray  # (N, 4) left, top, width, height
+    centres: np.ndarray  # (N, 2) x, y float64
+    means: np.ndarray  # (N,) float64
+    highest: np.ndarray  # (N,) float64
+
+
+def regions_of(is_class: np.ndarray, certainty: np.ndarray) -> Measured:
+    """The regions of the pixels (H, W) bool, at least one, with probabilities (H, W).
+
+    They are measured run by run, a run being the neighbours in a row. OpenCV measures all pixels of
+    the picture, and takes ten times as long as for the labels alone.
+    """
+    count, labels = cv2.connectedComponents(is_class.view(np.uint8), connectivity=8)
+    inside = np.flatnonzero(is_class)
     values = certainty.ravel()[inside].astype(np.float64)
-    sizes = np.bincount(owners, minlength=count)
-    means = np.bincount(owners, values, minlength=count) / np.maximum(sizes, 1)
-    highest = np.zeros(count)
-    np.maximum.at(highest, owners, values)
-    return means, highest
+    width = is_class.shape[1]
+    starts = np.flatnonzero((np.diff(inside, prepend=-2) != 1) | (inside % width == 0))
+    lengths = np.diff(starts, append=len(inside))
+    rows, lefts = np.divmod(inside[starts], width)
+    of_runs = labels.ravel()[inside[starts]].astype(np.intp) - 1
+    owners = np.repeat(of_runs, lengths)
+    areas = np.bincount(owners)
+    highest = np.zeros(count - 1)
+    np.maximum.at(highest, of_runs, np.maximum.reduceat(values, starts))
+    sums = [
+        np.bincount(of_runs, weights)
+        for weights in (lengths * (2 * lefts + lengths - 1) / 2, lengths * rows)
+    ]
+    return Measured(
+        inside,
+        owners,
+        areas,
+        boxes(of_runs, rows, lefts, lengths, count - 1),
+        np.stack(sums, axis=1) / areas[:, None],
+        np.bincount(owners, values) / areas,
+        highest,
+    )
+
+
+def boxes(
+    owners: np.ndarray, rows: np.ndarray, lefts: np.ndarray, lengths: np.ndarray, count: int
+) -> np.ndarray:
+    """Left, top, width and height (N, 4) of the regions that own the runs."""
+    low = np.full((2, count), np.iinfo(np.int64).max)
+    high = np.zeros((2, count), np.int64)
+    for axis, (first, last) in enumerate([(lefts, lefts + lengths), (rows, rows + 1)]):
+        np.minimum.at(low[axis], owners, first)
+        np.maximum.at(high[axis], owners, last)
+    return np.concatenate([low, high - low]).T

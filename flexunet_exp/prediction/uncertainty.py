@@ -7,6 +7,7 @@ network (`scores.entropy`). Both are divided by log C.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,18 +29,19 @@ def check(kind: str, predictor: Predictor | Ensemble) -> None:
 
 
 def predicted(
-    predictor: Predictor | Ensemble, images: Iterable[np.ndarray], kind: str
+    predictor: Predictor | Ensemble, pictures: Iterable[Any], kind: str
 ) -> Iterator[Iterator[tuple[Band, np.ndarray | None]]]:
-    """The bands of each image, as the predictor gives them, with the uncertainty of their pixels.
+    """The bands of each picture, as the predictor gives them, with their pixels' uncertainty.
 
-    The uncertainty is (rows, W) float32, None for `none`.
+    `pictures` are as the predictor's `ready` gives them; their bands may be taken as its `bands`
+    says. The uncertainty is (rows, W) float32, None for `none`.
     """
     if kind == FOLDS and isinstance(predictor, Ensemble):
-        for pictures in predictor.members(images):
-            yield map(with_disagreement, pictures)
+        for members in predictor.members(pictures):
+            yield map(with_disagreement, members)
         return
-    for picture in predictor(images):
-        yield ((band, entropy(band.probabilities) if kind == ENTROPY else None) for band in picture)
+    for bands in predictor.bands(pictures):
+        yield ((band, entropy(band.probabilities) if kind == ENTROPY else None) for band in bands)
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

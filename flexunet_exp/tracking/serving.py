@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
@@ -27,6 +26,7 @@ from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding, regions
 from flexunet_exp.runs.folder import load
+from flexunet_exp.system.tensorflow import available_cores
 from flexunet_exp.tracking.served_pictures import EXPECTED, Refused, picture
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Segmenter(PythonModel):
         self.trained = networks.load([self.run], {})
         self.decisions: dict[str | None, Decision | None] = {}
         log.info("%s", deciding.sentence(self.decision(None)))
-        self.turn = threading.Lock()
+        self.places = threading.BoundedSemaphore(available_cores() + 1)
         blank = np.zeros((64, 64, self.trained.channels.number), np.uint8)
         self.answer(blank, *regions_wanted({}))
 
@@ -68,9 +68,9 @@ class Segmenter(PythonModel):
             raise Refused(f"There is no picture in the request. {EXPECTED}")
         answers = []
         for number, row in enumerate(rows, start=1):
-            # One picture at a time for all clients: one keeps all cores busy, and several at once
-            # would need more memory without being faster.
-            with self.turn:
+            # The network sees one picture at a time; others are decoded, measured and encoded
+            # meanwhile. More of them would need more memory without being faster.
+            with self.places:
                 name = f"Picture {number} of {len(rows)}"
                 image = picture(row, name, self.trained.bit_depth, self.trained.channels)
                 answers.append(self.answer(image, *wanted, decision))
@@ -119,7 +119,7 @@ class Segmenter(PythonModel):
             prediction.mask, prediction.certainty, names, min_area, min_probability
         )
         return {
-            "mask": base64.b64encode(palette_png(mask, palette)).decode("ascii"),
+            "mask": base64.b64encode(masks.encode_palette_mask(mask, palette)).decode("ascii"),
             "width": width,
             "height": height,
             "class_names": list(names),
@@ -176,10 +176,3 @@ def regions_wanted(params: dict[str, Any]) -> tuple[int, float]:
     if not 0 <= min_probability <= 1:
         raise Refused(f"min_probability={min_probability}: expected a number from 0 to 1.")
     return min_area, min_probability
-
-
-def palette_png(mask: np.ndarray, palette: np.ndarray) -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "mask.png"
-        masks.write_palette_mask(path, mask, palette)
-        return path.read_bytes()

@@ -36,7 +36,7 @@ def picture(height: int = 20, width: int = 13) -> np.ndarray:
 def measured(network: Predictor | Ensemble, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """The mean probabilities and the map of one picture."""
     into = np.full(picture().shape[:2], np.nan, np.float32)
-    (bands,) = uncertainty.predicted(network, [picture()], kind)
+    (bands,) = uncertainty.predicted(network, [network.ready(picture())], kind)
     parts = [band.probabilities for band in uncertainty.kept(bands, into)]
     return np.concatenate(parts), into
 

@@ -1,6 +1,8 @@
-"""Reads pictures in threads, predicts them in the main thread, writes results in threads.
+"""Reads pictures in threads, runs the network in the main thread, writes results in threads.
 
-Only a few pictures are in memory at once, however many there are.
+The network runs without a pause: pictures are decoded and resized ahead of it, and what is made of
+its output is made behind it. Tiles are the exception: the network sees those of a picture in the
+thread that makes its results. Only a few pictures are in memory at once, however many there are.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,16 +28,17 @@ from flexunet_exp.data import find_pictures
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.prediction import deciding, regions, uncertainty
-from flexunet_exp.prediction.predictor import Prediction, members_of
+from flexunet_exp.prediction.predictor import Band, Prediction, members_of
 from flexunet_exp.prediction.uncertainty import NONE
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
+from flexunet_exp.system.tensorflow import available_cores
 
 if TYPE_CHECKING:
     from flexunet_exp.decisions.file import Decision
     from flexunet_exp.prediction.networks import TrainedNetworks
 
-READERS = WRITERS = 2  # threads
+READERS = 2  # threads
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,21 @@ class Options:
         return ["masks", *(kind for kind, is_wanted in wanted.items() if is_wanted)]
 
 
-class Predicted(NamedTuple):
+class Waiting(NamedTuple):
+    """A picture that is read, and its prediction as a predictor takes it."""
+
     read: Read
+    ready: Any  # as the predictor's `ready` gives it
+
+
+class Seen(NamedTuple):
+    """A picture that the network has seen, or whose tiles it will see when the bands are taken."""
+
+    read: Read
+    bands: Iterator[tuple[Band, np.ndarray | None]]  # with the uncertainty of their pixels
+
+
+class Predicted(NamedTuple):
     prediction: Prediction
     margin: float | None  # of the decision, if there is one
     unsure: np.ndarray | None  # (H, W) float16, if it is asked for
@@ -168,6 +183,11 @@ def is_done(
         return False
 
 
+def makers_of_results() -> int:
+    """Threads that make and write results: one a core, and two where there is one."""
+    return max(2, available_cores())
+
+
 @dataclass
 class Inference:
     """One call of `infer`: reads, predicts and writes its pictures."""
@@ -182,10 +202,12 @@ class Inference:
     def through(self, pictures: Sequence[Picture]) -> None:
         started = time.monotonic()
         ahead = self.trained.settings.batch_size
-        decode = partial(read, bits=self.trained.bit_depth, channels=self.trained.channels)
+        makers = makers_of_results()
         with (
-            closing(in_threads(decode, pictures, READERS, ahead)) as images,
-            closing(in_threads(self.write, self.predict(images), WRITERS, WRITERS)) as written,
+            closing(in_threads(self.read, pictures, READERS, ahead)) as images,
+            closing(
+                in_threads(self.write, self.predict(images), makers, ahead + makers)
+            ) as written,
             progress.displayed(len(pictures)) as show,
         ):
             for outcome in written:
@@ -194,41 +216,44 @@ class Inference:
                 show(self.report.done + len(self.report.refused))
         self.report.seconds = time.monotonic() - started
 
-    def predict(self, images: Iterable[Read | Refusal]) -> Iterator[Predicted | Refusal]:
-        """Predicts a batch after the other, in the main thread."""
-        readable, same = itertools.tee(self.without_refused(images))
-        pictures = (one.image for one in readable)
-        predictions = uncertainty.predicted(
-            self.trained.predictor, pictures, self.options.uncertainty
-        )
-        for measured, one in zip(predictions, same, strict=True):
-            size = one.image.shape[0], one.image.shape[1]
-            unsure = np.empty(size, np.float16) if self.options.measures else None
-            bands = uncertainty.kept(measured, unsure)
-            if self.options.probabilities:
-                bands = self.output.keep_probabilities(one.picture.name, bands, size)
-            try:
-                predicted = Predicted(one, *deciding.collected(bands, size, self.decision), unsure)
-            except OSError as error:
-                yield refusal(one.picture, error)
-            else:
-                yield predicted
+    def read(self, picture: Picture) -> Waiting | Refusal:
+        found = read(picture, self.trained.bit_depth, self.trained.channels)
+        if isinstance(found, Refusal):
+            return found
+        return Waiting(found, self.trained.predictor.ready(found.image))
 
-    def without_refused(self, images: Iterable[Read | Refusal]) -> Iterator[Read]:
+    def predict(self, images: Iterable[Waiting | Refusal]) -> Iterator[Seen]:
+        """Runs the network over a batch after the other, in the main thread."""
+        readable, same = itertools.tee(self.without_refused(images))
+        seen = uncertainty.predicted(
+            self.trained.predictor, (one.ready for one in readable), self.options.uncertainty
+        )
+        for bands, one in zip(seen, same, strict=True):
+            yield Seen(one.read, bands)
+
+    def without_refused(self, images: Iterable[Waiting | Refusal]) -> Iterator[Waiting]:
         for one in images:
             if isinstance(one, Refusal):
                 self.count(one)
             else:
                 yield one
 
-    def write(self, predicted: Predicted | Refusal) -> Record | Refusal:
-        """Writes a picture's files, and then its record."""
-        if isinstance(predicted, Refusal):
-            return predicted
-        (picture, state, image), (mask, certainty, anomaly), margin, unsure = predicted
+    def predicted(self, seen: Seen) -> Predicted:
+        """The most probable class of each pixel, from the bands."""
+        size = seen.read.image.shape[0], seen.read.image.shape[1]
+        unsure = np.empty(size, np.float16) if self.options.measures else None
+        bands = uncertainty.kept(seen.bands, unsure)
+        if self.options.probabilities:
+            bands = self.output.keep_probabilities(seen.read.picture.name, bands, size)
+        return Predicted(*deciding.collected(bands, size, self.decision), unsure)
+
+    def write(self, seen: Seen) -> Record | Refusal:
+        """Makes a picture's results and writes its files, and then its record."""
+        picture, state, image = seen.read
         limits = self.options.min_area, self.options.min_probability
-        kept, found = regions.find(mask, certainty, self.trained.class_names, *limits)
         try:
+            (mask, certainty, anomaly), margin, unsure = self.predicted(seen)
+            kept, found = regions.find(mask, certainty, self.trained.class_names, *limits)
             self.output.write_mask(picture.name, kept)
             if self.options.overlays:
                 self.output.write_overlay(picture.name, image, kept, unsure)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,7 +120,8 @@ def predicted(
 ) -> Iterator[tuple[Read, Maps]]:
     """The pictures that are new, each with its maps; the others go to the report."""
     first, second = itertools.tee(new(all_read, report))
-    predictions = trained.predictor.members(one.image for one in first)
+    predictor: Any = trained.predictor  # one or several: each takes what its own `ready` gives
+    predictions = predictor.members(predictor.ready(one.image) for one in first)
     for bands, one in zip(predictions, second, strict=True):
         parts = [unsure.maps_of([member.probabilities for member in band]) for band in bands]
         yield one, unsure.joined(parts)
