@@ -217,7 +217,7 @@ def measured(
         ]
     )
     totals = np.zeros((2, len(reliability.GROUPS), 4, reliability.BINS))
-    pictures = both.members(dataset.read_image(one) for one in samples)
+    pictures = both.members(both.ready(dataset.read_image(one)) for one in samples)
     for bands, one in zip(pictures, samples, strict=True):
         truth = dataset.layout.read_mask(one)
         for pair in bands:

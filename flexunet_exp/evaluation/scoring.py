@@ -147,8 +147,8 @@ def predict_split(part: Part, split: str, folder: Path, tolerance: float) -> Sco
     samples = list(rows(dataset.split(split)))
     for kept in ("predictions", *(["uncertainty"] if unsure != NONE else [])):
         (folder / kept).mkdir(parents=True, exist_ok=True)
-    images = (dataset.read_image(sample) for sample in samples)
-    predicted = zip(samples, uncertainty.predicted(predictor, images, unsure), strict=True)
+    ready = (predictor.ready(dataset.read_image(sample)) for sample in samples)
+    predicted = zip(samples, uncertainty.predicted(predictor, ready, unsure), strict=True)
     observed = [
         observe(dataset, sample, bands, folder, tolerance, rule, unsure)
         for sample, bands in in_sight(predicted, f"scoring {split}", len(samples))
