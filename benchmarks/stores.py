@@ -251,6 +251,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("stores"), help="where commands run")
     parser.add_argument("--readings", type=int, default=3)
     given = parser.parse_args()
+    # What a shell starts in the background ignores Ctrl-C, and so would the commands from here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     (folder := given.folder.absolute()).mkdir(parents=True, exist_ok=True)
     checkouts = [one.absolute() for one in (given.before, ROOT) if one]
     with served(given.store, folder) as place:
