@@ -1,10 +1,10 @@
 """python benchmarks/launchers.py [--rounds 3] [--cells 8]: a sweep in turn, and two cells at once.
 
 The same short cells (SETTING below, one a seed) by launcher=basic with all cores for each cell, by
-launcher=basic with one thread, and by launcher=joblib with two at once, alternately; each in a fresh
-folder, with data that are there. Prints the seconds of whole commands, and the ratio of the medians
-to the first. Ends with an error unless two at once give the scores of one thread to the last digit,
-for each cell.
+launcher=basic with one thread, and by launcher=joblib with two at once, in turn; each in a fresh
+folder, with data that are there. Prints the seconds of whole commands, and the ratio of the
+medians to the first. Ends with an error unless two at once give the scores of one thread to the
+last digit, for each cell.
 """
 
 from __future__ import annotations
