@@ -1,7 +1,7 @@
 """python benchmarks/builds.py BEFORE AFTER [CASE …] [--pairs 15]: two builds, side by side.
 
-BEFORE and AFTER are checkouts, each with its own .venv. Every case runs in both builds alternately,
-in folders that the build itself filled. Prints a Markdown table: the medians of both in seconds and
+BEFORE and AFTER are checkouts, each with its own .venv; one without is run by this Python. Every
+case runs in both builds alternately, in folders that the build itself filled. Prints a Markdown table: the medians of both in seconds and
 the ratio after / before (geometric mean of the pairs) with its 95 % interval (Student's t on the
 logarithms), of wall-clock and of processor time. --json FILE keeps every measurement.
 """
@@ -61,8 +61,12 @@ class Build:
 
     def run(self, folder: str, *words: str, python: Sequence[str] = ()) -> tuple[Seconds, str]:
         """Runs `flexunet words…`, or a Python command of the build, and times it."""
-        interpreter = str(self.checkout / ".venv" / "bin" / "python")
-        command = [interpreter, *(python or ("-m", "flexunet_exp")), *words]
+        own = self.checkout / ".venv" / "bin" / "python"
+        command = [
+            str(own) if own.exists() else sys.executable,
+            *(python or ("-m", "flexunet_exp")),
+            *words,
+        ]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(self.checkout), str(self.home)]),
@@ -114,6 +118,17 @@ def first_step(build: Build) -> Seconds:
     return build.run("first", "train", *words, own, f"trainer.seed={next(SEEDS)}")[0]
 
 
+def quickstart(build: Build) -> Seconds:
+    """From the command to the end of the first training step of experiment=quickstart.
+
+    Data and features are there from the second run on; every run is a new one of the same seed.
+    """
+    own = "+callbacks.first_step._target_=first_step.FirstStep"
+    words = ("experiment=quickstart", f"data_root={build.home}/data", own)
+    shutil.rmtree(build.home / "quickstart" / "outputs", ignore_errors=True)
+    return build.run("quickstart", "train", *words)[0]
+
+
 def sweep_cell(build: Build) -> Seconds:
     """A cell of a sweep beyond model.fit and the scoring: the median of all but the first."""
     script = str(build.checkout / "benchmarks" / "between.py")
@@ -141,6 +156,7 @@ CASES: dict[str, Callable[[Build], Seconds]] = {
     "help": show_help,
     "cfg": show_config,
     "first_step": first_step,
+    "quickstart": quickstart,
     "tiny": tiny_training,
     "dry": dry_504,
     "compare": compare_1000,

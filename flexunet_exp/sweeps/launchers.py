@@ -1,4 +1,4 @@
-"""Several runs at once: the cores and GPUs of each, and whether a launcher can start them."""
+"""Several runs at once: cores and GPUs of each, workers, whether a launcher can start them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import importlib.util
 import itertools
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config import validation
 from flexunet_exp.errors import InputError, not_installed
-from flexunet_exp.system import locks, tensorflow
+from flexunet_exp.jobs.processes import end_with_parent
+from flexunet_exp.system import collection, imports, locks, tensorflow
+from flexunet_exp.tracking.mlflow_client import load_mlflow
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,44 @@ def thread_overrides(cfg: DictConfig, axes: Sequence[str]) -> list[str]:
     if is_alone or cfg.trainer.threads or "trainer.threads" in axes:
         return []
     return [f"trainer.threads={cores_of_each(cfg)}"]
+
+
+@contextmanager
+def warming_workers(cfg: DictConfig) -> Iterator[None]:
+    """Within it, joblib's workers start and import what every run needs; does not wait for them.
+
+    The launcher then gives its runs to these workers, because it asks joblib for the same ones.
+    Without effect for other launchers, and on a machine with GPUs: there a worker takes its part
+    of them before its import.
+    """
+    launcher = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
+    is_joblib = cfg.hydra.runtime.choices["hydra/launcher"] == "joblib"
+    if not is_joblib or cfg.launcher.parallel == 1 or gpus():
+        yield
+        return
+    from joblib import Parallel, delayed
+
+    assert isinstance(launcher, dict)
+    settings = {str(name): value for name, value in launcher.items() if name != "_target_"}
+    settings |= {"backend": "loky", "return_as": "generator_unordered"}
+    work = [delayed(warm)(cfg.tracking.uri)] * cfg.launcher.parallel
+    warmed = Parallel(**settings)(work)
+    yield
+    # What fails here fails in a run, too, which says so.
+    with suppress(Exception):
+        list(warmed)
+
+
+def warm(uri: str | None) -> None:
+    """Imports in a worker what its runs need: TensorFlow, and MLflow where there is a store."""
+    end_with_parent()
+    collection.pause()
+    imports.for_a_command()
+    tensorflow.load()
+    importlib.import_module("flexunet_exp.training.attempt")
+    if uri:
+        load_mlflow(uri)
+    collection.resume_after_start()
 
 
 def spread_gpus(cfg: DictConfig) -> None:

@@ -67,7 +67,8 @@ class SweepCallback(Callback):
                 self.show_dry(
                     config, compose_cells.overrides_of(config, loader(), [*words, *threads])
                 )
-            self.start(config, words, axes, search)
+            with launchers.warming_workers(config):
+                self.start(config, words, axes, search)
             add_overrides(config, threads)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:

@@ -9,12 +9,15 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import joblib
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from joblib.externals.loky import get_reusable_executor
 from omegaconf import OmegaConf
 
 from flexunet_exp.config import compose, resolvers
@@ -230,6 +233,30 @@ def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, 
     assert sorted(match[1] for match in told if match) == ["0", "1"]
     assert {run.info.status for run in running.all_runs(tmp_path)} == {"KILLED"}
     assert len(running.all_runs(tmp_path)) == 3
+
+
+def modules_of_worker(number: int) -> set[str]:
+    time.sleep(1)  # so that one worker does not take all of the work
+    return {name for name in ("tensorflow", "mlflow") if name in sys.modules}
+
+
+@pytest.mark.slow
+def test_joblib_trains_in_the_workers_that_have_imported_meanwhile(multirun, tmp_path):
+    cfg = multirun("launcher=joblib", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
+    if launchers.gpus():
+        pytest.skip("a worker takes its GPUs before its import")
+    try:
+        with launchers.warming_workers(cfg):
+            pass
+        # As Hydra's launcher asks for its workers: other arguments would start new ones.
+        asked = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
+        del asked["_target_"]
+        found = joblib.Parallel(**{**asked, "backend": "loky"})(
+            joblib.delayed(modules_of_worker)(number) for number in range(2)
+        )
+    finally:
+        get_reusable_executor().shutdown(wait=True)
+    assert all({"tensorflow", "mlflow"} <= names for names in found)
 
 
 @pytest.mark.parametrize("ended", ["finished", None])
