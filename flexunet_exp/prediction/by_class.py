@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 
 BLOCK_VALUES = 2**18  # in a block of rows; 1 MiB of float32
+# No other class can have as much, also where rounding makes the sum a little more than one.
+SURELY_MOST = np.float32(0.51)
+FEW = 0.1  # of the pixels; to compare all costs as much as to pick a fifth of them
 IN_PAIRS = 8  # so many values NumPy adds in another order than one after the other
 
 
@@ -52,14 +55,24 @@ def write_shares(planes: Sequence[np.ndarray], into: np.ndarray) -> None:
 def most_probable(probabilities: np.ndarray, mask: np.ndarray, certainty: np.ndarray) -> float:
     """Writes the most probable class and its probability; returns the least of class 0.
 
-    `probabilities` (H, W, C) float32; `mask` (H, W) uint8, of equal classes the first; `certainty`
-    (H, W) of any float.
+    `probabilities` (H, W, C) float32 sum to one; `mask` (H, W) uint8, of equal classes the first;
+    `certainty` (H, W) of any float. Only pixels where class 0 is not above `SURELY_MOST` are
+    compared, unless they are many.
     """
     least = np.float32(np.inf)
     for part in blocks(probabilities.shape):
-        planes = cv2.split(probabilities[part])
-        least = np.minimum(least, planes[0].min())
-        certainty[part] = highest_of(planes, mask[part])
+        block = probabilities[part]
+        first = cv2.extractChannel(block, 0)
+        least = np.minimum(least, first.min())
+        others = np.flatnonzero(~(first > SURELY_MOST))  # and those that are not a number
+        if len(others) > first.size * FEW:
+            certainty[part] = highest_of(cv2.split(block), mask[part])
+            continue
+        chosen = block.reshape(-1, block.shape[-1])[others]
+        own = np.zeros(first.shape, mask.dtype)
+        own.flat[others] = chosen.argmax(axis=-1)
+        first.flat[others] = chosen.max(axis=-1)
+        mask[part], certainty[part] = own, first
     return float(least)
 
 

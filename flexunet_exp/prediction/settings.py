@@ -55,7 +55,7 @@ class PredictSettings:
 
     def describe(self) -> str:
         """A sentence for a report: how pictures become predictions."""
-        from flexunet_exp.prediction.predictor import VIEWS  # imports SciPy
+        from flexunet_exp.prediction.predictor import VIEWS  # imports OpenCV
 
         how = self.parts
         if self.tile_size:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -25,16 +26,18 @@ from flexunet_exp.data import masks
 from flexunet_exp.decisions.file import Decision
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding, regions
+from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.runs.folder import load
-from flexunet_exp.system.tensorflow import available_cores
+from flexunet_exp.system.gathering import Gathered
 from flexunet_exp.tracking.served_pictures import EXPECTED, Refused, picture
 
 if TYPE_CHECKING:
-    from flexunet_exp.prediction.networks import TrainedNetworks
+    pass
 
 # A server shows what MLflow's own loggers say.
 log = logging.getLogger("mlflow.flexunet_exp")
 
+AT_ONCE = 4  # pictures that are decoded, predicted or encoded at a time
 KINDS = {str: DataType.string, int: DataType.long, float: DataType.double}
 
 
@@ -50,9 +53,12 @@ class Segmenter(PythonModel):
         self.trained = networks.load([self.run], {})
         self.decisions: dict[str | None, Decision | None] = {}
         log.info("%s", deciding.sentence(self.decision(None)))
-        self.places = threading.BoundedSemaphore(available_cores() + 1)
+        self.places = threading.BoundedSemaphore(AT_ONCE)
+        self.networks: dict[bool, Gathered] = {}  # with temperatures, and without
         blank = np.zeros((64, 64, self.trained.channels.number), np.uint8)
         self.answer(blank, *regions_wanted({}))
+        predictor: Any = self.trained.predictor
+        predicted([predictor.ready(blank)] * 2, predictor)  # batches of another size
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -68,8 +74,8 @@ class Segmenter(PythonModel):
             raise Refused(f"There is no picture in the request. {EXPECTED}")
         answers = []
         for number, row in enumerate(rows, start=1):
-            # The network sees one picture at a time; others are decoded, measured and encoded
-            # meanwhile. More of them would need more memory without being faster.
+            # The network sees those that wait for it together; others are decoded, measured and
+            # encoded meanwhile. More of them would need more memory without being faster.
             with self.places:
                 name = f"Picture {number} of {len(rows)}"
                 image = picture(row, name, self.trained.bit_depth, self.trained.channels)
@@ -92,13 +98,19 @@ class Segmenter(PythonModel):
             raise Refused(str(error)) from error
         return found
 
-    def applying(self, decision: Decision | None) -> TrainedNetworks:
-        """The network as a decision was chosen with it: with or without its temperatures."""
+    def applying(self, decision: Decision | None) -> Callable[[np.ndarray], Iterator[Band]]:
+        """From an image to its bands, as a decision was chosen: with or without temperatures."""
         from flexunet_exp.prediction import networks
 
-        if decision is None:
-            return self.trained
-        return networks.recalibrated(self.trained, [self.run], bool(decision.calibration))
+        as_scored = self.trained.settings.calibrated
+        wanted = as_scored if decision is None else bool(decision.calibration)
+        if wanted not in self.networks:
+            trained = networks.recalibrated(self.trained, [self.run], wanted)
+            together = partial(predicted, predictor=trained.predictor)
+            # Two threads may come here at once: both then use what the first has kept.
+            self.networks.setdefault(wanted, Gathered(together, trained.settings.batch_size))
+        ready: Any = self.trained.predictor.ready
+        return lambda image: self.networks[wanted](ready(image))
 
     def answer(
         self,
@@ -113,7 +125,7 @@ class Segmenter(PythonModel):
         """
         height, width = image.shape[:2]
         names, palette = self.trained.class_names, self.trained.palette
-        bands = next(self.applying(decision).predictor([image]))
+        bands = self.applying(decision)(image)
         prediction, margin = deciding.collected(bands, (height, width), decision)
         mask, found = regions.find(
             prediction.mask, prediction.certainty, names, min_area, min_probability
@@ -127,6 +139,11 @@ class Segmenter(PythonModel):
             "regions": [region._asdict() for region in found],
             **({} if decision is None or margin is None else decided(decision, margin, found)),
         }
+
+
+def predicted(pictures: list[Any], predictor: Any) -> list[Iterator[Band]]:
+    """The bands of pictures that the predictor's `ready` gave, which other threads take."""
+    return list(predictor.bands(pictures))
 
 
 def decided(decision: Decision, margin: float, found: Sequence[regions.Region]) -> dict[str, Any]:

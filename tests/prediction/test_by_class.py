@@ -38,13 +38,16 @@ def test_shares_are_those_of_numpy_for_a_part_of_the_columns_too(shape, seed):
 
 
 @pytest.mark.parametrize("block_values", [by_class.BLOCK_VALUES, 60])
+@pytest.mark.parametrize("background", [0, 12, 40])  # more of it: few pixels are of other classes
 @pytest.mark.parametrize("levels", [2, 5, 2**20])
 @pytest.mark.parametrize("shape", [(1, 1, 2), (7, 9, 3), (40, 33, 6), (13, 5, 20)])
 def test_the_most_probable_class_is_the_first_of_equal_ones(
-    monkeypatch, shape, levels, block_values
+    monkeypatch, shape, levels, background, block_values
 ):
     monkeypatch.setattr(by_class, "BLOCK_VALUES", block_values)
-    probabilities = softmax(values(shape, 1, levels), axis=-1)
+    logits = values(shape, 1, levels)
+    logits[..., 0] += background
+    probabilities = softmax(logits, axis=-1)
     before = probabilities.copy()
     mask, certainty = np.full(shape[:2], 99, np.uint8), np.empty(shape[:2], np.float16)
     least = by_class.most_probable(probabilities, mask, certainty)
@@ -61,3 +64,15 @@ def test_pixels_without_a_number_are_of_the_first_class_as_with_numpy():
     assert np.isnan(by_class.most_probable(probabilities, mask, certainty))
     np.testing.assert_array_equal(mask, probabilities.argmax(axis=-1))
     np.testing.assert_array_equal(certainty, probabilities.max(axis=-1).astype(np.float16))
+
+
+@pytest.mark.parametrize("high", [0.5, 0.51, 0.52])
+def test_half_of_the_probability_is_not_surely_the_most(high):
+    probabilities = np.zeros((30, 30, 3), np.float32)
+    probabilities[..., 0], probabilities[..., 2] = 0.9, 0.1
+    probabilities[7, 8] = (1 - high, 0, high)
+    probabilities[9, 8] = (0.5, 0, 0.5)  # equal: the first
+    mask, certainty = np.empty((30, 30), np.uint8), np.empty((30, 30), np.float32)
+    by_class.most_probable(probabilities, mask, certainty)
+    np.testing.assert_array_equal(mask, probabilities.argmax(axis=-1))
+    np.testing.assert_array_equal(certainty, probabilities.max(axis=-1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -185,3 +186,32 @@ def test_pictures_come_back_in_order_whatever_the_batch():
         for expected, bands in zip(alone, together, strict=True):
             found = np.concatenate([band.probabilities for band in bands])
             np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tta", ["none", "flips_turns"])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_tiles_are_blended_as_numpy_does_it_to_the_bit(tta, batch_size):
+    image, side, overlap = picture(45, 38), 16, 0.4
+    network = Predictor(Position(), (16, 16), batch_size, (side, side), overlap, tta)
+    alone = Predictor(Position(), (16, 16), 1, tta=tta)
+    weight = np.outer(*[tiles.window(side, overlap)] * 2)[..., None]
+    total = np.zeros((45, 38, 2), np.float32)
+    for top, left in itertools.product(*(tiles.starts(n, side, overlap) for n in (45, 38))):
+        part = slice(top, top + side), slice(left, left + side)
+        total[part] += weight * alone.forward(image[part][None])[0]
+    expected = total / total.sum(axis=-1, keepdims=True)
+    np.testing.assert_array_equal(predicted(network, image), expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"tile": (8, 8)}, {"tta": "flips"}], ids=str)
+@pytest.mark.parametrize("members", [1, 2])
+def test_bands_may_be_taken_later_and_in_other_threads(settings, members):
+    networks = [Predictor(Position(), (16, 16), 2, **settings) for _ in range(members)]
+    network = networks[0] if members == 1 else Ensemble(networks)
+    images = [picture(20 + seed, 30, seed) for seed in range(5)]
+    expected = [predicted(network, image) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        waiting = list(network.bands([network.ready(image) for image in images]))
+        found = list(pool.map(list, reversed(waiting)))[::-1]
+    for bands, whole in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.concatenate([one.probabilities for one in bands]), whole)
