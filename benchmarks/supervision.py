@@ -1,7 +1,7 @@
-"""python benchmarks/supervision.py [--seeds 0,1,2] [--epochs 30] [--networks u2netp,unet3plus]:
+"""python benchmarks/supervision.py [--seeds 0,1,2] [--epochs 30] [--networks unet3plus,u2netp]:
 deep supervision beside none, in equal minutes.
 
-Generated zippers of 256 px are trained at 128 px by `flexunet train`, with the recipe in RECIPE. A
+Generated zippers of 256 px are trained by `flexunet train` as RECIPE and NETWORKS say. A
 first row of each way has the seconds of an epoch; the slower way gets fewer epochs, so that both
 train for the same time. Each finished training is a row appended to docs/measured/supervision.csv;
 what is there is not done again, so the program can be cut off. Runs go into ./supervision.
@@ -33,16 +33,15 @@ COLUMNS = (
     "defect_dice",
 )
 RECIPE = (
-    *("dataset=zipper", "dataset/layout=synthetic", "dataset.image_size=128"),
+    *("dataset=zipper", "dataset/layout=synthetic"),
     *("dataset.layout.images_per_class=20", "dataset.layout.good_images=20"),
     *("dataset.cache=memory", "augmentation=flips", "optimizer=adamw"),
     *("optimizer.learning_rate=1e-3", "schedule=cosine", "callbacks=last_weights"),
     "~callbacks.epoch_images",
 )
 NETWORKS = {
-    "u2netp": ("model=u2netp",),
-    "unet3plus": ("model=unet3plus", "model.base_filters=16"),
-    "u2net": ("model=u2net", "model.base_filters=16"),
+    "u2netp": ("model=u2netp", "dataset.image_size=64"),
+    "unet3plus": ("model=unet3plus", "model.base_filters=16", "dataset.image_size=128"),
 }
 NONE, SUPERVISED = WEIGHTS = ("null", "1.0")
 TIMED = 3  # epochs of the training that measures an epoch's seconds; the first is not counted
@@ -52,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=30, help="without deep supervision")
-    parser.add_argument("--networks", default="u2netp,unet3plus")
+    parser.add_argument("--networks", default="unet3plus,u2netp")
     given = parser.parse_args()
     for network in given.networks.split(","):
         seconds = {weight: epoch_seconds(network, weight) for weight in WEIGHTS}
