@@ -1,9 +1,10 @@
 """python benchmarks/builds.py BEFORE AFTER [CASE …] [--pairs 15]: two builds, side by side.
 
 BEFORE and AFTER are checkouts, each with its own .venv; one without is run by this Python. Every
-case runs in both builds alternately, in folders that the build itself filled. Prints a Markdown table: the medians of both in seconds and
-the ratio after / before (geometric mean of the pairs) with its 95 % interval (Student's t on the
-logarithms), of wall-clock and of processor time. --json FILE keeps every measurement.
+case runs in both builds alternately, in folders that the build itself filled. Prints a Markdown
+table: the medians of both in seconds and the ratio after / before (geometric mean of the pairs)
+with its 95 % interval (Student's t on the logarithms), of wall-clock and of processor time. --json
+FILE keeps every measurement.
 """
 
 from __future__ import annotations
