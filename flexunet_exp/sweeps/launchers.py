@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib.util
 import itertools
 import logging
@@ -104,6 +106,7 @@ def joblib_settings(cfg: DictConfig) -> dict[str, Any]:
 def warm(uri: str | None) -> None:
     """Imports in a worker what its runs need: TensorFlow, and MLflow where there is a store."""
     end_with_parent()
+    atexit.register(gc.freeze)  # as in cli.main: the command waits for the end of its workers
     collection.pause()
     imports.for_a_command()
     tensorflow.load()
