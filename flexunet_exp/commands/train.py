@@ -113,8 +113,8 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
 def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the settings, and of the targets that load data."""
     validation.check_settings(cfg)
-    imports.load_ahead()
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
+    imports.load_ahead()  # while the data are read; before, imports would wait for it
 
 
 def load(cfg: DictConfig) -> Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib.util
 import itertools
 import logging
@@ -9,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -76,27 +78,35 @@ def warming_workers(cfg: DictConfig) -> Iterator[None]:
     Without effect for other launchers, and on a machine with GPUs: there a worker takes its part
     of them before its import.
     """
-    launcher = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
     is_joblib = cfg.hydra.runtime.choices["hydra/launcher"] == "joblib"
     if not is_joblib or cfg.launcher.parallel == 1 or gpus():
         yield
         return
     from joblib import Parallel, delayed
 
-    assert isinstance(launcher, dict)
-    settings = {str(name): value for name, value in launcher.items() if name != "_target_"}
-    settings |= {"backend": "loky", "return_as": "generator_unordered"}
     work = [delayed(warm)(cfg.tracking.uri)] * cfg.launcher.parallel
-    warmed = Parallel(**settings)(work)
+    warmed = Parallel(**joblib_settings(cfg), return_as="generator_unordered")(work)
     yield
     # What fails here fails in a run, too, which says so.
     with suppress(Exception):
         list(warmed)
 
 
+def joblib_settings(cfg: DictConfig) -> dict[str, Any]:
+    """What Hydra's launcher gives to joblib: with other settings, joblib starts other workers."""
+    from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
+
+    given = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
+    assert isinstance(given, dict)
+    settings = {str(name): value for name, value in given.items() if name != "_target_"}
+    process_joblib_cfg(settings)
+    return {**settings, "backend": "loky"}
+
+
 def warm(uri: str | None) -> None:
     """Imports in a worker what its runs need: TensorFlow, and MLflow where there is a store."""
     end_with_parent()
+    atexit.register(gc.freeze)  # as in cli.main: the command waits for the end of its workers
     collection.pause()
     imports.for_a_command()
     tensorflow.load()

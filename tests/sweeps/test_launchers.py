@@ -17,6 +17,8 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from hydra.utils import instantiate
+from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib.externals.loky import get_reusable_executor
 from omegaconf import OmegaConf
 
@@ -248,10 +250,9 @@ def test_joblib_trains_in_the_workers_that_have_imported_meanwhile(multirun, tmp
     try:
         with launchers.warming_workers(cfg):
             pass
-        # As Hydra's launcher asks for its workers: other arguments would start new ones.
-        asked = OmegaConf.to_container(cfg.hydra.launcher, resolve=True)
-        del asked["_target_"]
-        found = joblib.Parallel(**{**asked, "backend": "loky"})(
+        launcher = instantiate(cfg.hydra.launcher)
+        process_joblib_cfg(launcher.joblib)  # as Hydra's launcher does before it asks for workers
+        found = joblib.Parallel(**{**launcher.joblib, "backend": "loky"})(
             joblib.delayed(modules_of_worker)(number) for number in range(2)
         )
     finally:

@@ -23,7 +23,7 @@ AFTER_THE_API = """
 from flexunet_exp.system import tensorflow
 tensorflow.load()
 import keras
-print(keras.wrappers.SKLearnClassifier.__mro__[2].__module__.split(".")[0])
+print(any(one.__module__.startswith("sklearn") for one in keras.wrappers.SKLearnClassifier.mro()))
 """
 LIBRARIES = """
 import sys
@@ -48,7 +48,7 @@ def test_a_command_imports_keras_without_packages_that_it_does_not_use():
 
 @pytest.mark.slow
 def test_the_python_interface_leaves_keras_whole():
-    assert printed(AFTER_THE_API) == ["sklearn"]
+    assert printed(AFTER_THE_API) == ["True"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the libraries have other names there")
