@@ -183,9 +183,14 @@ def test_every_line_has_a_reason_and_what_was_typed_says_so(planned):
     assert "encoder_weights: null" in text and text.count("# as typed") == 1
 
 
+def left_in(cache: Path) -> list[Path]:
+    """What a cache holds beside what scans found, which the next training uses."""
+    return [path for path in cache.iterdir() if not path.match("scan_*.sqlite")]
+
+
 def test_nothing_of_the_measurement_is_left(planned):
     assert sorted(path.name for path in planned.iterdir()) == ["cache", "conf", "printed.txt"]
-    assert not list((planned / "cache").iterdir())
+    assert left_in(planned / "cache") == []
 
 
 def test_the_printed_command_trains_the_plan(planned):
@@ -215,7 +220,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, tiny_data):
     )
     assert done.returncode == 130, done.stdout
     assert not (tmp_path / "conf").exists()
-    assert not list((tmp_path / "cache").iterdir())
+    assert left_in(tmp_path / "cache") == []
 
 
 def test_minutes_in_which_no_epoch_fits(tmp_path, tiny_data):
