@@ -228,7 +228,10 @@ def test_without_patches_their_settings_change_no_training(tiny_dataset):
         ("dataset.patch.per_image=0", "dataset.patch.per_image=0 is not"),
         ("+dataset.patch.sise=64", "Unknown option 'dataset.patch.sise'. Did you mean"),
         ("dataset.sampling=even", "dataset.sampling=even is not uniform or balanced"),
-        ("dataset.good_share=1", "dataset.good_share=1 is not null or a number"),
+        (
+            "dataset.good_share=1",
+            "dataset.good_share=1 is not null, from 0 to below 1, or adaptive",
+        ),
     ],
 )
 def test_wrong_words(tiny_dataset, word, sentence):
