@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
