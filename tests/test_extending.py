@@ -73,7 +73,7 @@ def named_files(thing: str) -> set[str]:
 
 def files_in(folder: Path) -> set[str]:
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {path.as_posix() for path in paths if path.suffix != ".pyc"}
+    return {path.as_posix() for path in paths if "__pycache__" not in path.parts}
 
 
 def draw_bolts(root: Path) -> None:

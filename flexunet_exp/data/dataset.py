@@ -134,13 +134,15 @@ def load(cfg: DictConfig, again: bool = False) -> Dataset:
     return split_up(cfg, scanned(cfg, again))
 
 
-def scanned(cfg: DictConfig, again: bool = False) -> Dataset:
+def scanned(cfg: DictConfig, again: bool = False, read_only: bool = False) -> Dataset:
     """All pictures of the folder; their split is empty unless the folders name it.
 
-    Files that are known from an earlier scan and have not changed are read only `again`.
+    Files that are known from an earlier scan and have not changed are read only `again`. With
+    `read_only`, what is found is not kept for the next scan.
     """
     folder = folder_of(cfg)
-    kept = None if again else KnownFiles.of(compose.cache_dir(cfg), folder, code_of_scans())
+    where = compose.cache_dir(cfg), folder, code_of_scans(), read_only
+    kept = None if again else KnownFiles.of(*where)
     record = accepted(scan(cfg, folder, compose.bit_depth(cfg), network_view(cfg), kept))
     log_normalised(record)
     return of_scan(cfg, record)

@@ -46,20 +46,27 @@ class Form(Generic[Facts]):
 
 @dataclass(frozen=True)
 class KnownFiles:
-    """The facts that one SQLite file keeps; None: nothing is known, and nothing is kept."""
+    """The facts that one SQLite file keeps; None: nothing is known, and nothing is kept.
+
+    Where it is `read_only`, what is known is used, and nothing is written.
+    """
 
     file: Path | None = None
+    read_only: bool = False
 
     @classmethod
-    def of(cls, cache_dir: Path, folder: Path, code: Sequence[Any]) -> KnownFiles:
+    def of(
+        cls, cache_dir: Path, folder: Path, code: Sequence[Any], read_only: bool = False
+    ) -> KnownFiles:
         """Those of a data folder, as `code` reads it."""
         key = json.dumps([str(folder), *code], sort_keys=True)
-        return cls(cache_dir / PATTERN.replace("*", hashlib.sha256(key.encode()).hexdigest()[:16]))
+        name = PATTERN.replace("*", hashlib.sha256(key.encode()).hexdigest()[:16])
+        return cls(cache_dir / name, read_only)
 
     def shelf(self, what: Sequence[Any], form: Form[Facts]) -> Shelf[Facts]:
         """The facts of one kind: `what` says all that decides them beside the files."""
         kind = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-        return Shelf(self.file, kind, form)
+        return Shelf(self.file, kind, form, self.read_only)
 
 
 @dataclass
@@ -72,6 +79,7 @@ class Shelf(Generic[Facts]):
     file: Path | None
     kind: str
     form: Form[Facts]
+    read_only: bool = False
     known: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
     fresh: list[tuple[str, str, Facts]] = field(default_factory=list)
 
@@ -79,12 +87,14 @@ class Shelf(Generic[Facts]):
         if self.file and self.file.exists():
             try:
                 self.known = {path: rest for path, *rest in self.rows()}  # type: ignore[misc]
-                os.utime(self.file)  # the time of the last use
+                if not self.read_only:
+                    os.utime(self.file)  # the time of the last use
             except sqlite3.OperationalError as error:  # such as a lock of another process
                 log.warning("%s cannot be read (%s): all files are read.", self.file, error)
             except sqlite3.DatabaseError as error:
                 log.warning("%s is damaged (%s): it is made anew.", self.file, error)
-                self.file.unlink(missing_ok=True)
+                if not self.read_only:
+                    self.file.unlink(missing_ok=True)
 
     def rows(self) -> Iterator[tuple[str, str, str, bytes]]:
         with closing(sqlite3.connect(self.file, timeout=30)) as store:  # type: ignore[arg-type]
@@ -123,7 +133,7 @@ class Shelf(Generic[Facts]):
 
     def write(self) -> None:
         """Keeps what was read. A file that cannot be written is a warning."""
-        if not self.fresh or self.file is None:
+        if not self.fresh or self.file is None or self.read_only:
             return
         rows = ((self.kind, path, then, *packed) for path, then, packed in self.packed())
         insert = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)"

@@ -138,7 +138,9 @@ class Surveyor:
         source = json.dumps([settings["dataset"][name] for name in ("path", "layout")])
         return self.once(
             source + json.dumps(settings["split"]),
-            lambda: datasets.split_up(cfg, self.once(source, lambda: datasets.scanned(cfg))),
+            lambda: datasets.split_up(
+                cfg, self.once(source, lambda: datasets.scanned(cfg, read_only=True))
+            ),
         )
 
     def once(self, key: str, load: Callable[[], Item]) -> Item:

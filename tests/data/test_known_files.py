@@ -200,6 +200,19 @@ def test_a_folder_that_cannot_be_written_is_a_warning(raw, tmp_path, caplog):
     assert "cache_dir=FOLDER" in caplog.text
 
 
+def test_read_only_uses_what_is_known_and_writes_nothing(raw, tmp_path, reads):
+    cache = tmp_path / "cache"
+    only = KnownFiles.of(cache, raw, [], read_only=True)
+    first = MVTec(CLASSES).scan(raw, VIEW, kept=only)
+    assert not cache.exists()
+    kept = KnownFiles.of(cache, raw, [])
+    MVTec(CLASSES).scan(raw, VIEW, kept=kept)
+    before = kept.file.stat().st_mtime_ns, kept.file.read_bytes()
+    reads.clear()
+    assert same(first, MVTec(CLASSES).scan(raw, VIEW, kept=only))
+    assert reads == [] and before == (kept.file.stat().st_mtime_ns, kept.file.read_bytes())
+
+
 def test_pairs_of_copies_are_compared_once(raw, tmp_path, monkeypatch):
     kept = KnownFiles.of(tmp_path / "cache", raw, [])
     copy = cv2.flip(cv2.imread(str(raw / "test/hole/0.png")), 1)

@@ -72,7 +72,7 @@ def test_a_store_that_was_killed_in_its_making_is_made_anew(tmp_path):
     making.kill()
     assert making.wait() == -signal.SIGKILL
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
-    assert Store(uri, "new").search() == []
+    assert list(Store(uri, "new").search()) == []
     assert not begun.exists()
 
 
