@@ -28,7 +28,7 @@ def test_bfloat16_must_be_worth_it(float32, bfloat16, chosen):
 def test_what_was_measured_is_remembered_and_decides(auto, monkeypatch):
     settings, dataset = auto
     chosen = precision.resolve(settings, dataset)
-    (written,) = precision.memory(settings, dataset).parent.iterdir()
+    (written,) = precision.memory(settings, dataset).parent.glob("precision_*")
     seconds = json.loads(written.read_text())["seconds_a_step"]
     assert all(value > 0 for value in seconds.values())
     assert chosen == precision.faster(seconds)
