@@ -43,7 +43,7 @@ def test_what_was_measured_is_remembered_and_decides(auto, monkeypatch):
 def test_a_damaged_memory_is_measured_anew(auto, monkeypatch, content):
     settings, dataset = auto
     path = precision.memory(settings, dataset)
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(content)
     monkeypatch.setattr(precision, "seconds_a_step", lambda *arguments: len(arguments[-1]))
     assert precision.resolve(settings, dataset) == "float32"  # its name is the shorter one
