@@ -160,7 +160,7 @@ def test_nobody_knows_how_long_another_network_takes(multirun, past, words):
 def test_a_data_set_is_read_once(multirun, words, monkeypatch):
     scans = []
     scanned = datasets.scanned
-    monkeypatch.setattr(datasets, "scanned", lambda cfg: scans.append(1) or scanned(cfg))
+    monkeypatch.setattr(datasets, "scanned", lambda cfg, **_: scans.append(1) or scanned(cfg))
     found = surveyed(
         multirun, *words, "split=folds", "split.n=4", "split.fold=0,1,2", "loss=dice,ce_dice"
     )
