@@ -17,7 +17,7 @@ from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.jobs import app, job, processes
 from flexunet_exp.runs.outcome import Outcome
 from flexunet_exp.sweeps import multirun
-from flexunet_exp.system import imports, tensorflow
+from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import provenance, record, uploads
 from flexunet_exp.tracking.settings import TrackingSettings
@@ -114,7 +114,6 @@ def check(cfg: DictConfig) -> None:
     """Raises InputError with every problem of the settings, and of the targets that load data."""
     validation.check_settings(cfg)
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
-    imports.load_ahead()  # while the data are read; before, imports would wait for it
 
 
 def load(cfg: DictConfig) -> Dataset:

@@ -76,7 +76,6 @@ def load() -> None:
     otherwise. TensorFlow alone turns it on only where it finds AVX512 (docs/measured/speed.md).
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    imports.wait_for_libraries()
     with quiet_start(), collection.importing("keras"), imports.leaving_out():
         import keras
         import tensorflow as tf
