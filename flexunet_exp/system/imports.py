@@ -1,4 +1,4 @@
-"""Keras is imported without packages that it may lack, which shortens the start of a command."""
+"""Keras is imported without packages that it may lack, which shortens a command's start."""
 
 from __future__ import annotations
 
