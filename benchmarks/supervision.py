@@ -12,13 +12,16 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import recipes  # noqa: E402
+from model_steps import keep  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "measured" / "supervision.csv"
@@ -88,12 +91,8 @@ def measured(network: str, weight: str, seed: int, epochs: int) -> None:
         for part in ("test", "valid")
     )
     figures = (minutes, valid["dice"], test["dice"], test["defect_dice"])
-    is_new = not TABLE.exists()
-    with TABLE.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if is_new:
-            writer.writerow(COLUMNS)
-        writer.writerow([*key, *(f"{value:.4f}" for value in figures)])
+    row = [*key, *(f"{value:.4f}" for value in figures)]
+    keep(TABLE, COLUMNS, [dict(zip(COLUMNS, row, strict=True))])
 
 
 def train(network: str, weight: str, seed: int, epochs: int, folder: Path, *more: str) -> None:
@@ -101,8 +100,7 @@ def train(network: str, weight: str, seed: int, epochs: int, folder: Path, *more
         *("train", *RECIPE, *NETWORKS[network], f"trainer.deep_supervision={weight}"),
         *(f"trainer.seed={seed}", f"trainer.epochs={epochs}", f"hydra.run.dir={folder}", *more),
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-m", "flexunet_exp", *words], env=environment, check=True)
+    recipes.command(words)
 
 
 if __name__ == "__main__":

@@ -79,19 +79,18 @@ def prune(folder: Path, days: float) -> None:
     from flexunet_exp.data.cache import entry, feature_folders
 
     for path in entry.entries(folder):
-        if is_old(path, days) or entry.state(path) != entry.COMPLETE:
+        if is_old(entry.last_use(path), days) or entry.state(path) != entry.COMPLETE:
             remove(path)
     for path in feature_folders.folders(folder):
-        prune_features(path, is_old(path, days))
+        prune_features(path, is_old(entry.last_use(path), days))
     for path in known_files.kept_in(folder):
-        prune_scan(path, days)
+        if is_old(path.stat().st_mtime, days):
+            remove_scan(path)
     entry.remove_locks(folder)
 
 
-def is_old(path: Path, days: float) -> bool:
-    from flexunet_exp.data.cache import entry
-
-    return (time.time() - entry.last_use(path)) / SECONDS_A_DAY >= days
+def is_old(last_use: float, days: float) -> bool:
+    return (time.time() - last_use) / SECONDS_A_DAY >= days
 
 
 def remove(path: Path) -> None:
@@ -126,18 +125,14 @@ def prune_features(path: Path, old: bool) -> None:
         raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
 
 
-def prune_scan(path: Path, days: float) -> None:
-    """Removes a file of facts that is old; a scan that uses it has read it already."""
-    from flexunet_exp.data import known_files
-
-    found = known_files.summary(path)
-    if (time.time() - found.last_use) / SECONDS_A_DAY < days:
-        return
+def remove_scan(path: Path) -> None:
+    """Removes a file of facts; a scan that uses it has read it already."""
+    megabytes = path.stat().st_size / 1e6
     try:
         path.unlink()
     except OSError as error:
         raise InputError(f"{path} cannot be removed ({error.strerror}).") from error
-    log.info("Removed %s (%.1f MB)", path, found.bytes / 1e6)
+    log.info("Removed %s (%.1f MB)", path, megabytes)
 
 
 def scan_cells(path: Path) -> list[str]:

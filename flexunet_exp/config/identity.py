@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from flexunet_exp.config import kept_digests, weights_code
 from flexunet_exp.config.compose import PACKAGE, plain
+from flexunet_exp.config.kept_digests import python_files, source_digest
 from flexunet_exp.config.options import OPTIONS, can_change, takes_minutes
 from flexunet_exp.config.options.row import ROUNDING, SCORES, WEIGHTS
 from flexunet_exp.config.validation.arguments import imagenet_sha256
@@ -222,22 +223,10 @@ def scoring_signature(config: DictConfig | dict) -> str:
     return hashed(sections)
 
 
-def source_digest(root: Path) -> str:
-    """Hash of a package's (or one file's) Python source: other code may train other weights."""
-    digest = hashlib.sha256()
-    for path in python_files(root):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
 def code_digests(*names: str) -> list[str]:
     """Hashes of files and folders of this package, without what only a person reads."""
     found = (path for name in names for path in python_files(PACKAGE / name))
     return [weights_code.file_digest(path) for path in found]
-
-
-def python_files(root: Path) -> list[Path]:
-    return sorted(root.rglob("*.py")) if root.is_dir() else [root]
 
 
 def own_code_digests(settings: Any) -> dict[str, str]:

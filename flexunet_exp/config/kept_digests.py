@@ -1,4 +1,4 @@
-"""Digests of this package's code, kept beside its compiled files, as Python keeps these.
+"""Hashes of source, and digests of this package's code, kept beside its compiled files.
 
 A digest is made from the syntax trees of all modules, which takes 0.3 s. The file of this module
 names the source that its digests are of, by a hash of every file's content: other source makes
@@ -62,8 +62,17 @@ def write(file: Path, digests: dict[str, Any]) -> None:
 
 @cache  # the loaded code does not change
 def source() -> str:
-    """Hash of this package's files, and of the Python version that reads them."""
-    content = hashlib.sha256(sys.version.encode())
-    for file in sorted(PACKAGE.rglob("*.py")):
-        content.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return content.hexdigest()
+    """The Python version, and a hash of this package's files that it reads."""
+    return f"{sys.version} {source_digest(PACKAGE)}"
+
+
+def source_digest(root: Path) -> str:
+    """Hash of a package's (or one file's) Python source: other code may train other weights."""
+    digest = hashlib.sha256()
+    for path in python_files(root):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def python_files(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.py")) if root.is_dir() else [root]

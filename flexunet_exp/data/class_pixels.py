@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from flexunet_exp.system.parallel import on_all_cores
 
 
 def count_pixels(mask: np.ndarray, num_classes: int) -> np.ndarray:
@@ -32,14 +32,13 @@ def class_pixels(
 
     counts = np.zeros((len(table), num_classes), np.int64)
     counts[:, 0] = table["width"] * table["height"]  # of a picture without a mask
-    unknown = []
+    known = known or {}
+    unknown: dict[int, Any] = {}
     for place, sample in enumerate(table.itertuples(index=False)):
-        if (counted := (known or {}).get(str(sample.image))) is not None:
+        if (counted := known.get(str(sample.image))) is not None:
             counts[place] = counted
         elif sample.mask:
-            unknown.append((place, sample))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(count, [sample for _, sample in unknown])
-        for (place, _), counted in zip(unknown, found, strict=True):
-            counts[place] = counted
+            unknown[place] = sample
+    if unknown:
+        counts[list(unknown)] = list(on_all_cores(count, unknown.values()))
     return counts

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import pandas as pd
 import PIL
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from flexunet_exp.config import building, compose, identity
+from flexunet_exp.config import building, compose
+from flexunet_exp.config.compose import PACKAGE
+from flexunet_exp.config.kept_digests import source_digest
 from flexunet_exp.data import bit_depth, class_pixels, masks, splits
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import RGB, Channels
@@ -141,17 +143,19 @@ def scanned(cfg: DictConfig, again: bool = False, read_only: bool = False) -> Da
     `read_only`, what is found is not kept for the next scan.
     """
     folder = folder_of(cfg)
-    where = compose.cache_dir(cfg), folder, code_of_scans(), read_only
-    kept = None if again else KnownFiles.of(*where)
+    kept = None
+    if not again:
+        kept = KnownFiles.of(compose.cache_dir(cfg), folder, code_of_scans(), read_only)
     record = accepted(scan(cfg, folder, compose.bit_depth(cfg), network_view(cfg), kept))
     log_normalised(record)
     return of_scan(cfg, record)
 
 
+@cache  # the loaded code does not change
 def code_of_scans() -> list[str]:
     """What decides the facts of a file beside the file: code that reads, libraries that decode."""
     versions = [module.__version__ for module in (cv2, PIL, np)]
-    return [identity.source_digest(identity.PACKAGE / "data"), *versions]
+    return [source_digest(PACKAGE / "data"), *versions]
 
 
 def scan(

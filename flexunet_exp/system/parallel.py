@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,3 +24,11 @@ def in_threads(
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+
+
+def on_all_cores(
+    function: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
+    """function(item) of each item, in order, in a thread a core; an end waits for few of them."""
+    threads = os.cpu_count() or 1
+    return in_threads(function, items, threads, 4 * threads)

@@ -18,10 +18,10 @@ from flexunet_exp.config import compose, kept_digests, weights_code
 from flexunet_exp.config.identity import (
     Identity,
     own_code_digests,
-    python_files,
     targets_in,
     with_effect,
 )
+from flexunet_exp.config.kept_digests import python_files
 from flexunet_exp.config.overrides import task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import replace_file

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,6 @@ from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.runs.folder import load
 from flexunet_exp.system.gathering import Gathered
 from flexunet_exp.tracking.served_pictures import EXPECTED, Refused, picture
-
-if TYPE_CHECKING:
-    pass
 
 # A server shows what MLflow's own loggers say.
 log = logging.getLogger("mlflow.flexunet_exp")

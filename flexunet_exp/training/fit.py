@@ -193,8 +193,7 @@ def train(
     batches = feed.training
     predictor = partial(networks.predictor, settings=settings.predict)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
-    before = {GOOD_SHARE: shares} if shares else {}
-    listed = all_callbacks(model, settings, run, keeper, progress, extra, before)
+    listed = all_callbacks(model, settings, run, keeper, progress, extra, shares)
     watched = list(listed.values())
     if settings.profile:
         watch = profile.Profile(run.folder / profile.FILE)
@@ -252,11 +251,10 @@ def all_callbacks(
     keeper: state.Keeper,
     progress: state.Progress,
     extra: Mapping[str, keras.callbacks.Callback],
-    before: Mapping[str, keras.callbacks.Callback] | None = None,
+    shares: always.AdaptiveGoodShare | None = None,
 ) -> dict[str, keras.callbacks.Callback]:
     """The configured callbacks between those that every training has, by name, in their order.
 
-    `before` are called before the configured ones, which see their figures.
     The names of the latter are in parentheses, which no configured name can have.
     """
     averaging = settings.optimizer.get("use_ema", False)
@@ -268,7 +266,7 @@ def all_callbacks(
         **({"(averaged weights)": always.AveragedWeights()} if averaging else {}),
         **({"(pooled batches)": always.PooledBatches(pool)} if pool else {}),
         "(learning rate)": always.LearningRate(),
-        **(before or {}),
+        **({GOOD_SHARE: shares} if shares else {}),
         "(qualifying)": qualifying.FromFirstQualifying(configured_ones.values()),
         **configured_ones,
         "(epoch metrics)": always.EpochMetrics(run.tracker),

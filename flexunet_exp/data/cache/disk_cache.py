@@ -6,12 +6,10 @@ import errno
 import hashlib
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from flexunet_exp.data.cache import entry
 from flexunet_exp.data.dataset import Dataset, file_hash, rows
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import interrupt, locks
+from flexunet_exp.system.parallel import on_all_cores
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ class DiskCache:
             for array, pixels in zip(arrays, self.decoded(samples[place], place), strict=True):
                 array.write(place, pixels)
 
-        in_threads(write, number)
+        write_all(write, number)
         for array in arrays:
             array.finish()
 
@@ -153,16 +152,12 @@ def refuse_if_full(folder: Path, megabytes: float) -> None:
         raise OSError(errno.ENOSPC, f"{megabytes:.1f} MB are needed, {free:.1f} MB are free")
 
 
-def in_threads(write: Callable[[int], None], number: int) -> None:
+def write_all(write: Callable[[int], None], number: int) -> None:
     """Calls `write` for 0..number - 1 on all cores, with a bar on a terminal; stops at an error."""
-    pool = ThreadPoolExecutor(os.cpu_count())
     no_terminal = not sys.stdout.isatty()
-    try:
-        written = pool.map(write, range(number))
+    with closing(on_all_cores(write, range(number))) as written:
         for _ in track(written, "disk cache", number, transient=True, disable=no_terminal):
             interrupt.check()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

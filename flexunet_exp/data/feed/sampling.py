@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -65,12 +66,17 @@ class Adaptive:
     sampler_of: Callable[[float], Sampler]  # by the share of good pictures
     share_of: Callable[[int], float]  # by the epoch
 
+    @cached_property
+    def first(self) -> Sampler:
+        """The sampler of the first epochs; its seed and its length are those of all."""
+        return self.sampler_of(START)
+
     @property
     def seed(self) -> int:
-        return self.sampler_of(START).seed
+        return self.first.seed
 
     def __len__(self) -> int:
-        return len(self.sampler_of(START))
+        return len(self.first)
 
     def epoch(self, epoch: int) -> list[Draw]:
         """The draws of an epoch; the seed, the epoch and its share alone decide them."""

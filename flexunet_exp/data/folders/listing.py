@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 
 from flexunet_exp.errors import InputError
@@ -32,15 +33,11 @@ def require_folder(folder: Path, expected: str) -> None:
 def entries(folder: Path, problems: list[str]) -> list[Path]:
     """The visible entries of the folder, sorted; adds a problem where it cannot be listed."""
     try:
-        found = sorted(folder.iterdir(), key=by_name) if folder.is_dir() else []
+        found = sorted(folder.iterdir(), key=attrgetter("name")) if folder.is_dir() else []
     except OSError as error:
         problems.append(f"{folder}: cannot be listed ({error.strerror}). Make it readable.")
         return []
     return [path for path in found if path.name[0] != "." and is_text(path, problems)]
-
-
-def by_name(path: Path) -> str:
-    return path.name
 
 
 def is_text(path: Path, problems: list[str]) -> bool:

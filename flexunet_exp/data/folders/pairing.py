@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +15,7 @@ from flexunet_exp.data.known_files import KnownFiles, Shelf
 from flexunet_exp.data.scan_record import PICTURES, NetworkView, PictureFacts, picture_facts
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import interrupt, progress
+from flexunet_exp.system.parallel import on_all_cores
 
 COLUMNS = ("image", "mask", "label", "source", "variant", "split", "width", "height", "sha256")
 
@@ -50,15 +50,14 @@ def each(
 
     todo = list(items)
     results: list[Result | InputError] = []
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with progress.displayed(len(todo)) as show:
-            for result in pool.map(attempt, todo):
-                interrupt.check()
-                results.append(result)
-                show(len(results))
-    finally:
-        pool.shutdown(cancel_futures=True)  # a Ctrl-C does not wait for all files
+    with (
+        closing(on_all_cores(attempt, todo)) as found,
+        progress.displayed(len(todo)) as show,
+    ):
+        for result in found:
+            interrupt.check()
+            results.append(result)
+            show(len(results))
     failures = [result for result in results if isinstance(result, InputError)]
     problems += [problem for failure in failures for problem in failure.problems]
     return [None if isinstance(result, InputError) else result for result in results]

@@ -15,6 +15,7 @@ from flexunet_exp.config.compose import composed
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from tests.support import hostile, running
+from tests.support.beside_scans import beside_scans
 
 WORDS = (
     *("dataset=grid", "dataset/layout=synthetic", "dataset.layout.images_per_class=4"),
@@ -183,14 +184,9 @@ def test_every_line_has_a_reason_and_what_was_typed_says_so(planned):
     assert "encoder_weights: null" in text and text.count("# as typed") == 1
 
 
-def left_in(cache: Path) -> list[Path]:
-    """What a cache holds beside what scans found, which the next training uses."""
-    return [path for path in cache.iterdir() if not path.match("scan_*.sqlite")]
-
-
 def test_nothing_of_the_measurement_is_left(planned):
     assert sorted(path.name for path in planned.iterdir()) == ["cache", "conf", "printed.txt"]
-    assert left_in(planned / "cache") == []
+    assert beside_scans(planned / "cache") == []
 
 
 def test_the_printed_command_trains_the_plan(planned):
@@ -220,7 +216,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, tiny_data):
     )
     assert done.returncode == 130, done.stdout
     assert not (tmp_path / "conf").exists()
-    assert left_in(tmp_path / "cache") == []
+    assert beside_scans(tmp_path / "cache") == []
 
 
 def test_minutes_in_which_no_epoch_fits(tmp_path, tiny_data):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import resource
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from flexunet_exp.data.feed.kept_features import KeptFeatures, Place
 from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.errors import InputError
 from tests.support import running
+from tests.support.beside_scans import beside_scans
 from tests.support.means import STRIDES, cache_in, kept_in, means
 
 WORDS = (
@@ -43,11 +43,6 @@ def kept(tiny_dataset, tmp_path):
         return settings, dataset, kept_in(settings, dataset)
 
     return make
-
-
-def beside_scans(cache: Path) -> list[Path]:
-    """What a cache holds beside what scans found."""
-    return [path for path in cache.iterdir() if not path.match("scan_*.sqlite")]
 
 
 def test_a_patch_is_the_same_place_of_all_maps_and_of_the_mask(kept):

@@ -150,3 +150,15 @@ def test_an_adaptive_epoch_is_drawn_as_one_of_its_share():
         good = sum(draw.row < 10 for draw in adaptive.epoch(epoch))
         assert good == pytest.approx(20 * share, abs=1)
     assert (len(adaptive), adaptive.seed) == (20, 3)
+
+
+def test_the_seed_of_an_adaptive_sampler_builds_no_sampler_for_each_sample():
+    labels, built = ["good"] * 4 + ["bent"] * 4, []
+
+    def of(share: float):
+        built.append(share)
+        return sampler(labels, shown(labels), 3, good_share=share)
+
+    adaptive = Adaptive(of, lambda epoch: 0.5)
+    assert {adaptive.seed for _ in range(5)} == {3} and len(adaptive) == 8
+    assert built == [good_share.START]

@@ -89,17 +89,10 @@ ROWS = (
     Option("probabilities", "writes the probabilities", flag(), commands=("infer",)),
     Option(
         "uncertainty",
-        "writes how unsure each pixel is, 0 to 1: entropy of the probabilities; folds: "
-        "disagreement of networks that predict together",
+        "writes how unsure each pixel is, 0 to 1, and draws it in evaluate's report: entropy of "
+        "the probabilities; folds: disagreement of networks that predict together",
         one_of("none", "entropy", "folds", example="entropy"),
-        commands=("infer",),
-    ),
-    Option(
-        "uncertainty",
-        "draws how unsure each pixel is, 0 to 1, beside the panels of the report: entropy of the "
-        "probabilities; folds: disagreement of networks that predict together",
-        one_of("none", "entropy", "folds", example="entropy"),
-        commands=("evaluate",),
+        commands=("infer", "evaluate"),
     ),
     Option(
         "overwrite",
