@@ -18,7 +18,7 @@ import pandas as pd
 import PIL
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from flexunet_exp.config import building, compose
+from flexunet_exp.config import building, compose, identity
 from flexunet_exp.config.compose import PACKAGE
 from flexunet_exp.config.kept_digests import source_digest
 from flexunet_exp.data import bit_depth, class_pixels, masks, splits
@@ -145,17 +145,27 @@ def scanned(cfg: DictConfig, again: bool = False, read_only: bool = False) -> Da
     folder = folder_of(cfg)
     kept = None
     if not again:
-        kept = KnownFiles.of(compose.cache_dir(cfg), folder, code_of_scans(), read_only)
+        code = code_of_scans(cfg.dataset.layout)
+        kept = KnownFiles.of(compose.cache_dir(cfg), folder, code, read_only)
     record = accepted(scan(cfg, folder, compose.bit_depth(cfg), network_view(cfg), kept))
     log_normalised(record)
     return of_scan(cfg, record)
 
 
-@cache  # the loaded code does not change
-def code_of_scans() -> list[str]:
-    """What decides the facts of a file beside the file: code that reads, libraries that decode."""
+def code_of_scans(layout: DictConfig) -> list[Any]:
+    """What decides the facts of a file beside the file: code that reads, libraries that decode.
+
+    With a layout of a person's own package, that is also its code, and its settings.
+    """
     versions = [module.__version__ for module in (cv2, PIL, np)]
-    return [source_digest(PACKAGE / "data"), *versions]
+    recipe = compose.plain(layout)
+    own = identity.own_code_digests(recipe)
+    return [source_of_data(), *versions, *([own, recipe] if own else [])]
+
+
+@cache  # the loaded code does not change
+def source_of_data() -> str:
+    return source_digest(PACKAGE / "data")
 
 
 def scan(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import known_files, leakage
 from flexunet_exp.data.folders import pairing
 from flexunet_exp.data.known_files import KnownFiles
@@ -248,3 +251,42 @@ def test_what_was_read_before_a_ctrl_c_is_kept(raw, tmp_path, monkeypatch, reads
     reads.clear()
     MVTec(CLASSES).scan(raw, VIEW, kept=kept)
     assert len(reads) == 1
+
+
+OWN_LAYOUT = """
+from flexunet_exp.data.layouts import MVTec
+
+class Shifted(MVTec):
+    def _read(self, row):
+        found = super()._read(row)
+        return found._replace(mask=found.mask[:, ::{step}])
+"""
+
+
+def test_masks_of_a_layout_of_ones_own_are_read_again_when_its_code_changes(
+    tmp_path, compose, monkeypatch
+):
+    mask = np.zeros((48, 64), np.uint8)
+    mask[5:9, 5:20] = 255
+    write(tmp_path / "raw/test/bent/0.png", noise(1))
+    write(tmp_path / "raw/ground_truth/bent/0_mask.png", mask)
+    monkeypatch.setenv("FLEXUNET_TRUSTED", "own_layout")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    cfg = compose(
+        *("train", "dataset=grid", f"dataset.path={tmp_path}/raw", f"cache_dir={tmp_path}/cache"),
+        "dataset.layout._target_=own_layout.Shifted",
+    )
+
+    def first_defect_of(step: int) -> int:
+        (tmp_path / "own_layout.py").write_text(OWN_LAYOUT.format(step=step))
+        sys.modules.pop("own_layout", None)
+        importlib.invalidate_caches()
+        known = known_files.KnownFiles.of(
+            tmp_path / "cache", tmp_path / "raw", datasets.code_of_scans(cfg.dataset.layout)
+        )
+        record = datasets.scan(cfg, tmp_path / "raw", 16, VIEW, known)
+        (facts,) = record.masks.values()
+        return facts.defects[0].left
+
+    assert (first_defect_of(1), first_defect_of(-1), first_defect_of(1)) == (5, 44, 5)
