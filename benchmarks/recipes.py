@@ -1,7 +1,8 @@
 """python benchmarks/recipes.py DATA CATEGORY RECIPE … [--folds 0,1,2] [--seeds 0]: recipes,
 out-of-fold, or by a protocol of the literature: --folds third, --folds five_shot.
 
-DATA is a data_root: the folder that has mvtec_anomaly_detection. Each recipe is trained on the
+DATA is a data_root: the folder that has mvtec_anomaly_detection. A RECIPE is `before`, a name of
+CHANGES, or several joined by + (half+lite2). Each recipe is trained on the
 folds by `flexunet train`, each fold a command of its own whose wall time counts, and pooled by
 `flexunet evaluate`. Every finished fold and every pooled score is a row appended to
 docs/measured/recipes.csv; what is there is not done again, so the program can be cut off at any
@@ -47,6 +48,8 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "shipped": (),
     "half": ("augmentation.views=8", "trainer.epochs=10"),
     "double": ("trainer.epochs=40",),
+    "flips_turns": ("predict.tta=flips_turns",),  # scores the runs of `shipped`, trains nothing
+    "short": ("trainer.epochs=4",),
     "float32": ("dataset.feature_type=float32",),
     "uncached": (
         "dataset.cache=none",
@@ -70,24 +73,35 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "good_all": ("dataset.good=all",),
     "foreground25": ("dataset.patch.foreground=0.25",),
     "pooled": ("loss.pool_batches=8",),
+    "whole": WHOLE,
     "last_stages": (*WHOLE, "model.encoder_trainable=last_stages", "trainer.epochs=20"),
     "all": (*WHOLE, "model.encoder_trainable=no_batch_norm", "trainer.epochs=10"),
 }
 PROTOCOLS = ("third", "five_shot")
-RECIPES = ("before", *CHANGES)
 
 
 def words_of(category: str, recipe: str) -> tuple[str, ...]:
     if recipe == "before":
         return BEFORE[category]
-    return (f"experiment={category}", "~callbacks.epoch_images", *CHANGES[recipe])
+    changes = (word for change in recipe.split("+") for word in CHANGES[change])
+    return (f"experiment={category}", "~callbacks.epoch_images", *changes)
+
+
+def known_recipe(recipe: str) -> str:
+    """The recipe, if it is `before`, a change, or changes joined by +."""
+    unknown = [] if recipe == "before" else [c for c in recipe.split("+") if c not in CHANGES]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown: {', '.join(unknown)}; there are before, {', '.join(CHANGES)}"
+        )
+    return recipe
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("category")
-    parser.add_argument("recipes", nargs="+", choices=RECIPES)
+    parser.add_argument("recipes", nargs="+", type=known_recipe)
     parser.add_argument("--folds", default="0,1,2,3,4")
     parser.add_argument("--seeds", default="0")
     given = parser.parse_args()
