@@ -21,11 +21,15 @@ from flexunet_exp.scores.region_record import RegionRecord
 
 
 class Missed(NamedTuple):
-    """A share of defective parts, 0..1, and its 95 % interval by the bootstrap over parts."""
+    """A share of defective parts, 0..1, and its 95 % interval by the bootstrap over parts.
+
+    `spread` is the standard deviation over trainings; NaN with one.
+    """
 
     value: float
     low: float
     high: float
+    spread: float
 
 
 class Parts(NamedTuple):
@@ -63,11 +67,13 @@ def share(risks: Risks, at: float) -> float:
 def estimate(replicates: list[Risks], at: float, resamples: int = 1000) -> Missed:
     """The mean over trainings that predicted the same parts; they have the same resamples."""
     drawn = np.mean([resampled(risks, at, resamples) for risks in replicates], axis=0)
-    value = float(np.mean([share(risks, at) for risks in replicates]))
+    shares = [share(risks, at) for risks in replicates]
+    value = float(np.mean(shares))
+    spread = float(np.std(shares, ddof=1)) if len(shares) > 1 else np.nan
     if np.isnan(drawn).any():
-        return Missed(value, np.nan, np.nan)
+        return Missed(value, np.nan, np.nan, spread)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return Missed(value, float(low), float(high))
+    return Missed(value, float(low), float(high), spread)
 
 
 def resampled(risks: Risks, at: float, resamples: int) -> np.ndarray:

@@ -39,12 +39,19 @@ def test_without_good_or_defective_parts_there_is_no_figure(good, bad):
 
 
 def test_the_interval_is_over_parts_and_two_equal_trainings_are_as_one():
-    one = missed.estimate([RISKS], 0.25)
-    assert one == missed.estimate([RISKS, RISKS], 0.25)
+    one, two = missed.estimate([RISKS], 0.25), missed.estimate([RISKS, RISKS], 0.25)
+    assert one[:3] == two[:3]
     assert one.low < one.value == 0.25 < one.high
     many = parts([0.1, 0.2, 0.3, 0.62] * 20, [0.15, 0.35, 0.65, 0.9] * 20)
     narrow = missed.estimate([many], 0.25)
     assert narrow.high - narrow.low < one.high - one.low
+
+
+def test_the_spread_is_that_of_the_trainings():
+    assert np.isnan(missed.estimate([RISKS], 0.25).spread)
+    worse = parts([0.1, 0.2, 0.3, 0.62], [0.15, 0.15, 0.15, 0.9])  # misses 0.75
+    found = missed.estimate([RISKS, worse], 0.25)
+    assert (found.value, found.spread) == (0.5, pytest.approx(np.std([0.25, 0.75], ddof=1)))
 
 
 def parts_at(good: list[float], bad: list[float]) -> missed.Parts:

@@ -30,9 +30,9 @@ def leaderboard(one: Judged, metric: str, twin: str) -> pd.DataFrame:
     """One row per cell, best first: varying settings, figures by validation and test, cost.
 
     `pooled` is the test figure of the counts, or parts, pooled over folds; `low` and `high` are the
-    interval of the share missed. `seed_sd` is the standard deviation of the pooled macro Dice over
-    seeds. These two and `parameters` are of leaders only. `of_first`
-    is a leader's verdict on test against the first.
+    interval of the share missed. `seed_sd` is the standard deviation over seeds of the pooled macro
+    Dice, or of the share missed. These and `parameters` are of leaders only. `of_first` is a
+    leader's verdict on test against the first.
     """
     return pd.DataFrame([row(one, place, metric, twin) for place in range(len(one.group.cells))])
 
@@ -61,7 +61,7 @@ def row(one: Judged, place: int, metric: str, twin: str) -> dict[str, object]:
         "test_sd": deviation(test),
         "pooled": missed.value if missed else pooled.get(twin.removeprefix("test/"), np.nan),
         **interval,
-        "seed_sd": evidence.spread if evidence else np.nan,
+        "seed_sd": (missed or evidence).spread if evidence else np.nan,
         "of_first": one.of_first(place),
         **per_class,
         "minutes": cell.minutes,

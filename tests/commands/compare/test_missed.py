@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -61,6 +62,7 @@ def test_the_run_that_misses_fewest_parts_is_first(home):
     assert board["cell"].tolist() == ["dice", "focal"]
     assert board["val"].tolist() == board["test"].tolist() == [0.0, 0.5]
     assert board["low"][1] < 0.5 < board["high"][1]
+    assert board["seed_sd"].isna().all()  # one seed each
     assert found.metric == "val/missed"
     assert any("stops at most 0.05 of the good parts" in note for note in found.notes)
 
@@ -83,6 +85,18 @@ def test_runs_without_good_parts_are_named(home, tmp_path):
     add_regions(store, storing.stored_run(store, root, ["loss=dice"], 0.5, parent), bad(0.5))
     with pytest.raises(InputError, match="needs good and defective parts in validation"):
         compared(tmp_path)
+
+
+def test_the_spread_over_seeds_is_that_of_the_share_missed(tmp_path):
+    root, store = storing.make_pictures(tmp_path / "data"), running.store(tmp_path)
+    parent = storing.parent_run(store, "losses")
+    for seed, probability in ((0, 0.6), (1, 0.05)):  # of four, 0 and 2 are missed
+        words = ["loss=dice", f"trainer.seed={seed}"]
+        run_id = storing.stored_run(store, root, words, 0.5, parent)
+        add_regions(store, run_id, [*GOOD, *bad(probability)])
+    board = compared(tmp_path).leaderboard
+    assert board["pooled"].tolist() == [0.25]
+    assert board["seed_sd"].tolist() == [pytest.approx(np.std([0, 0.5], ddof=1))]
 
 
 @pytest.fixture(scope="module")
