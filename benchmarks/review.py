@@ -1,28 +1,40 @@
-"""python benchmarks/review.py RUN … [--data grid] [--seeds 0,1,2]: does `flexunet review` find
-labels that were spoiled on purpose?
+"""python benchmarks/review.py right DATA RUN … [--seeds 0,1,2]
+python benchmarks/review.py spoiled DATA WORD … [--seeds 0,1,2]: does `flexunet review` find labels
+that were spoiled on purpose?
 
-A tenth of the true regions of the runs' test pictures is spoiled: removed, moved by 20 px, or given
-another class. Precision and recall are those of the first tenth of the ranking, against a random
-order of the same regions. Each seed is a row appended to docs/measured/review.csv; what is there is
-not done again. Predictions are kept in ./review_looks, so the program can be cut off at any time.
+A tenth of the true regions is spoiled: removed, moved by 20 px, or given another class. Precision
+and recall are those of the first tenth of the ranking, against a random order of the same regions.
+Each seed is a row appended to docs/measured/review.csv, under the name DATA; what is there is not
+done again.
 
-Only the truth that is compared is spoiled. The networks were trained on right labels, which is
-optimistic: networks that train on spoiled labels learn some of the mistakes.
+`right`: the networks of the runs were trained on right labels, and only the truth that is compared
+is spoiled. This is optimistic. Predictions are kept in ./review_looks.
+`spoiled`: five folds are trained by `flexunet train WORD …` on a copy whose labels are spoiled, so
+the networks learn some of the mistakes. Copies and runs go into ./review_spoiled.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import OmegaConf
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from composing import compose  # noqa: E402
+from recipes import command  # noqa: E402
+
 from flexunet_exp.commands.review.predicting import reviewed
+from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import masks
 from flexunet_exp.labels import doubts
 from flexunet_exp.labels.compared import Box, compare, components
 from flexunet_exp.runs.folder import load_below
@@ -43,6 +55,13 @@ class Spoiled(NamedTuple):
     picture: str
     way: str
     boxes: tuple[Box, ...]
+
+
+class Labelled(NamedTuple):
+    """A picture with its label."""
+
+    name: str
+    truth: np.ndarray
 
 
 class Kept(NamedTuple):
@@ -76,7 +95,7 @@ def kept_looks(runs: Sequence[Path], data: str) -> Iterator[Kept]:
 
 
 def spoil(
-    looks: Sequence[Kept], classes: int, seed: int
+    looks: Sequence[Kept | Labelled], classes: int, seed: int
 ) -> tuple[dict[str, np.ndarray], list[Spoiled]]:
     """The truths by name, a tenth of whose regions are spoiled, and which."""
     draw = np.random.default_rng(seed)
@@ -143,13 +162,17 @@ def hits(ranked: Sequence[tuple[str, Box]], spoiled: Sequence[Spoiled]) -> tuple
     return len(right) / max(len(ranked), 1), len(found) / max(len(spoiled), 1)
 
 
-def measured(looks: Sequence[Kept], classes: int, seed: int) -> dict[str, float]:
+def measured(
+    looks: Sequence[Kept],
+    truths: Mapping[str, np.ndarray],
+    spoiled: Sequence[Spoiled],
+    classes: int,
+    seed: int,
+) -> dict[str, float]:
     """What the first tenth of the ranking holds, against a random order of the same regions."""
-    truths, spoiled = spoil(looks, classes, seed)
     pictures = [compare(truths[one.name], one.levels, one.mask) for one in looks]
     found = doubts.find(pictures, classes).doubts
-    labels = sum(len(list(components(one.truth))) for one in looks)
-    first = round(SHARE * labels)
+    first = len(spoiled)
     ranked = [(looks[one.picture].name, one.box) for one in found[:first]]
     everything = [
         (one.name, region.box)
@@ -162,7 +185,7 @@ def measured(looks: Sequence[Kept], classes: int, seed: int) -> dict[str, float]
     by_chance = np.mean([hits([everything[n] for n in one], spoiled) for one in order], axis=0)
     precision, recall = hits(ranked, spoiled)
     return {
-        **{"labels": labels, "spoiled": len(spoiled), "first": first},
+        **{"spoiled": len(spoiled), "first": first},
         **{"precision": round(precision, 3), "recall": round(recall, 3)},
         "expected": round(float(doubts.expected_precision(found)[first - 1]), 3),
         "random_precision": round(float(by_chance[0]), 3),
@@ -170,29 +193,90 @@ def measured(looks: Sequence[Kept], classes: int, seed: int) -> dict[str, float]
     }
 
 
+def number_of_labels(looks: Sequence[Kept | Labelled]) -> int:
+    return sum(len(list(components(one.truth))) for one in looks)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="the multirun, or the runs of the folds")
-    parser.add_argument("--data", default="grid", help="its name in the table")
-    parser.add_argument("--seeds", default="0,1,2")
+    commands = parser.add_subparsers(required=True)
+    for work, words in ((right, "the multirun, or the runs of the folds"), (wrong, "of train")):
+        own = commands.add_parser("right" if work is right else "spoiled")
+        own.add_argument("data", help="its name in the table")
+        own.add_argument("words", nargs="+", help=words)
+        own.add_argument("--seeds", default="0,1,2")
+        own.set_defaults(work=work)
     given = parser.parse_args()
-    looks = list(kept_looks(given.runs, given.data))
+    given.work(given.data, given.words, [int(seed) for seed in given.seeds.split(",")])
+
+
+def right(data: str, words: Sequence[str], seeds: Sequence[int]) -> None:
+    """Networks that were trained on right labels."""
+    looks = list(kept_looks([Path(word) for word in words], data))
     classes = len(looks[0].levels) + 1
-    for seed in map(int, given.seeds.split(",")):
-        row = {"data": given.data, "trained_on": "right labels", "seed": seed}
-        row |= measured(looks, classes, seed)
-        print(row, flush=True)
-        append(row)
+    for seed in seeds:
+        truths, spoiled = spoil(looks, classes, seed)
+        row = {"data": data, "trained_on": "right labels", "seed": seed}
+        row |= {"labels": number_of_labels(looks)}
+        append(row | measured(looks, truths, spoiled, classes, seed))
+
+
+def wrong(data: str, words: Sequence[str], seeds: Sequence[int]) -> None:
+    """Networks that were trained on spoiled labels."""
+    whole = datasets.load(compose(*words))
+    samples = list(datasets.rows(whole.table))
+    labelled = [Labelled(name_of(one), whole.layout.read_mask(one)) for one in samples]
+    for seed in (one for one in seeds if not is_done(data, "spoiled labels", one)):
+        truths, spoiled = spoil(labelled, whole.num_classes, seed)
+        folder = Path("review_spoiled").absolute() / f"{data}_{seed}"
+        if not (folder / "runs").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            for one in samples:
+                write(one, truths[name_of(one)], whole.palette, folder / "set" / "train")
+            command(
+                (
+                    *("train", "-m", *words, "dataset/layout=image_mask", "split=folds"),
+                    *("split.valid=0.125", "split.fold=0,1,2,3,4", f"trainer.seed={seed}"),
+                    *(f"dataset.path={folder / 'set'}", f"hydra.sweep.dir={folder / 'runs'}"),
+                )
+            )
+        looks = list(kept_looks([folder / "runs"], f"{data}_spoiled_{seed}"))
+        row = {"data": data, "trained_on": "spoiled labels", "seed": seed}
+        row |= {"labels": number_of_labels(labelled)}
+        append(
+            row
+            | measured(
+                looks, {one.name: one.truth for one in looks}, spoiled, whole.num_classes, seed
+            )
+        )
+
+
+def name_of(sample: Any) -> str:
+    """A name that is a file's, and that the sample has again when it is read from this file."""
+    return datasets.sample_name(sample).replace("-", "_")
+
+
+def write(sample: Any, truth: np.ndarray, palette: np.ndarray, folder: Path) -> None:
+    """A picture and its mask as `dataset/layout=image_mask` reads them."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(sample.image, folder / "images" / f"{name_of(sample)}.png")
+    masks.write_palette_mask(folder / "masks" / f"{name_of(sample)}.png", truth, palette)
+
+
+def is_done(data: str, trained_on: str, seed: int) -> bool:
+    if not TABLE.exists():
+        return False
+    with TABLE.open() as file:
+        return any(line[:3] == [data, trained_on, str(seed)] for line in csv.reader(file))
 
 
 def append(row: dict) -> None:
-    """Appends a row, unless the table has it."""
-    key = [str(row[name]) for name in ("data", "trained_on", "seed")]
+    """Prints a row, and appends it unless the table has it."""
+    print(row, flush=True)
+    if is_done(*(row[name] for name in COLUMNS[:3])):
+        return
     is_new = not TABLE.exists()
-    if not is_new:
-        with TABLE.open() as file:
-            if any(line[:3] == key for line in csv.reader(file)):
-                return
     with TABLE.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if is_new:
