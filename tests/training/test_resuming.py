@@ -122,6 +122,14 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert images(tmp_path) == images(uninterrupted)
 
 
+def test_the_run_is_in_its_outbox_before_the_first_step(tmp_path, command):
+    at = ("SIGKILL", "flexunet_exp.callbacks.configured:NanGuard.on_train_batch_end", 1)
+    assert signalled(tmp_path, *at, "train", *command).returncode == -signal.SIGKILL
+    folder = the_run_folder(tmp_path)
+    entries = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    assert {"run", "params"} <= {one["what"] for one in entries}
+
+
 def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
     """`never` begins beside it and ends it; a typo in a callback does not cost its state."""
     words = [*command, "callbacks.early_stopping.patience=9"]
