@@ -237,10 +237,14 @@ def test_the_script_has_the_versions_and_the_very_words_of_the_run(home, run, re
     assert f"git checkout {kept['commit']}\n" in text
     assert f"tensorflow=={kept['packages']['tensorflow']}" in text
     assert kept["data"]["digest"] in text
-    line = text.splitlines()[-1].replace("$data", f"{home}/data")
-    words = shlex.split(line)
-    assert words[:2] == [".venv/bin/flexunet", "train"]
-    same = flexunet(home, *words[1:])
+    check, train = (
+        shlex.split(line.replace("$data", f"{home}/data")) for line in text.splitlines()[-2:]
+    )
+    assert check[:2] == [".venv/bin/flexunet", "check"]
+    checked = flexunet(home, *check[1:])  # the size fits the run's network, not the default one
+    assert checked.returncode == 0, checked.stdout
+    assert train[:2] == [".venv/bin/flexunet", "train"]
+    same = flexunet(home, *train[1:])
     assert "Already done" in same.stdout, same.stdout
     again_ = flexunet(home, "reproduce", f"run={run}", f"script={path}")
     assert again_.returncode == 1 and "exists already" in again_.stdout

@@ -13,7 +13,6 @@ from flexunet_exp.errors import InputError
 USAGE = "usage: bash {} REPOSITORY DATA   (the program's repository, the folder of all data sets)"
 # Words that a stranger gives anew, or that say nothing of the run.
 LEFT_OUT = ("data_root", "cache_dir", "rerun", "require", "dry", "hydra.run.dir", "hydra.sweep.dir")
-OF_DATA = ("dataset", "split", "experiment")
 
 
 def write(recorded: Recorded, path: Path) -> None:
@@ -52,8 +51,8 @@ def lines(recorded: Recorded, name: str) -> Iterator[str]:
     yield from installed(recorded)
     digest = one_line(recorded.data_digest or "not recorded")
     yield f"# The data: digest {digest}, as card.json has it."
-    yield f'.venv/bin/flexunet check {shell(of_data(words))} "data_root=$data"'
-    yield f'.venv/bin/flexunet train {shell(words)} "data_root=$data"'
+    for command in ("check", "train"):  # the size of the pictures must fit the network
+        yield f'.venv/bin/flexunet {command} {shell(words)} "data_root=$data"'
 
 
 def commented(recorded: Recorded) -> Iterator[str]:
@@ -89,11 +88,6 @@ def trained(recorded: Recorded) -> list[Word]:
     if recorded.threads and all(word.key != "trainer.threads" for word in words):
         words.append(Word("trainer.threads", str(recorded.threads)))
     return words
-
-
-def of_data(words: list[Word]) -> list[Word]:
-    """The words that say which data are read, and how they are split."""
-    return [word for word in words if word.key.replace("/", ".").split(".")[0] in OF_DATA]
 
 
 def one_line(text: str) -> str:
