@@ -189,6 +189,8 @@ def test_files_changed_since_a_commit_are_grouped_by_folder(tmp_path):
     git("commit", "-qm", "second")
     files = code_check.changed_files(tmp_path, commit)
     assert code_check.by_folder(files) == ["flexunet_exp/models: blocks.py, unet.py"]
+    many = [f"flexunet_exp/data/{n}/{m}.py" for n in "ab" for m in range(30)]
+    assert code_check.by_folder([*many, "conf/train.yaml"]) == ["conf 1", "flexunet_exp/data 60"]
     assert code_check.changed_files(tmp_path, "f" * 40) is None
 
 
@@ -223,6 +225,27 @@ def test_other_first_weights_are_refused(run, copy, tmp_path):
     edit(copy, first_weights=other | {"init_from_digest": start.digest})
     found, _ = package_check.first_weights(recorded_of(copy), wanted, "strict", tmp_path)
     assert found.state == SAME and kept["first_weights"] == {}
+
+
+# Options that came later than some runs, as a run of 2026-11-28 lacks them.
+LATER = (
+    *("augmentation.views", "dataset.bit_depth", "dataset.cache_limit", "dataset.channels"),
+    *("dataset.feature_type", "dataset.patch.features", "init_from", "loss.pool_batches"),
+    *("predict.calibrated", "split.calibration", "tracking.reproduces", "trainer.keep_state"),
+    *("trainer.deep_supervision", "trainer.valid_batch_size", "dataset.layout.inverted"),
+)
+
+
+def test_a_run_that_is_older_than_some_options_is_trained_again(home, copy):
+    cfg = OmegaConf.load(copy / "config.yaml")
+    for key in LATER:
+        section, _, name = key.rpartition(".")
+        (OmegaConf.select(cfg, section) if section else cfg).pop(name)
+    OmegaConf.save(cfg, copy / "config.yaml")
+    (copy / provenance.FILE).unlink()
+    done = flexunet(home, "reproduce", f"run={copy}")
+    assert done.returncode == 0, done.stdout
+    assert "equal bit for bit" in done.stdout
 
 
 def test_the_script_has_the_versions_and_the_very_words_of_the_run(home, run, repeated, tmp_path):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.commands.reproduce.recorded import Recorded
 from flexunet_exp.config import compose
+from flexunet_exp.data import bit_depth
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs.processes import SECONDS_TO_END
 from flexunet_exp.runs import claims
@@ -20,7 +21,8 @@ from flexunet_exp.runs.outcome import Outcome, read_outcome
 CONFIG = "reproduction"  # the file of the configuration that is trained, without .yaml
 TRACE = "HYDRA_FULL_ERROR"  # this command has set it for itself; its stack traces are no messages
 RUN = "run"  # the new run's folder, in that of the command
-# Options that a run of an earlier release can lack, and that its training then had no choice of.
+# Sections with options that a run of an earlier release can lack. Where the program reads those of
+# other sections, it knows what such a run did.
 FILLED = ("trainer", "predict", "score")
 
 
@@ -48,8 +50,13 @@ def configuration(recorded: Recorded, cfg: DictConfig) -> DictConfig:
 
 def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with today's default of each option that the run is too old to have."""
-    today = compose.plain(OmegaConf.masked_copy(compose.composed("train"), [*FILLED]))
-    return settings | {name: today[name] | settings.get(name, {}) for name in FILLED}
+    composed = compose.composed("train")
+    single = [str(name) for name in composed if not OmegaConf.is_config(composed[name])]
+    today = compose.plain(OmegaConf.masked_copy(composed, [*single, *FILLED]))
+    sections = {name: today[name] | settings.get(name, {}) for name in FILLED}
+    # Else pictures of 8 bits would be read as those of 16, as the networks of such runs need it.
+    sections["dataset"] = {"bit_depth": bit_depth.UNDECIDED} | settings["dataset"]
+    return today | settings | sections
 
 
 def data_folder(recorded: Recorded, data_root: str | None) -> Path:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -24,6 +24,7 @@ from flexunet_exp.tracking import provenance
 
 NAMES = {"weights": "Code that decides the weights", "scores": "Code that computes the scores"}
 WATCHED = ("flexunet_exp", "conf", "hydra_plugins")  # what a training is made of, in the checkout
+MOST_NAMED = 40  # of changed files; more are counted
 STRICT = "code=strict asks for the code of the run. {}, or train with the present code: code=warn."
 
 
@@ -104,8 +105,14 @@ def between(files: list[str] | None) -> str:
     return f"Changed since, {len(files)} files: {'; '.join(by_folder(files))}."
 
 
-def by_folder(files: Iterable[str]) -> list[str]:
-    """Each folder with the names of its files: `flexunet_exp/models: unet.py, blocks.py`."""
+def by_folder(files: Sequence[str]) -> list[str]:
+    """Each folder with the names of its files: `flexunet_exp/models: unet.py, blocks.py`.
+
+    With many files, only the number in each folder just below the checkout's own ones.
+    """
+    if len(files) > MOST_NAMED:
+        above = Counter("/".join(Path(file).parts[:-1][:2]) for file in files)
+        return [f"{folder} {number}" for folder, number in sorted(above.items())]
     folders: dict[str, list[str]] = defaultdict(list)
     for file in files:
         folders[str(Path(file).parent)].append(Path(file).name)
