@@ -71,6 +71,8 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "dropout": ("model.dropout_rate=0.3",),
     "smoothing": ("loss.label_smoothing=0.1",),
     "good_all": ("dataset.good=all",),
+    "good_fifth": ("dataset.good=all", "dataset.good_share=0.2"),
+    "good_adaptive": ("dataset.good=all", "dataset.good_share=adaptive"),
     "foreground25": ("dataset.patch.foreground=0.25",),
     "pooled": ("loss.pool_batches=8",),
     "whole": WHOLE,
