@@ -33,7 +33,7 @@ from flexunet_exp.tracking.store import (
     has_learned,
 )
 from flexunet_exp.tracking.tracker import Tracker
-from flexunet_exp.training import continuing, fit, starting, state
+from flexunet_exp.training import continuing, fit, memory, starting, state
 from flexunet_exp.training.settings import Request, TrainingSettings
 from flexunet_exp.training.starting import Start
 
@@ -123,7 +123,11 @@ class Attempt:
 
     def fit(self, extra: Mapping[str, keras.callbacks.Callback]) -> None:
         """Trains what is left; `extra` are callbacks beside the configured ones."""
+        memory.forget_peak()
+        if not self.progress.fitted:
+            self.predicted = memory.log_prediction(self.model, self.settings)
         fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, extra)
+        self.peak = memory.peak()
         continuing.mark(self.folder, self.course, self.progress.epochs)
         if not self.progress.learned:
             self.tracker.tag({LEARNED: "false"})

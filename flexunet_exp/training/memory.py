@@ -1,0 +1,204 @@
+"""The memory of a training, predicted from its built network before the first step.
+
+On a CPU it is that of the process, on GPUs that of one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from flexunet_exp.data.feed.kept_features import AT_ONCE
+from flexunet_exp.data.tiles import Size
+from flexunet_exp.models import activations
+from flexunet_exp.models.activations import WEIGHTED, bytes_of
+from flexunet_exp.models.graph import Calls, calls_of
+from flexunet_exp.system import memory
+from flexunet_exp.training.features import FromFeatures
+from flexunet_exp.training.settings import TrainingSettings
+from flexunet_exp.training.supervision import DeeplySupervised
+
+log = logging.getLogger(__name__)
+
+GIGA = 10**9
+
+# Maps of the size of the logits, in float32, of the loss and of the scores: truth, log-probability,
+# probability, three products of them, and their gradient; two one-hot masks and a transposed one.
+# They are still there while the gradients of the last layers are computed.
+LOSS_MAPS = 10
+
+# Of the largest kernel: while oneDNN computes its gradient, it has the kernel and the gradient in a
+# layout of its own, and a partial sum of each of two threads.
+KERNEL_COPIES = 4
+
+# A step's graph in Python and TensorFlow, and the code that oneDNN compiles for it: bytes for each
+# call of a layer with weights, measured (docs/measured/memory.md).
+TRACED = 2_000_000
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Bytes that a training takes at most.
+
+    `picture` is what the maps of one picture take in a step, with those of the loss; `elsewhere`
+    what all maps take outside of the steps, by where this is.
+    """
+
+    program: int
+    weights: int  # with their gradients, and the optimizer's variables
+    picture: int
+    elsewhere: Mapping[str, int]
+    devices: int  # that share a batch
+    copies: int  # of the weights in this memory
+
+    def activations(self, batch_size: int) -> dict[str, int]:
+        """Bytes of maps at once, by where they are."""
+        share = math.ceil(batch_size / self.devices) * self.copies
+        return {f"at batch_size {batch_size}": share * self.picture, **self.elsewhere}
+
+    def total(self, batch_size: int) -> int:
+        most = max(self.activations(batch_size).values())
+        return self.program + self.copies * self.weights + most
+
+    def describe(self, batch_size: int) -> str:
+        """The total and its parts, in GB."""
+        where, most = max(self.activations(batch_size).items(), key=lambda pair: pair[1])
+        parts = f"program {gigabytes(self.program)}, " if self.program else ""
+        parts += f"weights and optimizer {gigabytes(self.copies * self.weights)}, "
+        parts += f"activations {gigabytes(most)} {where}"
+        return f"about {gigabytes(self.total(batch_size))} GB ({parts})"
+
+    def largest_batch(self, room: int, most: int) -> int | None:
+        """The largest power of two, up to `most`, with which the training fits into `room` bytes.
+
+        Powers of two, so that a small change of the prediction rarely gives another batch. None
+        where not even one picture fits.
+        """
+        sizes = [2**power for power in range(most.bit_length()) if self.total(2**power) <= room]
+        return max(sizes, default=None)
+
+
+def gigabytes(number: int) -> str:
+    return f"{number / GIGA:.1f}"
+
+
+def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
+    """The prediction for a compiled model whose optimizer is built.
+
+    Raises ValueError for a network without a graph of layers, and for a layer that gives no shape.
+    """
+    feed, devices = settings.feed, model.distribute_strategy.num_replicas_in_sync
+    copies = 1 if is_on_gpu() else devices
+    step = calls_of_step(model, feed.feature_patch or feed.size)
+    largest = activations.in_training(step.listed)
+    validated = calls_of_validation(model, feed.size)
+    share = math.ceil(feed.valid_batch_size / devices) * copies
+    elsewhere = {
+        f"in validation, at valid_batch_size {feed.valid_batch_size}": share
+        * (activations.in_prediction(validated.listed) + bytes_of_loss(validated))
+    }
+    if isinstance(model, FromFeatures):
+        extracted = activations.in_prediction(calls_of_image(model.extractor, feed.size).listed)
+        elsewhere["where features are computed"] = AT_ONCE * extracted
+    return Prediction(
+        program=0 if is_on_gpu() else bytes_of_program(model, step),
+        weights=bytes_of_weights(model, settings.process.precision),
+        picture=max(largest.forward, largest.backward + bytes_of_loss(step)),
+        elsewhere=elsewhere,
+        devices=devices,
+        copies=copies,
+    )
+
+
+def is_on_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def calls_of_image(model: keras.Model, size: Size) -> Calls:
+    """The calls for one picture."""
+    image = keras.KerasTensor((1, *size, model.input.shape[-1]), model.input.dtype)
+    return calls_of(model, [image])
+
+
+def calls_of_step(model: keras.Model, size: Size) -> Calls:
+    """The calls of a step of training, for one picture or patch."""
+    if isinstance(model, DeeplySupervised):
+        return calls_of_image(model.in_training, size)
+    return calls_of_validation(model, size)
+
+
+def calls_of_validation(model: keras.Model, size: Size) -> Calls:
+    """The calls for one picture of validation; from kept features, those of the decoder."""
+    if not isinstance(model, FromFeatures):
+        return calls_of_image(model, size)
+    return calls_of(model.decoder, calls_of_image(model.extractor, size).outputs)
+
+
+def bytes_of_loss(calls: Calls) -> int:
+    return LOSS_MAPS * sum(bytes_of(one, "float32") for one in calls.outputs)
+
+
+def bytes_of_weights(model: keras.Model, precision: str) -> int:
+    """Of weights, gradients and the optimizer's variables; all gradients are there at once."""
+    trained = [bytes_of(one) for one in model.trainable_variables]
+    casts = 0 if precision == "float32" else sum(trained) // 2
+    others = sum(map(bytes_of, (*model.weights, *model.optimizer.variables)))
+    return others + sum(trained) + casts + KERNEL_COPIES * max(trained, default=0)
+
+
+def bytes_of_program(model: keras.Model, step: Calls) -> int:
+    """Of this process until now, without weights, and of the graph of a step."""
+    held = sum(map(bytes_of, (*model.weights, *model.optimizer.variables)))
+    traced = TRACED * sum(isinstance(call.operation, WEIGHTED) for call in step.listed)
+    return max(0, memory.resident() - held) + traced
+
+
+def log_prediction(model: keras.Model, settings: TrainingSettings) -> Prediction | None:
+    """Logs the prediction, and a warning where the machine has less; None where there is none."""
+    try:
+        predicted = predict(model, settings)
+    except ValueError as error:
+        log.info("Memory: not predicted. %s", error)
+        return None
+    batch_size = settings.feed.batch_size
+    log.info("Memory: %s", predicted.describe(batch_size))
+    room = memory.of_gpus() if is_on_gpu() else memory.resident() + memory.free()
+    if room is not None and predicted.total(batch_size) > room:
+        log.warning("%s", too_large(predicted, batch_size, room))
+    return predicted
+
+
+def too_large(predicted: Prediction, batch_size: int, room: int) -> str:
+    """What a training would need and has, and what to type."""
+    fitting = predicted.largest_batch(room, batch_size)
+    advice = f"trainer.batch_size={fitting}" if fitting else smaller(predicted)
+    return (
+        f"The training may take {gigabytes(predicted.total(batch_size))} GB, and "
+        f"{gigabytes(room)} GB are free for it. Type {advice}"
+    )
+
+
+def smaller(predicted: Prediction) -> str:
+    """What to type where a step of one picture does not fit."""
+    if max(predicted.elsewhere.values()) > predicted.picture:
+        return "trainer.valid_batch_size=1, or a smaller dataset.image_size"
+    return "a smaller dataset.image_size, or a smaller model"
+
+
+def peak() -> int:
+    """The most that this process, or on a GPU TensorFlow there, has taken in this run."""
+    if is_on_gpu():
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return memory.peak()
+
+
+def forget_peak() -> None:
+    """Counts `peak` from now on."""
+    if is_on_gpu():
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    memory.forget_peak()
