@@ -34,6 +34,7 @@ from flexunet_exp.tracking.store import (
 )
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import continuing, fit, memory, starting, state
+from flexunet_exp.training.memory import Prediction
 from flexunet_exp.training.settings import Request, TrainingSettings
 from flexunet_exp.training.starting import Start
 
@@ -76,6 +77,7 @@ class Attempt:
         if start:
             starting.take_over(self.model, start, self.folder)
         self.keeper = state.Keeper(claim.folder, tracker)
+        self.predicted: Prediction | None = None
         (self.folder / "model.txt").write_text(fit.describe(self.model, settings.feed.size))
 
     def begin(self, cfg: DictConfig, identity: Identity, request: Request) -> None:
@@ -168,10 +170,13 @@ class Attempt:
     def log_end(self) -> None:
         """Logs how the training ended, and where the run's figures and pictures are."""
         folder, tracker, progress = self.folder, self.tracker, self.progress
+        batch_size = self.settings.feed.batch_size
         log.info("")
         if progress.ended:  # else its weights are those of an earlier run
             log.info("Training       %s", progress.ended)
             log.info("Kept           %s", progress.chosen)
+        if self.predicted:
+            log.info("Memory         %s", self.predicted.beside(self.peak, batch_size))
         if not progress.learned:
             log.warning(NOTHING_LEARNED)
         log.info("Run folder     %s", folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,14 @@ from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
+    from flexunet_exp.training.memory import Prediction
 
 log = logging.getLogger(__name__)
 
 AUTO = "auto"
 SHARE = 0.8  # of the memory, without trainer.memory: the prediction may be 15 % too low
+
+MOST = 4096  # pictures in a step
 
 
 def resolve(cfg: DictConfig, dataset: Dataset) -> int:
@@ -62,7 +66,6 @@ def largest(cfg: DictConfig, dataset: Dataset) -> int:
     from flexunet_exp.training import fit
     from flexunet_exp.training import memory as predicting
 
-    room = limit(cfg.trainer.memory, predicting.is_on_gpu())
     try:
         predicted = predicting.predict(fit.compiled_model(settings, dataset), settings)
     except ValueError as error:
@@ -70,15 +73,26 @@ def largest(cfg: DictConfig, dataset: Dataset) -> int:
             f"trainer.batch_size=auto: the memory of this network cannot be predicted. {error} "
             "Type a number, such as trainer.batch_size=4"
         ) from error
-    found = predicted.largest_batch(room, feed.steps_per_epoch(settings.feed, dataset))
-    if found is None:
-        raise InputError(
-            f"trainer.batch_size=auto: a step of one picture needs {predicted.describe(1)}, and it "
-            f"may take {predicting.gigabytes(room)} GB (trainer.memory={typed(cfg.trainer.memory)})."
-            f" Type trainer.memory={predicted.total(1) / 1e9 + 0.1:.1f}GB, or "
-            f"{predicting.smaller(predicted)}"
-        )
-    return found
+    return fitting(cfg, predicted, feed.steps_per_epoch(settings.feed, dataset))
+
+
+def fitting(cfg: DictConfig, predicted: Prediction, most: int = MOST) -> int:
+    """The largest power of two, up to `most`, with which the predicted training fits.
+
+    Raises InputError where a step of one picture does not.
+    """
+    from flexunet_exp.training import memory as predicting
+
+    room = limit(cfg.trainer.memory, predicting.is_on_gpu())
+    if found := predicted.largest_batch(room, most):
+        return found
+    enough = math.ceil(predicted.total(1) / 1e8) / 10  # in GB
+    raise InputError(
+        f"trainer.batch_size=auto: with one picture a step, the training takes "
+        f"{predicted.describe(1)}, and trainer.memory={typed(cfg.trainer.memory)} allows "
+        f"{predicting.gigabytes(room)} GB. Type trainer.memory={enough}GB, or "
+        f"{predicting.smaller(predicted)}"
+    )
 
 
 def of_one_picture(cfg: DictConfig) -> TrainingSettings:
@@ -122,8 +136,8 @@ def remembered_in(cfg: DictConfig, dataset: Dataset) -> Path:
         *(settings.model, settings.loss, settings.optimizer, settings.deep_supervision),
         *(feed.size, feed.feature_patch, feed.cache == "features", feed.valid_batch_size),
         *(dataset.num_classes, dataset.channels.number, dataset.dtype, len(dataset.split("train"))),
-        *(feed.per_image if feed.patch or feed.feature_patch else 1, process.precision),
-        *(process.strategy, typed(cfg.trainer.memory)),
+        *(feed.patch, feed.per_image, feed.sampling, feed.good_share),
+        *(process.precision, process.strategy, typed(cfg.trainer.memory)),
     ]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     return compose.cache_dir(cfg) / f"batch_size_{key}.json"

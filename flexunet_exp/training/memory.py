@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -27,13 +27,17 @@ log = logging.getLogger(__name__)
 
 GIGA = 10**9
 
-# Maps of the size of the logits, in float32, of the loss and of the scores: truth, log-probability,
-# probability, three products of them, and their gradient; two one-hot masks and a transposed one.
-# They are still there while the gradients of the last layers are computed.
-LOSS_MAPS = 10
+# Maps of the size of the logits, in float32. Of the loss: truth, log-probability, probability, three
+# products of them, and their gradient. Of the scores: two one-hot masks and a transposed one, which
+# are still there while the gradients of the last layers are computed.
+LOSS_MAPS, SCORES_MAPS = 7, 3
 
-# Of the largest kernel: while oneDNN computes its gradient, it has the kernel and the gradient in a
-# layout of its own, and a partial sum of each of two threads.
+# oneDNN computes the gradient of a kernel in a layout of its own, and it is copied into that of
+# TensorFlow. The C library keeps the memory of the former, and rarely finds a block of that size
+# which is free: both count for all weights.
+GRADIENTS = 2
+# Of the largest kernel: while oneDNN computes its gradient, it also has copies of the kernel in its
+# layouts of the forward and the backward pass, and a partial sum of each of two threads.
 KERNEL_COPIES = 4
 
 # A step's graph in Python and TensorFlow, and the code that oneDNN compiles for it: bytes for each
@@ -73,6 +77,11 @@ class Prediction:
         parts += f"activations {gigabytes(most)} {where}"
         return f"about {gigabytes(self.total(batch_size))} GB ({parts})"
 
+    def beside(self, peak: int, batch_size: int) -> str:
+        """The measured peak, beside the predicted one."""
+        predicted = gigabytes(self.total(batch_size))
+        return f"{gigabytes(peak)} GB at most, {predicted} GB predicted"
+
     def largest_batch(self, room: int, most: int) -> int | None:
         """The largest power of two, up to `most`, with which the training fits into `room` bytes.
 
@@ -95,12 +104,12 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
     feed, devices = settings.feed, model.distribute_strategy.num_replicas_in_sync
     copies = 1 if is_on_gpu() else devices
     step = calls_of_step(model, feed.feature_patch or feed.size)
-    largest = activations.in_training(step.listed)
     validated = calls_of_validation(model, feed.size)
+    logits = bytes_of_logits(validated)
     share = math.ceil(feed.valid_batch_size / devices) * copies
     elsewhere = {
         f"in validation, at valid_batch_size {feed.valid_batch_size}": share
-        * (activations.in_prediction(validated.listed) + bytes_of_loss(validated))
+        * (activations.in_prediction(validated.listed) + (LOSS_MAPS + SCORES_MAPS) * logits)
     }
     if isinstance(model, FromFeatures):
         extracted = activations.in_prediction(calls_of_image(model.extractor, feed.size).listed)
@@ -108,7 +117,7 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
     return Prediction(
         program=0 if is_on_gpu() else bytes_of_program(model, step),
         weights=bytes_of_weights(model, settings.process.precision),
-        picture=max(largest.forward, largest.backward + bytes_of_loss(step)),
+        picture=bytes_of_picture(step),
         elsewhere=elsewhere,
         devices=devices,
         copies=copies,
@@ -139,16 +148,26 @@ def calls_of_validation(model: keras.Model, size: Size) -> Calls:
     return calls_of(model.decoder, calls_of_image(model.extractor, size).outputs)
 
 
-def bytes_of_loss(calls: Calls) -> int:
-    return LOSS_MAPS * sum(bytes_of(one, "float32") for one in calls.outputs)
+def bytes_of_picture(step: Calls) -> int:
+    """Of all maps of a step: in the forward pass, in the loss or in the backward pass."""
+    largest, logits = activations.in_training(step.listed), bytes_of_logits(step)
+    in_loss = sum(activations.kept(step.listed)) + (LOSS_MAPS + SCORES_MAPS) * logits
+    return max(largest.forward, in_loss, largest.backward + SCORES_MAPS * logits)
+
+
+def bytes_of_logits(calls: Calls) -> int:
+    return sum(bytes_of(one, "float32") for one in calls.outputs)
 
 
 def bytes_of_weights(model: keras.Model, precision: str) -> int:
-    """Of weights, gradients and the optimizer's variables; all gradients are there at once."""
+    """Of weights, gradients and the optimizer's variables.
+
+    All gradients are there at once: the optimizer waits for the last.
+    """
     trained = [bytes_of(one) for one in model.trainable_variables]
     casts = 0 if precision == "float32" else sum(trained) // 2
     others = sum(map(bytes_of, (*model.weights, *model.optimizer.variables)))
-    return others + sum(trained) + casts + KERNEL_COPIES * max(trained, default=0)
+    return others + GRADIENTS * sum(trained) + casts + KERNEL_COPIES * max(trained, default=0)
 
 
 def bytes_of_program(model: keras.Model, step: Calls) -> int:
@@ -167,14 +186,24 @@ def log_prediction(model: keras.Model, settings: TrainingSettings) -> Prediction
         return None
     batch_size = settings.feed.batch_size
     log.info("Memory: %s", predicted.describe(batch_size))
-    room = memory.of_gpus() if is_on_gpu() else memory.resident() + memory.free()
-    if room is not None and predicted.total(batch_size) > room:
-        log.warning("%s", too_large(predicted, batch_size, room))
+    if problem := too_large(predicted, batch_size):
+        log.warning("%s", problem)
     return predicted
 
 
-def too_large(predicted: Prediction, batch_size: int, room: int) -> str:
-    """What a training would need and has, and what to type."""
+def lines(predicted: Prediction, batch_size: int) -> Iterator[str]:
+    """The prediction as lines of a description of the network."""
+    yield f"{'memory:':<17}{predicted.describe(batch_size)}"
+    yield f"{'a picture more:':<17}{predicted.picture / GIGA:.3f} GB"
+    if problem := too_large(predicted, batch_size):
+        yield problem
+
+
+def too_large(predicted: Prediction, batch_size: int) -> str:
+    """What a training would take and has, and what to type; empty where it fits."""
+    room = memory.of_gpus() if is_on_gpu() else memory.resident() + memory.free()
+    if room is None or predicted.total(batch_size) <= room:
+        return ""
     fitting = predicted.largest_batch(room, batch_size)
     advice = f"trainer.batch_size={fitting}" if fitting else smaller(predicted)
     return (
