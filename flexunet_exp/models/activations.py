@@ -190,11 +190,11 @@ def needed(call: Call, trains: bool, passes: bool) -> tuple[list[Map], int]:
     of what it gives.
     """
     layer = call.operation
+    if not (trains or passes) or isinstance(layer, LINEAR):
+        return [], 0
     if isinstance(layer, WEIGHTED):
         maps, inner = of_activation(getattr(layer, "activation", None), call, inside=True)
         return [*(taken(call) if trains else ()), *maps], inner
-    if not passes or isinstance(layer, LINEAR):
-        return [], 0
     if isinstance(layer, layers.Activation):
         return of_activation(layer.activation, call, inside=False)
     if isinstance(layer, layers.ELU | layers.ReLU | layers.Softmax):
