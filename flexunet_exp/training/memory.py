@@ -130,8 +130,8 @@ def is_on_gpu() -> bool:
 
 def calls_of_image(model: keras.Model, size: Size) -> Calls:
     """The calls for one picture."""
-    image = keras.KerasTensor((1, *size, model.input.shape[-1]), model.input.dtype)
-    return calls_of(model, [image])
+    (taken,) = model.inputs
+    return calls_of(model, [keras.KerasTensor((1, *size, taken.shape[-1]), taken.dtype)])
 
 
 def calls_of_step(model: keras.Model, size: Size) -> Calls:
