@@ -1,4 +1,4 @@
-"""python benchmarks/memory.py CSV [--cases NAME …]: the predicted and the measured memory of trainings.
+"""python benchmarks/memory.py CSV [--cases NAME …]: memory of trainings, predicted and measured.
 
 Each case is a process of its own, which trains two epochs on generated pictures, validation
 included, and takes the most memory that it has had. Rows are appended to the table. Weights are
@@ -91,8 +91,12 @@ def main() -> None:
         return
     for name in given.cases:
         size, batch_size, *_ = CASES[name]
-        figures = in_own_process(name)
-        keep(given.csv, COLUMNS, [{"network": name, "size": size, "batch_size": batch_size, **figures}])
+        case = {"network": name, "size": size, "batch_size": batch_size}
+        keep(
+            given.csv,
+            COLUMNS,
+            [{"network": name, "size": size, "batch_size": batch_size, **figures}],
+        )
 
 
 def in_own_process(name: str) -> dict[str, float]:
