@@ -92,11 +92,7 @@ def main() -> None:
     for name in given.cases:
         size, batch_size, *_ = CASES[name]
         case = {"network": name, "size": size, "batch_size": batch_size}
-        keep(
-            given.csv,
-            COLUMNS,
-            [{"network": name, "size": size, "batch_size": batch_size, **figures}],
-        )
+        keep(given.csv, COLUMNS, [{**case, **in_own_process(name)}])
 
 
 def in_own_process(name: str) -> dict[str, float]:

@@ -66,9 +66,10 @@ def layer_table(model: keras.Model, input_shape: Sequence[int]) -> pd.DataFrame:
 
     Columns: `layer` (of a nested model "encoder/conv1"), `output` such as "512x512x16", `kernel`
     and `dilation` such as "9x9" (empty where a layer has none), `parameters` (in the first row of a
-    layer that is used several times), `multiply_adds`. As is usual, multiply-adds leave out biases,
-    activations, normalisation, resampling and products of maps; and `kept_mb`, the megabytes that
-    the backward pass of a training needs of this layer. `input_shape` is (H, W, channels). Raises ValueError where a layer gives no shape for its input.
+    layer that is used several times), `multiply_adds`, and `kept_mb`: the megabytes that the
+    backward pass of a training needs of what the layer makes. As is usual, multiply-adds leave out
+    biases, activations, normalisation, resampling and products of maps. `input_shape` is
+    (H, W, channels). Raises ValueError where a layer gives no shape for its input.
     """
     return pd.DataFrame(layer_rows(calls_for(model, input_shape)), columns=list(COLUMNS))
 

@@ -13,7 +13,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from flexunet_exp.config import compose
 from flexunet_exp.config.rules import parsed_bytes
@@ -100,7 +100,8 @@ def of_one_picture(cfg: DictConfig) -> TrainingSettings:
 
     Of the precisions that trainer.precision=auto chooses from, float32 takes the more memory.
     """
-    one = OmegaConf.merge(cfg, {"trainer": {"batch_size": 1}})
+    one = cfg.copy()
+    one.trainer.batch_size = 1
     settings = TrainingSettings.from_config(one)
     return settings.in_precision(CANDIDATES[0]) if cfg.trainer.precision == AUTO else settings
 

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 GIGA = 10**9
 
-# Maps of the size of the logits, in float32. Of the loss: truth, log-probability, probability, three
-# products of them, and their gradient. Of the scores: two one-hot masks and a transposed one, which
-# are still there while the gradients of the last layers are computed.
+# Maps of the size of the logits, in float32. Of the loss: truth, log-probability, probability,
+# three products of them, and their gradient. Of the scores: two one-hot masks and a transposed one,
+# which are still there while the gradients of the last layers are computed.
 LOSS_MAPS, SCORES_MAPS = 7, 3
 
 # oneDNN computes the gradient of a kernel in a layout of its own, and it is copied into that of
@@ -104,13 +104,9 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
     feed, devices = settings.feed, model.distribute_strategy.num_replicas_in_sync
     copies = 1 if is_on_gpu() else devices
     step = calls_of_step(model, feed.feature_patch or feed.size)
-    validated = calls_of_validation(model, feed.size)
-    logits = bytes_of_logits(validated)
-    share = math.ceil(feed.valid_batch_size / devices) * copies
-    elsewhere = {
-        f"in validation, at valid_batch_size {feed.valid_batch_size}": share
-        * (activations.in_prediction(validated.listed) + (LOSS_MAPS + SCORES_MAPS) * logits)
-    }
+    validated = bytes_of_validation(calls_of_validation(model, feed.size))
+    share, number = math.ceil(feed.valid_batch_size / devices) * copies, feed.valid_batch_size
+    elsewhere = {f"in validation, at valid_batch_size {number}": share * validated}
     if isinstance(model, FromFeatures):
         extracted = activations.in_prediction(calls_of_image(model.extractor, feed.size).listed)
         elsewhere["where features are computed"] = AT_ONCE * extracted
@@ -153,6 +149,12 @@ def bytes_of_picture(step: Calls) -> int:
     largest, logits = activations.in_training(step.listed), bytes_of_logits(step)
     in_loss = sum(activations.kept(step.listed)) + (LOSS_MAPS + SCORES_MAPS) * logits
     return max(largest.forward, in_loss, largest.backward + SCORES_MAPS * logits)
+
+
+def bytes_of_validation(calls: Calls) -> int:
+    """Of all maps of a picture in validation."""
+    in_loss = (LOSS_MAPS + SCORES_MAPS) * bytes_of_logits(calls)
+    return activations.in_prediction(calls.listed) + in_loss
 
 
 def bytes_of_logits(calls: Calls) -> int:

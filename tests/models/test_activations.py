@@ -66,9 +66,8 @@ def test_the_maps_of_a_tiny_network_by_hand():
 
 
 def test_a_frozen_part_keeps_nothing():
-    model = chain(
-        convolution("first", activation="relu"), convolution("second"), convolution("head")
-    )
+    parts = convolution("first", activation="relu"), convolution("second"), convolution("head")
+    model = chain(*parts)
     for name in ("first", "second"):
         model.get_layer(name).trainable = False
     assert kept(model) == {"second": 4 * 8 * 2 * 4}

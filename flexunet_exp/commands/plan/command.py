@@ -61,8 +61,8 @@ def check(cfg: DictConfig, typed: Collection[str]) -> None:
         )
     if cfg.trainer.batch_size == batch_size.AUTO:
         raise InputError(
-            "trainer.batch_size=auto: a plan measures with the batch that it writes. Type a number, "
-            "such as trainer.batch_size=8, or leave it out"
+            "trainer.batch_size=auto: a plan measures with the batch that it writes. Type a "
+            "number, such as trainer.batch_size=8, or leave it out"
         )
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
 
