@@ -91,7 +91,7 @@ def fitting(cfg: DictConfig, predicted: Prediction, most: int = MOST) -> int:
         f"trainer.batch_size=auto: with one picture a step, the training takes "
         f"{predicted.describe(1)}, and trainer.memory={typed(cfg.trainer.memory)} allows "
         f"{predicting.gigabytes(room)} GB. Type trainer.memory={enough}GB, or "
-        f"{predicting.smaller(predicted)}"
+        f"{predicting.smaller(predicted, room)}"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import tensorflow as tf
@@ -207,16 +207,16 @@ def too_large(predicted: Prediction, batch_size: int) -> str:
     if room is None or predicted.total(batch_size) <= room:
         return ""
     fitting = predicted.largest_batch(room, batch_size)
-    advice = f"trainer.batch_size={fitting}" if fitting else smaller(predicted)
+    advice = f"trainer.batch_size={fitting}" if fitting else smaller(predicted, room)
     return (
         f"The training may take {gigabytes(predicted.total(batch_size))} GB, and "
         f"{gigabytes(room)} GB are free for it. Type {advice}"
     )
 
 
-def smaller(predicted: Prediction) -> str:
-    """What to type where a step of one picture does not fit."""
-    if max(predicted.elsewhere.values()) > predicted.picture:
+def smaller(predicted: Prediction, room: int) -> str:
+    """What to type where a training with one picture a step does not fit."""
+    if replace(predicted, elsewhere={}).total(1) <= room:
         return "trainer.valid_batch_size=1, or a smaller dataset.image_size"
     return "a smaller dataset.image_size, or a smaller model"
 
