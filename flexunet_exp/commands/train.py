@@ -22,7 +22,7 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking import provenance, record, uploads
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker, tracked
-from flexunet_exp.training import finished, precision, resuming, starting
+from flexunet_exp.training import batch_size, finished, precision, resuming, starting
 from flexunet_exp.training.settings import Request, TrainingSettings
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def task(cfg: DictConfig) -> float:
 #  2. Check the settings before any data are read. Keras's parts are checked in step 7: importing
 #     Keras takes seconds, and a sweep of finished cells does not need it.
 #  3. Load the data: their digest is a part of the run's identity.
-#  4. Identify the run after precision=auto and init_from= are resolved: both decide the
-#     weights too.
+#  4. Identify the run after batch_size=auto, precision=auto and init_from= are resolved: they
+#     decide the weights too. The batch comes first: the precisions are timed with it.
 #  5. Wait for another process that trains this run and is about to end. If it finishes the run,
 #     step 6 skips it; if not, step 7 goes on with it.
 #  6. Skip finished work before the claim: a claim marks a folder as unfinished.
@@ -78,6 +78,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
         uploads.upload_near(tracking.uri)
         check(cfg)
         dataset = load(cfg)
+        cfg.trainer.batch_size = batch_size.resolve(cfg, dataset)
         cfg.trainer.precision = precision.resolve(TrainingSettings.from_config(cfg), dataset)
         settings, request = TrainingSettings.from_config(cfg), Request.from_config(cfg)
         start = starting.find(cfg, Path(scratch))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 Check = Callable[[Any], bool]
 MISSING = object()
 MOST_CHANNELS = 8
+MEMORY_UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 
 
 class Rule(NamedTuple):
@@ -82,6 +83,30 @@ def at_least(smallest: int, example: int) -> Rule:
 
 def count(example: int = 1) -> Rule:
     return at_least(1, example)
+
+
+def count_or(word: str, example: int) -> Rule:
+    """A whole number from 1 on, or a word."""
+    return Rule(
+        lambda value: value == word or (is_int(value) and value >= 1),
+        f"{word} or a whole number of at least 1",
+        str(example),
+    )
+
+
+def memory_size(example: str) -> Rule:
+    """An amount of memory, such as 8GB."""
+    return Rule(
+        lambda value: parsed_bytes(value) > 0,
+        f"a size above 0 in {listed(MEMORY_UNITS)}",
+        example,
+    )
+
+
+def parsed_bytes(value: Any) -> int:
+    """The bytes of an amount such as 8GB or 1.5 GiB; 0 for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(\w+)", value) if isinstance(value, str) else None
+    return int(float(found[1]) * MEMORY_UNITS.get(found[2], 0)) if found else 0
 
 
 def between(smallest: int, largest: int, example: int) -> Rule:

@@ -73,11 +73,15 @@ EXCLUDED = {
     "data.defects": "describes data",
     "data.fingerprints": "describes data",
     "data.leakage": "describes data",
+    "models.activations": "describes a network",
     "models.summary": "describes a network",
     "system.collection": "collects garbage",
     "system.imports": "imports TensorFlow",
     "system.interrupt": "ends a training",
+    "system.memory": "measures memory",
     "system.progress": "prints",
+    "training.batch_size": "chooses a number that counts in the configuration",
+    "training.memory": "predicts and prints",
 }
 
 

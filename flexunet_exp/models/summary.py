@@ -18,9 +18,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from flexunet_exp.models import activations
 from flexunet_exp.models.graph import Call, calls_of
 
-COLUMNS = ("layer", "output", "kernel", "dilation", "parameters", "multiply_adds")
+COLUMNS = ("layer", "output", "kernel", "dilation", "parameters", "multiply_adds", "kept_mb")
+NUMBERS = COLUMNS[-3:]
 
 # Layers whose output pixel depends on the same pixel of their inputs alone.
 POINTWISE = (
@@ -49,6 +51,8 @@ WINDOWED = (
     layers.AveragePooling2D,
 )
 
+TITLES = {"multiply_adds": "multiply-adds", "kept_mb": "kept MB"}
+
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 # Output positions tried: all positions on the pooling grid of up to eleven levels.
@@ -62,23 +66,25 @@ def layer_table(model: keras.Model, input_shape: Sequence[int]) -> pd.DataFrame:
 
     Columns: `layer` (of a nested model "encoder/conv1"), `output` such as "512x512x16", `kernel`
     and `dilation` such as "9x9" (empty where a layer has none), `parameters` (in the first row of a
-    layer that is used several times), `multiply_adds`. As is usual, multiply-adds leave out biases,
-    activations, normalisation, resampling and products of maps. `input_shape` is
+    layer that is used several times), `multiply_adds`, and `kept_mb`: the megabytes that the
+    backward pass of a training needs of what the layer makes. As is usual, multiply-adds leave out
+    biases, activations, normalisation, resampling and products of maps. `input_shape` is
     (H, W, channels). Raises ValueError where a layer gives no shape for its input.
     """
-    return pd.DataFrame(layer_rows(layer_calls(model, input_shape)), columns=list(COLUMNS))
+    return pd.DataFrame(layer_rows(calls_for(model, input_shape)), columns=list(COLUMNS))
 
 
-def layer_calls(model: keras.Model, input_shape: Sequence[int]) -> list[Call]:
-    """The calls of layers, other operations left out, for one image of `input_shape`."""
-    image = keras.KerasTensor((1, *input_shape), model.input.dtype)
-    calls = calls_of(model, [image]).listed
-    return [call for call in calls if isinstance(call.operation, layers.Layer)]
+def calls_for(model: keras.Model, input_shape: Sequence[int]) -> list[Call]:
+    """The calls for one image of `input_shape`."""
+    return calls_of(model, [keras.KerasTensor((1, *input_shape), model.input.dtype)]).listed
 
 
 def layer_rows(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
+    """The rows of layers; other operations are left out."""
     counted: set[int] = set()
-    for name, layer, _, outputs in calls:
+    for (name, layer, _, outputs), kept in zip(calls, activations.kept(calls), strict=True):
+        if not isinstance(layer, layers.Layer):
+            continue
         shapes = [output.shape[1:] for output in outputs]
         yield {
             "layer": name,
@@ -87,6 +93,7 @@ def layer_rows(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
             "dilation": times(getattr(layer, "dilation_rate", ())),
             "parameters": 0 if id(layer) in counted else layer.count_params(),
             "multiply_adds": multiply_adds(layer, shapes[0]),
+            "kept_mb": kept / 1e6,
         }
         counted.add(id(layer))
 
@@ -127,15 +134,15 @@ def describe(model: keras.Model, input_shape: Sequence[int]) -> str:
 
     Raises ValueError where a layer gives no shape for its input.
     """
-    calls = layer_calls(model, input_shape)
+    calls = calls_for(model, input_shape)
     table = pd.DataFrame(layer_rows(calls), columns=list(COLUMNS))
     rows = Table(box=box.ASCII, title=f"{model.name}, input {times(input_shape)}")
     for column in COLUMNS:
-        numbers = column in ("parameters", "multiply_adds")
-        rows.add_column(column.replace("_", "-"), justify="right" if numbers else "left")
+        title = TITLES.get(column, column)
+        rows.add_column(title, justify="right" if column in NUMBERS else "left")
     for row in table.itertuples(index=False):
-        costs = (f"{number:,}" if number else "" for number in row[-2:])
-        rows.add_row(*row[:-2], *costs)
+        costs = (f"{number:,}" if number else "" for number in row[-3:-1])
+        rows.add_row(*row[:-3], *costs, f"{row[-1]:,.2f}" if row[-1] else "")
     operations = f"{table['multiply_adds'].sum() / 1e9:,.1f} G an image"
     if unknown := sorted({call.name for call in calls if is_opaque(call.operation)}):
         operations = f"at least {operations} (not counted: {', '.join(unknown)})"
@@ -163,9 +170,9 @@ def totals(model: keras.Model, operations: str, seen: int | None) -> str:
     return "\n".join(f"{name + ':':<17}{text}" for name, text in lines.items())
 
 
-def is_opaque(layer: layers.Layer) -> bool:
+def is_opaque(layer: keras.Operation) -> bool:
     """Whether a layer contains other layers that the model's graph does not show."""
-    return next(iter(layer._flatten_layers(include_self=False)), None) is not None
+    return activations.hidden(layer) > 0
 
 
 def multiply_adds(layer: layers.Layer, output_shape: tuple[int, ...]) -> int:

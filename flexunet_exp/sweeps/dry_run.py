@@ -22,7 +22,7 @@ from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, RUN_FOLDER, SCORING, Store, already_done
-from flexunet_exp.training import precision, starting
+from flexunet_exp.training import batch_size, precision, starting
 from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Surveyor:
         dataset = self.dataset(cfg, settings)
         decided = {"layout": dataset.recipe, "bit_depth": dataset.bit_depth}
         settings["dataset"] = settings["dataset"] | decided
+        settings["trainer"]["batch_size"] = cfg.trainer.batch_size = batch_size.known(cfg, dataset)
         if settings["trainer"]["precision"] == "auto":
             measured = precision.remembered(
                 precision.memory(TrainingSettings.from_config(cfg), dataset)

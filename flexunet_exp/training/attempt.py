@@ -33,7 +33,8 @@ from flexunet_exp.tracking.store import (
     has_learned,
 )
 from flexunet_exp.tracking.tracker import Tracker
-from flexunet_exp.training import continuing, fit, starting, state
+from flexunet_exp.training import continuing, fit, memory, starting, state
+from flexunet_exp.training.memory import Prediction
 from flexunet_exp.training.settings import Request, TrainingSettings
 from flexunet_exp.training.starting import Start
 
@@ -76,6 +77,7 @@ class Attempt:
         if start:
             starting.take_over(self.model, start, self.folder)
         self.keeper = state.Keeper(claim.folder, tracker)
+        self.predicted: Prediction | None = None
         (self.folder / "model.txt").write_text(fit.describe(self.model, settings.feed.size))
 
     def begin(self, cfg: DictConfig, identity: Identity, request: Request) -> None:
@@ -123,7 +125,11 @@ class Attempt:
 
     def fit(self, extra: Mapping[str, keras.callbacks.Callback]) -> None:
         """Trains what is left; `extra` are callbacks beside the configured ones."""
+        memory.forget_peak()
+        if not self.progress.fitted:
+            self.predicted = memory.log_prediction(self.model, self.settings)
         fit.fit(self.model, self.settings, self.dataset, self.keeper, self.progress, extra)
+        self.peak = memory.peak()
         continuing.mark(self.folder, self.course, self.progress.epochs)
         if not self.progress.learned:
             self.tracker.tag({LEARNED: "false"})
@@ -164,10 +170,13 @@ class Attempt:
     def log_end(self) -> None:
         """Logs how the training ended, and where the run's figures and pictures are."""
         folder, tracker, progress = self.folder, self.tracker, self.progress
+        batch_size = self.settings.feed.batch_size
         log.info("")
         if progress.ended:  # else its weights are those of an earlier run
             log.info("Training       %s", progress.ended)
             log.info("Kept           %s", progress.chosen)
+        if self.predicted:
+            log.info("Memory         %s", self.predicted.beside(self.peak, batch_size))
         if not progress.learned:
             log.warning(NOTHING_LEARNED)
         log.info("Run folder     %s", folder)

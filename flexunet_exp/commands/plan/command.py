@@ -12,6 +12,7 @@ from flexunet_exp.config.options import of_command
 from flexunet_exp.config.overrides import Word, choices, shell, task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.jobs import app
+from flexunet_exp.training import batch_size
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,11 @@ def check(cfg: DictConfig, typed: Collection[str]) -> None:
     if cfg.dataset.cache != "features":
         raise InputError(
             f"dataset.cache={cfg.dataset.cache}: a plan trains from kept features. Leave it out"
+        )
+    if cfg.trainer.batch_size == batch_size.AUTO:
+        raise InputError(
+            "trainer.batch_size=auto: a plan measures with the batch that it writes. Type a "
+            "number, such as trainer.batch_size=8, or leave it out"
         )
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
 

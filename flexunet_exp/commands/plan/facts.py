@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.splits import GOOD, SPLITS
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
+from flexunet_exp.system import memory
 from flexunet_exp.system.tensorflow import available_cores
 
 SMALL = 5  # per cent of the defects are smaller than the small one that a plan looks at
@@ -90,13 +90,4 @@ def of_machine(cache_dir: Path) -> Machine:
     """The machine, with the disk that the cache folder lies on."""
     there = next(folder for folder in (cache_dir, *cache_dir.parents) if folder.is_dir())
     disk = int(SHARE_OF_DISK * shutil.disk_usage(there).free)
-    return Machine(available_cores(), free_memory(), disk)
-
-
-def free_memory() -> int:
-    """Bytes of memory that a new process can have; all of the machine's where that is unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024 * next(int(one.split()[1]) for one in lines if one.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Machine(available_cores(), memory.free(), disk)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
-import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -26,6 +24,7 @@ from flexunet_exp.data.tiles import Size
 from flexunet_exp.evaluation import results, scoring
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction import networks
+from flexunet_exp.system import memory
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import features, fit, state
@@ -36,7 +35,6 @@ log = logging.getLogger(__name__)
 TRAINED_ON, VALIDATED_ON, SCORED_ON = 6, 2, 2  # pictures
 EPOCHS = 3  # the first step and the first validation trace
 CONSTANT = {"_target_": "flexunet_exp.schedules.constant"}
-UNIT = 1024 if sys.platform != "darwin" else 1  # bytes, of the memory that the system reports
 
 
 class Watch(keras.callbacks.Callback):
@@ -82,7 +80,7 @@ def measure(
     `start` are the seconds that the command took until here. Writes into the cache folder, and
     removes it again. Raises InputError where the network cannot be built or trained from features.
     """
-    few, memory = some_of(dataset), peak_memory()
+    few, before = some_of(dataset), memory.peak()
     with TemporaryDirectory(dir=settings.feed.cache_dir, prefix="plan_") as scratch:
         feed = replace(
             settings.feed,
@@ -123,8 +121,8 @@ def measure(
         score=rest,
         report=report,
         bytes_mpx=kept.cache.maps.bytes / candidate.mpx,
-        memory=memory,
-        memory_mpx=(peak_memory() - memory) / candidate.mpx,
+        memory=before,
+        memory_mpx=(memory.peak() - before) / candidate.mpx,
     )
 
 
@@ -207,8 +205,3 @@ def timed_scoring(
 def blank(number: int, model: keras.Model, size: Size) -> np.ndarray:
     """Pictures without content, as the network takes them."""
     return np.zeros((number, *size, model.input.shape[-1]), model.input.dtype)
-
-
-def peak_memory() -> float:
-    """The most bytes that this process has had."""
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT)

@@ -21,7 +21,7 @@ ROWS = (
     Option("data_root", "folder of all data sets", text("a folder", "data"), DATA, literal=True),
     Option(
         "cache_dir",
-        "folder of dataset.cache=disk and of the precisions that trainer.precision=auto measured",
+        "folder of dataset.cache=disk, and what trainer.precision=auto and batch_size=auto found",
         text("a folder", "cache"),
         literal=True,
         optional=True,

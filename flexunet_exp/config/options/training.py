@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from flexunet_exp.config.options.row import ROUNDING, WEIGHTS, Option
-from flexunet_exp.config.rules import Rule, at_least, count, flag, is_number, one_of, or_null
+from flexunet_exp.config.rules import (
+    Rule,
+    at_least,
+    count,
+    count_or,
+    flag,
+    is_number,
+    memory_size,
+    one_of,
+    or_null,
+)
 
 
 def is_weights(value: Any) -> bool:
@@ -24,11 +34,18 @@ ROWS = (
     ),
     Option(
         "trainer.batch_size",
-        "pictures or patches in a step",
-        count(4),
+        "pictures or patches in a step; auto: the largest power of two that trainer.memory has "
+        "room for",
+        count_or("auto", example=4),
         WEIGHTS,
         minutes=True,
         param="batch_size",
+    ),
+    Option(
+        "trainer.memory",
+        "memory that batch_size=auto may fill; null: 80 % of what this machine, or its GPU, has",
+        or_null(memory_size("8GB")),
+        optional=True,
     ),
     Option(
         "trainer.valid_batch_size",

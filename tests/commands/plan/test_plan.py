@@ -122,6 +122,7 @@ def test_data_that_are_not_there_are_refused(tmp_path, cfg_of):
         ("trainer.epochs=7", "A plan decides trainer.epochs by the minutes"),
         ("dataset.cache=memory", "dataset.cache=memory: a plan trains from kept features"),
         ("trainer.batch_size=0", "trainer.batch_size=0 is not"),
+        ("trainer.batch_size=auto", "such as trainer.batch_size=8, or leave it out"),
     ],
 )
 def test_words_that_cannot_be_planned_with_are_refused(compose, word, said):
