@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from kill import TINY  # noqa: E402
 from kill_sweeps import differences  # noqa: E402
 
 from flexunet_exp.runs import claims  # noqa: E402
+from flexunet_exp.system import interrupt  # noqa: E402
 from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SWEEP, Store  # noqa: E402
 from tests.support import running  # noqa: E402
 from tests.support.ray_nodes import Cluster, Node, holder, send  # noqa: E402
@@ -40,7 +42,7 @@ from tests.support.serving_store import Postgres, Server  # noqa: E402
 
 NODES, STOPPED, CELLS = 3, 30, 40
 EXACT = ("trainer.deterministic=true", "trainer.threads=1")
-SWEPT = (*TINY, *EXACT, "trainer.epochs=20", "loss=dice,ce_dice", "trainer.seed=0,1,2")
+SWEPT = (*TINY, *EXACT, "trainer.epochs=6", "loss=dice,ce_dice", "trainer.seed=0,1")
 SHORT = (*TINY, *EXACT, "trainer.epochs=1", "callbacks=none", "augmentation=none")
 
 
@@ -87,22 +89,32 @@ def nothing(cluster: Cluster, sweep: Sweep) -> str:
 
 
 def kill_worker(cluster: Cluster, sweep: Sweep) -> str:
-    cell, pid = next(sweep.trained())
+    cell, pid = first(sweep.trained)
     epochs = claims.epochs_done(cell)
     send(pid, signal.SIGKILL)
     return f"cell {cell.name} after epoch {epochs}"
 
 
 def kill_node(cluster: Cluster, sweep: Sweep) -> str:
-    for cell, pid in sweep.trained():
-        if (node := cluster.node_of(pid)) is not cluster.head:
-            epochs = claims.epochs_done(cell)
-            node.kill()
-            return f"{node.name} with cell {cell.name} after epoch {epochs}"
-    raise SystemExit("no cell is trained on a node beside the head")
+    def elsewhere() -> Iterator[tuple[Path, Node]]:
+        nodes = ((cell, cluster.node_of(pid)) for cell, pid in sweep.trained())
+        return ((cell, node) for cell, node in nodes if node is not cluster.head)
+
+    cell, node = first(elsewhere)
+    epochs = claims.epochs_done(cell)
+    node.kill()
+    return f"{node.name} with cell {cell.name} after epoch {epochs}"
+
+
+def first(found: Callable[[], Iterator[Any]]) -> Any:
+    """The first of what is found, as soon as there is one."""
+    seen: list[Any] = []
+    running.wait_until(lambda: seen.extend(islice(found(), 1)) or seen, seconds=300)
+    return seen[0]
 
 
 def stop_head(cluster: Cluster, sweep: Sweep) -> str:
+    first(sweep.trained)
     return stop(cluster.head, STOPPED)
 
 
@@ -126,7 +138,6 @@ def try_case(name: str, home: Path, whole: Path) -> bool:
     started = time.perf_counter()
     with Cluster(NODES) as cluster:
         sweep = start(home / name, home / "data", *SWEPT, *on(cluster))
-        running.wait_until(lambda: len(list(sweep.trained())) == NODES)
         harm = CASES[name](cluster, sweep)
         status = sweep.process.wait(600)
     found = [f"exit {status}"] if status else []
@@ -214,7 +225,7 @@ def wrong_in_store(store: Store, cells: int) -> list[str]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+    interrupt.listen()  # SIGTERM, too, ends the cluster and the sweep
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join([*CASES, "tiny"]))
     parser.add_argument("--cells", type=int, default=CELLS, help="of the case tiny")

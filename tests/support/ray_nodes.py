@@ -73,11 +73,14 @@ class Cluster:
 
     def start(self) -> None:
         head = ("--head", f"--port={self.port}", f"--temp-dir={self.folder}")
-        self.nodes.append(Node("head", *head, "--include-dashboard=false"))
-        running.wait_until(self.is_up)
+        self.add(Node("head", *head, "--include-dashboard=false"))
         for number in range(1, self.size):
-            self.nodes.append(Node(f"node{number}", f"--address={self.address}"))
-        running.wait_until(lambda: len(self.raylets()) == self.size)
+            self.add(Node(f"node{number}", f"--address={self.address}"))
+
+    def add(self, node: Node) -> None:
+        """Adds a node once it has started: of two that start together, one may time out."""
+        self.nodes.append(node)
+        running.wait_until(lambda: len(self.raylets()) == len(self.nodes))
 
     def __exit__(self, *error: object) -> None:
         for node in self.nodes:
@@ -87,12 +90,6 @@ class Cluster:
     @property
     def head(self) -> Node:
         return self.nodes[0]
-
-    def is_up(self) -> bool:
-        import socket
-
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def raylets(self) -> list[Path]:
         """The sockets of the nodes that have started."""
