@@ -1,12 +1,12 @@
-"""python benchmarks/ray_cluster.py [CASE …]: sweeps on a cluster of Ray that loses a part of itself.
+"""python benchmarks/ray_cluster.py [CASE …]: sweeps on a Ray cluster of which a part is lost.
 
 The cluster has three nodes on this machine, with a core and, for root on Linux, a host name each.
-In the middle of the sweep a worker or a node is killed, or the head is stopped for 30 s. Then the
-sweep is compared, from the store alone, with the same one by launcher=basic: one parent with equal
-figures, every cell once and finished, equal parameters, metrics, pictures and weights, nothing
-doubled, nothing RUNNING, no process left. The case `tiny` sends 40 cells to an MLflow server on
-PostgreSQL, and takes the seconds a cell beyond its own work. Prints a line a case as it ends; exits
-1 if anything differs.
+In the middle of the sweep a worker or a node is killed (SIGKILL) or ended (SIGTERM), or the head is
+stopped for 30 s. Then the sweep is compared, from the store alone, with the same one by
+launcher=basic: one parent with equal figures, every cell once and finished, equal parameters,
+metrics, pictures and weights, nothing doubled, nothing RUNNING, no process left. The case `tiny`
+sends 40 cells to an MLflow server on PostgreSQL, and takes the seconds a cell beyond its own work.
+Prints a line a case as it ends; exits 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -88,6 +88,12 @@ def nothing(cluster: Cluster, sweep: Sweep) -> str:
     return "nothing"
 
 
+def beside_head(cluster: Cluster, sweep: Sweep) -> Iterator[tuple[Path, Node]]:
+    """The cells that are trained on another node than the head, each with its node."""
+    nodes = ((cell, cluster.node_of(pid)) for cell, pid in sweep.trained())
+    return ((cell, node) for cell, node in nodes if node is not cluster.head)
+
+
 def kill_worker(cluster: Cluster, sweep: Sweep) -> str:
     cell, pid = first(sweep.trained)
     epochs = claims.epochs_done(cell)
@@ -96,14 +102,23 @@ def kill_worker(cluster: Cluster, sweep: Sweep) -> str:
 
 
 def kill_node(cluster: Cluster, sweep: Sweep) -> str:
-    def elsewhere() -> Iterator[tuple[Path, Node]]:
-        nodes = ((cell, cluster.node_of(pid)) for cell, pid in sweep.trained())
-        return ((cell, node) for cell, node in nodes if node is not cluster.head)
-
-    cell, node = first(elsewhere)
+    cell, node = first(lambda: beside_head(cluster, sweep))
     epochs = claims.epochs_done(cell)
     node.kill()
     return f"{node.name} with cell {cell.name} after epoch {epochs}"
+
+
+def interrupt_worker(cluster: Cluster, sweep: Sweep) -> str:
+    cell, pid = first(sweep.trained)
+    send(pid, signal.SIGTERM)
+    return f"cell {cell.name} after epoch {claims.epochs_done(cell)}"
+
+
+def leave(cluster: Cluster, sweep: Sweep) -> str:
+    """Ends a node as its owner would, by SIGTERM to `ray start --block`."""
+    cell, node = first(lambda: beside_head(cluster, sweep))
+    send(node.process.pid, signal.SIGTERM)
+    return f"{node.name} with cell {cell.name} after epoch {claims.epochs_done(cell)}"
 
 
 def first(found: Callable[[], Iterator[Any]]) -> Any:
@@ -128,7 +143,9 @@ def stop(node: Node, seconds: float) -> str:
 CASES: dict[str, Callable[[Cluster, Sweep], str]] = {
     "left alone": nothing,
     "a worker killed": kill_worker,
+    "a worker interrupted": interrupt_worker,
     "a node killed": kill_node,
+    "a node ended": leave,
     "the head stopped": stop_head,
 }
 

@@ -1,9 +1,9 @@
 """Runs the jobs of a multirun as tasks of Ray: on this machine, or on the nodes of a cluster.
 
 The working folder must exist on every node under the same path: run folders, relative data roots
-and caches are in it. A cell whose process or node is lost is trained again, from the state in its
-run folder, on any node. The launcher does this itself, and not Ray (`max_retries`): Ray says nothing
-of it in the command's log, and repeats without limit what its node has no memory for.
+and caches are in it. A cell whose process or node is lost goes on from the state in its run folder,
+on any node. The launcher starts it again, not Ray (`max_retries`): Ray writes nothing of that to
+the command's log, and repeats without limit what its node has no memory for.
 """
 
 from __future__ import annotations
@@ -186,9 +186,10 @@ def has_ended(folder: Path) -> bool:
 
 
 def how_it_goes_on(folder: Path) -> str:
+    # Without a state here, the run may lie in the folder of an earlier sweep, and goes on there.
     if epochs := claims.epochs_done(folder):
-        return f"It goes on after epoch {epochs}, where there is a free core."
-    return "It begins anew, where there is a free core."
+        return f"It goes on after epoch {epochs}, where a core is free."
+    return "It is trained again, where a core is free."
 
 
 def last_line(error: Exception) -> str:
@@ -196,7 +197,7 @@ def last_line(error: Exception) -> str:
 
 
 def lost(cfg: DictConfig, folder: Path, reason: str) -> JobReturn:
-    """Returns the objective in a lost job's folder; writes there that it failed, if it says none."""
+    """What a lost job returns; writes that it failed, if its folder does not say how it ended."""
     folder.mkdir(parents=True, exist_ok=True)
     number = cfg.hydra.job.num
     if not has_ended(folder):
