@@ -43,7 +43,10 @@ from tests.support.serving_store import Postgres, Server  # noqa: E402
 NODES, STOPPED, CELLS = 3, 30, 40
 EXACT = ("trainer.deterministic=true", "trainer.threads=1")
 SWEPT = (*TINY, *EXACT, "trainer.epochs=6", "loss=dice,ce_dice", "trainer.seed=0,1")
-SHORT = (*TINY, *EXACT, "trainer.epochs=1", "callbacks=none", "augmentation=none")
+SHORT = (
+    *(*TINY, *EXACT, "trainer.epochs=1", "callbacks=none", "augmentation=none"),
+    "tracking.log_model=false",
+)
 
 
 @dataclass(frozen=True)
