@@ -34,6 +34,7 @@ from kill import TINY  # noqa: E402
 from kill_sweeps import differences  # noqa: E402
 
 from flexunet_exp.runs import claims  # noqa: E402
+from flexunet_exp.runs.outcome import RESULT  # noqa: E402
 from flexunet_exp.system import interrupt  # noqa: E402
 from flexunet_exp.tracking.store import PARENT, RUN_FOLDER, SWEEP, Store  # noqa: E402
 from tests.support import running  # noqa: E402
@@ -223,12 +224,16 @@ def try_tiny(home: Path, cells: int, parallel: int = 2) -> bool:
         took = time.perf_counter() - started
         found = [f"exit {status}"] if status else []
         found += wrong_in_store(Store(uri, "flexunet"), cells)
-    own = [60 * json.loads((c / "result.json").read_text())["minutes"] for c in sweep.cells()]
-    beyond = (took * parallel - sum(own)) / cells
     print(
-        f"| {cells} tiny cells, {parallel} at once | nothing | {took:.0f} | "
-        f"{', '.join(found) or 'yes'} |\nOf a cell: {sum(own) / cells:.2f} s its own, "
-        f"{beyond:.2f} s beyond (the command's start and end in it)."
+        f"| {cells} tiny cells, {parallel} at once | – | {took:.0f} | {', '.join(found) or 'yes'} |"
+    )
+    own = [60 * json.loads((c / RESULT).read_text())["minutes"] for c in sweep.cells()]
+    began = min((c / ".hydra" / "config.yaml").stat().st_mtime for c in sweep.cells())
+    ended = max((c / RESULT).stat().st_mtime for c in sweep.cells())
+    beyond, between = ((s * parallel - sum(own)) / cells for s in (took, ended - began))
+    print(
+        f"Of a cell: {sum(own) / cells:.2f} s its own, {beyond:.2f} s beyond; {between:.2f} s of "
+        "this between the start of the first cell and the end of the last one."
     )
     return not found
 

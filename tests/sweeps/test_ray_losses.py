@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import signal
 import time
@@ -50,12 +49,18 @@ def on_ray(cluster: Cluster) -> tuple[str, ...]:
     return ("launcher=ray", "launcher.parallel=3", "launcher.cpus=1", address)
 
 
-def trained(folder: Path, nodes: Cluster) -> dict[Path, int]:
-    """The cells that have a state and are trained beside the head, with their processes."""
-    cells = folder.glob("outputs/multirun/*/*/[0-9]")
-    found = {cell: holder(claims.lock_of(cell)) for cell in cells if claims.epochs_done(cell)}
-    there = nodes.head.pids()
-    return {cell: pid for cell, pid in found.items() if pid and pid not in there}
+def trained_beside_head(folder: Path, cluster: Cluster) -> int:
+    """A process that trains a cell with a state, on another node than the head; waits for one."""
+    found: list[int] = []
+
+    def look() -> list[int]:
+        cells = folder.glob("outputs/multirun/*/*/[0-9]")
+        pids = [holder(claims.lock_of(cell)) for cell in cells if claims.epochs_done(cell)]
+        found.extend(pid for pid in pids if pid and pid not in cluster.head.pids())
+        return found
+
+    running.wait_until(look)
+    return found[0]
 
 
 @pytest.mark.heavy
@@ -65,8 +70,7 @@ def test_a_sweep_loses_a_worker_a_node_and_for_a_while_its_head(tmp_path, tiny, 
     assert whole.returncode == 0, whole.stdout
     sweep = running.start_flexunet(tmp_path / "lost", "train", *words, *on_ray(three_nodes))
     for lose in (lose_worker, lose_node):
-        running.wait_until(lambda: trained(tmp_path / "lost", three_nodes))
-        lose(three_nodes, *trained(tmp_path / "lost", three_nodes).values())
+        lose(three_nodes, trained_beside_head(tmp_path / "lost", three_nodes))
     three_nodes.head.signal(signal.SIGSTOP)
     time.sleep(2)
     three_nodes.head.signal(signal.SIGCONT)
@@ -78,11 +82,11 @@ def test_a_sweep_loses_a_worker_a_node_and_for_a_while_its_head(tmp_path, tiny, 
     assert {run.info.status for run in running.all_runs(tmp_path / "lost")} == {"FINISHED"}
 
 
-def lose_worker(cluster: Cluster, pid: int, *others: int) -> None:
+def lose_worker(cluster: Cluster, pid: int) -> None:
     send(pid, signal.SIGKILL)
 
 
-def lose_node(cluster: Cluster, pid: int, *others: int) -> None:
+def lose_node(cluster: Cluster, pid: int) -> None:
     cluster.node_of(pid).kill()
 
 
@@ -107,10 +111,9 @@ class Deadly(keras.callbacks.Callback):
 
 
 @pytest.mark.heavy
-def test_a_cell_that_kills_its_process_is_given_up(tmp_path, tiny, monkeypatch):
+def test_a_cell_that_kills_its_process_is_given_up(tmp_path, tiny):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'flexunet_exp[sweep]'")
     (tmp_path / "deadly.py").write_text(DEADLY)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{running.ROOT}")
     words = (*tiny, *QUICK, "launcher=ray", "launcher.cpus=1", "hydra.launcher.retries=1")
     done = running.train(tmp_path, "-m", *words, "+callbacks.deadly._target_=deadly.Deadly")
     assert done.returncode == 1
