@@ -1,8 +1,8 @@
 """python benchmarks/ray_cluster.py [CASE …]: sweeps on a Ray cluster of which a part is lost.
 
 The cluster has three nodes on this machine, with a core and, for root on Linux, a host name each.
-In the middle of the sweep a worker or a node is killed (SIGKILL) or ended (SIGTERM), or the head is
-stopped for 30 s. Then the sweep is compared, from the store alone, with the same one by
+In the middle of the sweep a worker or a node is killed (SIGKILL) or ended (SIGTERM), or the head or
+a node is stopped for a while. Then the sweep is compared, from the store alone, with the same one by
 launcher=basic: one parent with equal figures, every cell once and finished, equal parameters,
 metrics, pictures and weights, nothing doubled, nothing RUNNING, no process left. The case `tiny`
 sends 40 cells to an MLflow server on PostgreSQL, and takes the seconds a cell beyond its own work.
@@ -41,7 +41,8 @@ from tests.support import running  # noqa: E402
 from tests.support.ray_nodes import Cluster, Node, holder, send  # noqa: E402
 from tests.support.serving_store import Postgres, Server  # noqa: E402
 
-NODES, STOPPED, CELLS = 3, 30, 40
+NODES, CELLS = 3, 40
+STALLED, GIVEN_UP = 30, 100  # seconds: Ray takes a node for dead that does not answer for a minute
 EXACT = ("trainer.deterministic=true", "trainer.threads=1")
 SWEPT = (*TINY, *EXACT, "trainer.epochs=6", "loss=dice,ce_dice", "trainer.seed=0,1")
 SHORT = (
@@ -134,7 +135,13 @@ def first(found: Callable[[], Iterator[Any]]) -> Any:
 
 def stop_head(cluster: Cluster, sweep: Sweep) -> str:
     first(sweep.trained)
-    return stop(cluster.head, STOPPED)
+    return stop(cluster.head, STALLED)
+
+
+def stop_node(cluster: Cluster, sweep: Sweep) -> str:
+    """Its process still holds its run, which another node has been given meanwhile."""
+    cell, node = first(lambda: beside_head(cluster, sweep))
+    return f"{stop(node, GIVEN_UP)}, with cell {cell.name}"
 
 
 def stop(node: Node, seconds: float) -> str:
@@ -151,6 +158,7 @@ CASES: dict[str, Callable[[Cluster, Sweep], str]] = {
     "a node killed": kill_node,
     "a node ended": leave,
     "the head stopped": stop_head,
+    "a node stopped": stop_node,
 }
 
 
