@@ -2,8 +2,8 @@
 
 The cluster has three nodes on this machine, with a core and, for root on Linux, a host name each.
 In the middle of the sweep a worker or a node is killed (SIGKILL) or ended (SIGTERM), or the head or
-a node is stopped for a while. Then the sweep is compared, from the store alone, with the same one by
-launcher=basic: one parent with equal figures, every cell once and finished, equal parameters,
+a node is stopped for a while. Then the sweep is compared, from the store alone, with the same one
+by launcher=basic: one parent with equal figures, every cell once and finished, equal parameters,
 metrics, pictures and weights, nothing doubled, nothing RUNNING, no process left. The case `tiny`
 sends 40 cells to an MLflow server on PostgreSQL, and takes the seconds a cell beyond its own work.
 Prints a line a case as it ends; exits 1 if anything differs.
