@@ -263,6 +263,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join([*CASES, "tiny"]))
     parser.add_argument("--cells", type=int, default=CELLS, help="of the case tiny")
     given = parser.parse_args(words)
+    sys.stdout.reconfigure(line_buffering=True)  # a line stays if the program is cut off
     print("| case | what was done | seconds | as by launcher=basic |\n|---|---|---:|---|")
     are_right = []
     with tempfile.TemporaryDirectory(prefix="ray_cluster_") as folder:
