@@ -111,9 +111,10 @@ class Deadly(keras.callbacks.Callback):
 
 
 @pytest.mark.heavy
-def test_a_cell_that_kills_its_process_is_given_up(tmp_path, tiny):
+def test_a_cell_that_kills_its_process_is_given_up(tmp_path, tiny, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'flexunet_exp[sweep]'")
     (tmp_path / "deadly.py").write_text(DEADLY)
+    monkeypatch.setenv("FLEXUNET_TRUSTED", "deadly")
     words = (*tiny, *QUICK, "launcher=ray", "launcher.cpus=1", "hydra.launcher.retries=1")
     done = running.train(tmp_path, "-m", *words, "+callbacks.deadly._target_=deadly.Deadly")
     assert done.returncode == 1
