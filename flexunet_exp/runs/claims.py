@@ -1,13 +1,14 @@
 """Unfinished runs: marks them, finds them for the same command, and takes them up.
 
-From its beginning to its end a run folder has a folder `resume`: the run's signature, a lock that
-the training process holds, and the state to go on from (see state.py).
+From its beginning to its end a run folder has a folder `resume`: the run's signature and machine, a
+lock that the training process holds, and the state to go on from (see state.py).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -62,7 +63,7 @@ def begin(run_folder: Path, signature: str) -> Claim:
         raise Busy(
             f"Another process trains a run in {run_folder} at this moment. Choose another folder."
         ) from error
-    write_mark(run_folder, {"signature": signature})
+    write_mark(run_folder, signature)
     return Claim(run_folder, lock)
 
 
@@ -82,10 +83,12 @@ def take_up(run_folder: Path, signature: str) -> Claim | None:
         ) from error
     except OSError:  # it has just ended, or this user may not write there
         return None
-    if signature_in(run_folder) not in every(signature):  # it ended before its lock was free
+    begun = signature_in(run_folder)
+    if begun is None or begun not in every(signature):  # it ended before its lock was free
         lock.close()
         return None
     files.remove_parts(run_folder)
+    write_mark(run_folder, begun)
     return Claim(run_folder, lock)
 
 
@@ -146,6 +149,11 @@ def is_busy(run_folder: Path) -> bool:
     return locks.is_held(lock_of(run_folder))
 
 
+def is_elsewhere(run_folder: Path) -> bool:
+    """Whether the unfinished run in this folder was last trained on another machine."""
+    return read_mark(run_folder).get("host", socket.gethostname()) != socket.gethostname()
+
+
 def is_marked(run_folder: Path) -> bool:
     """Whether a run in this folder is unfinished."""
     return signature_in(run_folder) is not None
@@ -164,7 +172,8 @@ def read_mark(run_folder: Path) -> dict[str, Any]:
     return mark if isinstance(mark, dict) else {}
 
 
-def write_mark(run_folder: Path, mark: dict[str, Any]) -> None:
+def write_mark(run_folder: Path, signature: str) -> None:
+    mark = {"signature": signature, "host": socket.gethostname()}
     files.replace_file(run_folder / FOLDER / MARK, json.dumps(mark).encode())
 
 

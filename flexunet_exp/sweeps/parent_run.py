@@ -114,7 +114,7 @@ class Multirun:
         """Concludes the multirun and ends its parent run; 1 if a cell failed."""
         failed = any(outcome.status == "failed" for outcome in outcomes_in(self.folder))
         self.conclude(self)
-        self.end("FAILED" if failed else "FINISHED")
+        self.end("FAILED" if failed else "FINISHED", all_ended=True)
         return int(failed)
 
     def abandon(self, status: str) -> None:
@@ -123,8 +123,11 @@ class Multirun:
             with log_trouble():
                 self.end(status)
 
-    def end(self, status: str) -> None:
-        """Ends the parent run; deletes a new one that never got a job."""
+    def end(self, status: str, all_ended: bool = False) -> None:
+        """Ends the parent run; deletes a new one that never got a job.
+
+        `all_ended` says that no cell is trained any more, on this machine or on another.
+        """
         self.is_ended = True  # also if the rest is interrupted
         if not self.parent_run_id:
             return
@@ -137,17 +140,20 @@ class Multirun:
                 raise
             if parent.is_away:
                 return
-            self.end_cells(store := parent.sender.store)
+            self.end_cells(store := parent.sender.store, all_ended)
             if self.is_new and not outcomes_in(self.folder):
                 store.delete_run(self.parent_run_id)
 
-    def end_cells(self, store: Store) -> None:
-        """Ends the runs of cells whose process is gone: joblib ends its workers with SIGKILL."""
+    def end_cells(self, store: Store, all_ended: bool) -> None:
+        """Ends the runs of cells whose process is gone: killed, or lost with its node.
+
+        An interrupted command cannot know this of another machine, whose jobs may go on.
+        """
         cells = f"tags.`{PARENT}` = '{self.parent_run_id}' AND attributes.status = 'RUNNING'"
         for run in store.runs(cells):  # all at once: what is ended here leaves the listing
             tags = run.data.tags
-            is_here = tags.get(HOST) == socket.gethostname()
-            if is_here and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):
+            is_known = all_ended or tags.get(HOST) == socket.gethostname()
+            if is_known and not claims.is_busy(Path(tags.get(RUN_FOLDER, ""))):
                 store.end_run(run.info.run_id, "KILLED")
 
 

@@ -1,18 +1,21 @@
 """Runs the jobs of a multirun as tasks of Ray: on this machine, or on the nodes of a cluster.
 
 The working folder must exist on every node under the same path: run folders, relative data roots
-and caches are in it.
+and caches are in it. A cell whose process or node is lost goes on from the state in its run folder,
+on any node. The launcher starts it again, not Ray (`max_retries`): Ray writes nothing of that to
+the command's log, and repeats without limit what its node has no memory for.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import secrets
+import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,8 @@ from omegaconf import DictConfig, open_dict
 
 from flexunet_exp.config import resolvers
 from flexunet_exp.errors import InputError
-from flexunet_exp.runs.outcome import RESULT, Outcome, keep_outcome
+from flexunet_exp.runs import claims
+from flexunet_exp.runs.outcome import RESULT, Outcome, keep_outcome, read_outcome
 from flexunet_exp.sweeps import launchers
 from flexunet_exp.system import tensorflow
 
@@ -39,6 +43,11 @@ log = logging.getLogger(__name__)
 
 GRACE = 20  # seconds in which interrupted jobs can end their runs in the store
 STORE_MEMORY = 100 * 2**20  # bytes of Ray's own object store: jobs exchange little data
+LOSSES = {  # Ray's errors that are none of the cell's own
+    "WorkerCrashedError": "its process ended without a result",
+    "NodeDiedError": "its node is gone",
+    "OutOfMemoryError": "its node had no memory left",
+}
 
 
 @dataclass
@@ -60,6 +69,15 @@ class Sweep:
         return composed
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A job of a multirun, and how often its process or node was lost."""
+
+    number: int
+    words: Sequence[str]
+    losses: int = 0
+
+
 def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
     """Runs the jobs, `launcher.parallel` at once; returns their results, in their order."""
     configure_log(sweep.cfg.hydra.hydra_logging, sweep.cfg.hydra.verbose)
@@ -68,21 +86,24 @@ def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobR
         remote_train = ray.remote(train).options(
             num_cpus=launchers.cores_of_each(sweep.cfg),
             num_gpus=sweep.cfg.hydra.launcher.gpus,
-            max_retries=0,  # a retry may start while the first process still trains the run
+            max_retries=0,  # `result_of` has it trained again
         )
         shared = ray.put((sweep, Singleton.get_state(), os.getcwd()))
-        waiting = list(enumerate(jobs, start=first))
-        running: dict[Any, int] = {}
+        waiting = deque(Cell(number, words) for number, words in enumerate(jobs, start=first))
+        running: dict[Any, Cell] = {}
         returned: dict[int, JobReturn] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < sweep.cfg.hydra.launcher.parallel:
-                    number, words = waiting.pop(0)
-                    log.info("\t#%d : %s", number, " ".join(filter_overrides(words)))
-                    running[remote_train.remote(shared, number, words)] = number
+                    cell = waiting.popleft()
+                    log.info("\t#%d : %s", cell.number, " ".join(filter_overrides(cell.words)))
+                    running[remote_train.remote(shared, cell.number, cell.words)] = cell
                 (ended,), _ = ray.wait(list(running))
-                number = running.pop(ended)
-                returned[number] = result(ray, ended, sweep, number, jobs[number - first])
+                cell = running.pop(ended)
+                if (result := result_of(ray, ended, sweep, cell)) is not None:
+                    returned[cell.number] = result
+                else:
+                    waiting.appendleft(replace(cell, losses=cell.losses + 1))
         except KeyboardInterrupt:
             interrupt(ray, list(running))
             raise
@@ -128,40 +149,66 @@ def train(shared: tuple[Sweep, dict, str], number: int, overrides: list[str]) ->
     os.chdir(folder)
     cfg = sweep.job(number, overrides)
     HydraConfig.instance().set_config(cfg)
-    return run_job(
-        hydra_context=sweep.context,
-        config=cfg,
-        task_function=sweep.task,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
+    try:
+        return run_job(
+            hydra_context=sweep.context,
+            config=cfg,
+            task_function=sweep.task,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    except KeyboardInterrupt:  # this process would keep the request, and train no other cell
+        sys.exit(130)
 
 
-def result(ray: Any, ended: Any, sweep: Sweep, number: int, overrides: Sequence[str]) -> JobReturn:
-    """What a job returned; NaN if its process or node was lost, so that the others go on."""
+def result_of(ray: Any, ended: Any, sweep: Sweep, cell: Cell) -> JobReturn | None:
+    """What a cell returned, NaN if it failed; None where it is lost and to be trained again."""
     try:
         return ray.get(ended)
     except ray.exceptions.RayError as error:
-        log.error("Cell %d was lost: %s", number, error)
-        return lost(sweep.job(number, overrides), last_line(error))
+        cfg, why = sweep.job(cell.number, cell.words), LOSSES.get(type(error).__name__)
+        folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
+        if why is None:
+            log.error("Cell %d failed: %s", cell.number, error)
+        elif has_ended(folder):
+            log.info("Cell %d had ended when it was lost: %s.", cell.number, why)
+        elif cell.losses < cfg.hydra.launcher.retries:
+            log.warning("Cell %d was lost: %s. %s", cell.number, why, how_it_goes_on(folder))
+            return None
+        else:
+            log.error("Cell %d was lost for the last time: %s.", cell.number, why)
+        return lost(cfg, folder, why or last_line(error))
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether a cell wrote how it ended, before its process was lost."""
+    return (folder / RESULT).exists() and read_outcome(folder).status != "killed"
+
+
+def how_it_goes_on(folder: Path) -> str:
+    # Without a state here, the run may lie in the folder of an earlier sweep, and goes on there.
+    if epochs := claims.epochs_done(folder):
+        return f"It goes on after epoch {epochs}, where a core is free."
+    return "It is trained again, where a core is free."
 
 
 def last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
 
 
-def lost(cfg: DictConfig, reason: str) -> JobReturn:
-    """Writes the outcome of a lost job, and returns NaN in place of the job's own result."""
-    folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
+def lost(cfg: DictConfig, folder: Path, reason: str) -> JobReturn:
+    """What a lost job returns; writes that it failed, if its folder does not say how it ended."""
     folder.mkdir(parents=True, exist_ok=True)
-    outcome = Outcome("failed", f"cell {cfg.hydra.job.num}", folder=str(folder), error=reason)
-    outcome.number = cfg.hydra.job.num
-    if not (folder / RESULT).exists():  # it may have been lost after its end
-        keep_outcome(folder, outcome)
+    number = cfg.hydra.job.num
+    if not has_ended(folder):
+        keep_outcome(
+            folder,
+            Outcome("failed", f"cell {number}", folder=str(folder), error=reason, number=number),
+        )
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder)
     returned = JobReturn(cfg=cfg, hydra_cfg=cfg, overrides=list(cfg.hydra.overrides.task))
-    returned.return_value, returned.status = math.nan, JobStatus.COMPLETED
+    returned.return_value, returned.status = read_outcome(folder).objective, JobStatus.COMPLETED
     return returned
 
 

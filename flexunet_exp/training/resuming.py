@@ -21,16 +21,22 @@ log = logging.getLogger(__name__)
 
 # Seconds that a command waits for the end of another process of its run.
 PATIENCE = processes.SECONDS_TO_END + 5
+# The same for a process on another machine: if that is gone, a file server ends its lock when its
+# lease has run out, after 90 seconds by NFS's default.
+PATIENCE_ELSEWHERE = 120
 
 
 def await_end(resume: str, signature: str, home: job.Home, tracker: Tracker) -> None:
     """Waits for the end of a process that trains this run, such as a killed sweep's worker."""
     if resume == "never":
         return
-    folders = claims.search(signature, begun(tracker, signature), home.folder)
-    deadline = time.monotonic() + PATIENCE
-    while any(map(claims.is_busy, folders)) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    started = time.monotonic()
+    for folder in claims.search(signature, begun(tracker, signature), home.folder):
+        patience = PATIENCE_ELSEWHERE if claims.is_elsewhere(folder) else PATIENCE
+        if claims.is_busy(folder):
+            log.info("Waiting up to %d s for another process of this run, %s", patience, folder)
+        while claims.is_busy(folder) and time.monotonic() < started + patience:
+            time.sleep(0.2)
 
 
 def begun(tracker: Tracker, signature: str) -> dict[str, tuple[str, str]]:

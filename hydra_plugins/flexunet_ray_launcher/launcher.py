@@ -22,6 +22,7 @@ class RayConf:
     parallel: int = 2
     cpus: Optional[int] = None  # noqa: UP045
     gpus: int = 0
+    retries: int = 3
 
 
 ConfigStore.instance().store(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -65,6 +66,15 @@ def test_a_run_elsewhere_is_found_through_the_store(dead, tmp_path, monkeypatch)
     monkeypatch.chdir(elsewhere)
     assert claims.search("abc", [], elsewhere) == []
     assert claims.search("abc", [str(dead), str(tmp_path / "gone")], elsewhere) == [dead]
+
+
+def test_a_run_is_elsewhere_until_this_machine_takes_it_up(dead):
+    assert not claims.is_elsewhere(dead)
+    mark = {"signature": "abc", "host": "another"}
+    (dead / "resume" / "run.json").write_text(json.dumps(mark))
+    assert claims.is_elsewhere(dead)
+    assert claims.take_up(dead, "abc") is not None
+    assert not claims.is_elsewhere(dead)
 
 
 def test_a_damaged_mark_is_no_run(dead):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -133,7 +134,16 @@ def ending(tmp_path, compose):
     return multirun
 
 
-def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp_path):
+@pytest.mark.parametrize(
+    ("all_ended", "elsewhere"),
+    [
+        pytest.param(False, "RUNNING", id="interrupted: jobs on other machines may go on"),
+        pytest.param(True, "KILLED", id="every cell has ended"),
+    ],
+)
+def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(
+    ending, tmp_path, all_ended, elsewhere
+):
     folders = {name: tmp_path / name for name in ("killed", "trained", "elsewhere")}
     held = {name: claims.begin(folder, name) for name, folder in folders.items()}
     for name, folder in folders.items():
@@ -142,13 +152,13 @@ def test_a_sweep_that_ends_leaves_no_cell_running_that_nobody_trains(ending, tmp
         store(tmp_path).create_run(name, tags)
         if name != "trained":
             held[name].release()
-    ending.end("KILLED")
+    ending.end("KILLED", all_ended)
     statuses = {run.info.run_name: run.info.status for run in all_runs(tmp_path)}
     assert statuses == {
         "sweep": "KILLED",
         "killed": "KILLED",
         "trained": "RUNNING",
-        "elsewhere": "RUNNING",
+        "elsewhere": elsewhere,
     }
     held["trained"].release()
 
@@ -160,6 +170,22 @@ def test_a_run_whose_process_is_ending_is_waited_for(tmp_path, monkeypatch):
     untracked = SimpleNamespace(store_with=lambda signature: None)
     resuming.await_end("never", "abc", home, untracked)
     assert claims.is_busy(home.folder)
+    Timer(0.5, claim.release).start()
+    resuming.await_end("auto", "abc", home, untracked)
+    assert not claims.is_busy(home.folder)
+
+
+def test_a_process_on_another_machine_is_waited_for_longer(tmp_path, monkeypatch):
+    """Of a machine that is gone, the file server ends the lock only after a while."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resuming, "PATIENCE", 0)
+    claim = claims.begin(tmp_path / "run", "abc")
+    home = SimpleNamespace(folder=tmp_path / "run")
+    untracked = SimpleNamespace(store_with=lambda signature: None)
+    resuming.await_end("auto", "abc", home, untracked)
+    assert claims.is_busy(home.folder)
+    mark = {"signature": "abc", "host": "another"}
+    (home.folder / "resume" / "run.json").write_text(json.dumps(mark))
     Timer(0.5, claim.release).start()
     resuming.await_end("auto", "abc", home, untracked)
     assert not claims.is_busy(home.folder)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import joblib
 import pytest
@@ -20,18 +17,16 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib.externals.loky import get_reusable_executor
-from omegaconf import OmegaConf
 
 from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError
-from flexunet_exp.runs import outcome
-from flexunet_exp.sweeps import launchers, ray_launcher
+from flexunet_exp.sweeps import launchers
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.store import PARENT
 from tests.support import running
+from tests.support.ray_nodes import Cluster
 
 QUICK = ("trainer.epochs=1", "callbacks=none", "augmentation=none")
-RAY_PORT = 6399
 
 
 @pytest.fixture
@@ -129,39 +124,11 @@ def test_gpus_are_spread_over_the_trials_at_once(count, parallel, parts):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """The address of a Ray of two nodes with a core each, on this machine."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'flexunet_exp[sweep]'")
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    address = f"127.0.0.1:{RAY_PORT}"
-    head = ray_node("--head", f"--port={RAY_PORT}", "--include-dashboard=false")
-    running.wait_until(lambda: is_up(address))
-    node = ray_node(f"--address={address}")
-    yield address
-    for process in (node, head):
-        process.terminate()
-    for process in (node, head):
-        process.wait(60)
-
-
-def ray_node(*words: str) -> subprocess.Popen:
-    ray = Path(sys.executable).with_name("ray")
-    size = ("--num-cpus=1", "--object-store-memory=100000000", "--node-ip-address=127.0.0.1")
-    process = subprocess.Popen(
-        [ray, "start", "--block", "--disable-usage-stats", *size, *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    running.STARTED.append(process)
-    return process
-
-
-def is_up(address: str) -> bool:
-    import socket
-
-    host, port = address.split(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
+    with Cluster(nodes=2) as started:
+        yield started.address
 
 
 LAUNCHERS = {  # `basic` is what all other tests of sweeps use
@@ -258,16 +225,3 @@ def test_joblib_trains_in_the_workers_that_have_imported_meanwhile(multirun, tmp
     finally:
         get_reusable_executor().shutdown(wait=True)
     assert all({"tensorflow", "mlflow"} <= names for names in found)
-
-
-@pytest.mark.parametrize("ended", ["finished", None])
-def test_a_trial_that_is_lost_says_so_unless_it_had_ended(tmp_path, ended):
-    folder = tmp_path / "0"
-    folder.mkdir()
-    if ended:
-        outcome.keep_outcome(folder, outcome.Outcome(ended, "s=1", 0.5))
-    own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}}
-    hydra = {"sweep": {"dir": str(tmp_path), "subdir": "0"}, **own}
-    returned = ray_launcher.lost(OmegaConf.create({"hydra": hydra}), "its node is gone")
-    assert math.isnan(returned.return_value)
-    assert outcome.read_outcome(folder).status == (ended or "failed")
