@@ -25,7 +25,7 @@ from flexunet_exp.errors import Hopeless
 from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
-from flexunet_exp.system.files import whole_or_nothing
+from flexunet_exp.system.files import rewritten, whole_or_nothing
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import ending
 
@@ -253,8 +253,8 @@ def restore_generators(state: Mapping[str, Any]) -> None:
 
 
 def write_state(path: Path, progress: Progress, variables: Sequence[Any]) -> None:
-    """Replaces a state in one step."""
-    with whole_or_nothing(path) as part, open(part, "wb") as file:
+    """Replaces a state in one step; the former one is beside it, to be written over next."""
+    with rewritten(path, path.with_stem("spare")) as file:
         write_json(file, asdict(progress))
         for variable in variables:
             np.save(file, view(variable), allow_pickle=False)
