@@ -7,7 +7,6 @@ that it describes are written. One process at a time holds a journal.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
