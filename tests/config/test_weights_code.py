@@ -240,6 +240,7 @@ BESIDE = {
     ("models.graph", "output_specs"): "describes a network; counts where it cuts an encoder",
     ("models.weights_digest", "arrays_in"): "says which network temperatures are of",
     ("models.weights_digest", "weights_digest"): "says which network temperatures are of",
+    ("system.parallel", "Background"): "tells the store of a training",
     ("training.fit", "describe"): "prints",
     ("training.fit", "origin_of"): "records",
     ("training.fit", "input_example"): "is stored with the network",
