@@ -107,7 +107,7 @@ def pipeline_overhead() -> list[Row]:
 def epoch_phases() -> list[Row]:
     """A whole epoch of `seed_zipper` in bfloat16, phase by phase: 24 training, 6 validation and 6
     epoch pictures of 512 px, checkpoint and state, against 24 bare training and 12 bare inference
-    samples; wanted: at most 1.15. The original program took 62 s for it on two such cores (it
+    samples; wanted: at most 1.12. The original program took 62 s for it on two such cores (it
     uses one thread); wanted: 2.5 to 3 times as fast."""
     before = bare("mixed_bfloat16")
     with tempfile.TemporaryDirectory() as name:

@@ -21,9 +21,10 @@ from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.masks import write_palette_mask
 from flexunet_exp.data.splits import pick_samples
 from flexunet_exp.errors import Hopeless
-from flexunet_exp.models.files import save_model
+from flexunet_exp.models.files import save_again
 from flexunet_exp.prediction.predictor import Predictor, collect
 from flexunet_exp.reporting import panels, plots
+from flexunet_exp.runs import claims
 from flexunet_exp.tracking.store import STOPPED
 from flexunet_exp.tracking.tracker import Tracker
 
@@ -72,6 +73,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         super().__init__()
         self.monitor, self.sign = monitor, 1 if mode == "max" else -1
         self.path = run.folder / "best.keras"
+        self.spare = run.folder / claims.FOLDER / "spare.keras"
         self.best = -math.inf
         self.epoch: int | None = None
 
@@ -79,7 +81,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         score = self.sign * float((logs or {})[self.monitor])
         if score > self.best and qualifies(self.model, logs):
             self.best, self.epoch = score, epoch
-            save_model(self.model, self.path)
+            save_again(self.model, self.path, self.spare)
 
 
 class EpochImages(keras.callbacks.Callback):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.weights_digest import EXPECTED_FILE
-from flexunet_exp.system.files import whole_or_nothing
+from flexunet_exp.system.files import rewritten, whole_or_nothing
 
 if TYPE_CHECKING:
     import keras  # at run time within the functions, once its notices are hidden
@@ -18,6 +18,15 @@ def save_model(model: keras.Model, path: Path) -> None:
     """Saves a functional model without optimizer state; replaces the file in one step."""
     with whole_or_nothing(path) as part:
         without_optimizer(model).save(part)
+
+
+def save_again(model: keras.Model, path: Path, spare: Path) -> None:
+    """Saves as `save_model` over the bytes of a spare file; the former file is the next spare."""
+    # The public function opens the file itself, and so throws its pages away.
+    from keras.src.saving import saving_lib
+
+    with rewritten(path, spare) as file:
+        saving_lib.save_model(without_optimizer(model), file)
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:

@@ -7,7 +7,6 @@ that it describes are written. One process at a time holds a journal.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ class Journal:
 
     def append(self, entry: Any) -> int:
         """Appends an entry; returns the byte at which its line begins."""
-        with self.appending, open(self.path, "ab", opener=through_no_link) as file:
+        with self.appending, open(self.path, "ab", opener=files.through_no_link) as file:
             offset = file.tell()
             file.write(line_of(entry))
         return offset
@@ -109,7 +108,3 @@ def content_of(line: bytes) -> Any:
         return json.loads(line)
     except ValueError:
         return None
-
-
-def through_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)

@@ -1,11 +1,11 @@
-"""Work in threads, in order, at most a few results ahead of the consumer."""
+"""Work in threads: in order, a few results ahead of the consumer; or in the background."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,3 +32,26 @@ def on_all_cores(
     """function(item) of each item, in order, in a thread a core; an end waits for few of them."""
     threads = os.cpu_count() or 1
     return in_threads(function, items, threads, 4 * threads)
+
+
+class Background:
+    """Runs one function at a time in a thread, while its owner goes on."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(1)
+        self.running: Future[None] | None = None
+
+    def start(self, function: Callable[[], None]) -> None:
+        """Starts a function once the one before has ended; raises what that one raised."""
+        self.wait()
+        self.running = self.pool.submit(function)
+
+    def wait(self) -> None:
+        """Waits for the end of the running function, if there is one; raises what it raised."""
+        if self.running is not None:
+            wait([self.running])  # a Ctrl-C leaves it running, to be waited for again
+            ended, self.running = self.running, None
+            ended.result()
+
+    def close(self) -> None:
+        self.pool.shutdown()

@@ -21,6 +21,7 @@ from flexunet_exp.config.compose import PACKAGE
 from flexunet_exp.config.identity import every
 from flexunet_exp.errors import Hopeless, Pruned
 from flexunet_exp.runs import claims
+from flexunet_exp.system.parallel import Background
 from flexunet_exp.tracking import sqlite_peek
 from flexunet_exp.tracking.address import absolute_uri, sqlite_file
 from flexunet_exp.tracking.entries import (
@@ -58,7 +59,8 @@ class Tracker:
     """Takes the reports of a training run; drops them before `begin` and without a store.
 
     Reports wait until `commit` writes them into the run's outbox, which `upload` sends. While the
-    store is away they stay in the outbox, and the training goes on.
+    store is away they stay in the outbox, and the training goes on. One thread at a time uses the
+    outbox: all that writes it waits for an upload in the background.
     """
 
     def __init__(self, settings: TrackingSettings, name: str, folder: Path):
@@ -69,6 +71,7 @@ class Tracker:
         self.is_away = False
         self.next_attempt = 0.0
         self.settled = 0  # bytes of the outbox that the store may have
+        self.background = Background()
 
     @property
     def run_id(self) -> str | None:
@@ -217,12 +220,16 @@ class Tracker:
         """
         self.waiting.clear()
         if self.outbox:
-            self.outbox.rewind(max(self.settled, claims.outbox_kept(self.folder)))
+            try:
+                self.background.wait()
+            finally:
+                self.outbox.rewind(max(self.settled, claims.outbox_kept(self.folder)))
 
     def commit(self) -> int:
         """Writes the waiting reports into the outbox; returns the outbox's length in bytes."""
         if self.outbox is None:
             return 0
+        self.background.wait()
         self.outbox.append(self.waiting)
         self.waiting.clear()
         return self.outbox.length
@@ -239,11 +246,26 @@ class Tracker:
         next attempt waits ten times as long as the failed one took: a store that hangs costs a
         training at most a tenth of its time.
         """
-        if self.outbox is None:
-            return
-        self.settled = self.outbox.length
-        if time.monotonic() < self.next_attempt:
-            return
+        self.background.wait()
+        self.settle()
+        if self.is_due:
+            self.send()
+
+    def upload_in_background(self) -> None:
+        """Uploads while the training goes on; the next commit raises what fails."""
+        self.settle()
+        if self.is_due:
+            self.background.start(self.send)
+
+    def settle(self) -> None:
+        """Keeps that the store may have all that the outbox holds now."""
+        self.settled = self.outbox.length if self.outbox else 0
+
+    @property
+    def is_due(self) -> bool:
+        return self.outbox is not None and time.monotonic() >= self.next_attempt
+
+    def send(self) -> None:
         started = time.monotonic()
         try:
             taken = self.sender.send()
@@ -268,6 +290,7 @@ class Tracker:
 
     def close(self) -> None:
         """Closes the outbox; removes it where the run has ended and all of it was sent."""
+        self.background.close()
         if self.outbox is None:
             return
         is_unfinished = claims.is_marked(self.folder)

@@ -25,7 +25,7 @@ from flexunet_exp.errors import Hopeless
 from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.models.files import save_model
 from flexunet_exp.runs.claims import STATE, read_json
-from flexunet_exp.system.files import whole_or_nothing
+from flexunet_exp.system.files import rewritten, whole_or_nothing
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import ending
 
@@ -61,6 +61,7 @@ class Keeper:
     def __init__(self, folder: Path, tracker: Tracker):
         self.folder, self.tracker = folder, tracker
         self.best = folder.parent / "best.keras"
+        self.spare = folder / "spare.npy"
 
     def read(self) -> Progress:
         """Reads the progress, and puts best.keras and the outbox back to it; 0 epochs if new."""
@@ -96,7 +97,7 @@ class Keeper:
         """
         progress.journal, progress.arrays = self.tracker.commit(), len(variables)
         name_twice(self.best, self.kept_best(progress))
-        write_state(self.folder / STATE, progress, variables)
+        write_state(self.folder / STATE, self.spare, progress, variables)
         for path in self.folder.glob("best_*.keras"):
             if path != self.kept_best(progress):
                 path.unlink()
@@ -107,7 +108,7 @@ class Keeper:
         folder.mkdir(exist_ok=True)
         name_twice(self.best, folder / self.best.name)
         begun = replace(progress, fitted=False, journal=0, arrays=len(variables))
-        write_state(folder / STATE, begun, variables)
+        write_state(folder / STATE, self.spare, begun, variables)
 
     def choose_best(self, model: keras.Model) -> None:
         """Writes best.keras from the present network where no callback has."""
@@ -184,8 +185,8 @@ class KeepState(keras.callbacks.Callback):
 class Upload(keras.callbacks.Callback):
     """Uploads the outbox after each state: a resumed run does not report those entries again.
 
-    After the first step it uploads how the run began. The first step does not wait for MLflow,
-    whose import takes seconds.
+    The next epoch is trained meanwhile. After the first step it uploads how the run began. The
+    first step does not wait for MLflow, whose import takes seconds.
     """
 
     def __init__(self, tracker: Tracker, keep_state: KeepState):
@@ -200,7 +201,7 @@ class Upload(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         if self.keep_state.kept:
-            self.tracker.upload()
+            self.tracker.upload_in_background()
 
 
 def variables_of(model: keras.Model) -> list[Any]:
@@ -252,9 +253,9 @@ def restore_generators(state: Mapping[str, Any]) -> None:
     np.random.set_state(tuple(state["numpy"]))
 
 
-def write_state(path: Path, progress: Progress, variables: Sequence[Any]) -> None:
-    """Replaces a state in one step."""
-    with whole_or_nothing(path) as part, open(part, "wb") as file:
+def write_state(path: Path, spare: Path, progress: Progress, variables: Sequence[Any]) -> None:
+    """Replaces a state in one step; the former one becomes the spare file, for the next."""
+    with rewritten(path, spare) as file:
         write_json(file, asdict(progress))
         for variable in variables:
             np.save(file, view(variable), allow_pickle=False)

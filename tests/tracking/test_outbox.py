@@ -435,6 +435,32 @@ def test_a_full_disk_under_the_run_folder_does_not_leave_it_running(uri, disk, m
     assert run.info.status == "FAILED"
 
 
+def test_what_fails_in_a_background_upload_is_raised_by_the_next_commit(uri, tmp_path):
+    with closing(tracker_of(uri, tmp_path)) as tracker:
+        tracker.begin({})
+        tracker.upload()
+        tracker.metrics({"dice": 0.5}, 1)
+        tracker.commit()
+        before = tracker.outbox.length
+        with (tmp_path / ENTRIES).open("ab") as file:
+            file.write(b"no entry\n")
+        tracker.upload_in_background()
+        with pytest.raises(InputError, match=f"is damaged .at byte {before}"):
+            tracker.commit()
+        tracker.rewind(before)
+
+
+def test_a_background_upload_sends_what_was_committed_before_it(uri, tmp_path):
+    with closing(tracker_of(uri, tmp_path / "run")) as tracker, tracked(tracker):
+        tracker.begin({})
+        for step in (1, 2, 3):
+            tracker.metrics({"dice": 0.5}, step)
+            tracker.commit()
+            tracker.upload_in_background()
+            tracker.metrics({"iou": 0.5}, step)  # waits for the next commit
+    assert steps(uri) == [[1, 2, 3]]
+
+
 def test_a_store_that_goes_away_before_the_status_is_sent_again_is_sent_it_later(
     uri, tmp_path, monkeypatch
 ):

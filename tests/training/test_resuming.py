@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flexunet_exp.runs import claims
 from flexunet_exp.runs.outcome import read_outcome
 from flexunet_exp.tracking.store import RUN_FOLDER
 from tests.support.running import all_runs, images_of, metrics_of, same_weights, signalled, train
@@ -92,6 +93,10 @@ def uninterrupted(tmp_path_factory, command) -> Path:
             marks=pytest.mark.heavy,
         ),
         pytest.param(
+            *("SIGTERM", "mlflow:MlflowClient.log_image", 4, []),
+            id="interrupted while it tells the store of its first epoch",
+        ),
+        pytest.param(
             *("SIGKILL", "flexunet_exp.reporting.panels:contact_sheet", 2, []),
             id="half-way through its evaluation",
         ),
@@ -128,6 +133,52 @@ def test_the_run_is_in_its_outbox_before_the_first_step(tmp_path, command):
     folder = the_run_folder(tmp_path)
     entries = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     assert {"run", "params"} <= {one["what"] for one in entries}
+
+
+# Each epoch is the best so far, so that the third one writes its checkpoint and its state over
+# those of the first. An epoch makes three links: the former checkpoint, this state's checkpoint,
+# the former state.
+IMPROVING = ("callbacks.nan_guard._target_=tests.support.improving.Improving",)
+
+
+@pytest.fixture(scope="module")
+def trusting():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLEXUNET_TRUSTED", "tests")
+        yield
+
+
+@pytest.fixture(scope="module")
+def improved(tmp_path_factory, command, trusting) -> Path:
+    folder = tmp_path_factory.mktemp("improved")
+    done = train(folder, *command, *IMPROVING)
+    assert done.returncode == 0 and "Kept           epoch 4" in done.stdout, done.stdout
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("nth", "best_has_changed"),
+    [
+        pytest.param(7, False, id="with its third checkpoint written, not in its place"),
+        pytest.param(9, True, id="with its third checkpoint in place, and the second state"),
+        pytest.param(10, False, id="with its third state in place"),
+    ],
+)
+def test_a_run_killed_between_its_writes_ends_as_if_it_had_not_been(
+    tmp_path, command, trusting, improved, nth, best_has_changed
+):
+    killed = signalled(tmp_path, "SIGKILL", "os:link", nth, "train", *command, *IMPROVING)
+    assert killed.returncode == -signal.SIGKILL
+    run = the_run_folder(tmp_path)
+    kept = run / "resume" / f"best_{claims.epochs_done(run)}.keras"
+    assert (kept.read_bytes() != (run / "best.keras").read_bytes()) == best_has_changed
+
+    done = train(tmp_path, *command, *IMPROVING)
+    assert done.returncode == 0 and "Going on with the unfinished run" in done.stdout
+    assert same_weights(run, the_run_folder(improved))
+    assert contents(run) == contents(the_run_folder(improved))
+    assert metrics(tmp_path) == metrics(improved)
+    assert images(tmp_path) == images(improved)
 
 
 def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
