@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from flexunet_exp.errors import InputError, Pruned
 from flexunet_exp.jobs.explain import explain
 from flexunet_exp.runs import claims
-from flexunet_exp.runs.outcome import RESULT, Outcome, holds_run, keep_outcome
+from flexunet_exp.runs.outcome import RESULT, TRACE, Outcome, holds_run, keep_outcome
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +138,8 @@ def exit_status() -> int:
 
 def keep_trace(folder: Path) -> None:
     try:
-        (folder / "error.txt").write_text(traceback.format_exc())
-        log.error("The stack trace is in %s", folder / "error.txt")
+        (folder / TRACE).write_text(traceback.format_exc())
+        log.error("The stack trace is in %s", folder / TRACE)
     except OSError as error:
         log.error("The stack trace could not be written: %s", error)
 

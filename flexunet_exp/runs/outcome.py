@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 
 RESULT = "result.json"
+TRACE = "error.txt"  # the stack trace of a failure that has no explanation
+NOT_ENDED = ("failed", "killed")
 
 
 @dataclass
@@ -33,9 +35,18 @@ class Outcome:
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a run was made in this folder (hydra.run.dir can name any) and is not unfinished."""
+    """Whether a run was made in this folder (hydra.run.dir can name any) and is not unfinished.
+
+    A command that failed or was interrupted before it made anything leaves no run.
+    """
     made = any((folder / name).exists() for name in (RESULT, "config.yaml", "best.keras"))
-    return made and not claims.is_marked(folder)
+    return made and not claims.is_marked(folder) and not is_left_empty(folder)
+
+
+def is_left_empty(folder: Path) -> bool:
+    """Whether a folder holds only what says how a command ended that made nothing."""
+    names = {path.name for path in folder.iterdir() if path.suffix != ".log"}
+    return names <= {RESULT, TRACE, ".hydra"} and read_outcome(folder).status in NOT_ENDED
 
 
 def keep_outcome(folder: Path, outcome: Outcome) -> None:

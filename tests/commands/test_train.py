@@ -24,7 +24,15 @@ from PIL import Image
 from flexunet_exp.data.masks import read_image
 from flexunet_exp.runs import claims
 from flexunet_exp.scores import confusions
-from tests.support.running import Command, all_runs, flexunet, start_flexunet, store, wait_until
+from tests.support.running import (
+    Command,
+    all_runs,
+    flexunet,
+    signalled,
+    start_flexunet,
+    store,
+    wait_until,
+)
 
 
 def test_the_run_folder_holds_what_it_should(run_folder):
@@ -212,6 +220,20 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run_folder, tiny):
     assert done.returncode == 1 and "holds a run already" in done.stdout
     assert {path: path.read_bytes() for path in run_folder.rglob("*.keras")} == before
     assert json.loads((run_folder / "result.json").read_text())["status"] == "finished"
+
+
+def test_a_folder_in_which_nothing_was_made_takes_the_next_command(tmp_path, tiny):
+    """A mistyped value, or a Ctrl-C before the training, leaves only what a command always writes."""
+    where = f"hydra.run.dir={tmp_path / 'mine'}"
+    mistyped = flexunet(tmp_path, "train", *tiny, where, "model.num_layers=0")
+    assert mistyped.returncode == 1 and (tmp_path / "mine" / "result.json").exists()
+    at = ("SIGTERM", "flexunet_exp.data.dataset:load", 1)
+    stopped = signalled(tmp_path, *at, "train", *tiny, where)
+    assert stopped.returncode == 130, stopped.stdout
+    assert "The same command goes on from there." in stopped.stdout
+    done = flexunet(tmp_path, "train", *tiny, where, "trainer.epochs=1")
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "mine" / "result.json").read_text())["status"] == "finished"
 
 
 def test_finished_work_that_is_not_good_enough_fails_when_it_is_required(workspace, tiny):
