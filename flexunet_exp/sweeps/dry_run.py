@@ -115,7 +115,7 @@ class Surveyor:
         settings["dataset"] = settings["dataset"] | decided
         settings["trainer"]["batch_size"] = cfg.trainer.batch_size = batch_size.known(cfg, dataset)
         if settings["trainer"]["precision"] == "auto":
-            measured = precision.remembered(
+            measured = precision.seconds_in(
                 precision.memory(TrainingSettings.from_config(cfg), dataset)
             )
             settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"

@@ -18,7 +18,8 @@ from omegaconf import DictConfig
 from flexunet_exp.config import compose
 from flexunet_exp.config.rules import parsed_bytes
 from flexunet_exp.errors import InputError
-from flexunet_exp.system import files, memory, tensorflow
+from flexunet_exp.system import memory, tensorflow
+from flexunet_exp.training import remembered
 from flexunet_exp.training.precision import CANDIDATES, check_targets
 from flexunet_exp.training.settings import TrainingSettings
 
@@ -42,10 +43,10 @@ def resolve(cfg: DictConfig, dataset: Dataset) -> int:
     if cfg.trainer.batch_size != AUTO:
         return cfg.trainer.batch_size
     path = remembered_in(cfg, dataset)
-    batch_size = remembered(path)
+    batch_size = number_in(path)
     if batch_size is None:
         batch_size = largest(cfg, dataset)
-        remember(path, batch_size)
+        remembered.keep(path, {"batch_size": batch_size}, "looks for it")
     log.info("Batch size: %d (trainer.batch_size=auto)", batch_size)
     return batch_size
 
@@ -54,7 +55,7 @@ def known(cfg: DictConfig, dataset: Dataset) -> int | str:
     """The batch size as far as it is known without building the network; else `auto`."""
     if cfg.trainer.batch_size != AUTO:
         return cfg.trainer.batch_size
-    return remembered(remembered_in(cfg, dataset)) or AUTO
+    return number_in(remembered_in(cfg, dataset)) or AUTO
 
 
 def largest(cfg: DictConfig, dataset: Dataset) -> int:
@@ -144,23 +145,7 @@ def remembered_in(cfg: DictConfig, dataset: Dataset) -> Path:
     return compose.cache_dir(cfg) / f"batch_size_{key}.json"
 
 
-def remembered(path: Path) -> int | None:
+def number_in(path: Path) -> int | None:
     """What was found before; None where the file is missing or cannot be read."""
-    try:
-        found = json.loads(path.read_text())["batch_size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found = remembered.read(path).get("batch_size")
     return found if isinstance(found, int) and found > 0 else None
-
-
-def remember(path: Path, batch_size: int) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace_file(path, json.dumps({"batch_size": batch_size}).encode())
-    except OSError as error:
-        log.warning(
-            "%s cannot be written (%s): the next run may find another batch size. Name another "
-            "folder with cache_dir=FOLDER.",
-            path,
-            error.strerror,
-        )

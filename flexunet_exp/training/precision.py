@@ -20,7 +20,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from flexunet_exp.config import validation
-from flexunet_exp.system import files, tensorflow
+from flexunet_exp.system import tensorflow
+from flexunet_exp.training import remembered
 from flexunet_exp.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def resolve(settings: TrainingSettings, dataset: Dataset) -> str:
     if settings.process.precision != "auto":
         return settings.process.precision
     path = memory(settings, dataset)
-    seconds = remembered(path)
+    seconds = seconds_in(path)
     if seconds is None:
         # Before anything imports Keras.
         tensorflow.prepare(settings.in_precision(CANDIDATES[0]).process)
         check_targets(settings)
         log.info("trainer.precision=auto: timing %s, once …", " and ".join(CANDIDATES))
         seconds = {name: seconds_a_step(settings, dataset, name) for name in CANDIDATES}
-        remember(path, seconds)
+        remembered.keep(path, {"seconds_a_step": seconds}, "times")
     precision = faster(seconds)
     shown = ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
     log.info("Precision: %s (a training step: %s)", precision, shown)
@@ -65,26 +66,13 @@ def faster(seconds: dict[str, float]) -> str:
     return "mixed_bfloat16" if ratio < WORTH_IT else "float32"
 
 
-def remembered(path: Path) -> dict[str, float] | None:
+def seconds_in(path: Path) -> dict[str, float] | None:
     """What was measured before; None where the file is missing or cannot be read."""
     try:
-        seconds = json.loads(path.read_text())["seconds_a_step"]
+        seconds = remembered.read(path)["seconds_a_step"]
         return {name: float(seconds[name]) for name in CANDIDATES}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
-
-
-def remember(path: Path, seconds: dict[str, float]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace_file(path, json.dumps({"seconds_a_step": seconds}).encode())
-    except OSError as error:
-        log.warning(
-            "%s cannot be written (%s): the next run times again. Name another folder with "
-            "cache_dir=FOLDER.",
-            path,
-            error.strerror,
-        )
 
 
 def memory(settings: TrainingSettings, dataset: Dataset) -> Path:

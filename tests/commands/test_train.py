@@ -223,7 +223,7 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run_folder, tiny):
 
 
 def test_a_folder_in_which_nothing_was_made_takes_the_next_command(tmp_path, tiny):
-    """A mistyped value, or a Ctrl-C before the training, leaves only what a command always writes."""
+    """A mistyped value, or a Ctrl-C before the training, leaves a log and an outcome alone."""
     where = f"hydra.run.dir={tmp_path / 'mine'}"
     mistyped = flexunet(tmp_path, "train", *tiny, where, "model.num_layers=0")
     assert mistyped.returncode == 1 and (tmp_path / "mine" / "result.json").exists()
