@@ -101,7 +101,7 @@ ROWS = (
     ),
     Option(
         "most",
-        "doubts on the page and in review.csv, the most probable first",
+        "doubts on the page and in review.csv, the most doubtful first",
         between(1, 1000, example=100),
         commands=("review",),
     ),
