@@ -15,7 +15,7 @@ from flexunet_exp.runs import claims, outcome
 from flexunet_exp.sweeps import ray_launcher
 from flexunet_exp.tracking.store import PARENT, SWEEP
 from tests.support import running
-from tests.support.ray_nodes import Cluster, holder, send
+from tests.support.ray_nodes import Cluster, Node, holder, send
 
 CELLS = ("trainer.epochs=8", "trainer.threads=1", "trainer.seed=0,1", "loss=dice,ce_dice")
 QUICK = ("callbacks.epoch_images=null", "trainer.deterministic=true")
@@ -49,14 +49,15 @@ def on_ray(cluster: Cluster) -> tuple[str, ...]:
     return ("launcher=ray", "launcher.parallel=3", "launcher.cpus=1", address)
 
 
-def trained_beside_head(folder: Path, cluster: Cluster) -> int:
-    """A process that trains a cell with a state, on another node than the head; waits for one."""
-    found: list[int] = []
+def trained_beside_head(folder: Path, cluster: Cluster) -> tuple[int, Node]:
+    """A process that trains a cell with a state, and its node, which is not the head; waits."""
+    found: list[tuple[int, Node]] = []
 
-    def look() -> list[int]:
+    def look() -> list[tuple[int, Node]]:
         cells = folder.glob("outputs/multirun/*/*/[0-9]")
         pids = [holder(claims.lock_of(cell)) for cell in cells if claims.epochs_done(cell)]
-        found.extend(pid for pid in pids if pid and pid not in cluster.head.pids())
+        others = [(node, node.pids()) for node in cluster.nodes if node is not cluster.head]
+        found.extend((pid, node) for pid in pids for node, own in others if pid in own)
         return found
 
     running.wait_until(look)
@@ -70,7 +71,7 @@ def test_a_sweep_loses_a_worker_a_node_and_for_a_while_its_head(tmp_path, tiny, 
     assert whole.returncode == 0, whole.stdout
     sweep = running.start_flexunet(tmp_path / "lost", "train", *words, *on_ray(three_nodes))
     for lose in (lose_worker, lose_node):
-        lose(three_nodes, trained_beside_head(tmp_path / "lost", three_nodes))
+        lose(*trained_beside_head(tmp_path / "lost", three_nodes))
     three_nodes.head.signal(signal.SIGSTOP)
     time.sleep(2)
     three_nodes.head.signal(signal.SIGCONT)
@@ -82,12 +83,13 @@ def test_a_sweep_loses_a_worker_a_node_and_for_a_while_its_head(tmp_path, tiny, 
     assert {run.info.status for run in running.all_runs(tmp_path / "lost")} == {"FINISHED"}
 
 
-def lose_worker(cluster: Cluster, pid: int) -> None:
+def lose_worker(pid: int, node: Node) -> None:
     send(pid, signal.SIGKILL)
+    running.wait_until(lambda: pid not in node.pids())  # else it seems to train for a while
 
 
-def lose_node(cluster: Cluster, pid: int) -> None:
-    cluster.node_of(pid).kill()
+def lose_node(pid: int, node: Node) -> None:
+    node.kill()
 
 
 def results(folder: Path) -> tuple:
