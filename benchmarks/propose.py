@@ -144,7 +144,7 @@ def cell(
     divided = {"train": [*trained, *more], "valid": labelled[::VALIDATES], "test": tested}
     for split, names in divided.items():
         for row in rows(whole, names):
-            write(whole, row, folder / "set" / split)
+            write(row, row.key, whole.layout.read_mask(row), whole.palette, folder / "set" / split)
     started = time.perf_counter()
     flexunet(
         *("train", *words, "dataset/layout=image_mask", f"dataset.path={folder / 'set'}"),
@@ -157,13 +157,17 @@ def cell(
     append(given.table, [*key, *(f"{value:.4f}" for value in values)])
 
 
-def write(whole: Dataset, row: Any, folder: Path) -> None:
+def write(row: Any, key: str, truth: np.ndarray, palette: np.ndarray, folder: Path) -> None:
     """A picture and its mask as `dataset/layout=image_mask` reads them."""
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    name = f"{row.key.replace('-', '_')}.png"
-    shutil.copyfile(row.image, folder / "images" / name)
-    masks.write_palette_mask(folder / "masks" / name, whole.layout.read_mask(row), whole.palette)
+    shutil.copyfile(row.image, folder / "images" / f"{file_stem(key)}.png")
+    masks.write_palette_mask(folder / "masks" / f"{file_stem(key)}.png", truth, palette)
+
+
+def file_stem(key: str) -> str:
+    """A sample's name as a file's, which the sample has again when it is read from this file."""
+    return key.replace("-", "_")
 
 
 def is_done(table: Path, category: str, seed: int, way: str) -> bool:

@@ -22,19 +22,19 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from omegaconf import OmegaConf
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import propose  # noqa: E402
 from composing import compose  # noqa: E402
 from recipes import command  # noqa: E402
 
 from flexunet_exp.commands.review.predicting import reviewed
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import masks
 from flexunet_exp.labels import doubts
 from flexunet_exp.labels.compared import Box, compare, components
 from flexunet_exp.runs.folder import load_below
@@ -224,15 +224,17 @@ def right(data: str, words: Sequence[str], seeds: Sequence[int]) -> None:
 def wrong(data: str, words: Sequence[str], seeds: Sequence[int]) -> None:
     """Networks that were trained on spoiled labels."""
     whole = datasets.load(compose(*words))
-    samples = list(datasets.rows(whole.table))
-    labelled = [Labelled(name_of(one), whole.layout.read_mask(one)) for one in samples]
+    samples = {
+        propose.file_stem(datasets.sample_name(one)): one for one in datasets.rows(whole.table)
+    }
+    labelled = [Labelled(name, whole.layout.read_mask(one)) for name, one in samples.items()]
     for seed in (one for one in seeds if not is_done(data, "spoiled labels", one)):
         truths, spoiled = spoil(labelled, whole.num_classes, seed)
         folder = Path("review_spoiled").absolute() / f"{data}_{seed}"
         if not (folder / "runs").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            for one in samples:
-                write(one, truths[name_of(one)], whole.palette, folder / "set" / "train")
+            for name, one in samples.items():
+                propose.write(one, name, truths[name], whole.palette, folder / "set" / "train")
             command(
                 (
                     *("train", "-m", *words, "dataset/layout=image_mask", "split=folds"),
@@ -243,25 +245,8 @@ def wrong(data: str, words: Sequence[str], seeds: Sequence[int]) -> None:
         looks = list(kept_looks([folder / "runs"], f"{data}_spoiled_{seed}"))
         row = {"data": data, "trained_on": "spoiled labels", "seed": seed}
         row |= {"labels": number_of_labels(labelled)}
-        append(
-            row
-            | measured(
-                looks, {one.name: one.truth for one in looks}, spoiled, whole.num_classes, seed
-            )
-        )
-
-
-def name_of(sample: Any) -> str:
-    """A name that is a file's, and that the sample has again when it is read from this file."""
-    return datasets.sample_name(sample).replace("-", "_")
-
-
-def write(sample: Any, truth: np.ndarray, palette: np.ndarray, folder: Path) -> None:
-    """A picture and its mask as `dataset/layout=image_mask` reads them."""
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(sample.image, folder / "images" / f"{name_of(sample)}.png")
-    masks.write_palette_mask(folder / "masks" / f"{name_of(sample)}.png", truth, palette)
+        read = {one.name: one.truth for one in looks}
+        append(row | measured(looks, read, spoiled, whole.num_classes, seed))
 
 
 def is_done(data: str, trained_on: str, seed: int) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-GIGA = 10**9
 UNIT = 1024 if sys.platform != "darwin" else 1  # bytes, of the peak that the system reports
 CGROUPS = Path("/sys/fs/cgroup")
 FORGET_PEAK = "5"  # to /proc/self/clear_refs: see proc(5)
