@@ -39,6 +39,7 @@ AS_BEFORE: dict[str, Any] = {
         "mask_255": ("auto", "ignore"),
         "colour_order": ("rgb",),
         "inverted": ("error", "accept"),
+        "mask_classes": (None,),
     },
 }
 

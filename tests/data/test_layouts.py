@@ -394,3 +394,60 @@ def test_a_long_scan_says_how_far_it_is(raw, caplog, monkeypatch):
     with caplog.at_level(logging.INFO):
         scanned(MVTec(CLASSES), raw)
     assert "5 of 5 pictures" in caplog.text and "3 of 3 pictures" in caplog.text
+
+
+FINE = [
+    {"name": "background", "color": [0, 0, 0]},
+    {"name": "bent", "color": [0, 0, 255]},
+    {"name": "cut", "color": [0, 255, 0], "class": "cut"},
+    {"name": "torn", "color": [0, 255, 255], "class": "cut"},
+    {"name": "dust", "color": [9, 9, 9], "class": "background"},
+]
+
+
+def write_fine(folder: Path, kind: str) -> Path:
+    """A picture torn_1 whose mask has a pixel column of each class of FINE, and one of 255."""
+    index = np.tile(np.array([0, 1, 2, 3, 4, 255, 0, 0], np.uint8), (6, 1))
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:5] = [one["color"] for one in FINE]
+    write_image(folder / "train/images/torn_1.png")
+    place = folder / "train/masks/torn_1.png"
+    if kind == "colour":
+        return write(place, palette[index])
+    write(place, index)
+    if kind == "palette":
+        image = Image.fromarray(index)
+        image.putpalette(palette.tobytes())
+        image.save(place)
+    return place
+
+
+@pytest.mark.parametrize(("kind", "sixth"), [("colour", 0), ("grey", 255), ("palette", 0)], ids=str)
+def test_classes_of_the_masks_become_those_of_the_network(tmp_path, kind, sixth):
+    write_fine(tmp_path, kind)
+
+    layout = ImageMask(CLASSES, mask_classes=FINE)
+    record = layout.scan(tmp_path)
+
+    (row,) = accepted(record).table.itertuples()
+    assert layout.read_mask(row)[0].tolist() == [0, 1, 2, 2, 0, sixth, 0, 0]
+    assert (row.label, row.source) == ("cut", "torn_1")
+    assert record.masks[row.image].pixels.tolist()[1:] == [6, 12]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (["torn"], ["expected a list such as"]),
+        ([{"name": "background", "color": [0, 0]}], ["expected a list such as"]),
+        ([*FINE, {"name": "torn", "color": [0, 0, 255], "class": "rip"}],
+         ["torn is there twice", "(0, 0, 255) is there twice", "rip is no class", "class: cut"]),
+        (FINE[1:], ["expected background first, found bent"]),
+    ],
+    ids=["no entries", "no colour", "twice", "no background"],
+)  # fmt: skip
+def test_classes_of_the_masks_that_cannot_be_are_refused(held, said):
+    with pytest.raises(InputError) as caught:
+        ImageMask(CLASSES, mask_classes=held)
+    for words in said:
+        assert words in str(caught.value)

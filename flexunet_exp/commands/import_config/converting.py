@@ -43,6 +43,7 @@ class Converted:
     absent: list[tuple[tuple[str, str], Any, Outcome]]
     settings: dict[str, Any]
     classes: list[dict[str, Any]]
+    mask_classes: list[dict[str, Any]]  # [] where the masks hold `classes`
     path: Path | None
 
 
@@ -130,7 +131,6 @@ def with_defaults(found: dict, table: Table, faithful: bool) -> dict[tuple[str, 
 def collected(
     entries: Sequence[Entry], found: dict, table: Table, project: Project, path: Path | None
 ) -> Converted:
-    palette = data.palette_of(project)
     comment = next((e.comment for e in entries if e.name[1] in ("rgb_map", "color_map")), [])
     given = [(entry, outcome(entry, found[entry.name], table, project)) for entry in entries]
     absent = list(defaults(found, table, project))
@@ -147,7 +147,7 @@ def collected(
         settings["augmentation.transforms"] = drawn
     if project.faithful:
         settings["dataset.layout.off_palette"] = "nearest"
-    return Converted(given, absent, settings, data.classes(palette, comment), path)
+    return Converted(given, absent, settings, *data.classes_of(project, comment), path)
 
 
 def outcome(entry: Entry, value: Value, table: Table, project: Project) -> Outcome:

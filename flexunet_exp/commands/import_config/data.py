@@ -26,6 +26,7 @@ from flexunet_exp.config.rules import Rule, at_least, count, flag, is_int, is_te
 BLACK = (0, 0, 0)
 DEFAULT_MAP = {BLACK: 0, (0, 255, 0): 1, (255, 0, 0): 2, (0, 0, 255): 3}  # of the original
 ONE_DEFECT = {BLACK: 0, (255, 255, 255): 1}
+Entries = list[dict[str, Any]]  # of classes: name, color and, in masks, class
 SIDE = at_least(8, 512)
 TEXT = Rule(is_text, "a text in quotes", "'RGB'")
 
@@ -60,11 +61,19 @@ def palette_of(project: Project) -> Palette:
 def map_of(project: Project) -> Mapping[Colour, int]:
     """The colour map that counts: rgb_map, else color_map, which the original did not read."""
     given, ignored = project.get("mask", "rgb_map"), project.get("mask", "color_map")
-    if given is None and not (project.faithful and ignored and set(ignored) <= set(DEFAULT_MAP)):
+    if given is None and not project.faithful:
         given = ignored
     if given is None:
-        return ONE_DEFECT if project.get("model", "num_classes") == 1 else DEFAULT_MAP
+        is_one_defect = not ignored and project.get("model", "num_classes") == 1
+        return ONE_DEFECT if is_one_defect else DEFAULT_MAP
     return given
+
+
+def merged_map(project: Project) -> Mapping[Colour, int] | None:
+    """The colour map of the masks, where the original read it as its default map."""
+    ignored = project.get("mask", "color_map")
+    is_read = project.get("mask", "rgb_map") is not None or not project.faithful
+    return None if is_read or not ignored or set(ignored) <= set(DEFAULT_MAP) else ignored
 
 
 def ordered(colours: Mapping[Colour, int], faithful: bool) -> Palette:
@@ -81,14 +90,14 @@ def ordered(colours: Mapping[Colour, int], faithful: bool) -> Palette:
 
 def map_problems(project: Project) -> Iterator[str]:
     """A map without black, two colours of one class, a number of classes that contradicts it."""
-    colours = map_of(project)
+    colours = merged_map(project) or map_of(project)
     if BLACK not in colours:
         yield "[mask] rgb_map has no (0, 0, 0), the background; expected {(0, 0, 0): 0, …}"
     values = list(colours.values())
     if twice := sorted({one for one in values if values.count(one) > 1}):
         yield f"[mask] rgb_map has several colours of class {twice[0]}; expected one each"
     number = project.get("model", "num_classes")
-    if colours is DEFAULT_MAP and project.get("mask", "color_map"):
+    if map_of(project) is DEFAULT_MAP and project.get("mask", "color_map"):
         return  # the original trained the classes of its default map alone
     if number not in (None, len(colours)) and not (number == 1 and len(colours) == 2):
         yield (
@@ -97,13 +106,44 @@ def map_problems(project: Project) -> Iterator[str]:
         )
 
 
-def classes(palette: Palette, comment: Sequence[str]) -> list[dict[str, Any]]:
+def classes(palette: Palette, comment: Sequence[str]) -> Entries:
     """dataset.classes, with the names in the comment where it has them."""
     defects = palette.colours[1:]
     names = class_names.names_of(comment, defects)
     names = names or [f"class_{number}" for number in range(1, len(defects) + 1)]
     listed = zip(["background", *names], palette.colours, strict=True)
     return [{"name": name, "color": list(colour)} for name, colour in listed]
+
+
+def classes_of(project: Project, comment: Sequence[str]) -> tuple[Entries, Entries]:
+    """dataset.classes, and dataset.layout.mask_classes: [] where the masks hold the former."""
+    held = merged_map(project)
+    return merged(held, comment) if held else (classes(palette_of(project), comment), [])
+
+
+def merged(held: Mapping[Colour, int], comment: Sequence[str]) -> tuple[Entries, Entries]:
+    """The default map's classes, and those of the masks.
+
+    A class of the masks is that of the nearest colour (squared RGB distance, ties to the first).
+    The name of a class joins those of its classes in the masks.
+    """
+    of_masks = classes(ordered(held, faithful=True), comment)
+    nearest = [min(DEFAULT_MAP, key=lambda one: distance(one, each["color"])) for each in of_masks]
+    listed = []
+    for number, colour in enumerate(DEFAULT_MAP):
+        joined = [
+            each["name"] for each, near in zip(of_masks, nearest, strict=True) if near == colour
+        ]
+        name = "_or_".join(joined) or f"class_{number}"
+        listed.append({"name": name if number else "background", "color": list(colour)})
+    name_of = dict(zip(DEFAULT_MAP, (one["name"] for one in listed), strict=True))
+    return listed, [
+        {**each, "class": name_of[near]} for each, near in zip(of_masks, nearest, strict=True)
+    ]
+
+
+def distance(one: Colour, other: Sequence[int]) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
 
 def colour_map(value: Any, project: Project) -> Outcome:
@@ -122,7 +162,7 @@ def ignored_map(value: Any, project: Project) -> Outcome:
         return Outcome(NO_EFFECT, "the original read rgb_map alone, and took its default map")
     if project.faithful:
         says = "the original merged these classes into the nearest of its default map's four"
-        return Outcome(UNSUPPORTED, f"{says}; no option merges classes, so they stay apart")
+        return Outcome(MEANT, f"dataset.layout.mask_classes: {says}")
     return Outcome(MEANT, "dataset.classes; the original did not read it, and trained 4 classes")
 
 

@@ -64,6 +64,9 @@ def dataset(name: str, converted: Converted, heading: Sequence[str]) -> str:
     lines += ["defaults:", "  - layout: image_mask", "  - _self_", "", f"name: {name}"]
     lines += [f"path: {json.dumps(str(converted.path))}", "classes:"]
     lines += [f"  - {one_line(each)}" for each in converted.classes]
+    if converted.mask_classes:
+        lines += ["layout:", "  mask_classes:"]
+        lines += [f"    - {one_line(each)}" for each in converted.mask_classes]
     return "\n".join([*lines, ""])
 
 

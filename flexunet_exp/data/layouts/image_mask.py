@@ -36,6 +36,7 @@ from flexunet_exp.data.layouts.layout import (
     mask_shapes,
 )
 from flexunet_exp.data.masks import mask_checks, mask_sets, mask_values
+from flexunet_exp.data.masks.mask_classes import MaskClasses
 from flexunet_exp.data.masks.mask_rules import Reading
 from flexunet_exp.data.masks.mask_values import ReadMask
 from flexunet_exp.data.masks.merging import merged
@@ -55,7 +56,8 @@ class ImageMask(Layout):
     """Ready-made splits, `{train,valid,test}/{images,masks}`, a multiclass mask for each picture.
 
     `classes` are {name, color}, background first; `good="none"` drops pictures without a defect,
-    else they stay. `off_palette` and `off_palette_limit` are the rule and the limit of
+    else they stay. `mask_classes` are those that the masks hold, where several of them are one of
+    `classes` (`MaskClasses`). `off_palette` and `off_palette_limit` are the rule and the limit of
     `masks.read_colour_mask`, `mask_values` and `mask_255` those of `mask_rules.Reading`: a scan
     decides their `auto` over the whole set. `colour_order` is that of the masks' channels. A
     picture's label is the most frequent defect class of its mask. `mask_suffix` ends the stem of a
@@ -80,9 +82,12 @@ class ImageMask(Layout):
         masks_in_folders: bool = False,
         missing_mask: str = "error",
         sources: str | None = None,
+        mask_classes: Sequence[Mapping] | None = None,
     ):
         self.names = [str(entry["name"]) for entry in classes]
-        palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        self.palette = np.array([list(entry["color"]) for entry in classes], dtype=np.uint8)
+        self.held = MaskClasses(classes, mask_classes)
+        palette = self.held.palette
         is_rgb = known("colour_order", colour_order, ("rgb", "bgr")) == "rgb"
         self.good = known_good(good)
         self.inverted = known("inverted", inverted, ("error", "accept"))
@@ -93,16 +98,16 @@ class ImageMask(Layout):
         self.mask_names.check()
         self.reading = Reading(
             palette if is_rgb else np.ascontiguousarray(palette[:, ::-1]),
-            tuple(self.names),
+            self.held.names,
             off_palette,
             off_palette_limit,
             known("mask_values", mask_values, ("auto", "colours", "indices")),
             known("mask_255", mask_255, ("auto", "ignore", "defect")),
         )
-        if mask_255 == "defect" and len(classes) != 2:
+        if mask_255 == "defect" and len(palette) != 2:
             raise InputError(
                 f"dataset.layout.mask_255=defect needs exactly one defect class; there are "
-                f"{len(classes) - 1}. Use class colours or indices, or mask_255=ignore."
+                f"{len(palette) - 1}. Use class colours or indices, or mask_255=ignore."
             )
 
     def _scan(
@@ -124,9 +129,9 @@ class ImageMask(Layout):
         found = [(row, truth) for row, truth in zip(rows, truths, strict=True) if truth]
         shapes = mask_shapes(rows, truths, mask_checks.check_turned(found, pictures, findings))
         readable = compare_sizes(table, shapes, problems)
-        labels = [mask_checks.class_in_name(row["image"], self.names) for row, _ in found]
+        labels = [self._named(row["image"]) for row, _ in found]
         mask_checks.check_black(found, labels, findings)
-        mask_checks.check_names(found, labels, self.names, self.reading.palette, findings)
+        mask_checks.check_names(found, labels, self.names, self.palette, findings)
         mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
         table["label"] = [self._label(truth) if truth else "" for truth in truths]
         findings.warnings += _off_palette(table, [t.off_palette if t else 0 for t in truths])
@@ -136,9 +141,13 @@ class ImageMask(Layout):
             table, readable = table[wanted].reset_index(drop=True), readable[wanted]
         problems = grouped(problems) or emptiness(table, folder)
         signs = [truth.signs for _, truth in found]
-        notes = [*findings.notes, *mask_sets.notes(signs, decisions, self.names)]
+        notes = [*findings.notes, *mask_sets.notes(signs, decisions, self.held.names)]
         warnings = findings.warnings
         return ScanRecord(table, readable, pictures, facts, problems, warnings, notes, decisions)
+
+    def _named(self, image: str) -> str:
+        """The class that the name of a picture says, "" where it says none."""
+        return self.held.becomes.get(mask_checks.class_in_name(image, self.held.names), "")
 
     def _truths(
         self,
@@ -157,7 +166,7 @@ class ImageMask(Layout):
                 return None
             return mask_facts(self._read(row, reading, tentative), len(self.names), view)
 
-        what = ["ImageMask", view and view.plain]
+        what = ["ImageMask", view and view.plain, *self.held.plain]
         shelf = kept.shelf([*what, self.reading.plain, True], MASKS)
         truths = each_file(
             rows,
@@ -193,11 +202,15 @@ class ImageMask(Layout):
             return ReadMask(np.zeros((row["height"], row["width"]), dtype=np.uint8))
         path = Path(row["mask"])
         if not (self.mask_names.in_folders and path.is_dir()):
-            return mask_values.read(path, reading, tentative)
-        return merged(path, lambda file: mask_values.read(file, reading, tentative))
+            return self._learnt(mask_values.read(path, reading, tentative))
+        return merged(path, lambda file: self._learnt(mask_values.read(file, reading, tentative)))
+
+    def _learnt(self, read: ReadMask) -> ReadMask:
+        """A mask as read, in the classes that the network learns."""
+        return read._replace(mask=self.held.learnt(read.mask))
 
     def _pairs(self, split: str, places: folder_names.Places, matcher: Matcher) -> list[Pair]:
-        known = [*self.names[1:], *GOOD_FOLDERS["all"].values()]
+        known = [*self.held.names[1:], *GOOD_FOLDERS["all"].values()]
         # A name without a lineage, such as 000, may be another picture in each folder.
         return [
             Pair(image, mask, *parse_name(stem, known, f"{split}/{stem}"), split=split)

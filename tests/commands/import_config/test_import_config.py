@@ -189,12 +189,32 @@ def test_a_map_under_the_wrong_name_is_meant_and_the_default_is_what_was_trained
     ]  # fmt: skip
 
 
-def test_classes_that_the_original_merged_stay_apart(imported, caplog):
-    text = SCREW.replace("(255,0,0):2", "(255,255,0):2")
+def test_classes_that_the_original_merged_are_one(imported, caplog):
+    names = "scratch:yellow, cut:cyan, dent:gray, dust:dark"
+    text = SCREW.replace("long scratch:red", names)
+    text = text.replace("(255,0,0):2", "(255,255,0):2, (0,255,255):3, (128,128,128):4, (9,0,9):5")
+    text = text.replace("num_classes = 3", "num_classes = 6")
 
     with caplog.at_level("INFO"):
-        assert len(imported(text, "faithful=true").dataset.classes) == 3
-    assert "no option merges classes" in caplog.text
+        data = imported(text, "faithful=true").dataset
+    assert "nearest of its default map's four" in caplog.text
+    assert {one.name: [*one.color] for one in data.classes} == {
+        "background": [0, 0, 0],
+        "scratch_or_cut_or_dent": [0, 255, 0],  # a tie with red or blue goes to the first
+        "class_2": [255, 0, 0],
+        "bent": [0, 0, 255],
+    }
+    assert [(one.name, one["class"]) for one in data.layout.mask_classes] == [
+        ("background", "background"),
+        ("bent", "bent"),
+        ("scratch", "scratch_or_cut_or_dent"),
+        ("cut", "scratch_or_cut_or_dent"),
+        ("dent", "scratch_or_cut_or_dent"),
+        ("dust", "background"),
+    ]
+    apart = imported(text, "overwrite=true").dataset
+    assert len(apart.classes) == 6
+    assert apart.layout.mask_classes is None
 
 
 def test_a_map_counts_by_its_values_or_by_its_order(imported):
