@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,14 +105,19 @@ class Group:
         return label({key: rounded(value) for key, value in cell.settings.items()}, self.varying)
 
 
-def label(settings: dict[str, str], keys: Iterable[str]) -> str:
-    """Choices as their values, other settings with their names: `dice base_filters=8`."""
-    shown = [(key, settings.get(key, UNSET)) for key in keys]
+def label(settings: dict[str, str], keys: Sequence[str]) -> str:
+    """Choices as their values, other settings with their names: `dice base_filters=8`.
+
+    What a run leaves to its experiment, or to the defaults, is not named.
+    """
     words = [
-        value if is_choice(key) and value != UNSET else f"{key.rsplit('.', 1)[-1]}={value}"
-        for key, value in shown
+        settings[key] if is_choice(key) else f"{key.rsplit('.', 1)[-1]}={settings[key]}"
+        for key in keys
+        if key in settings
     ]
-    return " ".join(words) or " ".join(settings.get(key, "") for key in ("model", "loss")).strip()
+    if not words and keys:
+        return UNSET
+    return " ".join(words or [settings.get(key, "") for key in ("model", "loss")]).strip()
 
 
 def rounded(value: str) -> str:

@@ -259,7 +259,8 @@ def test_a_cell_that_stands_below_because_a_run_has_not_the_figure_is_said():
 def test_a_cell_is_called_by_what_varies():
     settings = {"loss": "dice", "optimizer.learning_rate": "0.1", "model": "flexunet"}
     assert label(settings, ["loss", "optimizer.learning_rate"]) == "dice learning_rate=0.1"
-    assert label(settings, ["schedule"]) == "schedule=default"
+    assert label(settings, ["loss", "schedule", "trainer.epochs"]) == "dice"
+    assert label(settings, ["schedule", "trainer.epochs"]) == "default"
     assert label(settings, []) == "flexunet dice"
 
 
