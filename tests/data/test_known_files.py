@@ -157,6 +157,18 @@ def test_masks_read_otherwise_are_not_mixed_up(other, raw, tmp_path):
     assert not same(found, first)
 
 
+@pytest.mark.parametrize(
+    "others",
+    [CLASSES[:1] + CLASSES[:0:-1], [*CLASSES, {"name": "rip", "color": [0, 0, 255]}]],
+    ids=["another order", "another number"],
+)
+def test_merged_masks_of_other_classes_are_not_mixed_up(others, ready, tmp_path):
+    kept = KnownFiles.of(tmp_path / "cache", ready, [])
+    ImageMask(CLASSES, "all", mask_classes=CLASSES).scan(ready, VIEW, kept=kept)
+    layout = ImageMask(others, "all", mask_classes=CLASSES)
+    assert same(layout.scan(ready, VIEW, kept=kept), layout.scan(ready, VIEW))
+
+
 def test_a_problem_is_found_again(raw, tmp_path):
     kept = KnownFiles.of(tmp_path / "cache", raw, [])
     (raw / "test/hole/0.png").write_bytes(b"no picture")

@@ -166,7 +166,7 @@ class ImageMask(Layout):
                 return None
             return mask_facts(self._read(row, reading, tentative), len(self.names), view)
 
-        what = ["ImageMask", view and view.plain, *self.held.plain]
+        what = ["ImageMask", view and view.plain, self.names, *self.held.plain]
         shelf = kept.shelf([*what, self.reading.plain, True], MASKS)
         truths = each_file(
             rows,
