@@ -13,7 +13,7 @@ MOST_VALUES = 8  # values or colours listed in a sentence
 class Sentence(str):
     """A sentence, with the options (key → value as in yaml) that mend what it says.
 
-    A key that begins with "- " is a line of the list dataset.classes.
+    A key that begins with "- " is a line of the list of the classes that the masks hold.
     """
 
     mends: dict[str, str]
@@ -89,7 +89,7 @@ def counted(values: Mapping[str, int]) -> str:
 
 
 def class_lines(mending: Mapping[str, str]) -> str:
-    """The lines of dataset.classes among the options that mend a problem."""
+    """The lines of a list of classes among the options that mend a problem."""
     return "".join(f"\n  {line}" for line in mending if line.startswith("- "))
 
 

@@ -451,3 +451,23 @@ def test_classes_of_the_masks_that_cannot_be_are_refused(held, said):
         ImageMask(CLASSES, mask_classes=held)
     for words in said:
         assert words in str(caught.value)
+
+
+def test_a_class_that_becomes_the_background_may_be_all_there_is(tmp_path):
+    write_fine(tmp_path, "colour")
+    write_image(tmp_path / "train/images/dust_000.png")
+    write(tmp_path / "train/masks/dust_000.png", defect((9, 9, 9)))
+
+    table = scanned(ImageMask(CLASSES, "all", mask_classes=FINE), tmp_path)
+
+    assert table["label"].tolist() == ["good", "cut"]
+
+
+@pytest.mark.parametrize("value", [(200, 9, 90), 7], ids=["colour", "index"])
+def test_a_value_of_no_class_belongs_to_the_classes_of_the_masks(tmp_path, value):
+    write_image(tmp_path / "train/images/a.png")
+    mask = defect(value)
+    mask[0, :3] = 0 if np.shape(value) else 1
+    write(tmp_path / "train/masks/a.png", mask)
+    layout = ImageMask(CLASSES, mask_classes=FINE)
+    only(problems_of(layout, tmp_path), "dataset.layout.mask_classes")

@@ -14,6 +14,7 @@ from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
 from flexunet_exp.data.card import Card
 from flexunet_exp.data.dataset import Dataset
+from flexunet_exp.data.layouts import ImageMask
 from flexunet_exp.data.scan_record import Findings, NetworkView, ScanRecord
 from flexunet_exp.errors import InputError
 
@@ -62,12 +63,15 @@ def divided(cfg: DictConfig, unsplit: Dataset, findings: Findings) -> Dataset:
 
 
 def colours(dataset: Dataset, scan: ScanRecord) -> Card:
-    """The colours in masks that belong to no class, also in masks that are refused for them."""
-    if "off_palette" not in dataset.recipe:
+    """The colours in masks that belong to no class, also in masks that are refused for them.
+
+    They are in the order of the files' channels.
+    """
+    if not isinstance(dataset.layout, ImageMask):
         return {"number": 0, "most_frequent": {}}
     paths = [
         row.mask
         for row, is_readable in zip(datasets.rows(scan.table), scan.readable, strict=True)
         if row.mask and (scan.off_palette(row.image) or not is_readable)
     ]
-    return datacard.odd_colours(paths, dataset.palette)
+    return datacard.odd_colours(paths, dataset.layout.reading.palette)

@@ -103,6 +103,7 @@ class ImageMask(Layout):
             off_palette_limit,
             known("mask_values", mask_values, ("auto", "colours", "indices")),
             known("mask_255", mask_255, ("auto", "ignore", "defect")),
+            self.held.listed,
         )
         if mask_255 == "defect" and len(palette) != 2:
             raise InputError(
@@ -146,8 +147,9 @@ class ImageMask(Layout):
         return ScanRecord(table, readable, pictures, facts, problems, warnings, notes, decisions)
 
     def _named(self, image: str) -> str:
-        """The class that the name of a picture says, "" where it says none."""
-        return self.held.becomes.get(mask_checks.class_in_name(image, self.held.names), "")
+        """The defect class that the name of a picture says, "" where it says none."""
+        said = self.held.becomes.get(mask_checks.class_in_name(image, self.held.names), "")
+        return "" if said == self.names[0] else said
 
     def _truths(
         self,

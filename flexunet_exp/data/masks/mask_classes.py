@@ -10,6 +10,7 @@ import numpy as np
 from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
+OPTION = "dataset.layout.mask_classes"
 EXAMPLE = "{name: scratch, color: [255, 0, 0], class: defect}"
 
 
@@ -18,7 +19,8 @@ class MaskClasses:
 
     `held` lists {name, color, class}; without `class`, the name is that of one of `classes`.
     Without `held`, the masks hold `classes`. `names` are unique, as are the colours of `palette`
-    (C, 3) uint8; `becomes` is the class of each name. Raises InputError, all problems at once.
+    (C, 3) uint8; `becomes` is the class of each name, `listed` the option that says all of it.
+    Raises InputError, all problems at once.
     """
 
     def __init__(self, classes: Sequence[Mapping], held: Sequence[Mapping] | None = None):
@@ -32,6 +34,7 @@ class MaskClasses:
         self.table = np.full(IGNORE + 1, IGNORE, np.uint8)  # index in a mask → class
         self.table[: len(self.names)] = [learnt.index(self.becomes[name]) for name in self.names]
         self.differ = bool(held)
+        self.listed = OPTION if held else "dataset.classes"
 
     @property
     def plain(self) -> list[Any]:
@@ -44,13 +47,13 @@ class MaskClasses:
 
 
 def held_problems(held: Any, learnt: Sequence[str]) -> list[str]:
-    """What is wrong with `dataset.layout.mask_classes`."""
+    """What is wrong with the option."""
     if not (isinstance(held, Sequence) and all(map(is_entry, held))):
-        return [f"dataset.layout.mask_classes={held}: expected a list such as [{EXAMPLE}]"]
+        return [f"{OPTION}={held}: expected a list such as [{EXAMPLE}]"]
     names = [str(entry["name"]) for entry in held]
     colours = [tuple(entry["color"]) for entry in held]
     became = [str(entry.get("class", entry["name"])) for entry in held]
-    where = "dataset.layout.mask_classes:"
+    where = f"{OPTION}:"
     problems = [f"{where} {one} is there twice" for one in twice([*names, *colours])]
     problems += [
         f"{where} {name} is no class of dataset.classes ({', '.join(learnt)}); say which it is, "

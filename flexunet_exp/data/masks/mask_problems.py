@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flexunet_exp.data.grouping import Problem, first_of
+from flexunet_exp.data.masks import mask_classes
 from flexunet_exp.data.masks.mask_files import Stored
 from flexunet_exp.data.masks.mask_rules import IGNORE, Reading, exact_classes
 
@@ -75,7 +76,7 @@ def _unknown_indices(
 ) -> Problem:
     there = ", ".join(f"{index} {name}" for index, name in enumerate(reading.names))
     what = f"an index that is no class (there are {there}; 255 is ignored)"
-    mend = "Draw these pixels as a class or as 255, or add the class to dataset.classes."
+    mend = f"Draw these pixels as a class or as 255, or add the class to {reading.listed}."
     values = {str(index): int(count) for index, count in zip(indices, pixels, strict=True)}
     return Problem(path, f"holds {what}", mend, f"masks hold {what}", values)
 
@@ -94,13 +95,14 @@ def _unknown_colours(
         )
         mends = {"dataset.layout.colour_order": "bgr"}
     elif len(named) <= MOST_NAMED:
-        mend = "If they are classes, name them in dataset.classes, a line each:"
-        mends = {class_line(colour): "" for colour in named}
+        mend = f"If they are classes, name them in {reading.listed}, a line each:"
+        mends = {class_line(colour, reading.listed): "" for colour in named}
     else:
         mend = "Was the mask resized or blended? Export it again without interpolation."
     return Problem(path, f"holds {what}", mend, f"masks hold {what}", values, mends)
 
 
-def class_line(colour: tuple[int, ...]) -> str:
-    """A line of dataset.classes that would name a colour."""
-    return f"- {{name: NAME, color: {list(colour)}}}"
+def class_line(colour: tuple[int, ...], listed: str) -> str:
+    """A line of the option `listed` that would name a colour."""
+    merged = ", class: CLASS" if listed == mask_classes.OPTION else ""
+    return f"- {{name: NAME, color: {list(colour)}{merged}}}"

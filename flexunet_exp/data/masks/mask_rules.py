@@ -20,6 +20,7 @@ class Reading:
     limit: float = 0.02  # share of a file's pixels that may be edges
     values: str = "auto"  # colours or indices, where a file's values fit both
     white: str = "auto"  # index 255: ignore, or defect
+    listed: str = "dataset.classes"  # the option that lists the names and colours
 
     @property
     def plain(self) -> list[Any]:

@@ -41,7 +41,7 @@ class ReadMask(NamedTuple):
 def read(path: str | Path, reading: Reading, tentative: bool = False) -> ReadMask:
     """Reads a mask file; InputError where it cannot be read, or its meaning is not known."""
     if Path(path).suffix.lower() == ".npz":
-        return ReadMask(*one_hot(path, len(reading.palette), reading.limit))
+        return ReadMask(*one_hot(path, reading))
     stored = mask_files.stored(path)
     colours = exact_classes(stored.colours, reading.palette)
     indices = class_indices(stored, len(reading.palette))
@@ -121,14 +121,15 @@ def with_edges(
     return seams.filled(), len(foreign)
 
 
-def one_hot(path: str | Path, num_classes: int, limit: float) -> tuple[np.ndarray, int]:
+def one_hot(path: str | Path, reading: Reading) -> tuple[np.ndarray, int]:
     """The mask of an .npz file (H, W, C), and its pixels of no class, which become background."""
+    num_classes, limit = len(reading.palette), reading.limit
     channels = image_files.array_of(image_files.read_bytes(path), path, "mask")
     is_whole = channels.ndim == 3 and channels.shape[-1] == num_classes and channels.size
     if not is_whole or channels.dtype.kind not in "biuf":
         raise InputError(
             f"{path}: the mask has shape {channels.shape} of {channels.dtype}, expected numbers "
-            f"(H, W, {num_classes}): one channel a class of dataset.classes, background first."
+            f"(H, W, {num_classes}): one channel a class of {reading.listed}, background first."
         )
     unclassed = (channels == channels.max(axis=-1, keepdims=True)).sum(axis=-1) != 1
     count = int(np.count_nonzero(unclassed))

@@ -103,6 +103,41 @@ def test_pixels_off_the_palette_are_counted_with_their_colours(ready, examine):
     assert len(card["errors"]) == 1 and "bent_1.png" in card["errors"][0]
 
 
+HELD = (
+    "dataset.layout.mask_classes=[{name:background,color:[0,0,0]},"
+    "{name:top,color:[9,0,0],class:bent},{name:side,color:[200,0,0],class:bent}]"
+)
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_only_colours_that_the_masks_do_not_hold_are_off_the_palette(order, ready, examine):
+    mask = np.zeros((64, 64, 3), np.uint8)
+    mask[5:20, 5:20], mask[20, 5:20] = (200, 0, 0), (90, 0, 0)
+    for path in ready.glob("*/masks/*"):
+        hostile.save(path, mask if order == "rgb" else mask[..., ::-1])
+    card = examine(*READY, HELD, f"dataset.layout.colour_order={order}").card
+    assert card["errors"] == []
+    found = list(card["off_palette"]["colours"]["most_frequent"])
+    assert found == ["90,0,0" if order == "rgb" else "0,0,90"]
+
+
+def test_a_colour_is_named_among_the_classes_of_the_masks(ready, examine):
+    mask = hostile.truth((200, 0, 0), (64, 64))
+    mask[40:60, 5:50] = (0, 99, 0)
+    for path in ready.glob("*/masks/*"):
+        hostile.save(path, mask)
+    card = examine(*READY, HELD).card
+    assert card["mends"] == [
+        "dataset:",
+        "  layout:",
+        "    mask_classes:  # give each NAME a name of its own, each CLASS one of dataset.classes",
+        "      - {name: background, color: [0, 0, 0]}",
+        "      - {name: top, color: [9, 0, 0], class: bent}",
+        "      - {name: side, color: [200, 0, 0], class: bent}",
+        "      - {name: NAME, color: [0, 99, 0], class: CLASS}",
+    ]
+
+
 def test_defects_that_resizing_loses_are_warned_of(tmp_path, examine):
     image = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
     for split in ("train", "valid", "test"):
