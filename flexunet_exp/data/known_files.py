@@ -34,6 +34,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS facts (kind TEXT, path TEXT, stamp TEXT, said TEXT, array BLOB,"
     " PRIMARY KEY (kind, path)) WITHOUT ROWID"
 )
+OF_A_FILE = "path LIKE '/%'"  # facts of no file have a name in its place
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,21 @@ class Shelf(Generic[Facts]):
     fresh: list[tuple[str, str, Facts]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.file and self.file.exists():
+        if self.file and os.path.exists(self.file):
             try:
                 self.known = {path: rest for path, *rest in self.rows()}  # type: ignore[misc]
-                if not self.read_only:
-                    os.utime(self.file)  # the time of the last use
+                self.change(os.utime)  # the time of the last use
             except sqlite3.OperationalError as error:  # such as a lock of another process
                 log.warning("%s cannot be read (%s): all files are read.", self.file, error)
             except sqlite3.DatabaseError as error:
                 log.warning("%s is damaged (%s): it is made anew.", self.file, error)
-                if not self.read_only:
-                    self.file.unlink(missing_ok=True)
+                self.change(os.unlink)
+
+    def change(self, how: Callable[[Path], None]) -> None:
+        """Changes the file where it may be changed: its folder may be of another user."""
+        if self.file and not self.read_only:
+            with suppress(OSError):
+                how(self.file)
 
     def rows(self) -> Iterator[tuple[str, str, str, bytes]]:
         with closing(sqlite3.connect(self.file, timeout=30)) as store:  # type: ignore[arg-type]
@@ -158,7 +163,7 @@ class Shelf(Generic[Facts]):
 
 
 class Summary(NamedTuple):
-    """What a file of facts holds."""
+    """What a file of facts holds of files; facts of other names, such as of pairs, do not count."""
 
     folder: str  # in which all the files lie
     files: int
@@ -175,8 +180,9 @@ def summary(file: Path) -> Summary:
     """What a file of facts holds; no files where it is damaged."""
     state = file.stat()
     folder, number = "?", 0
-    with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=30)) as store:
-        asked = "SELECT min(path), max(path), count(DISTINCT path) FROM facts"
+    foreign = sqlite3.Error, ValueError, TypeError  # the file may be from anywhere
+    with suppress(*foreign), closing(sqlite3.connect(file, timeout=30)) as store:
+        asked = f"SELECT min(path), max(path), count(DISTINCT path) FROM facts WHERE {OF_A_FILE}"
         first, last, number = store.execute(asked).fetchone()
         folder = os.path.commonpath([first, last]) if number else "?"
     return Summary(folder, number, state.st_size, state.st_mtime)

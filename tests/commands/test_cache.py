@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
 from flexunet_exp.commands import cache
+from flexunet_exp.data import leakage
 from flexunet_exp.data.cache import entry, feature_folders, features
 from flexunet_exp.data.known_files import Form, KnownFiles
 from flexunet_exp.errors import InputError
@@ -207,7 +209,8 @@ def test_features_with_an_unreadable_info_are_listed_and_told_anew(tmp_path, cap
     assert "efficientnet_lite0" in capsys.readouterr().out
 
 
-def test_what_scans_found_is_listed_and_pruned(tmp_path, capsys):
+def facts_of_files(tmp_path: Path) -> KnownFiles:
+    """What a scan found in two files."""
     kept = KnownFiles.of(tmp_path / "cache", tmp_path, [])
     shelf = kept.shelf(["number"], Form(lambda number: (number, b""), lambda said, _: said))
     for name in "ab":
@@ -215,6 +218,11 @@ def test_what_scans_found_is_listed_and_pruned(tmp_path, capsys):
         os.utime(tmp_path / name, (0, 0))
         shelf.note(str(tmp_path / name), lambda: 1)
     shelf.write()
+    return kept
+
+
+def test_what_scans_found_is_listed_and_pruned(tmp_path, capsys):
+    kept = facts_of_files(tmp_path)
     run(tmp_path / "cache")
     printed = capsys.readouterr().out
     assert " 2 " in printed and "20" in printed and kept.file.stem[5:13] in printed
@@ -224,6 +232,16 @@ def test_what_scans_found_is_listed_and_pruned(tmp_path, capsys):
     os.utime(kept.file, (old, old))
     run(tmp_path / "cache", prune=30)
     assert not kept.file.exists()
+
+
+def test_what_is_kept_of_no_file_is_not_counted_among_the_files(tmp_path, capsys):
+    kept = facts_of_files(tmp_path)
+    run(tmp_path / "cache")
+    before = capsys.readouterr().out
+    columns = ["image", "split", "source", "sha256"]
+    assert leakage.kept_pairs(pd.DataFrame(columns=columns), {}, kept) == []
+    run(tmp_path / "cache")
+    assert capsys.readouterr().out == before and str(tmp_path)[:9] in before
 
 
 def test_a_damaged_file_of_facts_is_listed_and_pruned(tmp_path, capsys):

@@ -18,6 +18,7 @@ from flexunet_exp.data.folders import pairing
 from flexunet_exp.data.known_files import KnownFiles
 from flexunet_exp.data.layouts import ImageMask, MVTec
 from flexunet_exp.data.scan_record import MASKS, PICTURES, NetworkView
+from tests.support import disks
 
 CLASSES = [{"name": "background", "color": [0, 0, 0]}, {"name": "dent", "color": [255, 0, 0]},
            {"name": "hole", "color": [0, 255, 0]}]  # fmt: skip
@@ -208,11 +209,30 @@ def test_facts_that_are_none_are_read_again(said, raw, tmp_path):
     assert same(first, MVTec(CLASSES).scan(raw, VIEW, kept=kept))
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning(raw, tmp_path, caplog):
-    (tmp_path / "cache").write_text("a file")
-    kept = KnownFiles.of(tmp_path / "cache", raw, [])
+@pytest.mark.parametrize("name", ["a file", "a name that is too long" * 20])
+def test_a_folder_that_cannot_be_written_is_a_warning(name, raw, tmp_path, caplog):
+    (tmp_path / "a file").touch()
+    kept = KnownFiles.of(tmp_path / name, raw, [])
     assert same(MVTec(CLASSES).scan(raw, VIEW, kept=kept), MVTec(CLASSES).scan(raw, VIEW))
     assert "cache_dir=FOLDER" in caplog.text
+
+
+def test_what_is_known_is_used_where_its_time_of_use_cannot_be_noted(raw, tmp_path, reads):
+    with disks.mounted(tmp_path / "disk") as disk:
+        kept = KnownFiles.of(disk / "cache", raw, [])
+        first = MVTec(CLASSES).scan(raw, VIEW, kept=kept)
+        disks.make_read_only(disk)
+        reads.clear()
+        assert same(first, MVTec(CLASSES).scan(raw, VIEW, kept=kept)) and reads == []
+
+
+def test_a_damaged_file_of_facts_that_cannot_be_removed_is_no_obstacle(raw, tmp_path, caplog):
+    with disks.mounted(tmp_path / "disk") as disk:
+        kept = KnownFiles.of(disk, raw, [])
+        kept.file.write_bytes(b"this is not a database" * 100)
+        disks.make_read_only(disk)
+        assert same(MVTec(CLASSES).scan(raw, VIEW, kept=kept), MVTec(CLASSES).scan(raw, VIEW))
+    assert f"{kept.file} is damaged" in caplog.text
 
 
 def test_read_only_uses_what_is_known_and_writes_nothing(raw, tmp_path, reads):
