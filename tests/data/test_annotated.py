@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from flexunet_exp.commands.import_ import command
-from flexunet_exp.data.dataset import from_table, load, rows
+from flexunet_exp.data.cache.disk_cache import DiskCache
+from flexunet_exp.data.dataset import Dataset, from_table, load, rows
 from flexunet_exp.errors import InputError
 
 SIZE = (24, 32)
@@ -216,6 +217,38 @@ def test_two_pictures_of_one_name_are_told_apart_by_their_folders(lying, tmp_pat
              for row in rows(dataset.table) if row.image.endswith("same.png")}  # fmt: skip
     assert np.unique(masks["left"]).tolist() == [0, 1, 2]
     assert np.unique(masks["right"]).tolist() == [0, 1]
+
+
+def test_equal_pictures_of_one_file_keep_their_own_masks_in_the_disk_cache(lying, tmp_path):
+    images = tmp_path / "export/images"
+    coco(tmp_path / "export")
+    (images / "b.png").write_bytes((images / "a.png").read_bytes())
+    dataset = load(lying("coco"))
+
+    cache = DiskCache(dataset, SIZE, tmp_path / "cache")
+
+    for row in rows(dataset.table):
+        np.testing.assert_array_equal(cache.read(row)[1], dataset.layout.read_mask(row))
+    (tmp_path / "export").rename(tmp_path / "moved")
+    moved = load(lying("coco", f"dataset.path='{tmp_path / 'moved'}'"))
+    assert DiskCache(moved, SIZE, tmp_path / "cache").path == cache.path
+
+
+def test_a_file_of_annotations_that_changes_while_the_disk_cache_is_built_is_refused(
+    lying, tmp_path, monkeypatch
+):
+    coco(tmp_path / "export")
+    dataset = load(lying("coco"))
+    read = Dataset.read
+
+    def changing(self, *arguments):
+        coco(tmp_path / "export", ("a", "b"))
+        return read(self, *arguments)
+
+    monkeypatch.setattr(Dataset, "read", changing)
+    with pytest.raises(InputError, match="changed"):
+        DiskCache(dataset, SIZE, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 @pytest.mark.parametrize(

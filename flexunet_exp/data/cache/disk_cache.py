@@ -6,15 +6,18 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import PIL
 from rich.progress import track
 
@@ -36,10 +39,12 @@ READERS = (
     "data/channel_files.py",
     "data/tiff_files.py",
     "data/masks",
+    "data/annotations",
     "data/layouts",
 )
 VERSION = 1  # of the file format; `entry_key` covers the content
-Content = tuple[str, str, str]
+Origin = tuple[str, str, str]
+Content = tuple[str, str, str, str]
 
 
 class DiskCache:
@@ -51,7 +56,7 @@ class DiskCache:
 
     def __init__(self, dataset: Dataset, size: tuple[int, int], folder: Path):
         self.dataset, self.size = dataset, size
-        contents = {origin(sample): content(sample) for sample in rows(dataset.table)}
+        contents = contents_of(dataset.table)
         self.contents = sorted(set(contents.values()))
         place = {content: place for place, content in enumerate(self.contents)}
         self.places = {files: place[content] for files, content in contents.items()}
@@ -103,25 +108,57 @@ class DiskCache:
                 array.write(place, pixels)
 
         write_all(write, number)
+        self.check_shared(samples)
         for array in arrays:
             array.finish()
 
     def decoded(self, sample: Any, place: int) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self.dataset.read(sample, self.size)
-        now = self.dataset.image_hash(sample), file_hash(sample.mask), sample.label
-        if now != self.contents[place]:
+        image_hash, mask_hash, _, is_shared = self.contents[place]
+        is_same = self.dataset.image_hash(sample) == image_hash
+        if not is_same or not (is_shared or file_hash(sample.mask) == mask_hash):
             raise InputError(f"{sample.image} or its mask has just been changed. Start again.")
         return grey_levels.converted(image, self.dataset.dtype), mask
 
+    def check_shared(self, samples: Mapping[int, Any]) -> None:
+        """Raises InputError where a file of many masks changed; it is hashed once."""
+        hashes = {
+            samples[place].mask: mask_hash
+            for place, (_, mask_hash, _, is_shared) in enumerate(self.contents)
+            if is_shared
+        }
+        for path, mask_hash in hashes.items():
+            if file_hash(path) != mask_hash:
+                raise InputError(f"{path} has just been changed. Start again.")
 
-def origin(sample: Any) -> tuple[str, str, str]:
+
+def origin(sample: Any) -> Origin:
     """A row's pixels by place: paths of picture and mask file, label."""
     return sample.image, sample.mask, sample.label
 
 
-def content(sample: Any) -> Content:
-    """A row's pixels by content: hashes of picture and mask file, label."""
-    return sample.sha256, file_hash(sample.mask), sample.label
+def contents_of(table: pd.DataFrame) -> dict[Origin, Content]:
+    """The rows' pixels by content: hashes of picture and mask file, label, place in the latter.
+
+    The place is the path from a file that holds the masks of several pictures to the picture, else
+    "": equal pictures may have other masks there.
+    """
+    origins = dict.fromkeys(map(origin, rows(table)))
+    pictures = Counter(mask for _, mask in {(image, mask) for image, mask, _ in origins})
+    hashes = {mask: file_hash(mask) for mask in pictures}
+
+    def place(image: str, mask: str) -> str:
+        return os.path.relpath(image, mask) if mask and pictures[mask] > 1 else ""
+
+    return {
+        origin(sample): (
+            sample.sha256,
+            hashes[sample.mask],
+            sample.label,
+            place(sample.image, sample.mask),
+        )
+        for sample in rows(table)
+    }
 
 
 def entry_key(dataset: Dataset, size: tuple[int, int], contents: list[Content]) -> str:

@@ -181,7 +181,7 @@ def other_rule(dataset):
 )
 def test_whatever_decides_the_pixels_decides_the_entry(own_data, change):
     def key(dataset, size):
-        contents = sorted(map(disk_cache.content, rows(dataset.table)))
+        contents = sorted(disk_cache.contents_of(dataset.table).values())
         return disk_cache.entry_key(dataset, size, contents)
 
     dataset = own_data()
@@ -204,6 +204,11 @@ def test_other_code_that_reads_pictures_makes_another_entry(dataset, tmp_path, m
     monkeypatch.setattr(disk_cache, "READERS", disk_cache.READERS[1:])
     keys.append(disk_cache.entry_key(own, SIZE, []))
     assert len(set(keys)) == 5
+
+
+@pytest.mark.parametrize("part", ["layouts", "masks", "annotations"])
+def test_the_code_that_draws_masks_decides_the_entry(part):
+    assert f"data/{part}" in disk_cache.READERS
 
 
 def cut(length):
