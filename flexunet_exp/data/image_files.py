@@ -51,6 +51,10 @@ class Header(NamedTuple):
     peak: int = 0  # the largest value of a decoded 16-bit picture
     planes: int = 0  # of a TIFF that stores its channels one after the other
 
+    @property
+    def is_grey(self) -> bool:
+        return self.mode in ("1", "L", "LA") or self.mode.startswith("I")
+
 
 def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file; InputError where it cannot be read, is empty or not a regular file."""

@@ -31,7 +31,7 @@ from flexunet_exp.data.annotations.rules import Rules
 from flexunet_exp.data.class_pixels import count_pixels
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.grouping import grouped
-from flexunet_exp.data.sets.encoding import sha256
+from flexunet_exp.data.sets.encoding import png, sha256
 from flexunet_exp.data.sets.staging import Stage
 from flexunet_exp.data.splits import GOOD
 from flexunet_exp.errors import InputError
@@ -129,6 +129,7 @@ def made(plan: Plan, item: Item, folder: Path) -> Picture | list[str]:
     try:
         data = content_of(item.picture)
         size, suffix = size_of(data, item.picture)
+        data, suffix = upright(data, suffix, item.picture)
         drawing.check_size(item.picture, size)
         result = drawing.drawn(item.picture, size, plan.tool, plan.classes, plan.rules)
         check_drawn(result)
@@ -150,6 +151,19 @@ def size_of(data: bytes, picture: Labelled) -> tuple[tuple[int, int], str]:
     header = image_files.header(data, name)
     suffix = {"JPEG": ".jpg", "MPO": ".jpg", "BMP": ".bmp", "TIFF": ".tif"}.get(header.kind, ".png")
     return header.size, suffix
+
+
+def upright(data: bytes, suffix: str, picture: Labelled) -> tuple[bytes, str]:
+    """The bytes and suffix of a picture; of one that EXIF turns, those of its upright pixels.
+
+    Masks are upright and carry no orientation, so that the picture must carry none either.
+    """
+    name = picture.file or picture.name
+    header = image_files.header(data, name)
+    if not header.turned:
+        return data, suffix
+    pixels = masks.decode_image(data, name)
+    return png(pixels[..., 0] if header.is_grey else pixels), ".png"
 
 
 def written(

@@ -26,10 +26,15 @@ class Encoded(NamedTuple):
     @classmethod
     def of(cls, image: np.ndarray, mask: np.ndarray, palette: np.ndarray) -> Encoded:
         """RGB and palette PNG; the mask's pixel is its class, in exactly the class's colour."""
-        shown = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        picture = cv2.imencode(".png", shown, PNG)[1].tobytes()
+        picture = png(image)
         truth = masks.encode_palette_mask(mask, palette)
         return cls(picture, truth, sha256(picture), sha256(truth))
+
+
+def png(image: np.ndarray) -> bytes:
+    """The file of a picture, RGB (H, W, 3) or grey (H, W), of 8 or 16 bits."""
+    shown = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return cv2.imencode(".png", shown, PNG)[1].tobytes()
 
 
 def sha256(data: bytes) -> str:

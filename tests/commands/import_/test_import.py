@@ -9,7 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from flexunet_exp.commands.import_ import command
+from flexunet_exp.data import masks
+from flexunet_exp.data.layouts import ImageMask
+from flexunet_exp.data.scan_record import accepted
 from tests.support.running import Command, flexunet, train, wait_until
 
 WIDTH, HEIGHT = 96, 64
@@ -251,3 +256,39 @@ def test_ignored_labels_are_255_and_overlaps_follow_the_rule(tmp_path):
     (tmp_path / "photos").rename(tmp_path / "second/photos")
     done = imported(tmp_path / "second", "overlap=error")
     assert done.returncode == 1 and "covers an object of another class" in done.stdout
+
+
+def turned_photo(folder: Path, name: str, grey: bool, tag: int) -> Path:
+    """A picture of 96 × 64 stored pixels that EXIF shows as 64 × 96, and LabelMe's file."""
+    photo(folder, name, shape("dent"), size=(WIDTH, HEIGHT))
+    stored = Image.open(folder / f"{name}.png")
+    exif = Image.Exif()
+    exif[274] = tag
+    if grey:
+        pixels = np.asarray(stored.convert("L")).astype(np.uint16) * 200
+        Image.fromarray(pixels).save(folder / f"{name}.png", exif=exif)
+        return folder / f"{name}.png"
+    stored.save(folder / f"{name}.jpg", exif=exif)
+    (folder / f"{name}.png").unlink()
+    said = (folder / f"{name}.json").read_text().replace(f"{name}.png", f"{name}.jpg")
+    (folder / f"{name}.json").write_text(said)
+    return folder / f"{name}.jpg"
+
+
+def test_pictures_that_exif_turns_are_written_upright(photos, tmp_path, compose, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    turned = [turned_photo(photos, f"t{tag}", tag == 8, tag) for tag in (6, 8)]
+    command.task(compose("import", f"input='{photos}'", f"output='{tmp_path / 'bolt'}'", MERGED))
+    rows = {row["original"]: row for row in manifest(tmp_path)}
+    for path in turned:
+        picture = tmp_path / "bolt" / rows[path.name]["image"]
+        assert picture.suffix == ".png"
+        np.testing.assert_array_equal(masks.read_image(picture), masks.read_image(path))
+        assert Image.open(picture).size == (HEIGHT, WIDTH)
+    assert Image.open(tmp_path / "bolt" / rows["t8.png"]["image"]).mode == "I;16"
+    said = json.loads((tmp_path / "bolt/imported.json").read_text())["classes"]
+    layout = ImageMask(said, "all", sources="manifest.csv")
+    table = accepted(layout.scan(tmp_path / "bolt")).table
+    assert len(table) == 14
+    recorded = {row["sha256"]: row for row in rows.values()}
+    assert all(sha256 in recorded for sha256 in table["sha256"])
