@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from omegaconf import DictConfig
@@ -18,15 +19,20 @@ from flexunet_exp.data import find_pictures, masks
 from flexunet_exp.data.annotations.writing import Sample
 from flexunet_exp.data.annotations.writing.naming import classes_of, distinct
 from flexunet_exp.data.bit_depth import Bits
+from flexunet_exp.data.channels import Channels
+from flexunet_exp.data.find_pictures import Found
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import regions
 from flexunet_exp.prediction.predictor import Ensemble, Predictor, collect
 from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.tracking import find_runs
 
+if TYPE_CHECKING:
+    from flexunet_exp.prediction.networks import TrainedNetworks
+
 log = logging.getLogger(__name__)
 
-Read = tuple[Sample, np.ndarray]  # a picture and its pixels (H, W, 3)
+Read = tuple[Sample, np.ndarray]  # a picture and its pixels (H, W, N)
 Masks = Iterator[tuple[Sample, np.ndarray]]  # (H, W) uint8
 
 
@@ -62,14 +68,24 @@ def of_pictures(cfg: DictConfig, runs: Sequence[FinishedRun], output: Path) -> L
     """The masks of any pictures, predicted by the runs together, as flexunet infer does."""
     from flexunet_exp.prediction import networks
 
+    pictures = found(cfg, output)
+    return of_found(cfg, networks.load(runs, cfg.predict), pictures)
+
+
+def found(cfg: DictConfig, output: Path) -> list[Found]:
+    """The files of `input=`, of which none lies below `output`."""
     words = [cfg.input] if isinstance(cfg.input, str) else cfg.input
-    files = [one.path for one in find_pictures.find(words, output)]
+    return find_pictures.find(words, output)
+
+
+def of_found(cfg: DictConfig, trained: TrainedNetworks, pictures: Iterable[Found]) -> Labels:
+    """The masks of pictures; the files of all lights are one picture."""
+    files = [one.path for one in find_pictures.of_lights(pictures, trained.channels)]
     samples = [Sample(file, name, "") for file, name in zip(files, distinct(files), strict=True)]
-    trained = networks.load(runs, cfg.predict)
     refused: list[str] = []
-    read = readable(samples, trained.bit_depth, refused)
-    found = predicted(trained.predictor, read, trained.class_names, cfg)
-    return Labels(classes_of(trained.class_names, trained.palette), samples, found, refused)
+    read = readable(samples, trained.bit_depth, trained.channels, refused)
+    drawn = predicted(trained.predictor, read, trained.class_names, cfg)
+    return Labels(classes_of(trained.class_names, trained.palette), samples, drawn, refused)
 
 
 def of_test(cfg: DictConfig, runs: Sequence[FinishedRun], output: Path) -> Labels:
@@ -104,11 +120,13 @@ def tested_masks(
         yield from predicted(part.predictor, read, part.dataset.class_names, cfg)
 
 
-def readable(samples: Iterable[Sample], bits: Bits, refused: list[str]) -> Iterator[Read]:
+def readable(
+    samples: Iterable[Sample], bits: Bits, channels: Channels, refused: list[str]
+) -> Iterator[Read]:
     """The pictures that can be read; adds to `refused` why others cannot."""
     for sample in samples:
         try:
-            yield sample, masks.read_image(sample.file, bits)
+            yield sample, masks.read_image(sample.file, bits, channels)
         except InputError as error:
             refused += error.problems
 

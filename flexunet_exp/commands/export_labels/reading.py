@@ -34,13 +34,16 @@ class Labels:
 
 
 def of_folder(folder: Path) -> Labels:
-    """A set that flexunet import or prepare made. Raises InputError with every problem."""
+    """A set that flexunet import or prepare made. Raises InputError with every problem.
+
+    Masks that look like complements were accepted when the set was made.
+    """
     folder = folder.expanduser().resolve()
     listed = classes_in(folder)
-    layout = ImageMask(listed, good="all")
+    layout = ImageMask(listed, good="all", inverted="accept")
     record = accepted(layout.scan(folder))
     decided: dict[str, Any] = record.decisions
-    layout = ImageMask(listed, good="all", **decided)
+    layout = ImageMask(listed, good="all", inverted="accept", **decided)
     palette = np.array([one["color"] for one in listed], np.uint8)
     return of_table(record.table, layout, [str(one["name"]) for one in listed], palette)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,25 @@ def classes_of(names: Sequence[str], palette: np.ndarray) -> tuple[Class, ...]:
 
 
 def distinct(files: Sequence[Path]) -> Iterator[str]:
-    """A name for each file: its stem, with as many of its folders as tell it apart."""
-    paths = [file.with_suffix("").parts for file in files]
-    depths = range(1, max(map(len, paths), default=1) + 1)
-    counts = {
-        depth: Counter("_".join(parts[-depth:]).lower() for parts in paths) for depth in depths
-    }
-    for parts in paths:
-        texts = ("_".join(parts[-depth:]) for depth in depths)
-        yield next(
-            text
-            for depth, text in zip(depths, texts, strict=True)
-            if counts[depth][text.lower()] == 1
-        )
+    """A name for each file: its stem, with as many of its folders as tell it apart.
+
+    Where none does, it is the stem with the suffix, and a number if that is taken. Upper and lower
+    case make no difference.
+    """
+    depth = max((len(file.parts) for file in files), default=1)
+    offers = [list(offered(file, depth)) for file in files]
+    counts = [Counter(map(str.lower, texts)) for texts in zip(*offers, strict=True)]
+    taken: set[str] = set()
+    for file, texts in zip(files, offers, strict=True):
+        own = (text for text, of in zip(texts, counts, strict=True) if of[text.lower()] == 1)
+        last = f"{file.stem}_{file.suffix[1:]}"
+        numbered = (f"{last}_{number}" for number in count(2))
+        name = next(one for one in chain(own, [last], numbered) if one.lower() not in taken)
+        taken.add(name.lower())
+        yield name
+
+
+def offered(file: Path, depth: int) -> Iterator[str]:
+    """The stem with 0 … depth - 1 of the folders before it."""
+    parts = file.relative_to(file.anchor).with_suffix("").parts
+    yield from ("_".join(parts[-number:]) for number in range(1, depth + 1))
