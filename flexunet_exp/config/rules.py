@@ -33,11 +33,13 @@ class Arguments(NamedTuple):
     """What the arguments of a `_target_` must be: each by its rule, and all of them together.
 
     `together` gets the node's key, its arguments and all settings; it is called if every rule
-    holds.
+    holds. `divisor` gets a network's arguments: both sides of its pictures divide by it; None where
+    the arguments do not say it.
     """
 
     rules: Mapping[str, Rule]
     together: Callable[[str, dict, dict], Iterable[str]] | None = None
+    divisor: Callable[[Mapping[str, Any]], int | None] | None = None
 
 
 def is_int(value: Any) -> bool:

@@ -19,7 +19,7 @@ def of_unet(**rules: Rule) -> Arguments:
 
     The encoder halves the picture num_layers - 1 times, and level i has dropout dropout_rate * i.
     """
-    return Arguments(UNET_RULES | rules, fits_picture)
+    return Arguments(UNET_RULES | rules, fits_picture, of_poolings)
 
 
 def fits_picture(key: str, arguments: dict, settings: dict) -> Iterator[str]:
@@ -53,7 +53,7 @@ def dropout_problems(dropout_rate: float, levels: int, key: str = "model") -> It
 
 
 def of_divisor(
-    divisor: Callable[[Mapping[str, Any]], int], *also: Together, **rules: Rule
+    divisor: Callable[[Mapping[str, Any]], int | None], *also: Together, **rules: Rule
 ) -> Arguments:
     """The rules for a network whose picture must divide by `divisor` of its arguments.
 
@@ -63,9 +63,10 @@ def of_divisor(
     def together(key: str, arguments: dict, settings: dict) -> Iterator[str]:
         for check in also:
             yield from check(key, arguments, settings)
-        yield from fits_divisor(divisor(arguments), settings["dataset"]["image_size"])
+        if step := divisor(arguments):
+            yield from fits_divisor(step, settings["dataset"]["image_size"])
 
-    return Arguments(rules | {"input_scaling": UNET_RULES["input_scaling"]}, together)
+    return Arguments(rules | {"input_scaling": UNET_RULES["input_scaling"]}, together, divisor)
 
 
 def fits_divisor(divisor: int, size: Any) -> Iterator[str]:
@@ -77,9 +78,9 @@ def fits_divisor(divisor: int, size: Any) -> Iterator[str]:
         )
 
 
-def of_poolings(arguments: Mapping[str, Any]) -> int:
+def of_poolings(arguments: Mapping[str, Any]) -> int | None:
     """The divisor of a network whose num_layers levels halve the picture in between."""
-    return 2 ** (arguments.get("num_layers", 1) - 1)
+    return 2 ** (arguments["num_layers"] - 1) if "num_layers" in arguments else None
 
 
 def divides(whole: str, part: str) -> Together:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flexunet_exp.config.rules import Arguments, Rule, count, is_int, share
 from flexunet_exp.models.unet_rules import RULES as UNET
-from flexunet_exp.models.unet_rules import fits
+from flexunet_exp.models.unet_rules import divisor, fits
 
 STRIDES = (8, 16, 32)
 
@@ -27,5 +27,6 @@ RULES = {
             "dropout_rate": share(0.1),
         },
         fits,
+        divisor,
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flexunet_exp.config.compose import sides, size_text
@@ -65,6 +65,11 @@ def fits_epochs(key: str, arguments: dict, settings: dict) -> Iterator[str]:
         )
 
 
+def divisor(arguments: Mapping[str, Any]) -> int:
+    """The stride of the coarsest features."""
+    return 2 ** (LEVELS - 1)
+
+
 def fits(key: str, arguments: dict, settings: dict) -> Iterator[str]:
     yield from fits_picture(key, arguments, settings)
     yield from fits_epochs(key, arguments, settings)
@@ -87,5 +92,6 @@ RULES = {
             "dropout_rate": share(0.1),
         },
         fits,
+        divisor,
     )
 }

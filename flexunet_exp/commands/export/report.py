@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 
 from flexunet_exp.commands.export import formats, parity
 from flexunet_exp.commands.export.rule_parity import Agreement
 from flexunet_exp.config import compose
+from flexunet_exp.config.validation.arguments import rules_of
+from flexunet_exp.data import grey_levels
+from flexunet_exp.data.bit_depth import UNDECIDED
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.dataset import file_hash
 from flexunet_exp.data.tiles import Size
@@ -48,7 +50,7 @@ def usage(
     settings = PredictSettings.from_config(run.cfg, deciding.options(decision, {}))
     (height, width), tile = settings.size, settings.tile_size
     sides = bound_to or ("height", "width")
-    levels = None if bound_to else OmegaConf.select(run.cfg, "model.num_layers")
+    bits = bits_of(run, dtype)
     channels = Channels.of(compose.channels(run.cfg))
     classes = compose.plain(run.cfg.dataset.classes)
     return {
@@ -59,9 +61,10 @@ def usage(
             "type": dtype,
             "shape": ["pictures", *sides, channels.number],
             "channels": ", ".join(channels.names),
-            "scaling": f"none: raw pixels, 0 to {np.iinfo(dtype).max}",
+            "bit_depth": bits,
+            "scaling": spread(bits, dtype),
             "image_size": {"height": height, "width": width},
-            "sides_divide_by": 2 ** (levels - 1) if levels else None,
+            "sides_divide_by": None if bound_to else divisor_of(compose.plain(run.cfg.model)),
             "resize": "OpenCV INTER_AREA to shrink, INTER_LINEAR to enlarge",
         },
         "output": {
@@ -77,6 +80,29 @@ def usage(
         "views": settings.tta,
         "scored_with": settings.describe(),
     }
+
+
+def bits_of(run: FinishedRun, dtype: str) -> int:
+    """Bits of the values that the images are made of."""
+    bits = compose.bit_depth(run.cfg)
+    full = np.iinfo(dtype).bits
+    return full if bits == UNDECIDED else min(int(bits), full)
+
+
+def spread(bits: int, dtype: str) -> str:
+    """How a picture's values become those of the images."""
+    largest, white = 2**bits - 1, np.iinfo(dtype).max
+    if largest == white:
+        rule = f"none: raw pixels, 0 to {white}"
+    else:
+        rule = f"values v of 0 to {largest} as round(v * {white} / {largest})"
+    return rule if dtype == "uint8" else f"{rule}; of 8-bit pictures, v * {grey_levels.SPREAD}"
+
+
+def divisor_of(model: dict[str, Any]) -> int | None:
+    """What both sides of a picture divide by, as the model's rules say; None where they do not."""
+    rules = rules_of(str(model["_target_"]))
+    return rules.divisor(model) if rules and rules.divisor else None
 
 
 def proof(
