@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,14 +58,17 @@ class Output:
         return all(path.is_file() for path in self.paths(kinds, name))
 
     def has_volume(self, suffixes: Mapping[str, str], name: str) -> bool:
-        return all(self.path(kind, name, end).is_file() for kind, end in suffixes.items())
+        return all(path.is_file() for path in self.paths_of_volume(suffixes, name))
 
-    def remove(self, name: str) -> None:
-        for path in self.paths(SUFFIXES, name):
-            path.unlink(missing_ok=True)
-        for kind, suffixes in OF_VOLUMES.items():
-            for suffix in suffixes:
-                self.path(kind, name, suffix).unlink(missing_ok=True)
+    def paths_of_volume(self, suffixes: Mapping[str, str], name: str) -> list[Path]:
+        return [self.path(kind, name, end) for kind, end in suffixes.items()]
+
+    def remove(self, name: str, without: Collection[Path] = ()) -> None:
+        """Removes the files of a picture or a volume, `without` some of them."""
+        deep = [self.path(kind, name, end) for kind, ends in OF_VOLUMES.items() for end in ends]
+        for path in {*self.paths(SUFFIXES, name), *deep} - {*without}:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
 
     def write_mask(self, name: str, mask: np.ndarray) -> None:
         masks.write_palette_mask(self.prepared("masks", name), mask, self.palette)

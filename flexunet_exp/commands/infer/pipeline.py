@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from flexunet_exp.commands.infer import records, tables, volumes
+from flexunet_exp.commands.infer import older, records, tables, volumes
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Read, Refusal, read, refusal, stamp
 from flexunet_exp.commands.infer.records import Record, Records, rounded, significant
@@ -259,6 +259,8 @@ class Inference:
                 self.output.write_overlay(picture.name, image, kept, unsure)
             if unsure is not None:
                 self.output.write_uncertainty(picture.name, unsure)
+            made = self.output.paths(self.options.kinds, picture.name)
+            older.remove(self.output, self.done, picture, state, made)
         except OSError as error:
             return refusal(picture, error)
         height, width = mask.shape
@@ -275,6 +277,7 @@ class Inference:
     def count(self, outcome: Record | Refusal) -> None:
         if isinstance(outcome, Refusal):
             self.report.refused[outcome.picture] = outcome.reason
+            older.forget(self.output, self.done, outcome.picture, self.trained.channels)
         else:
             self.report.done += 1
             self.report.with_defect += bool(outcome.regions)

@@ -1,7 +1,8 @@
 """The finished pictures of an output folder, from which a command that was cut off goes on.
 
 `records.jsonl` is a journal. Its header names the network and the settings of the results. Each
-entry is a finished picture; a later entry of the same picture replaces an earlier one.
+entry is a finished picture; a later entry of the same picture replaces an earlier one, or says that
+nothing is kept of it any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from flexunet_exp.system.journal import Journal
 log = logging.getLogger(__name__)
 
 RECORDS, LOCK = "records.jsonl", "records.lock"
+REMOVED = "removed"  # the key of the path in an entry of a picture of which nothing is kept
 MADE_BY = "flexunet infer"
 
 
@@ -79,6 +81,16 @@ class Records:
         """Keeps a record; threads may call it."""
         offset = self.journal.append(record._asdict())
         self.entries[Path(record.path)] = entry(record, offset)
+
+    def remove(self, path: Path) -> None:
+        """Takes the record of a picture back."""
+        self.journal.append({REMOVED: str(path)})
+        del self.entries[path]
+
+    def has_other(self, path: Path, state: Stamp | None) -> bool:
+        """Whether the record of a picture is of another state of its file."""
+        entry = self.entries.get(path)
+        return entry is not None and entry.stamp != state
 
     def record(self, entry: Entry) -> Record:
         return Record.of(self.journal.read(entry.offset))
@@ -173,6 +185,9 @@ def read_entries(journal: Journal) -> dict[Path, Entry]:
     """The finished pictures, each by its last entry; an entry that is not a record is skipped."""
     entries: dict[Path, Entry] = {}
     for number, (offset, fields) in enumerate(journal.entries(), start=2):
+        if removed := removed_by(fields):
+            entries.pop(removed, None)
+            continue
         try:
             record = Record.of(fields)
         except (ValueError, TypeError):
@@ -184,3 +199,9 @@ def read_entries(journal: Journal) -> dict[Path, Entry]:
         else:
             entries[Path(record.path)] = entry(record, offset)
     return entries
+
+
+def removed_by(fields: Any) -> Path | None:
+    """The picture of which nothing is kept since this entry; None where it is another entry."""
+    path = fields.get(REMOVED) if isinstance(fields, dict) else None
+    return Path(path) if isinstance(path, str) else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from flexunet_exp.commands.infer import older
 from flexunet_exp.commands.infer.outputs import Output
 from flexunet_exp.commands.infer.reading import Refusal, refusal, stamp
 from flexunet_exp.commands.infer.records import Record, Records, Stamp, rounded, significant
@@ -102,6 +103,7 @@ class VolumeInference:
             outcome = self.attempted(picture)
             if isinstance(outcome, Refusal):
                 self.report.refused[picture] = outcome.reason
+                older.forget(self.output, self.done, picture, self.trained.channels)
             else:
                 self.done.append(outcome)
                 self.report.add_volume(outcome.depth, bool(outcome.regions))
@@ -147,6 +149,8 @@ class VolumeInference:
                 found = list(self.through_slices(slices, whole, show))
             with whole_or_nothing(target) as part:
                 slices.volume.write(part, whole)
+        made = self.output.paths_of_volume(self.options.volume.made_of(picture.path), picture.name)
+        older.remove(self.output, self.done, picture, state, made)
         height, width = slices.size
         margins = [one.margin for one in found if one.margin is not None]
         return Record(

@@ -239,6 +239,37 @@ def test_a_picture_that_was_fine_and_is_broken_now_is_refused(photos, tmp_path):
     assert "both.png" not in {row["file"] for row in table(tmp_path / "out/regions.csv")}
 
 
+def made_of_both(output: Path) -> set[str]:
+    """The kinds of files that are there of the picture both.png."""
+    return {path.parent.name for path in output.glob("*/both.*")}
+
+
+def test_files_of_a_picture_that_changed_are_those_of_the_new_one(photos, tmp_path):
+    output = tmp_path / "out"
+    infer(photos, output, probabilities=True)
+    assert infer(photos, output, overlays=False).already == 4
+    assert made_of_both(output) == {"masks", "overlays", "probabilities"}
+    draw(photos / "both.png", SPECK)
+    assert infer(photos, output, overlays=False).done == 1
+    assert made_of_both(output) == {"masks"}
+    assert (output / "probabilities/clean.npz").is_file()
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"broken"), Path.unlink])
+def test_of_a_picture_that_is_refused_now_nothing_is_kept(photos, tmp_path, spoil):
+    output = tmp_path / "out"
+    infer(photos, output, probabilities=True)
+    (photos / "both.png").rename(tmp_path / "moved.png")
+    (photos / "both.png").symlink_to(tmp_path / "moved.png")
+    assert infer(photos, output).already == 4
+    spoil(tmp_path / "moved.png")
+    assert len(infer(photos, output).refused) == 1
+    assert made_of_both(output) == set()
+    infer(photos / "clean.png", output)
+    files = {row["file"] for row in table(output / "summary.csv")}
+    assert "clean.png" in files and "both.png" not in files
+
+
 def test_pictures_of_one_name_from_two_folders_stand_beside_each_other(tmp_path):
     monday, tuesday = tmp_path / "monday", tmp_path / "tuesday"
     draw(monday / "1.png", SCRATCH)

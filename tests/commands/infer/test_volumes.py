@@ -295,6 +295,25 @@ def test_a_video_has_a_frame_for_each_slice(tmp_path, kind):
     assert predicted(tmp_path / "scan.npy", tmp_path / "out", video=other).done == 1
 
 
+def test_a_video_of_a_volume_that_changed_or_is_refused_now_is_removed(tmp_path, voxels):
+    scan, video = tmp_path / "scan.npy", tmp_path / "out/overlays/scan.gif"
+    predicted(save(scan, voxels), tmp_path / "out", video="gif")
+    assert predicted(scan, tmp_path / "out").already == 1 and video.exists()
+    predicted(save(scan, voxels[::-1]), tmp_path / "out")
+    assert not video.exists() and (tmp_path / "out/masks/scan.npy").exists()
+    scan.write_bytes(b"broken")
+    assert len(predicted(scan, tmp_path / "out").refused) == 1
+    assert not (tmp_path / "out/masks/scan.npy").exists()
+
+
+def test_a_volume_that_did_not_change_keeps_its_files_where_it_is_refused(tmp_path, voxels):
+    scan = save(tmp_path / "scan.npy", voxels)
+    predicted(scan, tmp_path / "out", video="gif")
+    asked = VolumeOptions(key="scan/image", video="mp4")
+    assert infer(scan, tmp_path / "out", volume=asked, probabilities=True).refused
+    assert (tmp_path / "out/overlays/scan.gif").exists()
+
+
 def test_a_decision_stops_a_volume_for_its_worst_slice(tmp_path):
     values = np.zeros((4, 32, 32), np.uint8)
     values[1, :4, :4], values[3, :10, :10] = 255, 255
