@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flexunet_exp.data.dataset import Dataset
 
 Item = TypeVar("Item")
+AFTER_READING = ("cache", "feature_type", "cache_limit", "sampling", "good_share")  # of `dataset`
 TIMED = 30  # the newest runs of one effort, of which the minutes are taken
 
 
@@ -136,7 +137,7 @@ class Surveyor:
         """The cell's data, split; InputError with every problem of them."""
         from flexunet_exp.data import dataset as datasets
 
-        source = json.dumps([settings["dataset"][name] for name in ("path", "layout")])
+        source = json.dumps(read_of(settings["dataset"]))
         return self.once(
             source + json.dumps(settings["split"]),
             lambda: datasets.split_up(
@@ -173,6 +174,12 @@ class Surveyor:
         if any(already_done(runs, other, rerun) for other in scorings):
             return "trained, scored otherwise", math.nan, math.nan
         return "missing", math.nan, needed
+
+
+def read_of(dataset: dict) -> dict:
+    """What decides how pictures and masks are read, of the section `dataset`."""
+    own = {name: value for name, value in dataset.items() if name not in AFTER_READING}
+    return own | {"patch": (dataset.get("patch") or {}).get("size")}
 
 
 def show(cfg: DictConfig, loader: Any, all_words: Sequence[list[str]]) -> None:

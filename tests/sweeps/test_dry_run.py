@@ -161,11 +161,17 @@ def test_a_data_set_is_read_once(multirun, words, monkeypatch):
     scans = []
     scanned = datasets.scanned
     monkeypatch.setattr(datasets, "scanned", lambda cfg, **_: scans.append(1) or scanned(cfg))
-    found = surveyed(
-        multirun, *words, "split=folds", "split.n=4", "split.fold=0,1,2", "loss=dice,ce_dice"
-    )
+    folds = "split=folds", "split.n=4", "split.fold=0,1,2"
+    found = surveyed(multirun, *words, *folds, "dataset.sampling=uniform,balanced")
     assert len(found) == 6 and states(found) == ["missing"] * 6
     assert len(scans) == 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_cell_is_judged_by_the_data_as_it_reads_them(multirun, words, first):
+    found = surveyed(multirun, *words, f"dataset.channels={('3,4', '4,3')[first]}")
+    assert states(found)[first] == "missing" and states(found)[1 - first] == "refused"
+    assert "have 3 channels, expected 4" in found[1 - first].problems[0]
 
 
 def test_what_would_be_refused_is_named_once(multirun, words, capsys):
