@@ -155,7 +155,7 @@ def normalised(headers: Iterable[Header]) -> dict[str, int]:
     """How many pictures are not 8-bit RGB on disk, by what reading changes."""
     found = list(headers)
     counts = {
-        "of 16 bits (scaled to 8 as dataset.bit_depth says)": sum(one.deep for one in found),
+        "of 16 bits (read as dataset.bit_depth says)": sum(one.deep for one in found),
         "with alpha (dropped)": sum(one.alpha for one in found),
         "turned upright as their EXIF says": sum(one.turned for one in found),
         "of several pages (the first is taken)": sum(one.several for one in found),

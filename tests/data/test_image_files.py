@@ -143,6 +143,11 @@ def test_what_is_let_in_under_another_form_is_said(tmp_path, make, name, said):
     assert list(found.values()) == ([2] if said else [])
 
 
+def test_a_picture_of_16_bits_is_not_said_to_lose_any():
+    found = image_files.normalised([image_files.Header(deep=True), image_files.Header()])
+    assert found == {"of 16 bits (read as dataset.bit_depth says)": 1}
+
+
 def test_of_several_pages_the_first_is_taken(tmp_path):
     for name in ("a.tif", "a.png"):
         pages(tmp_path / name)

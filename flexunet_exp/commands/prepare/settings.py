@@ -62,6 +62,11 @@ def unusable_choices(cfg: DictConfig) -> list[str]:
         )
     if not str(cfg.split._target_).endswith((".ratios", ".folds")) and not problems:
         problems.append("prepare splits the sources itself. Choose split=ratios or split=folds")
+    if share := cfg.split.get("calibration"):
+        problems.append(
+            f"split.calibration={share}: prepare writes train, valid and test alone. Leave it out "
+            f"here, and type it to train on the set: split=folders split.calibration={share}"
+        )
     return problems
 
 
@@ -89,6 +94,7 @@ def made_of(cfg: DictConfig, source: Path) -> dict[str, Any]:
         "layout": settings["dataset"]["layout"],
         "image_size": settings["dataset"]["image_size"],
         "sampling": settings["dataset"]["sampling"],
+        "bit_depth": settings["dataset"]["bit_depth"],
         **{name: settings[name] for name in names},
         "augmentation": settings["augmentation"]["transforms"] if augments else [],
         "archive": file_hash(str(source)) if source.is_file() else None,

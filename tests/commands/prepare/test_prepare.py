@@ -361,6 +361,7 @@ def test_a_finished_set_that_was_damaged_is_told(prepared):
         ("split.seed=1", "split"),
         ("augmentation=strong", "augmentation"),
         ("dataset.sampling=balanced", 'sampling "uniform"; this command has sampling "balanced"'),
+        ("dataset.bit_depth=12", 'bit_depth "auto"; this command has bit_depth 12'),
         ("dataset.layout.seed=5", "pictures, masks or split"),
     ],
 )
@@ -370,6 +371,12 @@ def test_other_settings_or_data_never_replace_what_is_there(prepared, word, told
     said = problem(prepared, "out", "variants=2", word)
     assert told in said and "output=FOLDER" in said
     assert contents(out) == before
+
+
+def test_a_calibration_part_is_left_to_training(prepared, tmp_path):
+    said = problem(prepared, "out", "split.calibration=0.2")
+    assert "split.calibration=0.2" in said and "split=folders" in said
+    assert leftovers(tmp_path) == [] and not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_others_is_refused_and_untouched(prepared, tmp_path):
