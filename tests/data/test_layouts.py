@@ -471,3 +471,13 @@ def test_a_value_of_no_class_belongs_to_the_classes_of_the_masks(tmp_path, value
     write(tmp_path / "train/masks/a.png", mask)
     layout = ImageMask(CLASSES, mask_classes=FINE)
     only(problems_of(layout, tmp_path), "dataset.layout.mask_classes")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("Gehäuse".encode("cp1252"), "not a text of UTF-8"), (b"x" * 200_000, "field larger than")],
+    ids=["another encoding", "an endless field"],
+)
+def test_a_file_of_sources_that_cannot_be_read_is_one_sentence(ready, source, said):
+    (ready / "parts.csv").write_bytes(b"image,source\ntrain/images/bent_1.png," + source)
+    only(problems_of(ImageMask(CLASSES, sources="parts.csv"), ready), "parts.csv", said)

@@ -392,6 +392,20 @@ def test_a_network_of_ours_with_another_encoder_is_refused(tmp_path):
         made(weights=str(path))
 
 
+def test_a_file_of_keras_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    path, _ = written("mobilenetv3_small", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = made(application("mobilenetv3_small"), weights=f"~/{path.name}")
+    assert model.encoder.pyramid.origin.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_random_weights_leave_the_files_of_keras_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/a_no_top.h5").symlink_to("nowhere")  # cannot be read
+    made(application("mobilenetv3_small"), weights=None)
+
+
 def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))

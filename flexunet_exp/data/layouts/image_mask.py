@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import masks
+from flexunet_exp.data.annotations import checked_json
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.folders import folder_names
 from flexunet_exp.data.folders.listing import IMAGE_SUFFIXES, require_folder
@@ -248,12 +250,16 @@ def with_sources(pairs: Sequence[Pair], folder: Path, name: str, problems: list[
             f"dataset.layout.sources={name}: expected the name of a CSV file in {folder}"
         )
         return list(pairs)
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"image", "source"} <= set(rows.fieldnames or ()):
-            problems.append(f"{path}: expected the columns image and source.")
-            return list(pairs)
-        listed = {row["image"]: row["source"] for row in rows}
+    try:
+        rows = csv.DictReader(io.StringIO(checked_json.read_text(path), newline=""))
+        columns = set(rows.fieldnames or ())
+        listed = {row.get("image"): row.get("source") for row in rows}
+    except (InputError, csv.Error) as error:
+        problems.append(str(error) if isinstance(error, InputError) else f"{path}: {error}.")
+        return list(pairs)
+    if not {"image", "source"} <= columns:
+        problems.append(f"{path}: expected the columns image and source.")
+        return list(pairs)
     lacking = []
     found = []
     for pair in pairs:

@@ -7,7 +7,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -118,10 +118,14 @@ def built(
 ) -> tuple[keras.Model, Origin | None]:
     """The network on the scaled image, without its classifier, and where its weights are from."""
     make = getattr(keras.applications, name)
-    # Before the network is built: a file that cannot be read is refused by its name.
-    sha256 = "" if weights is None or weights == IMAGENET else weights_source.digest(Path(weights))
+    sha256 = ""
+    if weights not in (None, IMAGENET):
+        # Before the network is built: a file that cannot be read is refused by its name.
+        weights = str(Path(weights).expanduser())
+        sha256 = weights_source.digest(Path(weights))
+    keeping = kept_files(cache_folder()) if weights == IMAGENET else nullcontext()
     try:
-        with warnings.catch_warnings(), kept_files(cache_folder()), files_read() as read:
+        with warnings.catch_warnings(), keeping, files_read() as read:
             warnings.simplefilter("ignore")  # one for each layer that a file lacks
             network = make(include_top=False, weights=weights, input_tensor=scaled)
     except Exception as error:  # Keras, h5py and urllib raise errors of many types

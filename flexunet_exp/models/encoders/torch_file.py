@@ -87,9 +87,23 @@ def read(file: BinaryIO, path: Path) -> dict[str, np.ndarray]:
         raise ValueError("it begins with another number")
     unpickled(file, path)  # facts of the machine that wrote it
     found, keys = unpickled(file, path), unpickled(file, path)
+    refuse_other(found, path)
     types = {tensor.key: tensor.dtype for tensor in found.values()}
     storages = {key: values(file, types[key]) for key in keys}
     return {name: of_storage(tensor, storages[tensor.key]) for name, tensor in found.items()}
+
+
+def refuse_other(found: Any, path: Path) -> None:
+    """Raises InputError for what is no mapping of names to tensors."""
+    entries = found.items() if isinstance(found, dict) else [("", found)]
+    for name, one in entries:
+        if not (isinstance(name, str) and isinstance(one, Tensor)):
+            held = f"{name!r}: {type(one).__name__}" if name else f"a {type(one).__name__}"
+            raise InputError(
+                f"{path}: the file holds {held}, expected the tensors of a network by name. Of the "
+                "checkpoint of a training, save the network alone: torch.save(checkpoint"
+                "['state_dict'], FILE, _use_new_zipfile_serialization=False)"
+            )
 
 
 def unpickled(file: BinaryIO, path: Path) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -71,3 +73,17 @@ def test_a_tensor_that_ends_behind_its_storage_is_refused(tmp_path, weights):
     path = torch_files.write(tmp_path / "a.pth", {"bias": tensor})
     with pytest.raises(InputError, match="ends behind its storage"):
         torch_file.tensors(path)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"epoch": 3, "state_dict": OrderedDict()}, [1, 2], {1: 2}],
+    ids=["a checkpoint of a training", "a list", "no names"],
+)
+def test_a_file_of_other_things_than_tensors_is_refused(tmp_path, held):
+    path = tmp_path / "a.pth"
+    header = (torch_file.MAGIC, torch_file.VERSION, {"little_endian": True})
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in (*header, held, [])))
+    with pytest.raises(InputError, match="expected the tensors of a network by name") as caught:
+        torch_file.tensors(path)
+    assert str(path) in str(caught.value)
