@@ -125,16 +125,18 @@ def merged(held: Mapping[Colour, int], comment: Sequence[str]) -> tuple[Entries,
     """The default map's classes, and those of the masks.
 
     A class of the masks is that of the nearest colour (squared RGB distance, ties to the first).
-    The name of a class joins those of its classes in the masks.
+    The name of a class joins those of its classes in the masks; one without any is called by its
+    number, as none of them is.
     """
     of_masks = classes(ordered(held, faithful=True), comment)
     nearest = [min(DEFAULT_MAP, key=lambda one: distance(one, each["color"])) for each in of_masks]
-    listed = []
+    listed, taken = [], {each["name"] for each in of_masks}
+    word = "default" if taken & {f"class_{number}" for number in DEFAULT_MAP.values()} else "class"
     for number, colour in enumerate(DEFAULT_MAP):
         joined = [
             each["name"] for each, near in zip(of_masks, nearest, strict=True) if near == colour
         ]
-        name = "_or_".join(joined) or f"class_{number}"
+        name = "_or_".join(joined) or f"{word}_{number}"
         listed.append({"name": name if number else "background", "color": list(colour)})
     name_of = dict(zip(DEFAULT_MAP, (one["name"] for one in listed), strict=True))
     return listed, [

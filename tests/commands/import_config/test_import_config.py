@@ -217,6 +217,16 @@ def test_classes_that_the_original_merged_are_one(imported, caplog):
     assert apart.layout.mask_classes is None
 
 
+def test_a_class_that_no_mask_holds_takes_no_name_of_the_masks(imported):
+    lines = [line for line in SCREW.splitlines() if "long scratch:red" not in line]
+    text = "\n".join(lines).replace("(255,0,0):2", "(0,0,200):2")
+
+    data = imported(text, "faithful=true").dataset
+    names = [one.name for one in data.classes]
+    assert names == ["background", "default_1", "default_2", "class_1_or_class_2"]
+    assert [one["class"] for one in data.layout.mask_classes] == [names[0], names[3], names[3]]
+
+
 def test_a_map_counts_by_its_values_or_by_its_order(imported):
     text = PLAIN.replace("(0,0,255):1", "(0,0,255):2").replace("(255,0,0):2", "(255,0,0):1")
 
