@@ -15,6 +15,7 @@ from flexunet_exp.commands.plan.facts import Facts
 from flexunet_exp.commands.plan.lines import Planned, Split
 from flexunet_exp.config import building, compose, validation
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.feed.views import Views
 from flexunet_exp.data.tiles import Size
@@ -52,7 +53,8 @@ def split_of(
     cfg: DictConfig, files: Mapping[str, str | None], typed: Collection[str], scanned: Dataset
 ) -> Split:
     """The split of the plan, which is then that of `cfg`; a typed or given one is kept."""
-    sources = facts.sources_of(scanned)
+    merged = splits.with_merged_copies(scanned.table, lambda _: None)
+    sources = facts.sources_of(replace(scanned, table=merged))
     name = files["split"] or ""
     if "split" in typed:
         return Split(name, None, lines.TYPED)

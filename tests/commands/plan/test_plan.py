@@ -89,6 +89,16 @@ def test_a_split_by_folders_is_kept(squares, cfg_of):
     assert (split.name, split.folds, cfg.split.n) == ("folds", 5, 5)
 
 
+def test_copies_of_one_picture_are_one_source_of_the_split(squares, cfg_of):
+    for kind in ("images", "masks"):
+        first, *copies = sorted(squares.glob(f"*/{kind}/*.png"))[:7]
+        for copy in copies:
+            copy.write_bytes(first.read_bytes())
+    cfg = cfg_of(squares)
+    split = planning.split_of(cfg, SHIPPED, set(), datasets.scanned(cfg))
+    assert (split.name, split.folds, cfg.split.n) == ("folds", 4, 4)
+
+
 def test_a_trained_encoder_is_measured_for_many_pictures(compose):
     cfg = compose("plan", "model.encoder_trainable=last_stages")
     few = facts.Facts({"train": 299, "valid": 9, "test": 9}, {"bent": 99}, 0, (64, 64), 9.0)
