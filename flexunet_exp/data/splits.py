@@ -93,8 +93,9 @@ def folders(table: pd.DataFrame, strict: bool = False, calibration: float = 0.0)
 def with_calibration(table: pd.DataFrame, share: float, seed: int = 0) -> pd.DataFrame:
     """A split table of which a share of each class's sources leaves train for `calibration`.
 
-    The number is `share` of all sources of a class, rounded, at least one. Validation and test stay
-    as they are. Raises InputError where a class would have no source left to train.
+    The number is `share` of all sources of a class, rounded, at least one; none of a class that has
+    no source in train. Validation and test stay as they are. Raises InputError where a class would
+    have no source left to train.
     """
     if not share:
         return table
@@ -105,8 +106,8 @@ def with_calibration(table: pd.DataFrame, share: float, seed: int = 0) -> pd.Dat
     for name, sources in _strata(table, seed).items():
         # Last in the order by which the other parts are dealt, so that these do not change.
         own = [source for source in sources if source in training]
-        number = max(1, round(share * len(sources)))
-        if number >= len(own):
+        number = max(1, round(share * len(sources))) if own else 0
+        if own and number >= len(own):
             short.append(f"{name} ({number} of {len(own)})")
         taken |= set(own[max(0, len(own) - number) :])
     if short:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from flexunet_exp.data import protocol_splits
-from flexunet_exp.data.splits import GOOD
+from flexunet_exp.data.splits import CALIBRATION, GOOD
 from flexunet_exp.errors import InputError
 
 
@@ -56,3 +56,15 @@ def test_good_pictures_stay_where_the_data_set_has_them():
 def test_classes_of_few_pictures_are_named_together(split):
     with pytest.raises(InputError, match=r"fewer of bent \(3\), glue \(5\)"):
         split(table(bent=3, glue=5, thread=8))
+
+
+@pytest.mark.parametrize("split", [protocol_splits.third, protocol_splits.five_shot])
+def test_a_calibration_part_needs_no_good_pictures_that_train(split):
+    data = table(bent=12, glue=12)
+    data = data[~data["source"].str.startswith("train_good")].assign(variant="original")
+    found = split(data, calibration=0.1)
+    assert found.loc[found["split"] == CALIBRATION, "label"].value_counts().to_dict() == {
+        "bent": 1,
+        "glue": 1,
+    }
+    assert set(found.loc[found["label"] == GOOD, "split"]) == {"test"}
