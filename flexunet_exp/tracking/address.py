@@ -16,6 +16,10 @@ class NotThere(InputError):
     """The store does not exist, or does not have the experiment."""
 
 
+class Closed(InputError):
+    """The store, or the folder in which it is to be made, does not let this user in."""
+
+
 def require_valid(uri: str) -> None:
     """Raises InputError for a text that is not an address of a store, or has a password in it.
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.system import collection, locks
-from flexunet_exp.tracking.address import sqlite_file, sqlite_uri
+from flexunet_exp.tracking.address import Closed, is_store, sqlite_file, sqlite_uri
 
 MOST_LISTED = 1000  # entries a page: the most that MLflow returns for any listing
 SQL_STORE = "mlflow.store.tracking.sqlalchemy_store"
 LOCK_SECONDS = 60  # that another process may take to make a store
+MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 # MLflow's own defaults send usage data to its makers, and wait four minutes for a server that does
 # not answer.
 SETTINGS = {
@@ -95,23 +98,51 @@ def milliseconds() -> int:
 def one_process_at_a_time(uri: str) -> Iterator[None]:
     """Locks an SQLite store for its first use, which makes its tables.
 
-    Raises InputError where another process, perhaps a stopped one, keeps the lock.
+    A store that may only be read is read without the lock. Raises InputError where another
+    process, perhaps a stopped one, keeps the lock, and Closed where the store can be neither
+    locked nor read.
     """
     path = sqlite_file(uri)
     if path is None:
         yield
         return
+    try:
+        held = locked(path)
+    except OSError as error:
+        if error.errno not in MAY_NOT_WRITE:
+            raise
+        require_readable(path, error)
+        held = nullcontext()
+    with held:
+        yield
+
+
+def locked(path: Path) -> AbstractContextManager:
+    """The lock of a store, whose folder is made if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.parent / ".lock"
     try:
-        held = locks.exclusive(lock, LOCK_SECONDS)
+        return locks.exclusive(lock, LOCK_SECONDS)
     except locks.Locked as error:
         raise InputError(
             f"Another process has held {lock} for {LOCK_SECONDS} s. End it: is there a flexunet "
             f"that was stopped (Ctrl-Z)? fuser {lock} shows its number."
         ) from error
-    with held:
-        yield
+
+
+def require_readable(path: Path, error: OSError) -> None:
+    """Raises Closed where there is no store that can be read; `error` kept it from being locked."""
+    where = f"{error.filename}: {error.strerror}"
+    instead = "or name another store: tracking.uri=sqlite:///PATH"
+    if not os.path.exists(path):
+        raise Closed(
+            f"The store {path} cannot be made ({where}). Make its folder writable, {instead}"
+        ) from error
+    if not is_store(path):
+        raise Closed(
+            f"{path} cannot be read as a store, nor written ({where}). Make the file readable for "
+            f"this user, {instead}"
+        ) from error
 
 
 def quiet_mlflow() -> None:

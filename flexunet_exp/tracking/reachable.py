@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from flexunet_exp.tracking.address import NotThere, require_valid, sqlite_file
+from flexunet_exp.tracking.address import Closed, NotThere, require_valid, sqlite_file
 from flexunet_exp.tracking.mlflow_client import load_mlflow
 from flexunet_exp.tracking.trouble import store_trouble
 
@@ -58,6 +58,8 @@ def is_away(error: BaseException) -> bool:
     from requests.exceptions import RequestException
     from sqlalchemy.exc import OperationalError
 
+    if isinstance(error, Closed):
+        return True
     if isinstance(error, MlflowException):
         return is_away_status(error.get_http_status_code())
     if isinstance(error, RequestException):

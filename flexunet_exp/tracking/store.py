@@ -99,9 +99,11 @@ class Store:
         if found is None:
             try:
                 return self.client.create_experiment(name, artifact_location(self.uri))
-            except MlflowException:  # another job was faster
+            except MlflowException:
                 found = self.client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage != "active":
+                if found is None:  # else another job was faster
+                    raise
+        if found.lifecycle_stage != "active":
             raise InputError(
                 f"Experiment {name!r} was deleted from the store. Restore it in the MLflow UI or "
                 "choose another name with tracking.experiment_name=NAME."

@@ -28,6 +28,10 @@ STORE_ADVICE = {
         "Another program holds the store's database. Nothing was changed in it. End that program "
         "or wait for it, and give the same command again."
     ),
+    "readonly database": (
+        "The store may only be read by this user. Nothing was changed in it. Make its file and its "
+        "folder writable, or name another store: tracking.uri=sqlite:///PATH"
+    ),
     "database or disk is full": (
         "The disk of the store is full. The store is not damaged. Free some space and give the "
         "same command again."
@@ -50,6 +54,7 @@ STORE_ADVICE = {
 OWN_ERROR = "it answers with an error of its own: see its log. Can it write to its folder of files?"
 STORE_TROUBLE = {
     "database is locked": "another program holds its database",
+    "readonly database": "it may only be read by this user",
     "database or disk is full": "its disk is full",
     "No space left on device": "its disk is full",
     "too many 500": OWN_ERROR,
