@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -186,6 +187,11 @@ def with_own_variants(table: pd.DataFrame) -> pd.DataFrame:
     number = table.groupby(["source", "variant"]).cumcount()
     rows = zip(table["variant"], number, strict=True)
     return table.assign(variant=[copy_name(variant, n) if n else variant for variant, n in rows])
+
+
+def is_real(variant: str) -> bool:
+    """Whether a variant is a picture that was taken, and not an augmented copy of one."""
+    return variant == "original" or re.fullmatch(r"copy\d+", variant) is not None
 
 
 def copy_name(variant: str, number: int) -> str:

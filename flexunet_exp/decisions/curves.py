@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,17 +18,22 @@ ALL = "all"  # the row of all classes together
 
 
 def free_response(
-    record: RegionRecord, shape: Shape, overlap: float, resamples: int
+    record: RegionRecord, shapes: Mapping[str, Shape], overlap: float, resamples: int
 ) -> pd.DataFrame:
-    """The free-response curve of each class and of all: a row a class and a threshold.
+    """The free-response curve of each class, a row a class and a threshold.
 
-    `found` is the share of defects that the remaining regions find, `false_alarms` the mean number
-    of regions a picture that touch no defect; NaN where a class has no defect.
+    `shapes` are those of the regions of each class; where they are all one, the curve of all
+    classes together is the first. `found` is the share of defects that the remaining regions find,
+    `false_alarms` the mean number of regions a picture that touch no defect; NaN where a class has
+    no defect.
     """
     weights = picture_weights(record, resamples)
-    remains = levels.remaining_regions(record, shape)
+    remaining = {shape: levels.remaining_regions(record, shape) for shape in set(shapes.values())}
+    of_all = dict.fromkeys([ALL], *remaining) if len(remaining) == 1 else {}
+    places = {name: index for index, name in enumerate((ALL, *record.classes[1:]))}
     tables = []
-    for index, name in enumerate((ALL, *record.classes[1:])):
+    for name, shape in {**of_all, **shapes}.items():
+        index, remains = places[name], remaining[shape]
         alarms = levels.alarm_counts(record, remains, shape, index)
         ones = np.ones(len(record.names))
         found, defects = defects_by_picture(record, remains, overlap, index)

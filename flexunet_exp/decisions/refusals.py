@@ -42,12 +42,18 @@ def refused(risks: Risks, level: str, name: str, goals: Goals) -> InputError:
 def sentence_of(risks: Risks, level: str, goals: Goals, found: Shortage) -> str:
     there = " and ".join(kinds(risks, level, goals))
     wanted = words(goals.max_false_alarms, goals.max_missed)
-    supported = words(found.max_false_alarms, found.max_missed)
     return (
         f"{there} cannot support {wanted} with confidence={goals.confidence:g}. "
-        f"{needs(risks, level, goals, found)} "
-        f"The best that they support is {supported}: type that, or a lower confidence."
+        f"{needs(risks, level, goals, found)} {instead(found)}"
     )
+
+
+def instead(found: Shortage) -> str:
+    """What can be typed in place of goals that are not granted."""
+    if 1 in (found.max_false_alarms, found.max_missed):  # which is no goal
+        return "They support no goal below 1 at this confidence: type a lower one."
+    supported = words(found.max_false_alarms, found.max_missed)
+    return f"The best that they support is {supported}: type that, or a lower confidence."
 
 
 def kinds(risks: Risks, level: str, goals: Goals) -> Iterator[str]:

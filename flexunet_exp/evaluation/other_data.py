@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from flexunet_exp.config import compose, validation
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.data import splits
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.folders.folder_names import SPLITS, meaning
 from flexunet_exp.data.scan_record import accepted
@@ -67,6 +68,7 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
     record = accepted(datasets.scan(cfg, datasets.folder_of(cfg), bits))
     dataset = replace(datasets.of_scan(cfg, record), bit_depth=bits)
     table = dataset.table if cfg.only is None else chosen(dataset.table, cfg.only)
+    table = splits.with_merged_copies(table, log.warning)  # a name of its own for each picture
     return replace(dataset, table=table.assign(split=cfg.dataset.name), scan=None)
 
 
@@ -84,5 +86,5 @@ def known_pictures(dataset: Dataset, runs: Sequence[FinishedRun]) -> int:
     for run in runs:
         if run.samples.is_file():
             table = datasets.read_table(run.samples)
-            seen |= set(table.loc[table["split"] != "test", "sha256"])
+            seen |= set(table.loc[table["split"].isin(("train", "valid")), "sha256"])
     return int(dataset.table["sha256"].isin(seen).sum())

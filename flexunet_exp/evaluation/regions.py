@@ -52,4 +52,5 @@ def write(record: RegionRecord, folder: Path, overlap: float, resamples: int) ->
     """Writes regions.npz and free_response.csv into the folder of a split."""
     folder.mkdir(parents=True, exist_ok=True)
     region_record.save(record, folder / REGIONS)
-    write_table(folder / FREE_RESPONSE, curves.free_response(record, Shape(), overlap, resamples))
+    shapes = dict.fromkeys(record.classes[1:], Shape())
+    write_table(folder / FREE_RESPONSE, curves.free_response(record, shapes, overlap, resamples))

@@ -19,6 +19,7 @@ from flexunet_exp.data.dataset import Dataset, rows, sample_name
 from flexunet_exp.data.splits import CALIBRATION
 from flexunet_exp.decisions.file import Decision
 from flexunet_exp.decisions.rules import Rule
+from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import page, regions, results, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction import uncertainty
@@ -95,7 +96,12 @@ def score(
         if with_calibration and len(part.dataset.split(CALIBRATION)):
             kept = regions.predicted(part, CALIBRATION)
             regions.write(kept, folder / CALIBRATION, settings.object_overlap, settings.resamples)
-    assert dataset is not None
+    if dataset is None or not seen:
+        raise InputError(
+            "No picture can be scored: there are no test pictures, and no validation pictures that "
+            "all of these networks have in common. Score them on other pictures: dataset=NAME "
+            "dataset.path=FOLDER"
+        )
     evaluations = {}
     for split, scored_parts in seen.items():
         whole = pooled(scored_parts)

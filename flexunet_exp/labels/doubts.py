@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.labels.compared import SEEN, Box, Compared, Region, components
 
 EXTRA, UNSEEN, MOVED, CLASS, OUTLINE = KINDS = ("extra", "unseen", "moved", "class", "outline")
@@ -244,8 +245,12 @@ def expected_precision(doubts: Sequence[Doubt]) -> np.ndarray:
 
 
 def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> np.ndarray:
-    """The truth (H, W) as the doubts propose it, with regions of the predicted mask (H, W)."""
+    """The truth (H, W) as the doubts propose it, with regions of the predicted mask (H, W).
+
+    As in `compare`, ignored pixels are of no predicted region; they stay ignored.
+    """
     proposed = truth.copy()
+    mask = np.where(truth == IGNORE, 0, mask).astype(np.uint8)
     on_truth = {(label, box): pixels for label, box, pixels in components(truth)}
     on_mask = {(label, box): pixels for label, box, pixels in components(mask)}
     for one in doubts:

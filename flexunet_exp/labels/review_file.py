@@ -92,6 +92,8 @@ def problems_of(
         value = line[column] or ""
         if not (value.replace(".", "", 1).isdigit() and float(value) <= 1):
             yield f"{column} is {value!r}, expected a number from 0 to 1"
+    if (distance := line["distance"] or "") and not distance.replace(".", "", 1).isdigit():
+        yield f"distance is {distance!r}, expected a number of pixels, or nothing"
     if (wrong := line["wrong"]) not in ("", "0", "1"):
         yield f"wrong is {wrong!r}, expected 1 (the label is wrong), 0 or nothing"
 

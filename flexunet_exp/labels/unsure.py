@@ -105,14 +105,14 @@ def mean_over(
     return total / np.maximum(np.bincount(owners, minlength=count), 1)
 
 
-def signals(found: Sequence[Place]) -> Signals:
+def signals(found: Sequence[Place], has_several: bool) -> Signals:
     """How unsure a picture with these places is: the mean over the MOST_PLACES highest ones.
 
-    A picture with fewer places has zeros in their stead, so that more of them count more.
+    A picture with fewer places has zeros in their stead, so that more of them count more. Without
+    `has_several` networks, no disagreement is known (NaN), whether there are places or not.
     """
-    return Signals(
-        highest([one.entropy for one in found]), highest([one.disagreement for one in found])
-    )
+    differs = highest([one.disagreement for one in found]) if has_several else float("nan")
+    return Signals(highest([one.entropy for one in found]), differs)
 
 
 def highest(values: Sequence[float]) -> float:

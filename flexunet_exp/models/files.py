@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import pkgutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flexunet_exp.config import building
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.weights_digest import EXPECTED_FILE
 from flexunet_exp.system.files import rewritten, whole_or_nothing
 
 if TYPE_CHECKING:
     import keras  # at run time within the functions, once its notices are hidden
+
+
+PACKAGE, FOLDER = __name__.partition(".")[0], str(Path(__file__).parent)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -45,6 +54,7 @@ def read_network(path: Path) -> keras.Model:
         raise InputError(f"{path} is missing, incomplete or not a Keras file. {EXPECTED_FILE}")
     import keras
 
+    import_layers(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, h5py, json and Keras raise different types
@@ -52,3 +62,30 @@ def read_network(path: Path) -> keras.Model:
         raise InputError(
             f"{path}: Keras cannot read a network from it ({reason}). {EXPECTED_FILE}"
         ) from error
+
+
+def import_layers(path: Path) -> None:
+    """Imports what the layers of a `.keras` file may need: this program's, and trusted modules.
+
+    Keras (3.15) imports no module but its own: in a process that has not built the network, its
+    other layers and functions are not known.
+    """
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), zipfile.ZipFile(path) as file:
+        text = file.read("config.json").decode()
+        named = {name for name in modules_in(json.loads(text)) if building.is_trusted(f"{name}.")}
+        if f"{PACKAGE}>" in text:  # a registered function does not name its module
+            named |= {f"{__package__}.{one.name}" for one in pkgutil.iter_modules([FOLDER])}
+        for name in sorted(named):
+            with suppress(ImportError):  # Keras then says which layer it does not know
+                importlib.import_module(name)
+
+
+def modules_in(config: Any) -> Iterator[str]:
+    """The modules that a network's configuration names."""
+    if isinstance(config, dict):
+        if isinstance(module := config.get("module"), str):
+            yield module
+        config = list(config.values())
+    if isinstance(config, list):
+        for each in config:
+            yield from modules_in(each)

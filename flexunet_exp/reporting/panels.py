@@ -204,8 +204,18 @@ def _fit_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     shrink = int(np.ceil(max(mask.shape) / max(size)))
     if shrink > 1:
         # Nearest neighbour skips pixels: a thin scratch would disappear.
-        mask = cv2.dilate(mask, np.ones((shrink, shrink), np.uint8))
+        mask = _widened(mask, np.ones((shrink, shrink), np.uint8))
     return resize_mask(mask, size)
+
+
+def _widened(mask: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The mask with wider regions; where two meet, the class of fewer pixels shows, 255 last."""
+    classes, counts = np.unique(mask[mask > 0], return_counts=True)
+    order = np.lexsort((-counts, classes != IGNORE))
+    widened = np.zeros_like(mask)
+    for label in classes[order].tolist():
+        widened[cv2.dilate((mask == label).view(np.uint8), kernel) > 0] = label
+    return widened
 
 
 def _washed_grey(image: np.ndarray) -> np.ndarray:

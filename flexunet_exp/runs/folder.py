@@ -45,15 +45,20 @@ class FinishedRun:
 def load_below(folder: Path) -> list[FinishedRun]:
     """The run in a folder, or the finished ones of the multirun it holds.
 
-    For a skipped cell it gives the earlier run that did the cell's work.
+    For a skipped cell it gives the earlier run that did the cell's work. Of a multirun that was
+    copied or moved, the runs are those of the copy.
     """
     if any((folder / name).exists() for name in FILES):
         refuse_unfinished(folder)
         return [load(folder)]
-    outcomes = [read_outcome(path.parent) for path in folder.glob(f"*/{RESULT}")]
-    done = [outcome for outcome in outcomes if outcome.status in ("finished", "skipped")]
-    done.sort(key=lambda outcome: outcome.number)
-    return [load(Path(outcome.folder), outcome.run_id) for outcome in done] or [load(folder)]
+    cells = [path.parent for path in folder.glob(f"*/{RESULT}")]
+    outcomes = [(read_outcome(cell), cell) for cell in cells]
+    done = [one for one in outcomes if one[0].status in ("finished", "skipped")]
+    done.sort(key=lambda one: one[0].number)
+    return [
+        load(Path(outcome.folder) if outcome.status == "skipped" else cell, outcome.run_id)
+        for outcome, cell in done
+    ] or [load(folder)]
 
 
 def refuse_unfinished(folder: Path) -> None:

@@ -78,7 +78,7 @@ def judged(found: float, drawn: np.ndarray, labels: np.ndarray) -> PairedDiffere
     """
     sizes = np.unique(labels, return_counts=True)[1]
     low, high, p = float("nan"), float("nan"), float("nan")
-    if sizes.min() > 1:
+    if sizes.min() > 1 and np.isfinite(found):
         freedom = int((sizes - 1).sum())
         low, high = expanded_interval(drawn, freedom)
         p = p_value(drawn, freedom)
@@ -144,6 +144,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def too_few(result: PairedDifference) -> str:
     """The reason why no verdict is possible; empty where one is."""
+    if np.isnan(result.difference):
+        return "the figure is not defined on these test pictures"
     if result.num_sources < MIN_SOURCES:
         return f"{result.num_sources} sources, and fewer than {MIN_SOURCES} are too few to tell"
     if result.smallest_class < 2:

@@ -213,6 +213,7 @@ def train(
     finally:
         collection.resume()
         line.close()
+        feed.release()
 
 
 def adaptive_share(

@@ -146,6 +146,29 @@ def test_other_pictures_of_the_same_classes_are_scored_whole(folds, tiny):
     assert re.search(r"\d+ of 22 pictures trained or chose the networks", same.stdout)
 
 
+def test_pictures_of_one_part_and_of_one_name_keep_names_of_their_own(folds, tmp_path):
+    run = run_folders(folds)[0]
+    listed = ["image,source"]
+    for number, (split, name) in enumerate(
+        [("train", "bent_000"), ("test", "bent_000"), ("test", "bent_001"), ("test", "glue_000")]
+    ):
+        draw = np.random.default_rng(number)
+        mask = np.zeros((64, 64, 3), np.uint8)
+        mask[8:20, 8:20] = load(run).cfg.dataset.classes[1 if "bent" in name else 3].color
+        for kind, pixels in (("images", draw.integers(0, 256, mask.shape)), ("masks", mask)):
+            file = tmp_path / "new" / split / kind / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(file)
+        listed.append(f"{split}/images/{name}.png,part")
+    (tmp_path / "new" / "sources.csv").write_text("\n".join(listed) + "\n")
+    words = ["dataset=grid", "dataset/layout=image_mask", f"dataset.path={tmp_path / 'new'}"]
+    for more in ([], ["dataset.layout.sources=sources.csv"]):
+        done = flexunet(folds, "evaluate", f"run={run}", *words, *more, "tracking=none")
+        found = evaluation_in(done, folds) / "grid"
+        assert pd.read_csv(found / "images.csv")["name"].nunique() == 4
+        assert len(list((found / "predictions").glob("*.png"))) == 4
+
+
 def test_pictures_of_other_classes_are_refused(folds, tiny_data):
     words = ["dataset=screw", "dataset/layout=synthetic", f"data_root={tiny_data}"]
     done = flexunet(folds, "evaluate", f"run={run_folders(folds)[0]}", *words, "tracking=none")
@@ -201,6 +224,12 @@ def test_a_sweep_that_skips_cells_is_evaluated_with_them(folds, pooled, tiny):
         images = pd.read_csv(evaluation_in(again, folds) / "test" / "images.csv")
         first = pd.read_csv(pooled / "test" / "images.csv")
         assert sorted(images["sha256"]) == sorted(first["sha256"])
+
+
+def test_the_runs_of_a_copied_multirun_are_those_of_the_copy(folds, tmp_path):
+    multirun = run_folders(folds)[0].parent
+    copied = shutil.copytree(multirun, tmp_path / "a copy")
+    assert {run.folder.parent for run in load_below(copied)} == {copied}
 
 
 def test_a_lacking_fold_is_said(folds):

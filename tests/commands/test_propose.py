@@ -217,6 +217,19 @@ def test_labelled_pictures_that_are_gone_are_named(run_folder, tmp_path, caplog)
     assert not gone.files and "compared among themselves alone" in caplog.text
 
 
+def test_every_picture_of_a_part_is_known_and_no_augmented_copy_of_one(run_folder, tmp_path):
+    from flexunet_exp.runs import folder
+
+    copy = shutil.copytree(run_folder, tmp_path / "run")
+    table = dataset.read_table(copy / "samples.csv")[:6]
+    table["source"] = ["part"] * 4 + ["other", "other"]
+    table["variant"] = ["original", "copy2", "copy3", "rot90", "rot90", "rot90_copy2"]
+    table.to_csv(copy / "samples.csv", index=False)
+    found = known.of_runs([folder.load(copy)], 16, standin.RGB)
+    # Of `other` there are copies alone.
+    assert set(found.files) == set(table["image"].drop(table.index[3]))
+
+
 def test_the_pictures_lie_beside_their_annotations(tmp_path):
     for number in range(2):
         noisy(tmp_path / f"in/{number}/a.png", number, ("dent", 8, 8, 30, 30))

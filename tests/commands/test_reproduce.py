@@ -290,6 +290,15 @@ def test_a_script_quotes_what_a_shell_would_run(copy, tmp_path):
             assert any("touch evil" in word for word in shlex.split(line)), line
 
 
+def test_a_script_of_a_cell_has_no_words_of_its_sweep(copy):
+    from flexunet_exp.commands.reproduce import script
+
+    sweep = ["launcher=joblib", "launcher.parallel=2", "sweep=seeds", "tracking=none"]
+    edit(copy, words=["dataset=grid", *sweep, "loss=dice"])
+    words = [str(word) for word in script.trained(recorded_of(copy))]
+    assert [word for word in words if "threads" not in word] == ["dataset=grid", "loss=dice"]
+
+
 def test_a_parent_lists_its_cells_and_a_network_file_names_what_is_missing(run, home, tmp_path):
     for number in range(2):
         cell = shutil.copytree(run, tmp_path / "parent" / str(number))
@@ -381,6 +390,16 @@ def test_the_verdict_follows_the_pair_test(run, tmp_path, changes, expected):
 
 def dice(hits: list[int]) -> float:
     return 2 * sum(hits) / (sum(hits) + 100 * len(hits))
+
+
+def test_a_picture_that_is_ignored_whole_is_equal_to_itself(run, tmp_path):
+    folders = [scored(run, tmp_path / str(n), [50, 60, 70]) for n in range(2)]
+    for folder in folders:
+        file = folder / "evaluation" / "test" / "confusions.npz"
+        kept = confusions.load_counts(file)
+        dice = np.array([np.nan, 0.5, 0.5])
+        confusions.save_counts(file, list(kept.names), kept.counts, dice, ("background", "bent"))
+    assert verdict.of(*folders).verdict == verdict.EQUAL
 
 
 def test_too_few_pictures_are_no_proof_of_chance(run, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from flexunet_exp.decisions import question
-from flexunet_exp.decisions.choosing import Costs, Goals
+from flexunet_exp.decisions import question, refusals
+from flexunet_exp.decisions.choosing import Costs, Goals, Risks
 from flexunet_exp.decisions.question import Question
 from flexunet_exp.decisions.rules import Shape
+from flexunet_exp.decisions.sequences import Losses
 from flexunet_exp.errors import InputError
 from flexunet_exp.scores.region_record import RegionRecord
 from tests.support.region_records import Drawn, record_of
@@ -101,6 +103,13 @@ def test_a_class_of_three_parts_is_refused_with_what_it_takes_and_what_can_be_ha
     assert problem.startswith("dent: 3 parts with defects cannot support max_missed=0.5")
     assert "more), if they go wrong as often as these" in problem
     assert "The best that they support is max_missed=0." in problem
+
+
+def test_no_goal_is_advised_that_would_be_refused():
+    # Six good parts that are stopped at any threshold.
+    risks = Risks(Losses(np.ones((6, 19))), Losses(np.zeros((9, 19))))
+    (problem,) = refusals.refused(risks, "part", "all", Goals(0.1, None)).problems
+    assert "=1:" not in problem and "no goal below 1 at this confidence" in problem
 
 
 def test_each_class_gets_a_threshold_of_its_own():

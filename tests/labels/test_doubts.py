@@ -144,6 +144,21 @@ def test_a_proposed_region_never_paints_over_what_is_drawn():
     assert doubts.mended(truth, picture(), [one]).sum() == truth.sum()
 
 
+def test_an_ignored_rim_changes_neither_what_is_proposed_nor_what_is_drawn():
+    truth = picture((1, 10, 10, 20, 12))
+    truth[50:66, 62:70] = 255  # beside the extra region, and over a part of it
+    (extra,) = found(truth)
+    mended = doubts.mended(truth, RIGHT, [extra])
+    assert (mended[50:66, 50:62] == 2).all() and (mended[truth == 255] == 255).all()
+
+    moved = picture((1, 10, 10, 20, 12), (2, 50, 74, 16, 16))
+    moved[50:66, 62:70] = 255
+    one = doubts.Doubt(0, "moved", 2, 2, Box(50, 50, 16, 40), 256, 0.9, 0.5, 20.0)
+    mended = doubts.mended(moved, RIGHT, [one])
+    assert (mended[50:66, 50:62] == 2).any(), "the label is erased, and drawn nowhere else"
+    assert not (mended[50:66, 74:90] == 2).any()
+
+
 def forgotten(one: doubts.Doubt) -> doubts.Doubt:
     """Without what the file rounds."""
     return one._replace(score=0, probability=0, distance=0)

@@ -76,7 +76,7 @@ def test_a_picture_is_judged_by_its_places_and_not_by_its_background():
     (place,) = unsure.places(small)
     assert place.box == (2, 2, 5, 5) and place.area == 25
     assert place.entropy == pytest.approx(1, abs=1e-3)
-    judged = [unsure.signals(unsure.places(maps)).uncertainty for maps in (small, large)]
+    judged = [unsure.signals(unsure.places(maps), False).uncertainty for maps in (small, large)]
     assert judged[0] == judged[1] == pytest.approx(1 / 3, abs=1e-3)
 
 
@@ -100,10 +100,15 @@ def test_of_a_picture_that_is_unsure_everywhere_the_most_unsure_area_is_judged()
 def test_the_three_most_uncertain_places_count():
     boxes = [(HALF, 2 + 8 * n, 2, 3, 3) for n in range(4)]
     by_number = [
-        unsure.signals(unsure.places(unsure.maps_of([predicted(*boxes[:n])]))).uncertainty
+        unsure.signals(unsure.places(unsure.maps_of([predicted(*boxes[:n])])), False).uncertainty
         for n in range(5)
     ]
     np.testing.assert_allclose(by_number, [0, 1 / 3, 2 / 3, 1, 1], atol=1e-3)
+
+
+def test_what_one_network_cannot_say_is_not_said_of_a_picture_without_places_either():
+    assert np.isnan(unsure.signals([], False).disagreement)
+    assert unsure.signals([], True).disagreement == 0
 
 
 def test_the_look_is_the_mean_and_the_spread_of_each_cell():

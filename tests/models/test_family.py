@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from functools import cache
 
 import keras
@@ -101,6 +103,19 @@ def trainable_parameters(name: str, classes: int, **arguments) -> int:
     with keras.StatelessScope(initialize_variables=False):
         model = made(name, (224, 224, 3), classes, **arguments)
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def test_another_process_reads_every_network(tmp_path):
+    for name in LIGHT:
+        files.save_model(made(name, **TINY[name]), tmp_path / f"{name}.keras")
+    code = (
+        "import sys; from pathlib import Path; from flexunet_exp.models.files import read_network\n"
+        "for path in sys.argv[1:]: print(Path(path).stem, read_network(Path(path)).output_shape)"
+    )
+    paths = sorted(map(str, tmp_path.glob("*.keras")))
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True)
+    read = [line.split()[0] for line in done.stdout.splitlines()]
+    assert read == sorted(LIGHT), done.stderr
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

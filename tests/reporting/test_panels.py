@@ -35,6 +35,17 @@ def test_colourise_shows_classes_in_their_colours_and_ignored_pixels_in_magenta(
     assert coloured.tolist() == [[[0, 0, 0], [255, 0, 0], [128, 128, 128], [255, 0, 255]]]
 
 
+@pytest.mark.parametrize("beside", [255, 2], ids=["ignored", "a larger region"])
+def test_a_thin_defect_stays_when_a_panel_shrinks_whatever_is_beside_it(beside):
+    mask = np.zeros((1024, 1024), np.uint8)
+    mask[496:530, 100:900] = beside
+    mask[512:514, 100:900] = 1
+    image = np.full((1024, 1024, 3), 128, np.uint8)
+    drawn = panels.marked_tile(image, mask, PALETTE, 384)
+    assert (drawn == PALETTE[1]).all(axis=-1).sum() > 250
+    assert shows(drawn, (255, 0, 255) if beside == 255 else (128, 128, 128))
+
+
 def test_overlay_tints_the_region_outlines_it_and_leaves_the_background_alone():
     image = np.full((40, 60, 3), 100, np.uint8)
     mask = np.zeros((40, 60), np.uint8)

@@ -173,3 +173,15 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values):
 def test_holm_leaves_out_what_has_no_p_value():
     assert paired.holm([0.01, float("nan"), 0.04])[0] == pytest.approx(0.02)
     assert np.isnan(paired.holm([0.01, float("nan")])[1])
+
+
+def test_a_figure_that_is_not_defined_has_no_verdict():
+    good = np.zeros((12, 2, 2))
+    good[:, 0, 0] = 1000  # no defect in the truth
+    invented = good.copy()
+    invented[0] = [[990, 10], [0, 0]]
+    labels = np.array(["good"] * 12)
+    part = Part(good[None], good[None], np.arange(12), labels)
+    found = paired_difference([part], 200)
+    assert np.isnan(found.difference) and np.isnan(found.p)
+    assert "not defined on these test pictures" in paired.too_few(found)

@@ -75,6 +75,8 @@ class Cell:
             if len(values) > 1 or key in typed
         ]
         many = ["-m"] if any(len(values) > 1 for values in lists) else []
+        if not many:  # a launcher starts the runs of a sweep
+            words = [word for word in words if not word.startswith("launcher")]
         return shell(["flexunet", "train", *many, *words, *where])
 
 

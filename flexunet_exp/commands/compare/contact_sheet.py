@@ -66,6 +66,8 @@ def draw(columns: Sequence[Column], files: Files, images: int) -> tuple[np.ndarr
         draw_row(dataset, columns, one, files, problems)
         for one in choose(columns[0].evidence, images)
     ]
+    if not drawn:
+        raise InputError("The first has no test picture with a defect, true or predicted.")
     sheet = panels.contact_sheet([row.strip for row in drawn])
     legend = panels.class_legend(dataset.class_names, dataset.palette, sheet.shape[1])
     words = "; ".join(row.words for row in drawn)

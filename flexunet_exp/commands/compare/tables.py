@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from flexunet_exp.commands.compare.cells import DATASET, UNSET, Cell, label, varying_keys
+from flexunet_exp.commands.compare.cells import (
+    DATASET,
+    LESS_IS_BETTER,
+    UNSET,
+    Cell,
+    label,
+    varying_keys,
+)
 from flexunet_exp.commands.compare.comparison import Comparison, Judged
 
 
@@ -137,7 +144,8 @@ def across(comparison: Comparison) -> pd.DataFrame:
                 column.setdefault(label(cell.settings, keys), mean(cell.values(comparison.twin)))
     table = pd.DataFrame(columns)
     table["mean"] = table.mean(axis=1, skipna=False)
-    return table.sort_values("mean", ascending=False, kind="stable").rename_axis("recipe")
+    is_less_better = comparison.metric in LESS_IS_BETTER
+    return table.sort_values("mean", ascending=is_less_better, kind="stable").rename_axis("recipe")
 
 
 def left_out(comparison: Comparison) -> pd.DataFrame:

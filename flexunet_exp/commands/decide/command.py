@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from flexunet_exp.commands.decide import settings
+from flexunet_exp.config.overrides import shell
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import find_runs, record
@@ -60,8 +61,12 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
             if not run.folder.is_relative_to(scratch):  # else the store has it
                 log.info("Kept in        %s", run.folder / file.DECISIONS)
         log.info("Page           %s", results / page.PAGE)
-        names = ",".join(str(run.folder) for run in runs) if len(runs) > 1 else str(runs[0].folder)
-        log.info("Apply it       flexunet infer run=%s decision=%s …", names, decision.name)
+        names = [
+            run.run_id if run.run_id and run.folder.is_relative_to(scratch) else str(run.folder)
+            for run in runs
+        ]
+        words = ["flexunet", "infer", f"run={','.join(names)}", f"decision={decision.name}"]
+        log.info("Apply it       %s …", shell(words))
         tracking = TrackingSettings.from_config(cfg)
         record.add_results(tracking, runs, results, "decide", [file.DECISIONS])
     return outcome.Outcome("finished", "decide", folder=str(home.folder))

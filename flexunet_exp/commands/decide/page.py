@@ -26,14 +26,18 @@ RESAMPLES = 1000
 def write(folder: Path, decision: Decision, asked: Question, found: Evidence, rule: Rule) -> None:
     """Writes the page, its curves and the table of the free-response curve."""
     record, first = found.chosen_on, next(iter(rule.of_class.values()))
-    table = curves.free_response(record, first.shape, asked.overlap, RESAMPLES)
+    shapes = {name: one.shape for name, one in rule.of_class.items()}
+    table = curves.free_response(record, shapes, asked.overlap, RESAMPLES)
     chosen = {name: one.threshold for name, one in rule.of_class.items()}
     if asked.by == ALL:
         chosen[curves.ALL] = first.threshold
-    drawn = {"free_response.svg": charts.free_response(table, chosen)}
+    drawn = {}
+    if any(True for _ in curves.points(table)):
+        drawn["free_response.svg"] = charts.free_response(table, chosen)
     parts = decision.expected[PARTS]
     point = (parts["false_alarms"][0], parts["missed"][0])
-    if not np.isnan(point).any():
+    # A curve over one threshold needs one shape of the regions that remain.
+    if not np.isnan(point).any() and len(set(shapes.values())) == 1:
         curve = curves.part_curve(record, first.shape, RESAMPLES)
         drawn["parts.svg"] = charts.parts_chart(curve, point)
     write_table(folder / FREE_RESPONSE, table)

@@ -49,8 +49,8 @@ def task(cfg: DictConfig) -> None:
     with new_folder.staged_for(output) as staged:
         write(staged, proposal, trained, cfg.format)
     tell(proposal, output, cfg.n, cfg.format)
-    if refused := proposal.report.refused:
-        raise InputError(problems(proposal.report, f"{len(refused)} more, in {output / TABLE}"))
+    if proposal.report.refused:
+        raise InputError(problems(proposal.report, f", in {output / TABLE}"))
 
 
 def load(cfg: DictConfig, output: Path) -> tuple[TrainedNetworks, Known]:
@@ -91,14 +91,14 @@ def nothing_left(report: Report) -> list[str]:
             f"({report.copied[0].picture.path} of {report.copied[0].original}), so nothing is left "
             "to propose. Give other pictures: input=FOLDER"
         )
-    return sentences + problems(report, f"{len(report.refused)} more")
+    return sentences + problems(report)
 
 
-def problems(report: Report, more: str) -> list[str]:
-    """Why pictures were refused, the first LISTED of them."""
+def problems(report: Report, where: str = "") -> list[str]:
+    """Why pictures were refused, the first LISTED of them; `where` says where the others are."""
     reasons = [one.reason for one in report.refused]
     rest = len(reasons) - LISTED
-    return reasons[:LISTED] + [more] * (rest > 0)
+    return reasons[:LISTED] + [f"{rest} more{where}"] * (rest > 0)
 
 
 def write(folder: Path, proposal: Proposal, trained: TrainedNetworks, kind: str) -> None:

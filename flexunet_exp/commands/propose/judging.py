@@ -142,4 +142,5 @@ def judged(found: tuple[Read, Maps]) -> Judged:
     size = maps.mask.shape[0], maps.mask.shape[1]
     # The quickest level: a mask of few regions becomes a few kilobytes.
     packed = zlib.compress(maps.mask.tobytes(), 1)
-    return Judged(one.picture, one.seen, places, unsure.signals(places), size, packed)
+    signals = unsure.signals(places, maps.disagreement is not None)
+    return Judged(one.picture, one.seen, places, signals, size, packed)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from flexunet_exp.data import dataset as datasets
-from flexunet_exp.data import fingerprints, masks
+from flexunet_exp.data import fingerprints, masks, splits
 from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.errors import InputError
@@ -82,8 +82,8 @@ def labelled(runs: Sequence[FinishedRun]) -> pd.DataFrame:
         )
         return pd.DataFrame({"image": [], "trained": []})
     table = pd.concat(tables)
-    originals = set(table.loc[table["variant"] == "original", "source"])
-    table = table[(table["variant"] == "original") | ~table["source"].isin(originals)]
+    is_real = table["variant"].map(splits.is_real)
+    table = table[is_real | ~table["source"].isin(table.loc[is_real, "source"])]
     trained = (table["split"] == "train").groupby(table["image"]).any()
     return pd.DataFrame({"image": trained.index, "trained": trained.to_numpy()})
 

@@ -12,6 +12,7 @@ from flexunet_exp.errors import InputError
 
 USAGE = "usage: bash {} REPOSITORY DATA   (the program's repository, the folder of all data sets)"
 # Words that a stranger gives anew, or that say nothing of the run.
+OF_A_SWEEP = ("tracking", "sweep", "launcher")  # the beginnings of words of a store, of a sweep
 LEFT_OUT = ("data_root", "cache_dir", "rerun", "require", "dry", "hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -84,7 +85,7 @@ def installed(recorded: Recorded) -> Iterator[str]:
 def trained(recorded: Recorded) -> list[Word]:
     """The words of the run without its folders, with the number of its threads."""
     words = [word for word in recorded.words or () if word.key not in LEFT_OUT]
-    words = [word for word in words if not word.key.startswith("tracking") and word.key != "sweep"]
+    words = [word for word in words if not word.key.startswith(OF_A_SWEEP)]
     if recorded.threads and all(word.key != "trainer.threads" for word in words):
         words.append(Word("trainer.threads", str(recorded.threads)))
     return words

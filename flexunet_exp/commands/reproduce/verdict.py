@@ -87,9 +87,14 @@ def has_equal_counts(first: Path, again: Path) -> bool:
     for split in scoring.SCORED:
         if counts_file(first, split).is_file():
             old, new = (confusions.load_counts(counts_file(run, split)) for run in (first, again))
-            if not all(map(np.array_equal, old, new)):
+            if not all(map(is_equal, old, new)):
                 return False
     return True
+
+
+def is_equal(old: np.ndarray, new: np.ndarray) -> bool:
+    """Whether two arrays are equal; NaN, of a picture that is ignored whole, equals NaN."""
+    return np.array_equal(old, new, equal_nan=old.dtype.kind == new.dtype.kind == "f")
 
 
 def figures_of(first: Path, again: Path) -> dict[str, tuple[float, float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,16 @@ from flexunet_exp.data.feed.sampling import Adaptive, Draw, Sampler
 from flexunet_exp.data.tiles import Pair, Size
 
 PATCH_STREAM = 10_000  # number of a random stream; those of the transforms count from 0
+
+
+@cache
+def readers() -> ThreadPoolExecutor:
+    """The threads that read samples, because TensorFlow's parallel map is serial if deterministic.
+
+    One pool for all data of the process: TensorFlow keeps a function of an ended training, and its
+    threads with it.
+    """
+    return ThreadPoolExecutor(2)
 
 
 def training(
@@ -112,14 +122,10 @@ def batches(
     batch, since a device without a picture fails. A smaller batch is filled up with its first
     sample, every pixel ignored.
     """
-
-    # A pool of threads, because TensorFlow's parallel map is serial in deterministic runs.
-    readers = ThreadPoolExecutor(2)
-
     specs = tf.nest.flatten(inputs)
 
     def load(step: Any) -> list[np.ndarray]:
-        samples = readers.map(lambda arguments: read(*arguments), wanted(int(step)))
+        samples = readers().map(lambda arguments: read(*arguments), wanted(int(step)))
         *given, class_masks = map(np.stack, zip(*samples, strict=True))
         lacking = -len(class_masks) % multiple_of
         ignored = np.full((lacking, *size), masks.IGNORE, np.uint8)

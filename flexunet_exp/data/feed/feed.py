@@ -27,6 +27,16 @@ class Feed(NamedTuple):
     steps: int  # batches an epoch
     drawn: int  # pictures, or patches, an epoch
     validation: tf.data.Dataset
+    readers: tuple[reader.SampleReader, ...] = ()
+
+    def release(self) -> None:
+        """Frees the pictures that `dataset.cache=memory` keeps.
+
+        TensorFlow keeps the function of `tf.numpy_function`, and so the readers, for as long as the
+        process lives: without this, the next training of a sweep would have them in memory, too.
+        """
+        for one in self.readers:
+            one.release()
 
 
 def feed(
@@ -61,6 +71,7 @@ def feed(
         batches.steps_per_epoch(len(draws), batch_size),
         len(draws),
         batches.evaluation(validated, size, settings.valid_batch_size, multiple_of),
+        (train, valid),
     )
 
 

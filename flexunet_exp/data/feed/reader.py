@@ -86,6 +86,11 @@ class SampleReader:
             self.cache[index] = self.read(index)
         return self.cache[index]
 
+    def release(self) -> None:
+        """Forgets the pictures in memory; they are read again if asked for."""
+        if self.cache is not None:
+            self.cache.clear()
+
     def read(self, index: int) -> Pair:
         sample = self.samples[index]
         pair = self.disk.read(sample) if self.disk else self.dataset.read(sample, self.size)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +12,10 @@ import pytest
 from flexunet_exp.data import augmentation
 from flexunet_exp.data.dataset import load
 from flexunet_exp.data.feed import batches as pipeline
+from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.feed import sampling
 from flexunet_exp.data.feed.reader import SampleReader
+from flexunet_exp.data.feed.settings import FeedSettings
 
 LIGHT = [augmentation.HorizontalFlip(), augmentation.QuarterTurn(), augmentation.Brightness()]
 
@@ -78,6 +83,24 @@ def test_an_epoch_does_not_depend_on_the_ones_before(dataset):
     steps = pipeline.steps_per_epoch(len(reader(dataset)), 4)
     for first, same in zip(collect(short), collect(long)[:steps], strict=True):
         np.testing.assert_array_equal(first[0], same[0])
+
+
+def test_an_ended_training_leaves_neither_threads_nor_pictures(dataset, compose, tmp_path):
+    words = ["dataset=grid", "dataset.cache=memory", "augmentation=none"]
+    feeds = [
+        feeding.feed(
+            replace(FeedSettings.from_config(compose("train", *words)), size=(64, 64)), dataset
+        )
+        for _ in range(3)
+    ]
+    for one in feeds:
+        collect(one.training.take(one.steps))
+        collect(one.validation)
+        assert any(reader.cache for reader in one.readers)
+        one.release()
+        assert not any(reader.cache for reader in one.readers)
+    pool = [thread for thread in threading.enumerate() if thread in pipeline.readers()._threads]
+    assert 1 <= len(pool) <= 2
 
 
 def test_evaluation_keeps_the_order_of_the_table(dataset):
