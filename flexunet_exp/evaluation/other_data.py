@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from flexunet_exp.config import compose, validation
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import splits
+from flexunet_exp.data.bit_depth import UNDECIDED
 from flexunet_exp.data.dataset import Dataset
 from flexunet_exp.data.folders.folder_names import SPLITS, meaning
 from flexunet_exp.data.scan_record import accepted
@@ -66,7 +67,9 @@ def load(cfg: DictConfig, run: FinishedRun) -> Dataset:
     with open_dict(cfg):
         cfg.dataset.channels = compose.channels(run.cfg)
     record = accepted(datasets.scan(cfg, datasets.folder_of(cfg), bits))
-    dataset = replace(datasets.of_scan(cfg, record), bit_depth=bits)
+    dataset = datasets.of_scan(cfg, record)
+    if bits != UNDECIDED:
+        dataset = replace(dataset, bit_depth=bits)
     table = dataset.table if cfg.only is None else chosen(dataset.table, cfg.only)
     table = splits.with_merged_copies(table, log.warning)  # a name of its own for each picture
     return replace(dataset, table=table.assign(split=cfg.dataset.name), scan=None)

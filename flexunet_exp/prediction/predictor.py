@@ -12,6 +12,7 @@ import itertools
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import cv2
@@ -90,6 +91,7 @@ class Predictor:
         self.model, self.size, self.batch_size = model, size, batch_size
         self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
         self.dtype = model.inputs[0].dtype
+        self.turned: Any = None  # Keras's function for turned pictures of unequal sides
         self.turn = threading.Lock()  # one pass at a time keeps all cores busy
 
     def calibrated(self, temperatures: np.ndarray | None) -> Predictor:
@@ -101,7 +103,7 @@ class Predictor:
     def with_network(self, model: Any) -> Predictor:
         """The same settings and temperatures with another network of the same inputs."""
         other = copy.copy(self)
-        other.model = model
+        other.model, other.turned = model, None
         return other
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
@@ -171,8 +173,25 @@ class Predictor:
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The network's own output (B, H, W, C) float32 for inputs (B, H, W, N), as one view."""
         # A mirrored model returns the prediction of the whole batch once for each device.
-        with self.turn:
+        with self.turn, self.traced(inputs.shape[1:3] != tuple(self.size)):
             return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]
+
+    @contextmanager
+    def traced(self, is_turned: bool) -> Iterator[None]:
+        """Lets Keras predict turned pictures of unequal sides by a function of their own.
+
+        It would trace one for any height and width instead, which some layers refuse.
+        """
+        if not is_turned:
+            yield
+            return
+        usual = getattr(self.model, "predict_function", None)
+        self.model.predict_function = self.turned
+        try:
+            yield
+            self.turned = self.model.predict_function
+        finally:
+            self.model.predict_function = usual
 
 
 class Ensemble:

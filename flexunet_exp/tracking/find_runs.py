@@ -20,7 +20,7 @@ from flexunet_exp.runs.folder import (
     load_below,
     whole_folder,
 )
-from flexunet_exp.tracking import artifacts, registry
+from flexunet_exp.tracking import artifacts, provenance, registry
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store, has_learned
 from flexunet_exp.tracking.stored_models import fetch_network
 
@@ -98,7 +98,9 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
     channels = OmegaConf.select(cfg, "dataset.channels", default=3)
     trainer = OmegaConf.load(compose.conf_dir() / "trainer" / "default.yaml")
     dataset = {"name": cfg.dataset.name, "classes": classes, "image_size": size}
-    known = {"dataset": {**dataset, "channels": channels}, "trainer": trainer}
+    bits = OmegaConf.select(cfg, "dataset.bit_depth", default="auto")
+    dataset |= {"channels": channels, "bit_depth": bits}
+    known = {"dataset": dataset, "trainer": trainer}
     return FinishedRun(path.parent, OmegaConf.create(known), network=path)
 
 
@@ -187,9 +189,11 @@ def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
 
 
 def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
-    """A run of the store, from its own folder, or fetched where that is gone."""
-    folder = Path(run.data.tags.get(RUN_FOLDER, ""))
-    if not all((folder / file).is_file() for file in FILES):
+    """A run of the store, from its own folder, or fetched where that is gone or another run's."""
+    tags = run.data.tags
+    folder = Path(tags.get(RUN_FOLDER, ""))
+    is_whole = all((folder / file).is_file() for file in FILES)
+    if not (is_whole and provenance.is_of(folder, tags.get(SIGNATURE))):
         folder = fetch(store, run.info.run_id, download_to)
     return load(folder, run.info.run_id)
 

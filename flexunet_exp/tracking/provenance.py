@@ -80,6 +80,19 @@ def write(provenance: Provenance, folder: Path) -> None:
     replace_file(folder / FILE, text.encode())
 
 
+def is_of(folder: Path, signature: str | None) -> bool:
+    """Whether a run folder is still that of the run with this signature.
+
+    A later run can have taken the path. A run of an earlier release says no signature, and is
+    believed.
+    """
+    try:
+        kept = read(folder).get("signature")
+    except InputError:
+        return False
+    return signature is None or kept is None or kept == signature
+
+
 def read(folder: Path) -> Provenance:
     """What `write` wrote; empty for a run of an earlier release. InputError for a damaged file."""
     path = folder / FILE

@@ -27,6 +27,7 @@ from flexunet_exp.tracking.store import (
     REPRODUCES,
     REPRODUCTION,
     RUN_FOLDER,
+    SIGNATURE,
     Store,
     has_learned,
 )
@@ -153,10 +154,12 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
 
     Raises InputError where neither that run's folder nor the store has the network any more.
     """
-    folder = Path(trained.data.tags.get(RUN_FOLDER, ""))
+    tags = trained.data.tags
+    folder = Path(tags.get(RUN_FOLDER, ""))
     weights: Path | None = folder / best.name
     with tempfile.TemporaryDirectory(dir=best.parent) as fetched:
-        if not (folder / best.name).is_file():
+        is_there = (folder / best.name).is_file()
+        if not (is_there and provenance.is_of(folder, tags.get(SIGNATURE))):
             weights = fetch_network(store, trained.info.run_id, Path(fetched))
         if weights is None:
             raise InputError(
@@ -234,7 +237,7 @@ def add_results(
         store = Store(tracking.uri, tracking.experiment_name, create=False)
         for file in files:
             send_files(store, runs, file)
-        for run_id in store.owners(own):
+        for run_id in known_owners(store, own):
             place = artifacts.add_folder(store, run_id, folder, name)
             log.info("Added to run %s as %s", run_id, place)
 
@@ -256,9 +259,17 @@ def add_evaluation(
     own = [(run.run_id, str(run.folder)) for run in runs if run.is_best]
     with optional_store(f"{folder} is whole, but"):
         store = Store(tracking.uri, tracking.experiment_name, create=False)
-        for run_id in store.owners(own):
+        for run_id in known_owners(store, own):
             place = artifacts.add_evaluation(store, run_id, folder, few)
             log.info("Added to run %s as %s", run_id, place)
+
+
+def known_owners(store: Store, own: Sequence[tuple[str | None, str]]) -> list[str]:
+    """The ids that get a result of runs (id or None, folder); says so where there is none."""
+    found = store.owners(own)
+    if own and not found:
+        log.info("Added to no run: %s has none of these folders.", store.uri)
+    return found
 
 
 def add_reproduction(

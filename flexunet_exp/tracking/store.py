@@ -278,7 +278,14 @@ class Store:
         """The run of this id, else of this run folder; None where the store has none."""
         if run_id is not None:
             return self.client.get_run(run_id)
-        return self.newest(f"tags.{RUN_FOLDER} = {quoted(folder)}")
+        of_folder = f"tags.{RUN_FOLDER} = {quoted(folder)}"
+        return self.newest(of_folder) or self.newest_elsewhere(of_folder)
+
+    def newest_elsewhere(self, filter_string: str) -> Any | None:
+        """The newest run of all experiments that matches a filter."""
+        places = [one.experiment_id for one in self.client.search_experiments()]
+        found = self.client.search_runs(places, filter_string, max_results=1) if places else []
+        return next(iter(found), None)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Adds the parameters that the run lacks: MLflow refuses to change one."""

@@ -33,6 +33,7 @@ class Shorter:
     name: str  # its id in the store; without one, its folder
     folder: Path
     epochs: int
+    course: str
 
     @property
     def state(self) -> Path:
@@ -40,7 +41,10 @@ class Shorter:
 
     @property
     def has_state(self) -> bool:
-        return read_mark(self.folder).get("epochs") == self.epochs and self.state.is_file()
+        """Whether the folder, which a later run can have taken, keeps the run's last state."""
+        marked = read_mark(self.folder)
+        is_own = (marked.get("course"), marked.get("epochs")) == (self.course, self.epochs)
+        return is_own and self.state.is_file()
 
 
 def mark(run_folder: Path, course: str, epochs: int) -> None:
@@ -71,14 +75,14 @@ def stored(store: Store | None, course: str) -> Iterator[Shorter]:
     for run in store.whole_runs(f"tags.{COURSE} = '{course}'", "FINISHED") if store else ():
         tags = run.data.tags
         epochs = int(tags.get(EPOCHS, 0))
-        yield Shorter(run.info.run_id, Path(tags.get(RUN_FOLDER, "")), epochs)
+        yield Shorter(run.info.run_id, Path(tags.get(RUN_FOLDER, "")), epochs, course)
 
 
 def near(course: str) -> Iterator[Shorter]:
     """The runs below ./outputs that have kept their state, for a command without a store."""
     for folder in claims.near(LAST):
         if (facts := read_mark(folder)).get("course") == course:
-            yield Shorter(str(folder), folder, int(facts.get("epochs", 0)))
+            yield Shorter(str(folder), folder, int(facts.get("epochs", 0)), course)
 
 
 def take_up(shorter: Shorter, keeper: Keeper) -> bool:

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from PIL import Image
 from rich.console import Console
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.evaluation import results, terminal
+from flexunet_exp.evaluation import results, scoring, terminal
+from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
 from tests.support.properties import examples
@@ -201,3 +203,9 @@ def test_extremes_never_name_an_image_twice_nor_one_without_defect(hits, n):
     dice = [[hits[index] for index in picked[group]] for group in ("worst", "median", "best")]
     assert max(dice[0], default=0) <= min(dice[1] + dice[2], default=math.inf)
     assert max(dice[0] + dice[1], default=0) <= min(dice[2], default=math.inf)
+
+
+def test_nothing_to_score_is_a_sentence(tmp_path):
+    settings = ScoreSettings.from_config(OmegaConf.create({}))
+    with pytest.raises(InputError, match="No picture can be scored"):
+        scoring.score([], tmp_path, settings, "title", {})

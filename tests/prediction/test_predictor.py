@@ -215,3 +215,18 @@ def test_bands_may_be_taken_later_and_in_other_threads(settings, members):
         found = list(pool.map(list, reversed(waiting)))[::-1]
     for bands, whole in zip(found, expected, strict=True):
         np.testing.assert_array_equal(np.concatenate([one.probabilities for one in bands]), whole)
+
+
+def test_turned_views_of_unequal_sides_are_predicted_by_layers_that_need_a_size():
+    import keras
+
+    image = keras.Input((None, None, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.UpSampling2D(2, interpolation="bilinear")(keras.layers.AveragePooling2D(2)(x))
+    network = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
+    turned = Predictor(network, (16, 32), 2, tta="flips_turns")
+    shown = picture(16, 32)
+    found = predicted(turned, shown)
+    # The network does not know left from right: all views of it agree.
+    np.testing.assert_allclose(found, predicted(Predictor(network, (16, 32), 2), shown), atol=1e-5)
+    np.testing.assert_allclose(predicted(turned, shown), found, atol=1e-6)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from omegaconf import OmegaConf
 
 from flexunet_exp.config.compose import plain
 from flexunet_exp.errors import InputError
+from flexunet_exp.runs import claims
 from flexunet_exp.runs.folder import FILES
-from flexunet_exp.tracking import find_runs
+from flexunet_exp.tracking import find_runs, record
 from flexunet_exp.tracking.store import LEARNED, PARENT, RUN_FOLDER, SIGNATURE, SWEEP, Store
+from flexunet_exp.training import continuing
 
 
 @pytest.fixture
@@ -132,3 +136,54 @@ def test_the_best_run_is_one_of_the_newest_test_pictures(asked, uri, tmp_path, c
     for objective in ("val/nothing", "no `figure` 'at' all"):
         with pytest.raises(InputError, match="No finished run has the figure"):
             find_runs.find_in_store(store, "best", objective)
+
+
+def trained_into(store: Store, folder: Path, signature: str, compose) -> str:
+    """A run whose folder may have been another run's, which was removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    run_id = finished(store, folder, {SIGNATURE: signature}, compose)
+    (folder / "provenance.json").write_text(json.dumps({"signature": signature}))
+    (folder / "best.keras").write_text(signature)
+    return run_id
+
+
+def test_a_folder_that_a_later_run_took_is_not_taken_for_the_earlier_run(
+    asked, uri, tmp_path, compose
+):
+    store = Store(uri, "mix")
+    first = trained_into(store, tmp_path / "grid", "aaaa", compose)
+    second = trained_into(store, tmp_path / "grid", "bbbb", compose)
+    (found,) = find_runs.find_all(asked(f"run={second}"), tmp_path / "fetched")
+    assert found.network.read_text() == "bbbb"
+    with pytest.raises(InputError, match="its folder is gone"):  # and the store has no file of it
+        find_runs.find_all(asked(f"run={first}"), tmp_path / "fetched")
+    best = tmp_path / "new" / "best.keras"
+    best.parent.mkdir()
+    with pytest.raises(InputError, match="trained the same, but its network is neither"):
+        record.take_weights(store, store.client.get_run(first), best)
+    assert not best.exists()
+
+
+def test_a_state_of_another_course_is_not_gone_on_from(tmp_path):
+    (tmp_path / "last").mkdir()
+    (tmp_path / continuing.LAST / claims.STATE).parent.mkdir(exist_ok=True)
+    (tmp_path / continuing.LAST / claims.STATE).touch()
+    continuing.mark(tmp_path, "another", 3)
+    assert continuing.Shorter("x", tmp_path, 3, "another").has_state
+    assert not continuing.Shorter("x", tmp_path, 3, "mine").has_state
+    assert not continuing.Shorter("x", tmp_path, 4, "another").has_state
+
+
+def test_a_run_is_known_by_its_folder_in_any_experiment(uri, tmp_path, compose):
+    run_id = finished(Store(uri, "bolts"), tmp_path / "bolt", {}, compose)
+    other = Store(uri, "mix")
+    assert other.run_of(None, str(tmp_path / "bolt")).info.run_id == run_id
+    assert other.run_of(None, str(tmp_path / "gone")) is None
+
+
+def test_a_network_file_keeps_the_bits_it_was_trained_with(asked, tmp_path):
+    (tmp_path / "net.keras").touch()
+    words = [f"run={tmp_path / 'net.keras'}", "dataset=grid", "dataset.image_size=64"]
+    for more, bits in ((["dataset.bit_depth=12"], 12), ([], "auto")):
+        (found,) = find_runs.find_all(asked(*words, *more), tmp_path / "fetched")
+        assert find_runs.compose.bit_depth(found.cfg) == bits
