@@ -44,9 +44,15 @@ WHOLE = (
     "dataset.cache=none",
     "augmentation.views=null",
 )  # a network that trains as a whole
+PATCHES = (  # the same scale and size of patches, cut from pictures and not from features
+    *("dataset.patch.features=null", "dataset.cache=memory", "augmentation=turns"),
+    *("augmentation.views=null", "dataset.image_size=256", "dataset.patch.size=341"),
+    "dataset.patch.per_image=8",
+)
 CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "shipped": (),
-    "half": ("augmentation.views=8", "trainer.epochs=10"),
+    "paste": ("augmentation=paste", "augmentation.views=16"),  # as grid was until 2026-11-29
+    "half": ("augmentation=paste", "augmentation.views=8", "trainer.epochs=10"),
     "double": ("trainer.epochs=40",),
     "flips_turns": ("predict.tta=flips_turns",),  # scores the runs of `shipped`, trains nothing
     "short": ("trainer.epochs=4",),
@@ -76,6 +82,8 @@ CHANGES: dict[str, tuple[str, ...]] = {  # of experiment=CATEGORY as shipped
     "foreground25": ("dataset.patch.foreground=0.25",),
     "pooled": ("loss.pool_batches=8",),
     "whole": WHOLE,
+    "patches_last_stages": (*PATCHES, "model.encoder_trainable=last_stages"),
+    "patches_all": (*PATCHES, "model.encoder_trainable=no_batch_norm"),
     "last_stages": (*WHOLE, "model.encoder_trainable=last_stages", "trainer.epochs=20"),
     "all": (*WHOLE, "model.encoder_trainable=no_batch_norm", "trainer.epochs=10"),
 }

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 RESULT = "result.json"
 TRACE = "error.txt"  # the stack trace of a failure that has no explanation
 NOT_ENDED = ("failed", "killed")
+# What a training writes before its network is made.
+GIVEN = (".hydra", "config.yaml", "provenance.json", "samples.csv", "model.txt")
 
 
 @dataclass
@@ -44,9 +46,9 @@ def holds_run(folder: Path) -> bool:
 
 
 def is_left_empty(folder: Path) -> bool:
-    """Whether a folder holds only what says how a command ended that made nothing."""
+    """Whether a folder holds only what a command was given, and how it ended: it made nothing."""
     names = {path.name for path in folder.iterdir() if path.suffix != ".log"}
-    return names <= {RESULT, TRACE, ".hydra"} and read_outcome(folder).status in NOT_ENDED
+    return names <= {RESULT, TRACE, *GIVEN} and read_outcome(folder).status in NOT_ENDED
 
 
 def keep_outcome(folder: Path, outcome: Outcome) -> None:

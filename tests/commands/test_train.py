@@ -231,6 +231,11 @@ def test_a_folder_in_which_nothing_was_made_takes_the_next_command(tmp_path, tin
     stopped = signalled(tmp_path, *at, "train", *tiny, where)
     assert stopped.returncode == 130, stopped.stdout
     assert "The same command goes on from there." in stopped.stdout
+    (tmp_path / "damaged.pth").write_bytes(b"no weights")
+    lacking = [one for one in tiny if not one.startswith("model")]
+    damaged = ["model=unet_lite0", f"model.encoder_weights={tmp_path / 'damaged.pth'}"]
+    refused = flexunet(tmp_path, "train", *lacking, where, *damaged)
+    assert refused.returncode == 1 and (tmp_path / "mine" / "config.yaml").exists(), refused.stdout
     done = flexunet(tmp_path, "train", *tiny, where, "trainer.epochs=1")
     assert done.returncode == 0, done.stdout
     assert json.loads((tmp_path / "mine" / "result.json").read_text())["status"] == "finished"
