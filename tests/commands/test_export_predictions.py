@@ -100,7 +100,7 @@ def predicted(pictures: list[Path], **limits) -> Labels:
     network = standin.trained()
     samples = [Sample(path, path.stem, "") for path in pictures]
     refused: list[str] = []
-    read = predicting.readable(samples, 16, refused)
+    read = predicting.readable(samples, 16, network.channels, refused)
     cfg = OmegaConf.create({"min_area": 1, "min_probability": 0.0} | limits)
     masks = predicting.predicted(network.predictor, read, network.class_names, cfg)
     return Labels(classes_of(network.class_names, network.palette), samples, masks, refused)
