@@ -78,13 +78,13 @@ def alone(model: keras.Model, batches: Any, validation: Any) -> tuple[float, flo
     The network and its optimizer are afterwards as they were.
     """
     kept = [model.get_weights(), [np.array(one) for one in model.optimizer.variables]]
-    batch = [np.asarray(part) for part in next(iter(batches))]
-    seen = [np.asarray(part[0]) for part in validation]
+    inputs, truth = next(iter(batches))  # maps of features, and masks
+    seen = [part[0] for part in validation]
     model.predict_on_batch(seen[0])
     for number in range(WARM + STEPS):
         if number == WARM:
             started = time.perf_counter()
-        model.train_on_batch(*batch)
+        model.train_on_batch(inputs, truth)
     step = (time.perf_counter() - started) / STEPS
     started = time.perf_counter()
     for one in PASSES * seen:
