@@ -13,7 +13,9 @@ from omegaconf import OmegaConf
 
 from flexunet_exp.commands.review import predicting
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import parts
+from flexunet_exp.labels import review_file
 from flexunet_exp.runs.folder import load_below
 from tests.support import exports
 from tests.support.running import flexunet, store
@@ -109,6 +111,10 @@ def test_wrong_answers_and_options_are_a_sentence(folds, parent, reviewed):
     done = flexunet(folds, "review", f"run={parent}", f"answers={broken}")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert "line 2: kind is 'gone', expected extra, unseen, moved, class, outline" in done.stdout
+    with pytest.raises(InputError, match="distance is '3,4', expected a number of pixels"):
+        table.assign(distance="3,4").to_csv(broken, index=False)
+        names = table["picture"].unique().tolist()
+        review_file.read(broken, names, ["background", *table["proposed"], *table["label"]])
     other = flexunet(folds, "review", f"run={parent}", "export=voc", "most=0")
     assert other.returncode == 1
     assert "export" in other.stdout and "most" in other.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from PIL import Image
 from rich.console import Console
 
 from flexunet_exp.errors import InputError
-from flexunet_exp.evaluation import results, scoring, terminal
+from flexunet_exp.evaluation import other_data, results, scoring, terminal
 from flexunet_exp.evaluation.settings import ScoreSettings
+from flexunet_exp.runs.folder import FinishedRun
 from flexunet_exp.scores import confusions
 from flexunet_exp.scores import record as records
 from tests.support.properties import examples
@@ -209,3 +211,14 @@ def test_nothing_to_score_is_a_sentence(tmp_path):
     settings = ScoreSettings.from_config(OmegaConf.create({}))
     with pytest.raises(InputError, match="No picture can be scored"):
         scoring.score([], tmp_path, settings, "title", {})
+
+
+def test_only_pictures_that_trained_or_chose_a_network_are_known_to_it(tmp_path):
+    table = pd.DataFrame(
+        {"sha256": list("abcd"), "split": ["train", "valid", "calibration", "test"]}
+    )
+    rest = dict.fromkeys(("image", "mask", "label", "source", "variant"), "x")
+    table.assign(**rest, width=1, height=1).to_csv(tmp_path / "samples.csv", index=False)
+    run = FinishedRun(tmp_path, OmegaConf.create({}))
+    asked = SimpleNamespace(table=table)
+    assert other_data.known_pictures(asked, [run]) == 2
