@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from between import timed
 
 from flexunet_exp import cli
 from flexunet_exp.evaluation import scoring
@@ -33,17 +34,6 @@ class Watch:
         self.alone = 0.0  # seconds of the measurements themselves
         self.ends: list[float] = []
         self.rows: list[list[float]] = []
-
-    def scored(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any, **options: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return work(*arguments, **options)
-            finally:
-                passed = time.perf_counter() - started
-                self.parts["scoring"] = self.parts.get("scoring", 0) + passed
-
-        return run
 
     def fitted(self, fit: Callable[..., Any]) -> Callable[..., Any]:
         def run(model: keras.Model, batches: Any, **options: Any) -> Any:
@@ -110,7 +100,7 @@ def main() -> None:
     watch, ticks = Watch(), []
     others(ticks)
     keras.Model.fit = watch.fitted(keras.Model.fit)
-    scoring.score = watch.scored(scoring.score)
+    scoring.score = timed(watch.parts, "scoring", scoring.score)
     job.write_outcome = watch.noted(job.write_outcome)
     cli.main(["train", "-m", *words])
     busy = others(ticks)

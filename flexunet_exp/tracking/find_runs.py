@@ -190,11 +190,7 @@ def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
 
 def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:
     """A run of the store, from its own folder, or fetched where that is gone or another run's."""
-    tags = run.data.tags
-    folder = Path(tags.get(RUN_FOLDER, ""))
-    is_whole = all((folder / file).is_file() for file in FILES)
-    if not (is_whole and provenance.is_of(folder, tags.get(SIGNATURE))):
-        folder = fetch(store, run.info.run_id, download_to)
+    folder = provenance.own_folder(run, FILES) or fetch(store, run.info.run_id, download_to)
     return load(folder, run.info.run_id)
 
 

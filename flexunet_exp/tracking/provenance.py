@@ -25,6 +25,7 @@ from flexunet_exp.config.kept_digests import python_files
 from flexunet_exp.config.overrides import task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.system.files import replace_file
+from flexunet_exp.tracking.store import RUN_FOLDER, SIGNATURE
 from flexunet_exp.tracking.tracker import git_tags
 
 if TYPE_CHECKING:
@@ -80,17 +81,21 @@ def write(provenance: Provenance, folder: Path) -> None:
     replace_file(folder / FILE, text.encode())
 
 
-def is_of(folder: Path, signature: str | None) -> bool:
-    """Whether a run folder is still that of the run with this signature.
+def own_folder(run: Any, files: Iterable[str]) -> Path | None:
+    """The folder of a stored run, if it has these files and is still that run's.
 
     A later run can have taken the path. A run of an earlier release says no signature, and is
     believed.
     """
+    tags = run.data.tags
+    folder = Path(tags.get(RUN_FOLDER, ""))
+    if not all((folder / file).is_file() for file in files):
+        return None
     try:
         kept = read(folder).get("signature")
     except InputError:
-        return False
-    return signature is None or kept is None or kept == signature
+        return None
+    return folder if kept in (None, tags.get(SIGNATURE, kept)) else None
 
 
 def read(folder: Path) -> Provenance:

@@ -27,7 +27,6 @@ from flexunet_exp.tracking.store import (
     REPRODUCES,
     REPRODUCTION,
     RUN_FOLDER,
-    SIGNATURE,
     Store,
     has_learned,
 )
@@ -154,13 +153,11 @@ def take_weights(store: Store, trained: Any, best: Path) -> float:
 
     Raises InputError where neither that run's folder nor the store has the network any more.
     """
-    tags = trained.data.tags
-    folder = Path(tags.get(RUN_FOLDER, ""))
-    weights: Path | None = folder / best.name
+    folder = trained.data.tags.get(RUN_FOLDER, "")
+    own = provenance.own_folder(trained, [best.name])
+    weights = own / best.name if own else None
     with tempfile.TemporaryDirectory(dir=best.parent) as fetched:
-        is_there = (folder / best.name).is_file()
-        if not (is_there and provenance.is_of(folder, tags.get(SIGNATURE))):
-            weights = fetch_network(store, trained.info.run_id, Path(fetched))
+        weights = weights or fetch_network(store, trained.info.run_id, Path(fetched))
         if weights is None:
             raise InputError(
                 f"Run {trained.info.run_id} trained the same, but its network is neither in "

@@ -32,7 +32,7 @@ def write(folder: Path, decision: Decision, asked: Question, found: Evidence, ru
     if asked.by == ALL:
         chosen[curves.ALL] = first.threshold
     drawn = {}
-    if any(True for _ in curves.points(table)):
+    if any(curves.points(table)):
         drawn["free_response.svg"] = charts.free_response(table, chosen)
     parts = decision.expected[PARTS]
     point = (parts["false_alarms"][0], parts["missed"][0])

@@ -11,8 +11,8 @@ from flexunet_exp.config.overrides import Word, shell
 from flexunet_exp.errors import InputError
 
 USAGE = "usage: bash {} REPOSITORY DATA   (the program's repository, the folder of all data sets)"
-# Words that a stranger gives anew, or that say nothing of the run.
 OF_A_SWEEP = ("tracking", "sweep", "launcher")  # the beginnings of words of a store, of a sweep
+# Words that a stranger gives anew, or that say nothing of the run.
 LEFT_OUT = ("data_root", "cache_dir", "rerun", "require", "dry", "hydra.run.dir", "hydra.sweep.dir")
 
 
