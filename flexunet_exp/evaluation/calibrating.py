@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -177,30 +176,6 @@ def chosen(logits: np.ndarray, truth: np.ndarray, quota: int, draw: np.random.Ge
     return Pixels(logits.reshape(-1, logits.shape[-1])[at], flat[at], np.concatenate(weights))
 
 
-class Computed:
-    """A network whose outputs a second predictor takes, which asks for the same pictures.
-
-    They wait until then: those of a batch, or of a row of tiles, in all views.
-    """
-
-    def __init__(self, network: Any):
-        self.network, self.waiting = network, deque[Any]()
-
-    def predict_on_batch(self, inputs: np.ndarray) -> Any:
-        self.waiting.append(self.network.predict_on_batch(inputs))
-        return self.waiting[-1]
-
-
-class Again:
-    """The outputs that wait, in their order, in the place of a network."""
-
-    def __init__(self, computed: Computed):
-        self.computed = computed
-
-    def predict_on_batch(self, inputs: np.ndarray) -> Any:
-        return self.computed.waiting.popleft()
-
-
 def measured(
     predictor: Predictor, temperatures: np.ndarray, dataset: Dataset, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -209,13 +184,8 @@ def measured(
     At the pictures' own size; the network computes each picture once.
     """
     samples = list(rows(dataset.split(split)))
-    computed = Computed(predictor.model)
-    both = Ensemble(
-        [
-            predictor.with_network(computed).calibrated(None),
-            predictor.with_network(Again(computed)).calibrated(temperatures),
-        ]
-    )
+    once = predictor if predictor.kept else predictor.keeping()
+    both = Ensemble([once.calibrated(None), once.calibrated(temperatures)])
     totals = np.zeros((2, len(reliability.GROUPS), 4, reliability.BINS))
     pictures = both.members(both.ready(dataset.read_image(one)) for one in samples)
     for bands, one in zip(pictures, samples, strict=True):

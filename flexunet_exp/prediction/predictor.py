@@ -21,6 +21,7 @@ import numpy as np
 from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.tiles import Size, padded, starts, window
 from flexunet_exp.prediction import by_class
+from flexunet_exp.prediction.kept_logits import KeptLogits
 
 Forward = Callable[[list[np.ndarray]], list[np.ndarray]]  # tiles → their probabilities
 
@@ -78,6 +79,7 @@ class Predictor:
     """
 
     temperatures: np.ndarray | None = None
+    kept: KeptLogits | None = None
 
     def __init__(
         self,
@@ -100,10 +102,16 @@ class Predictor:
         other.temperatures = temperatures
         return other
 
+    def keeping(self) -> Predictor:
+        """The same network, which does not compute a batch again; for one thread."""
+        other = copy.copy(self)
+        other.kept = KeptLogits()
+        return other
+
     def with_network(self, model: Any) -> Predictor:
         """The same settings and temperatures with another network of the same inputs."""
         other = copy.copy(self)
-        other.model, other.turned = model, None
+        other.model, other.turned, other.kept = model, None, None
         return other
 
     def __call__(self, images: Iterable[np.ndarray]) -> Iterator[Iterator[Band]]:
@@ -172,6 +180,9 @@ class Predictor:
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """The network's own output (B, H, W, C) float32 for inputs (B, H, W, N), as one view."""
+        return self.kept.of(inputs, self.computed) if self.kept else self.computed(inputs)
+
+    def computed(self, inputs: np.ndarray) -> np.ndarray:
         # A mirrored model returns the prediction of the whole batch once for each device.
         with self.turn, self.traced(inputs.shape[1:3] != tuple(self.size)):
             return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]

@@ -147,7 +147,8 @@ class Attempt:
         settings, predict = self.settings, self.settings.predict
         made = Blueprint(settings.model, predict.size, settings.process.precision)
         network = networks.in_precision(self.model, made, predict.precision)
-        predictor = networks.predictor(network, predict)
+        # Calibration and scores ask for the same validation pictures.
+        predictor = networks.predictor(network, predict).keeping()
         best, folder = self.keeper.best, self.folder
         fitted = calibrating.calibrate(predictor, predict, self.dataset, best, folder)
         facts = report_facts(predict, score)
@@ -162,7 +163,7 @@ class Attempt:
     def record(self) -> None:
         """Copies what the run left into the store."""
         record.mirror(self.tracker, self.folder)
-        example = fit.input_example(self.dataset, self.settings.feed.size, self.model.input.dtype)
+        example = fit.input_example(self.model, self.settings, self.dataset)
         self.tracker.model(self.keeper.best, example)
         if self.is_whole:
             self.tracker.tag({MINUTES: f"{(time.time() - self.started) / 60:.2f}"})

@@ -12,6 +12,7 @@ import numpy as np
 
 from flexunet_exp.callbacks import always, configured, qualifying
 from flexunet_exp.config import building
+from flexunet_exp.config.validation.arguments import divisor_of
 from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.dataset import Dataset, rows
 from flexunet_exp.data.feed import feed as feeding
@@ -34,6 +35,7 @@ from flexunet_exp.training.settings import TrainingSettings
 log = logging.getLogger(__name__)
 
 GOOD_SHARE = "(good share)"  # the name of its callback
+EXAMPLE_SIDE = 128  # pixels of an example that the store keeps
 
 
 def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
@@ -327,8 +329,21 @@ def warn_of_fewer_bits(model: keras.Model, dataset: Dataset) -> None:
         )
 
 
-def input_example(dataset: Dataset, size: Size, dtype: str) -> np.ndarray:
-    """One picture as the network takes it, (1, H, W, N): the first shown in epoch images."""
+def input_example(model: keras.Model, settings: TrainingSettings, dataset: Dataset) -> np.ndarray:
+    """A picture as the network takes it, (1, h, w, N): the first shown in epoch images."""
     sample = next(rows(pick_samples(dataset.table, 1)))
     image, _ = dataset.read(sample)
-    return grey_levels.converted(masks.resize_image(image, size), dtype)[None]
+    size = example_size(model, settings)
+    return grey_levels.converted(masks.resize_image(image, size), model.input.dtype)[None]
+
+
+def example_size(model: keras.Model, settings: TrainingSettings) -> Size:
+    """About EXAMPLE_SIDE (height, width), because MLflow keeps it as text: 47 MB for 768 px.
+
+    The size of the training where the network is not known to take another.
+    """
+    step = divisor_of(settings.model)
+    if step is None or None not in model.input.shape[1:3]:
+        return settings.feed.size
+    side = max(1, EXAMPLE_SIDE // step) * step
+    return side, side

@@ -244,6 +244,7 @@ BESIDE = {
     ("training.fit", "describe"): "prints",
     ("training.fit", "origin_of"): "records",
     ("training.fit", "input_example"): "is stored with the network",
+    ("training.fit", "example_size"): "is stored with the network",
     ("training.continuing", "find"): "finds a run to go on from, which is kept in a tag",
     ("training.continuing", "mark"): "marks a run folder, to be found",
     ("training.continuing", "near"): "finds a run to go on from",

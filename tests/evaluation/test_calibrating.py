@@ -12,7 +12,8 @@ import pytest
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.errors import InputError
-from flexunet_exp.evaluation import calibrating
+from flexunet_exp.evaluation import calibrating, scoring
+from flexunet_exp.evaluation.settings import ScoreSettings
 from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.scores import reliability
@@ -127,3 +128,14 @@ def test_figures_before_and_after_need_each_picture_once(dataset, how):
                 expected += reliability.counts(probabilities, truth[top : top + len(probabilities)])
         np.testing.assert_array_equal(found, expected)
     assert once == network.pictures / 2 > 0
+
+
+def test_the_sample_the_figures_and_the_scores_need_each_picture_once(dataset, tmp_path):
+    network = Counted()
+    predictor = Predictor(network, (64, 64), 2).keeping()
+    calibrating.sample(predictor, dataset)
+    calibrating.measured(predictor, np.ones(6, np.float32), dataset, "valid")
+    settings = ScoreSettings(0.3, 2.0, 10)
+    part = scoring.Part(predictor, dataset)
+    scoring.score([part], tmp_path, settings, "once", {}, {"valid": "val"})
+    assert network.pictures == len(dataset.split("valid"))

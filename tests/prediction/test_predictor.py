@@ -224,7 +224,7 @@ def test_turned_views_of_unequal_sides_are_predicted_by_layers_that_need_a_size(
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.UpSampling2D(2, interpolation="bilinear")(keras.layers.AveragePooling2D(2)(x))
     network = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
-    turned = Predictor(network, (16, 32), 2, tta="flips_turns")
+    turned = Predictor(network, (16, 32), 2, tta="flips_turns").keeping()
     shown = picture(16, 32)
     found = predicted(turned, shown)
     # The network does not know left from right: all views of it agree.

@@ -336,3 +336,17 @@ def test_a_model_that_cannot_be_described_is_warned_of_and_trained(tiny_dataset,
     assert "no layer table" in text and "'odd'" in text and "8 trainable" in text
     (warning,) = caplog.messages
     assert "cannot be listed" in warning and "'odd'" in warning
+
+
+@pytest.mark.parametrize("side", [256, 64])
+def test_the_stored_example_is_small_where_the_network_takes_any_size(tiny_dataset, side):
+    cfg = tiny_dataset(f"dataset.image_size={side}")
+    settings, dataset = TrainingSettings.from_config(cfg), datasets.load(cfg)
+    model = fit.compiled_model(settings, dataset)
+    example = fit.input_example(model, settings, dataset)
+    assert (example.shape, example.dtype) == ((1, *2 * [fit.EXAMPLE_SIDE], 3), np.uint8)
+    assert np.shape(model(example)) == (*example.shape[:3], dataset.num_classes)
+    fixed = keras.Model(image := keras.Input((side, side, 3)), model(image))
+    assert fit.input_example(fixed, settings, dataset).shape == (1, side, side, 3)
+    settings.model["_target_"] = "of_a_package.that_says_no_divisor"
+    assert fit.input_example(model, settings, dataset).shape == (1, side, side, 3)

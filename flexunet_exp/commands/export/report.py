@@ -13,7 +13,7 @@ import pandas as pd
 from flexunet_exp.commands.export import formats, parity
 from flexunet_exp.commands.export.rule_parity import Agreement
 from flexunet_exp.config import compose
-from flexunet_exp.config.validation.arguments import rules_of
+from flexunet_exp.config.validation.arguments import divisor_of
 from flexunet_exp.data import grey_levels
 from flexunet_exp.data.bit_depth import UNDECIDED
 from flexunet_exp.data.channels import Channels
@@ -97,12 +97,6 @@ def spread(bits: int, dtype: str) -> str:
     else:
         rule = f"values v of 0 to {largest} as round(v * {white} / {largest})"
     return rule if dtype == "uint8" else f"{rule}; of 8-bit pictures, v * {grey_levels.SPREAD}"
-
-
-def divisor_of(model: dict[str, Any]) -> int | None:
-    """What both sides of a picture divide by, as the model's rules say; None where they do not."""
-    rules = rules_of(str(model["_target_"]))
-    return rules.divisor(model) if rules and rules.divisor else None
 
 
 def proof(

@@ -10,7 +10,7 @@ has the sha256 of encoders' weights files, which a run's identity takes.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -55,6 +55,12 @@ def unfitting_arguments(settings: dict, sections: Iterable[str]) -> Iterator[str
 def rules_of(target: str) -> Arguments | None:
     """The rules of a `_target_`; None if it has none, or is not trusted."""
     return table_entry("RULES", target)
+
+
+def divisor_of(model: Mapping[str, Any]) -> int | None:
+    """What both sides of a picture divide by, as the model's rules say; None where they do not."""
+    rules = rules_of(str(model["_target_"]))
+    return rules.divisor(model) if rules and rules.divisor else None
 
 
 def imagenet_sha256(encoder: str) -> str | None:
