@@ -27,7 +27,6 @@ ENOUGH_STEPS = (250, 100, 1)
 MOST_EPOCHS = 100  # nothing longer was tried
 MANY = 300  # training pictures, from which on a plan measures an encoder that is trained, too
 STORE = 20.0  # seconds, not measured here: opening the store, uploading a run and its network
-CALIBRATION_PASSES = 2  # over validation pictures: for the sample, and for the figures
 RESERVE = 0.1  # of the minutes, for other processes
 VIEWS = {"turns": 8, "flips": 4, "none": 1}  # of each augmentation, for a square picture
 FROZEN, TRAINED = "frozen", "last_stages"
@@ -157,7 +156,7 @@ def cost(facts: Facts, measured: Measured, recipe: Recipe, candidate: Candidate)
         start=measured.start + STORE,
         features=kept * measured.view_mpx * mpx,
         epoch=steps * measured.step_mpx * seen + valid * measured.valid_mpx * mpx + measured.epoch,
-        scoring=(scored + CALIBRATION_PASSES * valid) * measured.predict_mpx * mpx
+        scoring=scored * measured.predict_mpx * mpx
         + scored * measured.score
         + reports * measured.report,
         steps=steps,
