@@ -16,6 +16,8 @@ from flexunet_exp.models.attention_unet import attention_unet
 from flexunet_exp.models.flexunet import flexunet
 from flexunet_exp.models.u2net import u2netp
 from flexunet_exp.models.unet3plus import unet3plus
+from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.networks import Blueprint
 from flexunet_exp.system import tensorflow
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.settings import TrackingSettings
@@ -83,6 +85,17 @@ def test_heads_of_sides_are_trained_and_not_kept(tmp_path):
     loaded = files.read_network(tmp_path / "best.keras")
     assert loaded.count_params() == plain.count_params()
     np.testing.assert_array_equal(loaded(batch()[0]), plain(batch()[0]))
+
+
+def test_a_supervised_network_predicts_in_another_precision(tmp_path):
+    options = {"base_filters": 2, "num_layers": 3}
+    trained = supervision.supervised(attention_unet(SHAPE, 3, **options), 1.0)
+    made = Blueprint({"_target_": ATTENTION, **options}, SHAPE[:2], "float32")
+    rebuilt = networks.in_precision(trained, made, "mixed_bfloat16")
+    assert "bfloat16" in {layer.compute_dtype for layer in rebuilt.layers}
+    image = batch()[0]
+    expected = trained.predict_on_batch(image)
+    np.testing.assert_allclose(rebuilt.predict_on_batch(image), expected, atol=0.05)
 
 
 def test_a_training_with_it_ends_with_the_best_network(tiny_dataset, tmp_path):

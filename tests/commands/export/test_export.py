@@ -212,6 +212,17 @@ def test_a_bfloat16_network_without_its_run_is_refused(trained_in_bfloat16, tmp_
         proving.load(find_runs.find(cfg, tmp_path))
 
 
+def test_a_network_without_its_run_is_exported(run_folder, export_run, tmp_path):
+    lonely, output = tmp_path / "lonely.keras", tmp_path / "exported"
+    shutil.copyfile(run_folder / "best.keras", lonely)
+    picture = datasets.read_table(run_folder / "samples.csv")["image"].iloc[0]
+    export_run(f"run='{lonely}'", "dataset=grid", "dataset.image_size=64", f"input='{picture}'",
+               "format=saved_model", f"output='{output}'")  # fmt: skip
+    said = json.loads((output / "classes.json").read_text())["input"]
+    assert said["image_size"] == {"height": 64, "width": 64}
+    assert said["sides_divide_by"] is None
+
+
 def test_pictures_that_are_gone_can_be_replaced_by_others(run_folder, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(run_folder, folder)
