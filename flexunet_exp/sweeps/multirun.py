@@ -11,12 +11,13 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from flexunet_exp.config.identity import sweep_signature, words_hashed
-from flexunet_exp.config.overrides import Word, unresolved
+from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
 from flexunet_exp.sweeps import compose_cells, launchers, presets
@@ -56,7 +57,7 @@ class SweepCallback(Callback):
             launchers.check(config)
             presets.check(config, loader())
             words = unresolved(config.hydra.overrides.task)
-            refuse_moving_start(words)
+            refuse_moving_start(config, words)
             search = study.plan(config, loader(), words) if study.is_study(config) else None
             axes = [*varying_keys(config, words), *(search.space if search else ())]
             threads = launchers.thread_overrides(config, axes)
@@ -153,15 +154,27 @@ def of(context: HydraContext) -> Multirun:
     raise InputError("hydra/sweeper=flexunet_optuna works with flexunet train only.")
 
 
-def refuse_moving_start(words: list[str]) -> None:
-    """Raises InputError for init_from=latest or best: each cell would begin with an earlier one."""
-    starts = [word.value or "" for word in map(Word.parse, words) if word.key == "init_from"]
+def refuse_moving_start(config: DictConfig, words: list[str]) -> None:
+    """Raises InputError for init_from=latest or best: each cell would begin with an earlier one.
+
+    The words are typed ones, or those of a preset; a yaml that a fixed choice names is composed.
+    """
+    given = [f"{axis}={values}" for axis, values in presets.params(config).items()] + words
+    parsed = OverridesParser.create(config_loader=loader()).parse_overrides(given)
+    starts = [word for word in parsed if word.key_or_group == "init_from"]
+    named = {str(config.get("init_from")), *(one for word in starts for one in values_of(word))}
     for name in ("latest", "best"):
-        if any(name in value.strip("[]").split(",") for value in starts):
+        if name in named:
             raise InputError(
                 f"init_from={name} means another run after each cell of a sweep. Give the id "
                 "or the folder of a run: init_from=RUN"
             )
+
+
+def values_of(word: Override) -> list[str]:
+    """The values that an override gives to the cells of a sweep, without quotes."""
+    texts = word.sweep_string_iterator() if word.is_sweep_override() else [str(word.value())]
+    return [text.strip("'\"") for text in texts]
 
 
 def add_overrides(config: DictConfig, overrides: list[str]) -> None:

@@ -157,6 +157,7 @@ def test_an_option_that_not_every_choice_has_is_said(monkeypatch):
         (["-m", "sweep=categories", "data_root=nowhere"], "found no category"),
         (["-m", "sweep=seeds", "model=unett,flexunet"], "Did you mean 'unet'?"),
         (["-m", "sweep=seeds", "optimizer.learing_rate=1,2"], "Did you mean"),
+        (["-m", "sweep=seeds", "init_from=latest"], "init_from=latest means another run after"),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing(tmp_path, words, sentence):
@@ -164,3 +165,11 @@ def test_bad_input_is_a_sentence_and_leaves_nothing(tmp_path, words, sentence):
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert sentence in done.stdout
     assert not list(tmp_path.glob("outputs/*/*/*/*/"))
+
+
+def test_a_moving_start_in_an_experiments_yaml_is_refused(tmp_path):
+    mine = tmp_path / "conf" / "experiment" / "mine.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("# @package _global_\ninit_from: latest\n")
+    done = running.train(tmp_path, "-m", "sweep=seeds", "experiment=mine")
+    assert done.returncode == 1 and "init_from=latest means another run after" in done.stdout
