@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from flexunet_exp.config import compose
+from flexunet_exp.config.options import describes_recipe
+from flexunet_exp.config.overrides import words_in
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.runs.folder import (
     FILES,
@@ -21,12 +23,21 @@ from flexunet_exp.runs.folder import (
     whole_folder,
 )
 from flexunet_exp.tracking import artifacts, provenance, registry
-from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, SWEEP, Store, has_learned
+from flexunet_exp.tracking.store import (
+    OVERRIDES,
+    RUN_FOLDER,
+    SCORING,
+    SIGNATURE,
+    SWEEP,
+    Store,
+    has_learned,
+)
 from flexunet_exp.tracking.stored_models import fetch_network
 
 REGISTERED = "models:/"
 FINISHED = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
 TEST_DIGEST = "test_digest"
+LONGEST = 4000  # characters, at which the tag of a run's words is cut off
 LOWEST = "-1e308"  # of a figure
 FIGURE = r"[\w.\-/: ]+"  # the names of metrics that MLflow takes
 
@@ -178,14 +189,38 @@ def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:
 
 
 def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
-    """The newest finished run of each of a multirun's cells; any other run by itself."""
+    """The newest finished run of each of a multirun's cells; any other run by itself.
+
+    A multirun is found again by its words and the code alone. After a change of the data or of an
+    own configuration, its parent has runs of one cell with different signatures.
+    """
     if SWEEP not in run.data.tags:
         return [run]
-    cells = store.cells(run)
-    newest = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
+    cells = sorted(store.cells(run), key=started)
+    work = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
+    typed = {word.key for word in words_in(run.data.tags.get(OVERRIDES, ""))}
+    newest = {cell_of(one, typed): one for one in sorted(work.values(), key=started)}
     if not newest:
         raise InputError(f"The multirun {run.info.run_id} has no finished cell.")
     return list(newest.values())
+
+
+def started(run: Any) -> int:
+    return run.info.start_time
+
+
+def cell_of(run: Any, typed: Collection[str]) -> Hashable:
+    """What names the cell of a run: its words and scoring; its signature where words are missing.
+
+    A launcher adds words that change the rounding alone, such as the threads: another machine has
+    others. They name a cell only where they were typed.
+    """
+    tags = run.data.tags
+    line = tags.get(OVERRIDES, "")
+    if not line or len(line) >= LONGEST:
+        return tags.get(SIGNATURE), tags.get(SCORING)
+    words = (word for word in words_in(line) if word.key in typed or describes_recipe(word.key))
+    return frozenset(map(str, words)), tags.get(SCORING)
 
 
 def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:

@@ -15,7 +15,15 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims
 from flexunet_exp.runs.folder import FILES
 from flexunet_exp.tracking import find_runs, record
-from flexunet_exp.tracking.store import LEARNED, PARENT, RUN_FOLDER, SIGNATURE, SWEEP, Store
+from flexunet_exp.tracking.store import (
+    LEARNED,
+    OVERRIDES,
+    PARENT,
+    RUN_FOLDER,
+    SIGNATURE,
+    SWEEP,
+    Store,
+)
 from flexunet_exp.training import continuing
 
 
@@ -49,6 +57,21 @@ def parent(uri, tmp_path, compose) -> str:
     for name in ("0", "1"):
         finished(store, tmp_path / name, {PARENT: parent, SIGNATURE: name}, compose)
     return parent
+
+
+def test_a_sweep_given_again_after_a_change_of_the_data_is_its_newest_cells(
+    asked, uri, tmp_path, compose
+):
+    store = Store(uri, "mix")
+    command = "flexunet train -m dataset=grid loss=dice,focal"
+    parent = store.create_run("sweep", {SWEEP: "abc", OVERRIDES: command})
+    for data, threads in (("old", 2), ("new", 4)):
+        for loss in ("dice", "focal"):
+            words = f"dataset=grid loss={loss} trainer.threads={threads}"
+            tags = {PARENT: parent, SIGNATURE: f"{data} {loss}", OVERRIDES: words}
+            finished(store, tmp_path / f"{data}_{loss}", tags, compose)
+    found = find_runs.find_all(asked(f"run={parent}"), tmp_path / "fetched")
+    assert [run.folder.name for run in found] == ["new_dice", "new_focal"]
 
 
 def experiments(uri: str) -> set[str]:
