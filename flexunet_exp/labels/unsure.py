@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from flexunet_exp.labels.compared import Box
+from flexunet_exp.scores import by_class
 from flexunet_exp.scores.entropy import entropy, mutual_information
 
 LEAST_ENTROPY = 0.5  # bits; of two classes, the surer one then has a probability below 0.89
@@ -51,12 +52,15 @@ class Signals(NamedTuple):
 
 def maps_of(members: Sequence[np.ndarray]) -> Maps:
     """The maps of some rows, from the probabilities (rows, W, C) float32 of each member."""
-    mean = functools.reduce(np.add, members) / np.float32(len(members))
+    mean, disagreement = members[0], None
+    if len(members) > 1:
+        mean = functools.reduce(np.add, members) / np.float32(len(members))
     of_mean = entropy(mean)
-    disagreement = None
     if len(members) > 1:
         disagreement = mutual_information(members, of_mean).astype(np.float16)
-    return Maps(mean.argmax(-1).astype(np.uint8), of_mean.astype(np.float16), disagreement)
+    mask, certainty = np.empty(mean.shape[:2], np.uint8), np.empty(mean.shape[:2], np.float32)
+    by_class.most_probable(mean, mask, certainty)
+    return Maps(mask, of_mean.astype(np.float16), disagreement)
 
 
 def joined(parts: Sequence[Maps]) -> Maps:

@@ -20,8 +20,8 @@ import numpy as np
 
 from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.tiles import Size, padded, starts, window
-from flexunet_exp.prediction import by_class
 from flexunet_exp.prediction.kept_logits import KeptLogits
+from flexunet_exp.scores import by_class
 
 Forward = Callable[[list[np.ndarray]], list[np.ndarray]]  # tiles → their probabilities
 

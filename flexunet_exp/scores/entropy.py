@@ -11,17 +11,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
+
+from flexunet_exp.scores import by_class
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """The entropy (rows, W) float32 of probabilities (rows, W, C) float32: 0 to log2(C) bits."""
-    flat = probabilities.reshape(-1, probabilities.shape[-1])
-    terms = np.log2(np.maximum(flat, np.float32(1e-12)))
-    terms *= flat
-    # A product with ones sums a short last axis several times as fast as NumPy's sum.
-    total = terms @ np.ones(flat.shape[1], np.float32)
-    return np.maximum(-total, 0).reshape(probabilities.shape[:-1])
+    """The entropy (…, W) float32 of probabilities (…, W, C) float32: 0 to log2(C) bits."""
+    rows = probabilities.reshape(-1, *probabilities.shape[-2:])
+    found = np.empty(rows.shape[:-1], np.float32)
+    for part in by_class.blocks(rows.shape):
+        found[part] = functools.reduce(np.add, map(_terms, cv2.split(rows[part])))
+    return np.maximum(found, 0, out=found).reshape(probabilities.shape[:-1])
+
+
+def _terms(plane: np.ndarray) -> np.ndarray:
+    """A class's share (rows, W) of the entropy; 0 for a probability of 0."""
+    terms = np.log2(np.maximum(plane, np.float32(1e-12)))
+    return np.multiply(terms, np.negative(plane, out=plane), out=terms)
 
 
 def mutual_information(members: Sequence[np.ndarray], of_mean: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Picture
 from flexunet_exp.errors import InputError
 from flexunet_exp.labels import unsure
-from flexunet_exp.labels.unsure import Maps, Place, Signals
+from flexunet_exp.labels.unsure import Place, Signals
 from flexunet_exp.prediction.networks import TrainedNetworks
+from flexunet_exp.prediction.predictor import Band
 from flexunet_exp.system import interrupt, progress
 from flexunet_exp.system.parallel import in_threads
 
@@ -117,14 +118,15 @@ def read(picture: Picture, bits: Bits, channels: Channels, known: Known) -> Read
 
 def predicted(
     trained: TrainedNetworks, all_read: Iterable[Read | Copied | Refused], report: Report
-) -> Iterator[tuple[Read, Maps]]:
-    """The pictures that are new, each with its maps; the others go to the report."""
+) -> Iterator[tuple[Read, Iterator[tuple[Band, ...]]]]:
+    """The pictures that are new, each with its members' bands; the others go to the report.
+
+    Another thread may take the bands, while the network sees the next pictures.
+    """
     first, second = itertools.tee(new(all_read, report))
     predictor: Any = trained.predictor  # one or several: each takes what its own `ready` gives
     predictions = predictor.members(predictor.ready(one.image) for one in first)
-    for bands, one in zip(predictions, second, strict=True):
-        parts = [unsure.maps_of([member.probabilities for member in band]) for band in bands]
-        yield one, unsure.joined(parts)
+    yield from zip(second, predictions, strict=True)
 
 
 def new(all_read: Iterable[Read | Copied | Refused], report: Report) -> Iterator[Read]:
@@ -136,8 +138,10 @@ def new(all_read: Iterable[Read | Copied | Refused], report: Report) -> Iterator
             report.add(one)
 
 
-def judged(found: tuple[Read, Maps]) -> Judged:
-    one, maps = found
+def judged(found: tuple[Read, Iterator[tuple[Band, ...]]]) -> Judged:
+    one, bands = found
+    parts = [unsure.maps_of([member.probabilities for member in band]) for band in bands]
+    maps = unsure.joined(parts)
     places = unsure.places(maps)
     size = maps.mask.shape[0], maps.mask.shape[1]
     # The quickest level: a mask of few regions becomes a few kilobytes.

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from flexunet_exp.prediction import by_class
+from flexunet_exp.scores import by_class
 from tests.support.properties import examples
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(2, 20))
