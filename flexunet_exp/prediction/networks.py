@@ -14,7 +14,7 @@ from flexunet_exp.data.bit_depth import Bits
 from flexunet_exp.data.channels import RGB, Channels
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
-from flexunet_exp.models.files import read_network
+from flexunet_exp.models.files import read_network, without_optimizer
 from flexunet_exp.prediction import calibration
 from flexunet_exp.prediction.predictor import Ensemble, Predictor, members_of
 from flexunet_exp.prediction.settings import PredictSettings
@@ -203,7 +203,8 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
         )
     finally:
         keras.config.set_dtype_policy(before)
-    rebuilt.set_weights(model.get_weights())
+    # A supervised network also has the weights of its side heads, which predict nothing.
+    rebuilt.set_weights(without_optimizer(model).get_weights())
     return rebuilt
 
 
