@@ -64,7 +64,7 @@ def usage(
             "bit_depth": bits,
             "scaling": spread(bits, dtype),
             "image_size": {"height": height, "width": width},
-            "sides_divide_by": None if bound_to else divisor_of(compose.plain(run.cfg.model)),
+            "sides_divide_by": None if bound_to else step_of_sides(run),
             "resize": "OpenCV INTER_AREA to shrink, INTER_LINEAR to enlarge",
         },
         "output": {
@@ -80,6 +80,11 @@ def usage(
         "views": settings.tta,
         "scored_with": settings.describe(),
     }
+
+
+def step_of_sides(run: FinishedRun) -> int | None:
+    """What the sides of a picture must divide by; None where only the network's file is known."""
+    return divisor_of(compose.plain(run.cfg.model)) if "model" in run.cfg else None
 
 
 def bits_of(run: FinishedRun, dtype: str) -> int:
