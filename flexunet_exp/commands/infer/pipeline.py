@@ -25,6 +25,7 @@ from flexunet_exp.commands.infer.records import Record, Records, rounded, signif
 from flexunet_exp.commands.infer.report import Report
 from flexunet_exp.commands.infer.volumes import VolumeInference, VolumeOptions
 from flexunet_exp.data import find_pictures
+from flexunet_exp.data.bit_depth import UNDECIDED
 from flexunet_exp.data.channels import Channels
 from flexunet_exp.data.find_pictures import Found, Picture
 from flexunet_exp.prediction import deciding, regions, uncertainty
@@ -145,8 +146,18 @@ def made_of(
         "network": digest(trained),
         "classes": list(trained.class_names),
         "palette": trained.palette.tolist(),
-        "settings": settings | options.volume.decisive(),
+        "settings": settings | reading_of(trained) | options.volume.decisive(),
     }
+
+
+def reading_of(trained: TrainedNetworks) -> dict[str, Any]:
+    """How pictures are read, which a lone network's file leaves to the command.
+
+    Usual values are left out: older folders of results lack them.
+    """
+    bits, channels = trained.bit_depth, trained.channels
+    given = {} if bits in (UNDECIDED, 16) else {"dataset.bit_depth": bits}
+    return given | ({} if channels.is_rgb else {"dataset.channels": channels.configured})
 
 
 def temperatures(trained: TrainedNetworks) -> list[list[float]]:

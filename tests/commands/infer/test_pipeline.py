@@ -17,6 +17,7 @@ from PIL import Image
 
 from flexunet_exp.commands.infer import pipeline, records
 from flexunet_exp.commands.infer.outputs import Output
+from flexunet_exp.data.channels import Channels
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import predictor
 from tests.support import running
@@ -122,6 +123,27 @@ def test_small_and_unsure_regions_are_background_in_the_mask_too(photos, tmp_pat
     assert (mask(tmp_path / "high/masks/faint.png") == 0).all()
     (row,) = table(tmp_path / "high/summary.csv")
     assert row["num_regions"] == "0" and float(row["anomaly"]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [("bit_depth", 12, "dataset.bit_depth=12"), ("channels", Channels(1), "dataset.channels=1")],
+)
+def test_results_of_a_corrected_reading_are_others(tmp_path, name, value, shown):
+    picture, corrected = draw(tmp_path / "a.png", SCRATCH), trained()
+    infer(picture, tmp_path / "out")
+    setattr(corrected, name, value)
+    with pytest.raises(InputError, match=f"predicts with .*{shown}.*overwrite=true"):
+        infer(picture, tmp_path / "out", corrected)
+
+
+@pytest.mark.parametrize("bits", ["auto", 16])
+def test_the_usual_reading_is_not_kept_as_older_folders_lack_it(bits):
+    usual = trained()
+    usual.bit_depth = bits
+    assert set(pipeline.made_of(usual, pipeline.Options(), "run A")["settings"]) == {
+        *("tile", "overlap", "tta", "precision", "min_area", "min_probability")
+    }
 
 
 @pytest.mark.parametrize("band_values", [predictor.BAND_VALUES, 500])
