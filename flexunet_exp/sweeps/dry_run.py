@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -114,11 +115,10 @@ class Surveyor:
         dataset = self.dataset(cfg, settings)
         decided = {"layout": dataset.recipe, "bit_depth": dataset.bit_depth}
         settings["dataset"] = settings["dataset"] | decided
-        settings["trainer"]["batch_size"] = cfg.trainer.batch_size = batch_size.known(cfg, dataset)
+        settings["trainer"]["batch_size"] = number = batch_size.known(cfg, dataset)
         if settings["trainer"]["precision"] == "auto":
-            measured = precision.seconds_in(
-                precision.memory(TrainingSettings.from_config(cfg), dataset)
-            )
+            trained = TrainingSettings.from_config(with_batch(cfg, number))
+            measured = precision.seconds_in(precision.memory(trained, dataset))
             settings["trainer"]["precision"] = precision.faster(measured) if measured else "auto"
         threads = ProcessSettings.from_config(cfg).num_threads
         return identity.signature(settings, dataset.digest, threads, self.start(cfg))
@@ -174,6 +174,15 @@ class Surveyor:
         if any(already_done(runs, other, rerun) for other in scorings):
             return "trained, scored otherwise", math.nan, math.nan
         return "missing", math.nan, needed
+
+
+def with_batch(cfg: DictConfig, number: int | str) -> DictConfig:
+    """The configuration with this batch; a copy where it has another, because cells share it."""
+    if cfg.trainer.batch_size == number:
+        return cfg
+    own = copy.deepcopy(cfg)
+    own.trainer.batch_size = number
+    return own
 
 
 def read_of(dataset: dict) -> dict:

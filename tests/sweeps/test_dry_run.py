@@ -18,6 +18,7 @@ from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import compose_cells, dry_run
 from flexunet_exp.system.tensorflow import ProcessSettings
 from flexunet_exp.tracking.store import EFFORT, MINUTES, SCORING, SIGNATURE, STOPPED, Store
+from flexunet_exp.training import batch_size, remembered
 from tests.support import running
 
 WIDE = (
@@ -146,6 +147,18 @@ def test_the_minutes_are_those_of_the_newest_runs(multirun, past, words, monkeyp
     monkeypatch.setattr(dry_run, "TIMED", 1)
     (cell,) = surveyed(multirun, *words, "trainer.seed=5")
     assert cell.minutes == 6.0
+
+
+def test_each_cell_has_the_batch_that_was_found_for_it(multirun, past, words, tmp_path):
+    cells = [*words, "trainer.batch_size=auto", f"cache_dir={tmp_path}/cache"]
+    for filters, number in (("2", 4), ("3", 2)):
+        multi, loader, (only,) = multirun(*cells, f"model.base_filters={filters}")
+        cfg = compose_cells.Composer(multi, loader, [only]).cell(only)
+        found = batch_size.remembered_in(cfg, datasets.load(cfg))
+        remembered.keep(found, {"batch_size": number}, "looks for it")
+        past("FINISHED", [f"model.base_filters={filters}", f"trainer.batch_size={number}"])
+    found = surveyed(multirun, *cells, "model.base_filters=2,3")
+    assert states(found) == ["finished", "finished"]
 
 
 def test_nobody_knows_how_long_another_network_takes(multirun, past, words):
