@@ -180,16 +180,19 @@ def output_shape(network: keras.Model, size: tuple[int, int]) -> tuple[int, ...]
 
 
 def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.Model:
-    """The network in `precision`; the same object where it has that precision already."""
-    if precision in ("as_trained", made.precision):
+    """The network in `precision`; the same object where it has that precision already.
+
+    Raises InputError where it would have to be rebuilt, and only its file is known.
+    """
+    if precision == "as_trained":
         return model
-    if made.model is None:
-        raise InputError(
-            f"predict.precision={precision} needs the configuration of the network's run: name the "
-            "run, or a .keras file in its folder."
-        )
     import keras
 
+    if made.model is None:  # nothing but its layers says what it was trained in
+        check_computes(model, keras.DTypePolicy(precision).compute_dtype, precision)
+        return model
+    if precision == made.precision:
+        return model
     validation.check_targets(OmegaConf.create({"model": made.model}), ("model",))
     classes = model.output_shape[-1]
     before = keras.config.dtype_policy()
@@ -206,6 +209,18 @@ def in_precision(model: keras.Model, made: Blueprint, precision: str) -> keras.M
     # A supervised network also has the weights of its side heads, which predict nothing.
     rebuilt.set_weights(without_optimizer(model).get_weights())
     return rebuilt
+
+
+def check_computes(model: keras.Model, wanted: str, precision: str) -> None:
+    """Raises InputError unless the network's layers compute in `wanted`, the head's aside."""
+    exact = "float32"  # of the head, in every precision
+    found = {layer.compute_dtype for layer in model.layers} - {exact} or {exact}
+    if found != {wanted}:
+        raise InputError(
+            f"predict.precision={precision} needs the configuration of the network's run, as the "
+            f"network computes in {', '.join(sorted(found))}. Name the run, or a .keras file in "
+            "its folder, or leave predict.precision out."
+        )
 
 
 def without_first_weights(model: dict[str, Any]) -> dict[str, Any]:
