@@ -72,7 +72,7 @@ def epoch_seconds(network: str, weight: str) -> float:
     """Seconds of an epoch, the mean of those after the first."""
     folder = folder_of(network, weight, 0, TIMED)
     if not (folder / "evaluation").exists():
-        train(network, weight, 0, TIMED, folder, "trainer.profile=true")
+        train(network, weight, 0, TIMED, folder, "trainer.profile=true", "rerun=all")
     table = pd.read_csv(folder / "profile.csv").set_index("phase")
     return float(table.seconds["all"])
 
