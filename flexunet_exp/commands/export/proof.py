@@ -51,6 +51,8 @@ def export(
         file, bound_to = formats.write(networks[-1].model, name, part, size)
         if bound_to:
             log.info("The exported network takes pictures of %d × %d px only.", *bound_to)
+        if decision is not None:
+            rule_parity.check_views(run, decision, bound_to)
         dtype = networks[-1].model.inputs[0].dtype
         form = (size, bits, dtype, channels)
         _, example = next(pictures.read(paths, *form))

@@ -14,10 +14,13 @@ from flexunet_exp.commands.export.formats import Forward
 from flexunet_exp.commands.export.parity import Tolerance
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.data import masks
+from flexunet_exp.data.tiles import Size
 from flexunet_exp.decisions.file import Decision
+from flexunet_exp.errors import InputError
 from flexunet_exp.prediction import deciding, networks
 from flexunet_exp.prediction.deciding import Decided
-from flexunet_exp.prediction.predictor import members_of
+from flexunet_exp.prediction.predictor import VIEWS, members_of
+from flexunet_exp.prediction.settings import PredictSettings
 from flexunet_exp.runs.folder import FinishedRun
 
 
@@ -72,6 +75,19 @@ class Agreement:
                 f"With decision={self.decision}, {len(self.other_verdicts)} of {self.parts} parts "
                 f"get another verdict than from the network, such as {self.other_verdicts[0]}"
             )
+
+
+def check_views(run: FinishedRun, decision: Decision, bound_to: Size | None) -> None:
+    """Raises InputError where a turned view has another size than the only one of the file."""
+    tta = PredictSettings.from_config(run.cfg, deciding.options(decision, {})).tta
+    turns = any(view.turns % 2 for view in VIEWS[tta])
+    if bound_to and bound_to[0] != bound_to[1] and turns:
+        raise InputError(
+            f"decision={decision.name} was chosen with predict.tta={tta}, whose turned views have "
+            f"exchanged sides, but the file takes pictures of {bound_to[0]} × {bound_to[1]} px "
+            "only. Choose a decision with predict.tta=flips or none (flexunet decide), or add "
+            "decision=none."
+        )
 
 
 def compare(

@@ -319,6 +319,18 @@ def test_a_file_is_compared_under_the_rule_of_the_decision(run_decided):
     assert f"{len(other.other_verdicts)} of {len(paths)} parts" in sentences[1]
 
 
+def test_turned_views_need_a_file_that_takes_both_sizes(run_decided):
+    run, decision, _ = run_decided
+    run.cfg.predict.tta = "flips_turns"
+    said = "decision=low .*32 × 64 px only.*predict.tta=flips or none.*decision=none"
+    with pytest.raises(InputError, match=said):
+        rule_parity.check_views(run, decision, (32, 64))
+    for bound_to in (None, (64, 64)):
+        rule_parity.check_views(run, decision, bound_to)
+    run.cfg.predict.tta = "flips"
+    rule_parity.check_views(run, decision, (32, 64))
+
+
 def test_an_export_that_fails_half_way_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), folders.begun(tmp_path / "exports" / "grid") as part:
         (part / "model.onnx").write_bytes(b"half")
