@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from flexunet_exp.config.overrides import Word, quote_path
+from flexunet_exp.config.overrides import Word, quote_path, sweeps
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.system import collection, interrupt
 from flexunet_exp.tracking.address import require_valid
@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"Unknown command {command!r}.{did_you_mean(command, COMMANDS)}\n\n{usage()}")
         return 2
-    sys.argv = [f"flexunet {command}", *(quote_path(word, command) for word in overrides)]
+    is_sweep = sweeps(overrides)
+    quoted = (quote_path(word, command, is_sweep) for word in overrides)
+    sys.argv = [f"flexunet {command}", *quoted]
     interrupt.listen()
     try:
         require_addresses(overrides)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flexunet_exp.config.options import QUOTED, ROWS
-from flexunet_exp.config.options.row import TRAIN
+from flexunet_exp.config.options.row import NOTHING, TRAIN, Option
 
 if TYPE_CHECKING:
     from omegaconf import ListConfig
 
+TEXT = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""  # in quotes
 # One word of a command line; blanks in quotes belong to the word.
-WORD = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\s'"])+""", re.DOTALL)
+WORD = re.compile(rf"""(?:{TEXT}|[^\s'"])+""", re.DOTALL)
+# One of the values of an axis; commas in quotes or a list belong to the value.
+PART = re.compile(rf"(?:{TEXT}|\[[^\]]*\]|[^,])+", re.DOTALL)
+FUNCTION = re.compile(r"(choice|glob|shuffle|sort)\(.*\)", re.DOTALL)  # of Hydra, for an axis
 
 
 @dataclass(frozen=True)
@@ -39,34 +43,66 @@ class Word:
     def __str__(self) -> str:
         return f"{self.sign}{self.key}" + ("" if self.value is None else f"={self.value}")
 
-    def quoted(self, command: str = TRAIN) -> Word:
+    def quoted(self, command: str = TRAIN, is_sweep: bool = False) -> Word:
         """The word with its value in quotes if it is a path or other text for this command.
 
         Hydra's grammar then accepts any path. Values already quoted are unchanged, and lists
-        `[a,b]` that are not the path of a file.
+        `[a,b]` that are not the path of a file. In a sweep, each value of an axis has its own
+        quotes; a name for the store or a folder to write into is no axis.
         """
         row = ROWS.get((command.replace("-", "_"), self.key)) or ROWS.get((TRAIN, self.key))
         value = self.value
         if row is None or not (row.literal or row.pattern):
             return self
-        if self.sign == "~" or not value or value == "null":
+        if self.sign == "~" or not value:
             return self
-        listed = value[0] == "[" and value[-1] == "]" and not Path(value).exists()
-        if is_quoted(value) or listed:
+        is_axis = is_sweep and row.changes is not NOTHING and not exists(value)
+        if is_axis and FUNCTION.fullmatch(value):
             return self
-        escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-        if escaped.endswith("\\"):
-            escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
-        if row.literal:
-            escaped = escaped.replace("${", r"\${")
-        return Word(self.key, f"'{escaped}'", self.sign)
+        parts = parts_of(value) if is_axis else [value]
+        return Word(self.key, ",".join(in_quotes(part, row) for part in parts), self.sign)
 
     def as_typed(self) -> Word:
         """The word without the quotes that `quoted` gave it."""
-        if self.key not in QUOTED or not self.value or not is_quoted(self.value):
+        if self.key not in QUOTED or not self.value:
             return self
-        bare = re.sub(r"(\\+)('|$)", halved, self.value[1:-1])
-        return Word(self.key, bare.replace(r"\${", "${"), self.sign)
+        parts = parts_of(self.value)
+        if not all(part == "null" or is_quoted(part) for part in parts):
+            return self
+        if len(parts) == 1:
+            return Word(self.key, bare(self.value), self.sign)
+        typed = (part if "," in part else bare(part) for part in parts)
+        return Word(self.key, ",".join(typed), self.sign)
+
+
+def parts_of(value: str) -> list[str]:
+    """The values of an axis; a value alone where there is no comma between two."""
+    parts = PART.findall(value)
+    return [part.strip() for part in parts] if ",".join(parts) == value else [value]
+
+
+def in_quotes(value: str, row: Option) -> str:
+    """A value in quotes for Hydra; unchanged if it needs none."""
+    listed = value[:1] == "[" and value[-1:] == "]" and not exists(value)
+    if value == "null" or is_quoted(value) or listed:
+        return value
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    if escaped.endswith("\\"):
+        escaped += "\\" * (len(escaped) - len(escaped.rstrip("\\")))
+    if row.literal:
+        escaped = escaped.replace("${", r"\${")
+    return f"'{escaped}'"
+
+
+def bare(value: str) -> str:
+    """A value without the quotes that `in_quotes` gave it."""
+    if not is_quoted(value):
+        return value
+    return re.sub(r"(\\+)('|$)", halved, value[1:-1]).replace(r"\${", "${")
+
+
+def exists(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))  # False, too, for a text that is no path
 
 
 def is_quoted(value: str) -> bool:
@@ -78,9 +114,14 @@ def halved(backslashes: re.Match[str]) -> str:
     return backslashes[1][: len(backslashes[1]) // 2] + backslashes[2]
 
 
-def quote_path(argument: str, command: str = TRAIN) -> str:
+def quote_path(argument: str, command: str = TRAIN, is_sweep: bool = False) -> str:
     """A word of a command's line, with a path quoted for Hydra."""
-    return str(Word.parse(argument).quoted(command))
+    return str(Word.parse(argument).quoted(command, is_sweep))
+
+
+def sweeps(words: Iterable[str]) -> bool:
+    """Whether the words of a command's line ask for a sweep."""
+    return any(word in ("-m", "--multirun", "hydra.mode=MULTIRUN") for word in words)
 
 
 def words_in(line: str) -> list[Word]:
@@ -119,6 +160,7 @@ def choices() -> dict[str, str | None]:
 
 def short(key: str, value: str) -> str:
     """A choice as its value, any other setting by its initials: base_filters=8 → bf=8."""
+    value = bare(value)
     if "." not in key:
         return value
     initials = "".join(word[0] for word in key.rsplit(".", 1)[-1].split("_") if word)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexunet_exp.config.overrides import Word, shell, words_in
+from flexunet_exp.config.overrides import Word, shell, short, words_in
 
 AWKWARD = st.text("ab'\\ ${}\"[]=,é", min_size=1)
 
@@ -68,3 +68,31 @@ def test_a_word_that_two_commands_have_is_quoted_for_the_one_that_takes_a_path()
 def test_a_command_is_quoted_for_the_shell():
     line = shell(["flexunet", "train", Word("dataset.path", "/my data")])
     assert shlex.split(line) == ["flexunet", "train", "dataset.path=/my data"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "quoted"),
+    [
+        ("model.encoder_weights=null,imagenet", "model.encoder_weights=null,'imagenet'"),
+        ("data_root=/a b,/c", "data_root='/a b','/c'"),
+        ("dataset.path='/a,b',/c", "dataset.path='/a,b','/c'"),
+        ("init_from=choice(a,b)", "init_from=choice(a,b)"),
+        ("init_from=[a,b]", "init_from=[a,b]"),
+        ("init_from=a,", "init_from='a,'"),
+        ("tracking.run_name=a,b", "tracking.run_name='a,b'"),
+    ],
+)
+def test_each_value_of_an_axis_has_its_own_quotes(typed, quoted):
+    word = Word.parse(typed)
+    assert str(word.quoted(is_sweep=True)) == quoted
+    assert Word.parse(quoted).as_typed() == word
+
+
+def test_a_folder_with_a_comma_is_no_axis(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a,b").mkdir()
+    assert str(Word.parse("data_root=a,b").quoted(is_sweep=True)) == "data_root='a,b'"
+
+
+def test_a_cells_name_has_no_quotes():
+    assert short("model.encoder_weights", "'imagenet'") == "ew=imagenet"

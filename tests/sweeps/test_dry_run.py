@@ -203,6 +203,12 @@ def test_it_makes_nothing(tmp_path, tiny):
     assert not list(tmp_path.iterdir())
 
 
+def test_runs_to_begin_with_are_an_axis(tmp_path, tiny):
+    done = running.train(tmp_path, "-m", *tiny, "init_from=null,nowhere", "dry=true")
+    assert "2 cells: 1 missing, 1 refused" in done.stdout
+    assert "Cell 1: " in done.stdout and "Cell 0" not in done.stdout
+
+
 def test_it_agrees_with_what_training_did(tmp_path, tiny):
     """A sweep killed in its second cell, after the first epoch's state was written."""
     sweep = ["-m", *tiny, "trainer.epochs=2", "loss=dice,ce_dice", "trainer.seed=0,1"]

@@ -158,6 +158,8 @@ def test_an_option_that_not_every_choice_has_is_said(monkeypatch):
         (["-m", "sweep=seeds", "model=unett,flexunet"], "Did you mean 'unet'?"),
         (["-m", "sweep=seeds", "optimizer.learing_rate=1,2"], "Did you mean"),
         (["-m", "sweep=seeds", "init_from=latest"], "init_from=latest means another run after"),
+        (["-m", "init_from=x,latest"], "init_from=latest means another run after"),
+        (["-m", "init_from=choice(best,x)"], "init_from=best means another run after"),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing(tmp_path, words, sentence):
