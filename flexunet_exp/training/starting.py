@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from omegaconf import DictConfig
 
 from flexunet_exp.errors import Hopeless
@@ -84,7 +85,22 @@ def why_not(name: str, ours: dict, theirs: dict) -> str:
     if name not in ours:
         return "it is only there"
     here, there = ([tuple(w.shape) for w in layers[name].weights] for layers in (ours, theirs))
-    return "" if here == there else f"{there} there, {here} here"
+    if here != there:
+        return f"{there} there, {here} here"
+    is_other = is_fixed(ours[name]) and not has_equal_weights(ours[name], theirs[name])
+    return "its weights follow from the model's arguments, which differ" if is_other else ""
+
+
+def is_fixed(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's weights are not learned, but follow from the model's arguments."""
+    from flexunet_exp.models.sharpunet import SharpeningKernel
+
+    return isinstance(getattr(layer, "depthwise_initializer", None), SharpeningKernel)
+
+
+def has_equal_weights(one: keras.layers.Layer, other: keras.layers.Layer) -> bool:
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(own, its) for own, its in pairs)
 
 
 def table_of(reasons: dict[str, str]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pytest
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.models.files import save_model
+from flexunet_exp.models.sharpunet import sharpunet
 from flexunet_exp.models.weights_digest import weights_digest
 from flexunet_exp.training import starting
 
@@ -58,6 +59,21 @@ def test_layers_that_only_one_network_has_are_listed(tmp_path):
     starting.take_over(ours, start_of(network(5), tmp_path / "their.keras"), tmp_path)
     because = pd.read_csv(tmp_path / "init_from.csv").set_index("layer")["because"]
     assert (because["mine"], because["logits"]) == ("it is not there", "it is only there")
+
+
+@pytest.mark.parametrize(("centre", "taken"), [(8, True), (9, False)])
+def test_a_kernel_that_the_arguments_fix_stays_as_they_say(centre, taken, tmp_path):
+    options = {"base_filters": 2, "num_layers": 2}
+    save_model(sharpunet((8, 8, 3), 2, sharpening_centre=8, **options), tmp_path / "their.keras")
+    start = starting.Start("abc", tmp_path / "their.keras", "0f")
+    ours = sharpunet((8, 8, 3), 2, sharpening_centre=centre, **options)
+    starting.take_over(ours, start, tmp_path)
+    (kernel,) = ours.get_layer("skip0_sharpened").get_weights()
+    assert (kernel[1, 1] == centre).all()
+    table = pd.read_csv(tmp_path / "init_from.csv").set_index("layer")
+    assert table["taken"].drop("skip0_sharpened").all()
+    assert table.loc["skip0_sharpened", "taken"] == taken
+    assert taken or "model's arguments" in table.loc["skip0_sharpened", "because"]
 
 
 def test_nothing_taken_over_is_an_error_that_lists_the_layers(tmp_path):
