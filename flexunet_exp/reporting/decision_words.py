@@ -114,11 +114,20 @@ def kind_sentence(decision: Decision) -> str:
     where = f"{data['pictures']} pictures of {data['sources']} parts"
     what = f"a part costs at most {decision.cost[1]:.3g}" if decision.cost else "the goals hold"
     if decision.kind != GUARANTEE:
-        return (
-            f"This is an estimate, from {where} that were predicted by the folds that had not seen "
-            "them. No untouched pictures are left to check it, and it is for the folds together."
-        )
+        return estimate_sentences(decision.name, where)
     return (
         f"This is a guarantee: for parts like those of the calibration part ({where}), which "
         f"nothing else was chosen on, {what} with a probability of {confidence:g}."
+    )
+
+
+def estimate_sentences(name: str, where: str) -> str:
+    """What a decision that folds estimate may differ from, and how to test it."""
+    return (
+        f"This is an estimate, from {where} that were predicted by the folds that had not seen "
+        "them. The decision is applied to the mean of all folds. Where they disagree, the mean has "
+        "lower probabilities than the surest fold, so the folds together may stop fewer parts than "
+        "estimated. Test it on other pictures: flexunet evaluate run=PARENT ensemble=true "
+        f"decision={name} dataset=NAME dataset.path=FOLDER. Or choose a decision for one run with "
+        "a calibration part (split.calibration=0.2)."
     )
