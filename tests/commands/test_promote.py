@@ -137,6 +137,9 @@ def test_runs_that_cannot_be_promoted_are_named_with_the_reason(tmp_path, promot
     stored(tmp_path, run, "RUNNING")
     with pytest.raises(InputError, match="is RUNNING"):
         promote(run)
+    shutil.copy(run / "best.keras", run / "epoch_10.keras")
+    with pytest.raises(InputError, match=f"is not the network that its run.* run={run}$"):
+        promote(run / "epoch_10.keras")
     assert versions(tmp_path) == {}
     with pytest.raises(InputError) as wrong:
         words = ("name=a/b", "tracking=none", "tracking.uri=null", "force=maybe")

@@ -35,6 +35,11 @@ def task(cfg: DictConfig) -> None:
     store = Store(cfg.tracking.uri, cfg.tracking.experiment_name, create=False)
     with TemporaryDirectory() as folder:
         run = find_runs.find(cfg, Path(folder))
+        if not run.is_best:  # what is registered are the files of its folder
+            raise InputError(
+                f"run={cfg.run} is not the network that its run ended with; promote takes the run. "
+                f"Type run={run.folder}"
+            )
         validation.check_objective(cfg.objective, run.cfg)
         run_id = registry.stored_run(store, run)
         decision, whatever = decision_of(cfg, run), cfg.decision is None
