@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from flexunet_exp.commands.review import predicting
+from flexunet_exp.commands.review import exporting, predicting
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation import parts
 from flexunet_exp.labels import review_file
+from flexunet_exp.labels.compared import Box
 from flexunet_exp.runs.folder import load_below
 from tests.support import exports
 from tests.support.running import flexunet, store
@@ -73,6 +74,16 @@ def test_the_ticked_pictures_alone_are_exported(folds, parent, reviewed):
     assert [file.stem for file in folder.glob("*.json")] == [table["picture"][0]]
     assert (folder.parent / "review.csv").read_bytes() == answers.read_bytes()
     assert artifacts_of_parent(folds, "review2") == {"review2/review.csv"}
+
+
+def test_ticked_doubts_that_fit_nothing_are_counted(parent, reviewed, tmp_path, caplog):
+    runs = load_below(parent)
+    again = predicting.reviewed(runs, OmegaConf.create({}), tmp_path / "masks")
+    rows = review_file.read(reviewed / "review.csv", again.names, again.classes)
+    doubted = [rows[0].doubt, rows[1].doubt._replace(kind="extra", box=Box(0, 0, 3, 3))]
+    exporting.write(again, doubted, "labelme", tmp_path / "labelme")
+    assert f"1 of 2 doubts are not drawn, the first of picture {rows[1].picture}" in caplog.text
+    assert "predict.*" in caplog.text
 
 
 def test_each_picture_is_predicted_once_for_table_page_and_export(parent, tmp_path, monkeypatch):

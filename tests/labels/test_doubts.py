@@ -8,6 +8,7 @@ import pytest
 from flexunet_exp.errors import InputError
 from flexunet_exp.labels import doubts, review_file
 from flexunet_exp.labels.compared import Box, compare
+from flexunet_exp.labels.unmatched import unmatched
 from flexunet_exp.scores.regions import STEPS
 
 CLASSES = ("background", "scratch", "dent")
@@ -81,6 +82,10 @@ def test_a_wrong_label_is_doubted_and_mended(truth, kind, label, proposed, box):
     )
     assert 0.3 < one.score <= 1 and 0.1 < one.probability < one.score
     np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), RIGHT)
+    assert unmatched(truth, prediction, [one]) == []
+    is_label_alone = kind in ("unseen", "class")  # needs no region of the prediction
+    assert unmatched(truth, picture(), [one]) == ([] if is_label_alone else [one])
+    assert unmatched(RIGHT, prediction, [one]) == ([] if kind == "extra" else [one])
 
 
 @pytest.mark.parametrize(

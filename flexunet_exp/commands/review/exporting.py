@@ -10,6 +10,7 @@ from flexunet_exp.commands.review.predicting import Reviewed
 from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing import WRITERS, Sample
 from flexunet_exp.labels.doubts import Doubt, mended
+from flexunet_exp.labels.unmatched import unmatched
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,25 @@ def write(reviewed: Reviewed, doubts: Sequence[Doubt], kind: str, folder: Path) 
         log.warning("No label is doubted or ticked, so there is nothing to export.")
         return
     writer = WRITERS[kind](folder, [Class(name) for name in reviewed.classes[1:]])
+    lost = []
     for look in reviewed.looks(numbers):
         own = [one for one in doubts if one.picture == look.number]
         sample = Sample(Path(look.sample.image), reviewed.names[look.number], "")
         writer.add(sample, mended(look.truth, look.mask, own))
+        lost += unmatched(look.truth, look.mask, own)
     writer.close()
+    warn_of(lost, len(doubts), reviewed.names)
     log.info("To be corrected %s (%d pictures)", folder, len(numbers))
+
+
+def warn_of(lost: Sequence[Doubt], number: int, names: Sequence[str]) -> None:
+    """Warns of doubts, of a `number`, that an export leaves out."""
+    if lost:
+        log.warning(
+            "%d of %d doubts are not drawn, the first of picture %s: their region is neither in "
+            "the labels nor in the prediction. Give the predict.* of the call that wrote "
+            "review.csv, or review again if the labels have changed.",
+            len(lost),
+            number,
+            names[lost[0].picture],
+        )
