@@ -15,6 +15,7 @@ from flexunet_exp.decisions.file import Decision
 from flexunet_exp.evaluation.results import OVERALL, Evaluation
 from flexunet_exp.reporting import decision_words as words
 from flexunet_exp.reporting import nearest
+from flexunet_exp.reporting.decision_warnings import warnings
 from flexunet_exp.reporting.html import address, jpeg, template
 from flexunet_exp.reporting.text import figure_text, interval_text
 from flexunet_exp.scores import objects
@@ -89,6 +90,7 @@ def decision(
     return {
         "decision": decision,
         "sentences": [*words.rule_sentences(decision.rules), words.kind_sentence(decision)],
+        "warnings": list(warnings(decision)),
         "rows": list(words.rows(decision)),
         "confidence": f"{decision.wanted['confidence']:.0%}",
         "prices": list(words.price_rows(decision)),

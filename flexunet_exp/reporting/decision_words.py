@@ -30,24 +30,42 @@ class Row(NamedTuple):
     test_interval: str
 
 
-def rows(decision: Decision) -> Iterator[Row]:
+class Shown(NamedTuple):
+    """A figure of a decision, under the name that readers know."""
+
+    label: str
+    group: str
+    name: str  # false_alarms or missed
+    level: str  # pixel, region or part: what it counts
+    goal: float | None
+    values: Sequence[float]  # value, low, high, sources
+
+
+def shown(decision: Decision) -> Iterator[Shown]:
     """The figures at the decision's level, then those of whole parts."""
     for group, expected in decision.expected.items():
         is_parts = group == PARTS
         if is_parts and decision.level == PART:
             continue  # the same figures again
-        labels = FIGURES[PART if is_parts else decision.level]
+        level = PART if is_parts else decision.level
         prefix = "" if group in ("all", PARTS) else f"{group}: "
-        for name, figure in expected.items():
-            wanted = None if is_parts else decision.wanted.get(GOALS[name])
-            shown = decision.test.get(group, {}).get(name)
-            yield Row(
-                prefix + labels[name],
-                "" if wanted is None else f"≤ {wanted:g}",
-                *texts(figure),
-                str(figure[3]),
-                *(texts(shown) if shown else ("", "")),
-            )
+        has_goal = level == decision.level
+        for name, values in expected.items():
+            goal = decision.wanted.get(GOALS[name]) if has_goal else None
+            yield Shown(prefix + FIGURES[level][name], group, name, level, goal, values)
+
+
+def rows(decision: Decision) -> Iterator[Row]:
+    """The figures as texts, each as chosen and as test showed it."""
+    for one in shown(decision):
+        tested = decision.test.get(one.group, {}).get(one.name)
+        yield Row(
+            one.label,
+            "" if one.goal is None else f"≤ {one.goal:g}",
+            *texts(one.values),
+            str(one.values[3]),
+            *(texts(tested) if tested else ("", "")),
+        )
 
 
 class PriceRow(NamedTuple):

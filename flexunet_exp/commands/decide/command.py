@@ -45,6 +45,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         from flexunet_exp.commands.decide import evidence, page, terminal
         from flexunet_exp.decisions import file, question
         from flexunet_exp.prediction.settings import PredictSettings
+        from flexunet_exp.reporting import decision_warnings
 
         file.check_free(cfg.name, [run.folder for run in runs], cfg.overwrite)
         asked = question_of(cfg, runs[0])
@@ -56,6 +57,8 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         (results := home.folder / "decide").mkdir()
         page.write(results, decision, asked, found, rule)
         terminal.show(decision)
+        for sentence in decision_warnings.warnings(decision):
+            log.warning(sentence)
         for run in runs:
             file.keep(decision, run.folder)
             if not run.folder.is_relative_to(scratch):  # else the store has it

@@ -16,6 +16,7 @@ from flexunet_exp.errors import InputError
 from flexunet_exp.evaluation.regions import FREE_RESPONSE
 from flexunet_exp.reporting import decision_words as words
 from flexunet_exp.reporting import nearest
+from flexunet_exp.reporting.decision_warnings import warnings
 from flexunet_exp.reporting.html import template
 from flexunet_exp.system.files import replace_file, write_table
 
@@ -48,6 +49,7 @@ def write(folder: Path, decision: Decision, asked: Question, found: Evidence, ru
         title=f"Decision {decision.name}",
         rules=list(words.rule_sentences(decision.rules)),
         kind=words.cost_sentence(decision) + words.kind_sentence(decision),
+        warnings=list(warnings(decision)),
         rows=list(words.rows(decision)),
         confidence=f"{decision.wanted['confidence']:.0%}",
         labels=words.FIGURES[decision.level],
