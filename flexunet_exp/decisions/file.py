@@ -188,6 +188,7 @@ def fitting(
     `classes` has the defects alone; `networks` are digests of weights in any order.
     """
     problems = []
+    own, here = one_form(decision.predict), one_form(predict)
     if tuple(classes) != decision.classes:
         problems.append(
             f"decision={decision.name} is of the classes {', '.join(decision.classes)}; the "
@@ -203,7 +204,13 @@ def fitting(
         f"decision={decision.name} was chosen with predict.{key}={value}; here it is "
         f"{predict[key]}. Leave predict.{key} out, or use decision=none."
         for key, value in decision.predict.items()
-        if key in predict and predict[key] != value
+        if key in predict and here[key] != own[key]
     ]
     if problems:
         raise InputError(problems)
+
+
+def one_form(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of predictions with the tile as [height, width]: one number is a square of it."""
+    tile = settings.get("tile")
+    return {**settings, "tile": [tile, tile]} if isinstance(tile, int) else {**settings}

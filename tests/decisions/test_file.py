@@ -93,3 +93,11 @@ def test_a_decision_fits_its_own_classes_networks_and_settings_alone():
     assert "is of the classes scratch, dent" in classes
     assert "chosen for 2 networks with other weights than these 1" in networks
     assert "predict.tta=none; here it is flips" in settings
+
+
+@pytest.mark.parametrize(("chosen", "here"), [([256, 256], 256), (256, [256, 256])])
+def test_a_square_tile_is_the_same_however_it_is_typed(chosen, here):
+    decision = replace(DECISION, predict={"tile": chosen})
+    file.fitting(decision, ["scratch", "dent"], ["b2", "a1"], {"tile": here})
+    with pytest.raises(InputError, match=r"chosen with predict.tile=.* here it is 128\."):
+        file.fitting(decision, ["scratch", "dent"], ["b2", "a1"], {"tile": 128})

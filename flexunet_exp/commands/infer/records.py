@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flexunet_exp.commands.infer.outputs import Output
+from flexunet_exp.decisions.file import one_form
 from flexunet_exp.errors import InputError
 from flexunet_exp.prediction.regions import Region
 from flexunet_exp.system import files, journal
@@ -153,12 +154,16 @@ def begin(held: Journal, output: Output, made_of: dict[str, Any], overwrite: boo
 
 def is_same(header: dict[str, Any], made_of: dict[str, Any]) -> bool:
     """Whether the results are of the same network and settings, whatever the run was called."""
-    return all(header.get(key) == made_of[key] for key in made_of if key != "run")
+    if one_form(header["settings"]) != one_form(made_of["settings"]):
+        return False
+    others = made_of.keys() - {"run", "settings"}
+    return all(header.get(key) == made_of[key] for key in others)
 
 
 def conflict(folder: Path, header: dict[str, Any], made_of: dict[str, Any]) -> str:
     old, new = header["settings"], made_of["settings"]
-    differing = [key for key in {**new, **old} if old.get(key) != new.get(key)]
+    before, now = one_form(old), one_form(new)
+    differing = [key for key in {**new, **old} if before.get(key) != now.get(key)]
 
     def shown(run: Any, settings: dict[str, Any]) -> str:
         values = ", ".join(f"{key}={settings.get(key, 'not given')}" for key in differing)

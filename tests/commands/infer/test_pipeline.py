@@ -146,6 +146,14 @@ def test_the_usual_reading_is_not_kept_as_older_folders_lack_it(bits):
     }
 
 
+def test_results_of_a_square_tile_are_the_same_however_it_is_typed(tmp_path):
+    picture = draw(tmp_path / "a.png", SCRATCH)
+    infer(picture, tmp_path / "out", trained(tile=[16, 16]))
+    assert infer(picture, tmp_path / "out", trained(tile=16)).already == 1
+    with pytest.raises(InputError, match=r"\(tile=\[16, 16\]\).*\(tile=8\)"):
+        infer(picture, tmp_path / "out", trained(tile=8))
+
+
 @pytest.mark.parametrize("band_values", [predictor.BAND_VALUES, 500])
 def test_probabilities_are_those_of_every_class_at_every_pixel(tmp_path, monkeypatch, band_values):
     monkeypatch.setattr(predictor, "BAND_VALUES", band_values)
