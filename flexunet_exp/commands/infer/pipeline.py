@@ -188,7 +188,8 @@ def is_done(
         if state != entry.stamp:
             return False
         if made := options.volume.made_of(picture.path):
-            return output.has_volume(made, entry.name)
+            is_shown = options.volume.is_shown_by(entry.video)
+            return is_shown and output.has_volume(made, entry.name)
         return output.has(options.kinds, entry.name)
     except OSError:  # reading the picture will give the reason
         return False

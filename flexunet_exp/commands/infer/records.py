@@ -50,6 +50,7 @@ class Record(NamedTuple):
     uncertainty: float | None = None  # the mean of the pixels that are predicted as a defect
     depth: int = 1  # slices, of a volume
     slices: Sequence[int] = ()  # of a volume, the slice of each region
+    video: str = ""  # of a volume, its format and frames a second; empty if there is none
 
     @classmethod
     def of(cls, fields: Any) -> Record:
@@ -69,6 +70,7 @@ class Entry(NamedTuple):
     name: str
     stamp: Stamp
     offset: int
+    video: str
 
 
 class Records:
@@ -98,7 +100,7 @@ class Records:
 
 
 def entry(record: Record, offset: int) -> Entry:
-    return Entry(record.file, record.name, record.stamp, offset)
+    return Entry(record.file, record.name, record.stamp, offset, record.video)
 
 
 @contextmanager

@@ -65,6 +65,15 @@ class VolumeOptions:
             and given[field.name] != field.default
         }
 
+    @property
+    def shown(self) -> str:
+        """The video as a record has it, such as `mp4 10`; empty if none is asked for."""
+        return "" if self.video == NO_VIDEO else f"{self.video} {self.fps}"
+
+    def is_shown_by(self, video: str) -> bool:
+        """Whether a record's video is the one asked for; older records do not say which it is."""
+        return self.shown in ("", video) or not video
+
     def made_of(self, path: Path) -> dict[str, str]:
         """The kinds of files that are made of a volume, with their suffixes; none of a picture."""
         suffix = suffix_of(path)
@@ -161,6 +170,7 @@ class VolumeInference:
             None,
             len(slices),
             [index for index, one in enumerate(found) for _ in one.regions],
+            self.options.volume.shown,
         )
 
     def through_slices(

@@ -290,9 +290,31 @@ def test_a_video_has_a_frame_for_each_slice(tmp_path, kind):
         inside = frame[8 * index + 2 : 8 * index + 6, 44:76].mean(axis=(0, 1))
         assert inside[2] > inside[0] + 50 and inside[0] > 50
         assert frame[8 * (5 - index) + 2, 44:76].max() < 60
-    assert predicted(tmp_path / "scan.npy", tmp_path / "out", video=kind).already == 1
+    assert predicted(tmp_path / "scan.npy", tmp_path / "out", video=kind, fps=5).already == 1
     other = {"gif": "mp4", "mp4": "gif"}[kind]
     assert predicted(tmp_path / "scan.npy", tmp_path / "out", video=other).done == 1
+
+
+def test_a_video_of_other_frames_a_second_is_made_again(tmp_path, voxels):
+    scan, out = save(tmp_path / "scan.npy", voxels), tmp_path / "out"
+    durations = []
+    for fps in (2, 20):
+        assert predicted(scan, out, video="gif", fps=fps).done == 1
+        with Image.open(out / "overlays/scan.gif") as video:
+            durations.append(video.info["duration"])
+    assert durations[0] == 10 * durations[1]
+    assert predicted(scan, out, video="gif", fps=20).already == 1
+    assert predicted(scan, out, fps=2).already == 1  # without a video
+
+
+def test_a_video_of_an_older_record_is_kept(tmp_path, voxels):
+    scan, out = save(tmp_path / "scan.npy", voxels), tmp_path / "out"
+    predicted(scan, out, video="gif", fps=2)
+    kept = out / "records.jsonl"
+    older = kept.read_text().replace(', "video": "gif 2"', "")
+    assert older != kept.read_text()
+    kept.write_text(older)
+    assert predicted(scan, out, video="gif", fps=20).already == 1
 
 
 def test_a_video_of_a_volume_that_changed_or_is_refused_now_is_removed(tmp_path, voxels):
