@@ -40,23 +40,35 @@ def plan(cfg: DictConfig, files: Mapping[str, str | None], typed: Collection[str
     log.info("%s\n", datasets.summary(dataset))
     data, machine = facts.of_data(dataset), facts.of_machine(compose.cache_dir(cfg))
     tried = candidates(cfg, files, typed, data)
-    per_image = cfg.dataset.patch.per_image
-    draws = data.pictures["train"] * (per_image if tried[0].patch else 1)
-    recipe = budget.Recipe(lines.choose_batch(cfg.trainer.batch_size, draws), per_image)
+    recipe = recipe_of(cfg, typed, data, tried[0])
     cfg.trainer.batch_size = recipe.batch_size
     measured = measurements(cfg, dataset, data, tried[0], typed, began)
     chosen = budget.choose(data, machine, measured, recipe, tried, cfg.minutes)
     return Planned(cfg, files, typed, data, machine, split, chosen, tried[0], recipe, measured)
 
 
+def recipe_of(
+    cfg: DictConfig, typed: Collection[str], data: Facts, first: Candidate
+) -> budget.Recipe:
+    """The batch and the patches of a picture; a typed batch is kept."""
+    batch, per_image = cfg.trainer.batch_size, cfg.dataset.patch.per_image
+    if "trainer.batch_size" not in typed:
+        draws = data.pictures["train"] * (per_image if first.patch else 1)
+        batch = lines.choose_batch(batch, draws)
+    return budget.Recipe(batch, per_image)
+
+
 def split_of(
     cfg: DictConfig, files: Mapping[str, str | None], typed: Collection[str], scanned: Dataset
 ) -> Split:
-    """The split of the plan, which is then that of `cfg`; a typed or given one is kept."""
+    """The split of the plan, which is then that of `cfg`; a typed or given one is kept.
+
+    An option of the split that was typed keeps its file: another one may lack the option.
+    """
     merged = splits.with_merged_copies(scanned.table, lambda _: None)
     sources = facts.sources_of(replace(scanned, table=merged))
     name = files["split"] or ""
-    if "split" in typed:
+    if any(key.partition(".")[0] == "split" for key in typed):
         return Split(name, None, lines.TYPED)
     if name != "ratios":
         return Split(name, None, "the folders name the split")

@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from flexunet_exp.commands.plan import command, facts, file, planning
+from flexunet_exp.commands.plan.budget import Candidate
 from flexunet_exp.commands.plan.lines import Line
 from flexunet_exp.config import validation
 from flexunet_exp.config.compose import composed
+from flexunet_exp.config.overrides import Word
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.errors import InputError
 from tests.support import hostile, running
@@ -87,6 +89,24 @@ def test_a_split_by_folders_is_kept(squares, cfg_of):
     assert (split.name, split.folds) == ("folders", None)
     split = planning.split_of(cfg, SHIPPED, set(), scanned)
     assert (split.name, split.folds, cfg.split.n) == ("folds", 5, 5)
+
+
+def test_a_typed_option_of_the_split_is_kept_and_stays_in_the_command(squares, cfg_of):
+    words = [Word.parse("split.ratios=[0.6,0.2,0.2]"), Word.parse("split.calibration=0.2")]
+    cfg, typed = cfg_of(squares, "split=ratios", *map(str, words)), {word.key for word in words}
+    split = planning.split_of(cfg, SHIPPED, typed, datasets.scanned(cfg))
+    assert (split.name, split.folds, split.reason) == ("ratios", None, "as typed")
+    assert cfg.split.calibration == 0.2
+    line = command.next_command(words, SHIPPED, {"split"}, "grid_plan")
+    assert line[3:] == [*map(str, words), "experiment=grid_plan"]
+
+
+def test_a_typed_batch_is_kept_where_an_epoch_has_fewer_pictures(compose):
+    cfg = compose("plan", "trainer.batch_size=64")
+    data = facts.Facts({"train": 40, "valid": 9, "test": 9}, {"bent": 40}, 0, (64, 64), 9.0)
+    whole = Candidate((64, 64), "none", 1)
+    assert planning.recipe_of(cfg, {"trainer.batch_size"}, data, whole).batch_size == 64
+    assert planning.recipe_of(cfg, set(), data, whole).batch_size == 32
 
 
 def test_copies_of_one_picture_are_one_source_of_the_split(squares, cfg_of):
