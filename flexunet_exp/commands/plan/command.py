@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from omegaconf import DictConfig
 
@@ -64,7 +64,28 @@ def check(cfg: DictConfig, typed: Collection[str]) -> None:
             "trainer.batch_size=auto: a plan measures with the batch that it writes. Type a "
             "number, such as trainer.batch_size=8, or leave it out"
         )
+    if problems := list(unfit(cfg)):
+        raise InputError(problems)
     validation.check_targets(cfg, ("dataset", "split", "augmentation"))
+
+
+def unfit(cfg: DictConfig) -> Iterator[str]:
+    """The problems of a network or schedule that a plan cannot be made with."""
+    if "output_stride" not in cfg.model:
+        yield (
+            f"The network {name_of(cfg.model)} has no encoder whose features could be kept, and a "
+            "plan trains from kept features. Type model=unet, or leave it out"
+        )
+    if name_of(cfg.schedule) != "cosine":
+        yield (
+            f"The schedule {name_of(cfg.schedule)}: a plan decides the epochs of schedule=cosine. "
+            "Leave it out, or type it with flexunet train"
+        )
+
+
+def name_of(section: DictConfig) -> str:
+    """The function that a section builds from, without its package."""
+    return str(section.get("_target_")).rpartition(".")[2]
 
 
 def next_command(

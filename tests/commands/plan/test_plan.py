@@ -153,6 +153,9 @@ def test_data_that_are_not_there_are_refused(tmp_path, cfg_of):
         ("dataset.cache=memory", "dataset.cache=memory: a plan trains from kept features"),
         ("trainer.batch_size=0", "trainer.batch_size=0 is not"),
         ("trainer.batch_size=auto", "such as trainer.batch_size=8, or leave it out"),
+        ("model=flexunet", "The network flexunet has no encoder.* Type model=unet"),
+        ("model=segformer", "The network segformer has no encoder.* Type model=unet"),
+        ("schedule=constant", "The schedule constant: a plan decides .* schedule=cosine"),
     ],
 )
 def test_words_that_cannot_be_planned_with_are_refused(compose, word, said):
