@@ -36,6 +36,9 @@ PRUNED = "pruned"  # a trial's attribute: the epoch after which it was ended
 LEARNED = "learned"  # a trial's attribute: whether its run has learned anything
 SAME_AS = "same_as"  # a trial's attribute: the number of the earlier trial with its parameters
 PREFIX = "hydra.sweeper."
+# The options that change what a monitored loss measures; sides count in that of training alone.
+OTHER_LOSS = ("loss.", "experiment.")
+CHANGES_LOSS = {"val_loss": OTHER_LOSS, "loss": (*OTHER_LOSS, "trainer.deep_supervision.")}
 RULES = {
     "direction": one_of("maximize", "minimize"),
     "n_trials": count(20),
@@ -90,6 +93,7 @@ def plan(cfg: DictConfig, loader: Any, words: Sequence[str]) -> Plan:
             f"Try {PREFIX}study_name=grid"
         )
     problems += space_problems(cfg, loader, entries, constants)
+    problems += pruning_problems(cfg, entries)
     if problems:
         raise InputError(problems)
     storage = storage_of(conf, cfg.tracking.uri)
@@ -153,6 +157,20 @@ def space_problems(
         except InputError as error:
             found = {problem: f"With {' '.join(words)}" for problem in error.problems} | found
     return [f"{where}: {problem}" for problem, where in found.items()]
+
+
+def pruning_problems(cfg: DictConfig, entries: Mapping[str, Any]) -> Iterator[str]:
+    """A problem for each option that changes the loss by which trials are pruned."""
+    pruner = cfg.hydra.sweeper.pruner
+    if pruner == "none" or cfg.monitor not in CHANGES_LOSS:
+        return
+    for key in entries:
+        if f"{key}.".startswith(CHANGES_LOSS[cfg.monitor]):
+            yield (
+                f"space {key}: {PREFIX}pruner={pruner} compares trials by monitor={cfg.monitor}, "
+                "and losses that differ cannot be compared. Type monitor=val_dice, or "
+                f"{PREFIX}pruner=none"
+            )
 
 
 def choices_of(entry: Any) -> Sequence[Any]:

@@ -309,6 +309,39 @@ def test_all_problems_of_a_space_at_once(searched):
     assert "low=0.5 is not below high=0.1" in text
 
 
+FEW = "hydra.sweeper.n_trials=1"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "searching"),
+    [
+        ("val_loss", "loss=dice,ce_dice"),
+        ("val_loss", "loss.smooth=interval(0.5,2)"),
+        ("val_loss", "experiment=quickstart,seed_grid"),
+        ("loss", "trainer.deep_supervision=interval(0.5,1)"),
+    ],
+)
+def test_losses_that_differ_do_not_prune_one_another(searched, monitor, searching):
+    key = searching.partition("=")[0]
+    words = (f"monitor={monitor}", searching, *(() if key == "loss" else ("loss=dice",)))
+    said = f"{key}: .*pruner=median.* monitor={monitor}.*monitor=val_dice.*pruner=none"
+    with pytest.raises(InputError, match=said):
+        searched("a", *words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("monitor=val_loss", "hydra.sweeper.pruner=none"),
+        ("monitor=val_dice",),
+        ("monitor=val_loss", "loss=dice"),
+    ],
+)
+def test_losses_that_are_not_compared_may_differ(searched, words):
+    known, _ = searched("a", *words, FEW)
+    assert len(known.trials) == 1
+
+
 def test_a_run_that_would_be_refused_is_refused_before_any(searched):
     with pytest.raises(InputError, match="dataset.image_size=100 must be divisible by 128"):
         searched("a", "dataset.image_size=choice(128,100)")
