@@ -80,15 +80,30 @@ class PriceRow(NamedTuple):
 
 def price_rows(decision: Decision) -> Iterator[PriceRow]:
     """The rows of what other goals would cost, as the decision keeps them."""
+    name = priced(decision)
+    lacking = sources(decision, name)
     for one in decision.prices:
-        goal = f"{one['goal']:g}"
+        goal = f"{GOALS[name]} ≤ {one['goal']:g}"
         if "needs" in one:
-            needs = "no number" if one["needs"] is None else str(one["needs"])
-            yield PriceRow(goal, "", "", "", needs)
+            needs = "no number is enough" if one["needs"] is None else f"{one['needs']} {lacking}"
+            yield PriceRow(goal, "not granted", "", "", needs)
         else:
             figures = (one["false_alarms"], one["missed"])
             alarms, missed = ("–" if value is None else f"{value:.3f}" for value in figures)
             yield PriceRow(goal, f"{one['threshold']:g}", alarms, missed, "")
+
+
+def priced(decision: Decision) -> str:
+    """The kind of goal that the rows are of: the decision's own, false alarms first."""
+    has_alarms = GOALS["false_alarms"] in decision.wanted
+    return "missed" if GOALS["missed"] in decision.wanted and not has_alarms else "false_alarms"
+
+
+def sources(decision: Decision, name: str) -> str:
+    """What a goal is tested on: good parts count no misses, and regions are counted on all."""
+    if name == "missed":
+        return "parts with defects"
+    return "good parts" if decision.level == PART else "parts"
 
 
 def texts(figure: Sequence[float]) -> tuple[str, str]:

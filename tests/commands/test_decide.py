@@ -183,6 +183,7 @@ def test_the_page_shows_the_nearest_pictures_and_what_other_goals_cost(calibrate
         width, height = thumbnail.size
         assert height < width < 3 * height  # the picture, and its truth beside it
     assert "What other goals would cost" in text and "is gone" not in text
+    assert text.count("<td>max_missed ≤ 0.") == 5 and "a goal is tested on one" in text
     assert not re.search(r'src="(?!data:)', text)
     kept = yaml.safe_load((run / "decision.yaml").read_text())["decisions"]["default"]["prices"]
     assert [one["goal"] for one in kept] == [0.01, 0.02, 0.05, 0.1, 0.2]

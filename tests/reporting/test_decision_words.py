@@ -60,3 +60,19 @@ def test_regions_and_whole_parts_are_both_looked_at():
         "false alarms a picture (5 at most)",
         "good parts stopped",
     ]
+
+
+def test_prices_say_whose_goal_it_is_and_which_parts_are_lacking():
+    prices = [
+        {"goal": 0.05, "needs": 45},
+        {"goal": 0.2, "threshold": 0.4, "false_alarms": 0.125, "missed": 0.1},
+        {"goal": 0.01, "needs": None},
+    ]
+    few, granted, none = words.price_rows(replace(DECISION, prices=prices))
+    assert few == ("max_missed ≤ 0.05", "not granted", "", "", "45 parts with defects")
+    assert granted == ("max_missed ≤ 0.2", "0.4", "0.125", "0.100", "")
+    assert none.needs == "no number is enough"
+    alarms = replace(DECISION, prices=prices, wanted={"max_false_alarms": 0.1, "confidence": 0.9})
+    assert next(words.price_rows(alarms))[::4] == ("max_false_alarms ≤ 0.05", "45 good parts")
+    regions = next(words.price_rows(replace(alarms, level="region")))
+    assert regions.needs == "45 parts"
