@@ -21,8 +21,8 @@ TRUSTED = ("flexunet_exp.", "keras.optimizers.", "keras.losses.", "keras.callbac
 
 
 def is_trusted(target: str) -> bool:
-    own = tuple(f"{name}." for name in os.environ.get("FLEXUNET_TRUSTED", "").split(",") if name)
-    return target.startswith(TRUSTED + own)
+    names = map(str.strip, os.environ.get("FLEXUNET_TRUSTED", "").split(","))
+    return target.startswith(TRUSTED + tuple(f"{name}." for name in names if name))
 
 
 def locate(target: str) -> Callable[..., Any]:

@@ -248,7 +248,9 @@ def targets_in(node: Any) -> Iterator[str]:
 def source_of(package: str) -> Path:
     """The folder or file of an installed package; InputError if it is not installed."""
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
+    if spec is None or not (spec.origin or spec.submodule_search_locations):
         raise InputError(f"The package {package!r}, named by a _target_, is not installed.")
+    if spec.origin is None:  # a package without __init__.py
+        return Path(next(iter(spec.submodule_search_locations or ())))
     path = Path(spec.origin)
     return path.parent if path.name == "__init__.py" else path

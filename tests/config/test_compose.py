@@ -65,6 +65,17 @@ def test_own_code_outside_the_package_changes_it(compose, tmp_path, monkeypatch)
     assert len(signatures) == 2
 
 
+def test_own_code_in_a_folder_without_init_changes_it(compose, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "barenets").mkdir()
+    cfg = compose("train", "loss._target_=barenets.losses.Mine")
+    signatures = set()
+    for factor in (1, 2):
+        (tmp_path / "barenets" / "losses.py").write_text(f"FACTOR = {factor}\n")
+        signatures.add(signature(cfg))
+    assert len(signatures) == 2
+
+
 def test_a_class_called_gloss_does_not_turn_the_monitor_round(compose):
     assert compose("train", "monitor=val_dice/gloss").callbacks.early_stopping.mode == "max"
     assert compose("train", "monitor=val_loss").callbacks.early_stopping.mode == "min"

@@ -121,8 +121,8 @@ def test_arguments_of_keras_base_classes_are_accepted(compose):
 
 def test_a_package_of_ones_own_is_trusted_by_name(monkeypatch):
     assert not building.is_trusted("mine.models.net")
-    monkeypatch.setenv("FLEXUNET_TRUSTED", "mine,yours")
-    assert building.is_trusted("mine.models.net")
+    monkeypatch.setenv("FLEXUNET_TRUSTED", "mine, yours")
+    assert building.is_trusted("mine.models.net") and building.is_trusted("yours.net")
     assert not building.is_trusted("minelayer.net")
 
 
