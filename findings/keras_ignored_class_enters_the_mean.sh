@@ -43,7 +43,8 @@ found = {
 }
 classes = score(keras.metrics.IoU(3, target_class_ids=[1, 2]), missed)
 print("ignore_class=0:", {name: round(value, 4) for name, value in found.items()})
-print("mean of the classes 1 and 2, one pixel missed:", round(classes, 4), "pixels of false alarm:", (alarm != truth).sum())
+print("mean of the classes 1 and 2, one pixel missed:", round(classes, 4))
+print("pixels of false alarm:", (alarm != truth).sum())
 assert np.isclose(found["all right"], 1) and np.isclose(found["false alarm"], 1)
 assert np.isclose(found["one pixel missed"], (399 / 400 + 1 + 0) / 3)
 assert np.isclose(classes, (399 / 400 + 1) / 2)

@@ -6,8 +6,10 @@
 # type is int16 as usual, is written in whole numbers over the full range of int16, with a slope and an
 # intercept in the header. The arithmetic of reading them again is not exact: get_fdata() gives numbers that
 # print as 0., 1., 2., 3. and lie a little below 1, 2 and 3. Compared with ==, none of these is found; cast to
-# integers, they are one lower, so that each defect becomes another one and class 1 background. Nothing is warned about. Classes of an integer type are written as they are.
-# Seen, for float32 and float64: of 128 voxels each of the classes 0 to 3, read and cast to uint8: 256 of class 0, 128 of 1, 128 of 2.
+# integers, they are one lower, so that each defect becomes another one and class 1 background. Nothing is
+# warned about. Classes of an integer type are written as they are.
+# Seen, for float32 and float64: of 128 voxels each of the classes 0 to 3, read and cast to uint8, 256 are of
+# class 0, 128 of 1, 128 of 2.
 # Expected: the classes that were written; int16 holds them without any scaling.
 #
 # Exits 0 while the behaviour is as described.

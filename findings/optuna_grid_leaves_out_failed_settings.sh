@@ -49,6 +49,8 @@ for kind, make in makers.items():
     for seed in range(20):
         name = f"{kind} {seed}"
         assert sorted(search(name, make(seed), memory=False)) == SETTINGS
+        if kind == "GridSampler":
+            assert make(seed).is_exhausted(optuna.load_study(study_name=name, storage="sqlite:///s.db"))
         resumed.append(search(name, make(seed), memory=True, n_trials=10))
     print(kind, "resumed:", *resumed)
     assert all(len(tried) == 1 for tried in resumed)

@@ -3,10 +3,10 @@
 #
 # White and black are exchanged in radiographs of 8 bits, and not in the same ones of 16 bits.
 # Behaviour: a TIFF may say that its value 0 is white (PhotometricInterpretation 0, MINISWHITE), as scanners and
-# X-ray detectors do. OpenCV and Pillow turn the values of 1 and 8 bits round, so that a bright pixel has a large
-# number, and leave those of 16 bits as they are stored. OpenCV's IMREAD_COLOR, which makes 8 bits of 16, turns
-# these round, too; with IMREAD_ANYDEPTH they are not. No warning tells the two apart. A set with files of both depths, or a network that was trained on pictures of 8 bits, meets
-# negatives.
+# X-ray detectors do. OpenCV and Pillow turn the values of 1 and 8 bits round, so that a bright pixel has a
+# large number, and leave those of 16 bits as they are stored. OpenCV's IMREAD_COLOR, which makes 8 bits of 16,
+# turns these round, too; with IMREAD_ANYDEPTH they are not. No warning tells the two apart. A set with files of
+# both depths, or a network that was trained on pictures of 8 bits, meets negatives.
 # Seen: a white pixel (stored 0) and a black one (the largest number). 8 bits: 255 and 0; 16 bits: 0 and 65535.
 # tifffile gives the stored numbers of both.
 # Expected: the same order of light and dark at each depth.
