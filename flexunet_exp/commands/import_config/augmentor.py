@@ -26,6 +26,9 @@ PLACE = "flexunet_exp.data.augmentation"
 BLURRED = 0.69
 
 
+OWNERS = {"angles": "rotation"}  # of keys of [augmentor] that no transform has the name of
+
+
 def is_numbers(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(map(is_number, value))
 
@@ -105,6 +108,16 @@ def span(values: Sequence[float]) -> Any:
     if not values:
         return 0
     return values[0] if len(set(values)) == 1 else [min(values), max(values)]
+
+
+def is_drawn(name: tuple[str, str], project: Project) -> bool:
+    """Whether a key is of a transform that is drawn: its own, or the one of its section."""
+    section, key = name
+    row = AUGMENTOR.get(name)
+    if row is None or row.default is None or not is_on(project):
+        return False
+    transform = section if section != "augmentor" else OWNERS.get(key, key)
+    return bool(project.get("augmentor", transform))
 
 
 def drawn_as(name: str, says: str = "") -> Any:

@@ -173,9 +173,9 @@ def unknown(entry: Entry, table: Table) -> Outcome:
 
 
 def defaults(found: dict, table: Table, project: Project) -> Iterator[tuple]:
-    """What the original's defaults of absent keys become, where they set something."""
+    """What the original's defaults of absent keys become, where they set or draw something."""
     for name, row in table.items():
         if name not in found and row.default is not MISSING:
             result = row.becomes(row.default, project)
-            if result.settings:
+            if result.settings or augmentor.is_drawn(name, project):
                 yield name, row.default, result

@@ -187,6 +187,13 @@ def colour_order(value: str, project: Project) -> Outcome:
 
 
 def folder(value: str, project: Project) -> Outcome:
+    top, own = top_of(value), top_of(project.get("train", "images_dir"))
+    if own and top != own:
+        return Outcome(
+            UNSUPPORTED,
+            f"{top or value} is not the data set of [train] images_dir, and all parts are read "
+            "below dataset.path: put these files there",
+        )
     return Outcome(TAKEN, "below dataset.path")
 
 

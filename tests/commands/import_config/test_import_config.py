@@ -267,6 +267,38 @@ def test_the_report_has_a_line_for_each_key(imported, caplog):
     assert all(f"# {one.place} = " in kept for one in entries)
 
 
+def test_a_part_of_another_data_set_is_not_taken(imported, caplog):
+    parts = """[valid]
+images_dir = "../../../dataset/BOLT/valid/images"
+[test]
+images_dir = "../../../dataset/NUT/test/images/"
+"""
+    with caplog.at_level("INFO"):
+        imported(PLAIN + parts)
+
+    verdicts = re.findall(r"\[(\w+)\] images_dir = .*?: ([a-z ]+): (.+)", caplog.text)
+    assert [(part, verdict) for part, verdict, _ in verdicts] == [
+        *(("train", "taken"), ("valid", "taken"), ("test", "not supported"))
+    ]
+    assert verdicts[2][2].startswith("../../../dataset/NUT is not the data set of [train]")
+
+
+def test_transforms_that_the_original_drew_by_default_are_reported(imported, caplog):
+    on = PLAIN.replace("[train]", "generator = True\n[train]") + "[augmentor]\nhflip = False\n"
+    with caplog.at_level("INFO"):
+        cfg = imported(on + "deformation = True\n")
+
+    absent = re.findall(r"^absent: (.+, there .+?): (?:taken|meant)", caplog.text, re.MULTILINE)
+    assert {one for one in absent if one.startswith(("[augmentor]", "[deformation]"))} == {
+        *("[augmentor] vflip, there True", "[augmentor] rotation, there True"),
+        *("[augmentor] angles, there [90, 180, 270]", "[augmentor] shrinks, there [0.8]"),
+        *("[deformation] alpah, there 1300", "[deformation] sigmoids, there [8]"),
+    }
+    assert "absent: [sharpening]" not in caplog.text
+    names = {one._target_.rpartition(".")[2] for one in cfg.augmentation.transforms}
+    assert names == {"VerticalFlip", "QuarterTurn", "Shrink", "Elastic"}
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
