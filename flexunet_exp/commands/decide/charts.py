@@ -28,9 +28,10 @@ def free_response(table: pd.DataFrame, chosen: dict[str, float]) -> str:
     for axes, (name, part) in zip(panels, parts, strict=False):
         draw_curve(axes, part, "false_alarms", "found", is_better_high=True)
         spread(axes, float(part["false_alarms"].max()))
-        for one in part[np.isclose(part["threshold"], chosen.get(name, -1))].itertuples():
-            words = f"threshold {one.threshold:.2f}:\n{one.false_alarms:.2f} alarms, "
-            mark(axes, (one.false_alarms, one.found), f"{words}{one.found:.2f} found")
+        at = np.isclose(part["threshold"], chosen.get(name, -1))
+        for place, x, y in part.loc[at, ["threshold", "false_alarms", "found"]].to_numpy():
+            text = f"threshold {place:.2f}:\n{x:.2f} alarms, {y:.2f} found"
+            mark(axes, (float(x), float(y)), text)
         axes.set_title(f"{name} ({part['defects'].iloc[0]} defects)", fontsize=10, loc="left")
         axes.set(xlabel="false alarms a picture", ylabel="share of defects found")
     for axes in panels[len(parts) :]:
