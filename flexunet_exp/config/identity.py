@@ -83,6 +83,7 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     drop_unused(settings["dataset"], AS_BEFORE)
     drop_unused(settings.get("loss") or {}, LOSS_AS_BEFORE)
     drop_unused(settings.get("split") or {}, SPLIT_AS_BEFORE)
+    as_not_refused(settings.get("split") or {})
     drop_unused(settings.get("trainer") or {}, TRAINER_AS_BEFORE)
     if not keeps_features:
         settings["dataset"].pop("feature_type", None)
@@ -92,6 +93,12 @@ def with_effect(config: DictConfig | dict) -> dict[str, Any]:
     if keeps_features:
         found["dataset"]["cache"] = "features"  # of fixed views: other weights than of endless ones
     return found
+
+
+def as_not_refused(split: dict[str, Any]) -> None:
+    """`strict` refuses a split or leaves it as it is: runs with it and without train the same."""
+    if split.get("_target_") == "flexunet_exp.data.splits.folders" and "strict" in split:
+        split["strict"] = False
 
 
 def as_encoder_is_trained(model: dict[str, Any]) -> None:

@@ -38,6 +38,15 @@ def test_runs_from_kept_features_take_other_minutes(compose):
     assert of["none"] == of["memory"] != of["features"]
 
 
+def test_what_refuses_a_split_does_not_count(compose):
+    """A run that does not refuse counts as before."""
+    loose, strict = (
+        identity.with_effect(compose("train", "split=folders", f"dataset.strict={value}"))
+        for value in ("false", "true")
+    )
+    assert loose == strict and loose["split"]["strict"] is False
+
+
 LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
