@@ -19,6 +19,8 @@ from flexunet_exp.system.files import replace_file
 
 METHOD = "logits divided by temperatures, then softmax (Guo et al. 2017, arXiv:1706.04599)"
 
+PIXELS = {"all": "all pixels", "defect": "defect pixels"}  # those that errors are measured over
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -47,14 +49,27 @@ class Calibration:
         return np.array(self.temperatures, np.float32)
 
     def describe(self) -> str:
-        """A sentence for a log or a report."""
-        before, after = self.ece_before["defect"], self.ece_after["defect"]
+        """A sentence for a log or a report, and a second one if an error got worse."""
         own = f", {', '.join(self.own)} apart" if self.own else ""
+        errors = "; ".join(
+            f"of {title} {self.ece_before[group]:.3g}, calibrated {self.ece_after[group]:.3g}"
+            for group, title in PIXELS.items()
+        )
         return (
             f"temperature {self.common:.2f}{own}, fitted on {self.fitted_on['pictures']} "
-            f"validation pictures; calibration error of defect pixels {before:.3f}, "
-            f"calibrated {after:.3f}"
+            f"validation pictures; calibration error {errors}{self.worsened()}"
         )
+
+    def worsened(self) -> str:
+        """Which errors the temperatures make worse, as a sentence after another; or nothing."""
+        worse = [
+            title
+            for group, title in PIXELS.items()
+            if self.ece_after[group] > self.ece_before[group]
+        ]
+        if len(worse) == 2:
+            return f". Calibrated, the errors of {worse[0]} and of {worse[1]} are worse."
+        return f". Calibrated, the error of {worse[0]} is worse." if worse else ""
 
     @property
     def figures(self) -> dict[str, float]:
