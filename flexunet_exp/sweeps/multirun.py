@@ -98,7 +98,8 @@ class SweepCallback(Callback):
         self, config: DictConfig, overrides: list[str], axes: list[str], search: study.Plan | None
     ) -> None:
         tracking = TrackingSettings.from_config(config)
-        started = Multirun(tracking, Path(config.hydra.sweep.dir).absolute())
+        searched = search.space if search else swept_keys(config, overrides)
+        started = Multirun(tracking, Path(config.hydra.sweep.dir).absolute(), searched)
         if outcomes_in(started.folder):
             raise InputError(
                 f"{started.folder} holds a sweep already. Choose another hydra.sweep.dir=FOLDER. "
@@ -106,8 +107,7 @@ class SweepCallback(Callback):
             )
         if tracking.uri:
             signature = words_hashed(search.identity) if search else sweep_signature(overrides)
-            searched = search.space if search else swept_keys(config, overrides)
-            started.open_parent(overrides, signature, config.rerun, searched)
+            started.open_parent(overrides, signature, config.rerun)
         add_overrides(config, [f"tracking.vary=[{','.join(dict.fromkeys(axes))}]"])
         if started.parent_run_id:
             add_overrides(config, [f"tracking.parent_run_id={started.parent_run_id}"])

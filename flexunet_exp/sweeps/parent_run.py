@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from statistics import mean
 
 from flexunet_exp.config.identity import every
 from flexunet_exp.runs import claims
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 CELLS = "cells.csv"
 DONE = ("finished", "skipped")  # how a cell ends whose work is done, now or earlier
+REPEATS = {"split.fold", "split.seed", "trainer.seed"}  # axes that repeat one experiment
 
 
 class Multirun:
@@ -35,16 +37,19 @@ class Multirun:
     report of a search. Launchers send a multirun to their workers.
     """
 
-    def __init__(self, tracking: TrackingSettings, folder: Path):
-        self.tracking, self.folder = tracking, folder
+    def __init__(self, tracking: TrackingSettings, folder: Path, axes: Iterable[str] = ()):
+        self.tracking, self.folder, self.axes = tracking, folder, list(axes)
         self.parent_run_id: str | None = None
         self.is_new = True  # False if an earlier command began it
         self.is_ended = False
         self.conclude: Callable[[Multirun], None] = show_cells
 
-    def open_parent(
-        self, overrides: list[str], signature: str, rerun: str, axes: Iterable[str]
-    ) -> None:
+    @property
+    def is_repetition(self) -> bool:
+        """Whether the cells are folds or seeds of one experiment, of which none is the best."""
+        return bool(self.axes) and set(self.axes) <= REPEATS
+
+    def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
         """Reopens the parent run if the same sweep was started before, else creates one.
 
         A new one is called after the axes of the sweep.
@@ -61,7 +66,7 @@ class Multirun:
             self.parent_run_id = run.info.run_id
             return
         command = f"flexunet train -m {' '.join(overrides)}"
-        name = self.tracking.run_name or name_of(axes)
+        name = self.tracking.run_name or name_of(self.axes)
         tags = {
             KEY: self.parent_key,
             SWEEP: signature,
@@ -98,17 +103,21 @@ class Multirun:
         if self.parent_run_id:
             self.parent.artifact(self.folder / CELLS)
 
-    def keep_result(self, counts: Mapping[str, int], winner: Outcome | None) -> None:
-        """Gives the parent run the figures of its best cell, and how many cells ended how.
+    def keep_counts(self, counts: Mapping[str, int]) -> None:
+        """Tags the parent run with how many cells ended how."""
+        if self.parent_run_id:
+            self.parent.tag({f"cells.{state}": str(number) for state, number in counts.items()})
 
-        The table of the UI thereby ranks folded sweeps.
-        """
-        if not self.parent_run_id:
-            return
-        self.parent.tag({f"cells.{state}": str(number) for state, number in counts.items()})
-        if winner:
+    def keep_winner(self, winner: Outcome) -> None:
+        """Gives the parent run the figures of its best cell, which rank sweeps in the UI."""
+        if self.parent_run_id:
             self.parent.metrics(winner.figures)
             self.parent.tag({"winner": winner.name, "winner_run_id": winner.run_id or ""})
+
+    def keep_means(self, figures: Mapping[str, float]) -> None:
+        """Gives the parent run the means over its cells."""
+        if self.parent_run_id:
+            self.parent.metrics(figures)
 
     def finish(self) -> int:
         """Concludes the multirun and ends its parent run; 1 if a cell failed."""
@@ -186,16 +195,41 @@ def counts_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
     }
 
 
+def means_of(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """The mean of each figure over the cells that are done, of figures that all of them have."""
+    every_cell = [one.figures for one in outcomes if one.status in DONE]
+    common = set.intersection(*map(set, every_cell)) if every_cell else set()
+    return {name: mean(cell[name] for cell in every_cell) for name in sorted(common)}
+
+
 def show_cells(multirun: Multirun) -> None:
     """Prints the table of a multirun's cells, and writes it."""
     outcomes = outcomes_in(multirun.folder)
     print_cells(outcomes)
     multirun.keep_cells(outcomes)
-    multirun.keep_result(counts_of(outcomes), best := winner_of(outcomes))
-    if best:
+    multirun.keep_counts(counts_of(outcomes))
+    if multirun.is_repetition:
+        show_means(multirun, outcomes)
+    elif best := winner_of(outcomes):
+        multirun.keep_winner(best)
         print(f"Winner: cell {best.number}, {best.name}, objective {best.objective:.4f}")
     elif any(one.status in DONE for one in outcomes):
         print("No winner: no cell has learned anything (tag learned=false).")
+    if multirun.parent_run_id:
+        print(f"Compare: flexunet compare runs={multirun.parent_run_id}")
+
+
+def show_means(multirun: Multirun, outcomes: Sequence[Outcome]) -> None:
+    """Prints and keeps the means over folds or seeds, and says how to score folds together."""
+    multirun.keep_means(means_of(outcomes))
+    scored = [one.objective for one in outcomes if one.status in DONE]
+    if not scored or any(map(math.isnan, scored)):
+        return
+    spread = f", from {min(scored):.4f} to {max(scored):.4f}" if len(scored) > 1 else ""
+    print(f"Mean of {len(scored)} cells: objective {mean(scored):.4f}{spread}")
+    if "split.fold" in multirun.axes:
+        parent = multirun.parent_run_id or multirun.folder
+        print(f"Score the folds together: flexunet evaluate run={parent}")
 
 
 def print_cells(outcomes: list[Outcome]) -> None:

@@ -65,6 +65,7 @@ class Tracker:
 
     def __init__(self, settings: TrackingSettings, name: str, folder: Path):
         self.settings, self.name, self.folder = settings, name, folder
+        self.started = milliseconds()  # of the work that the run stands for, its data included
         self.outbox: Outbox | None = None
         self.waiting: list[Entry] = []
         self._store: Store | None = None
@@ -144,7 +145,7 @@ class Tracker:
             self.add(ReopenEntry())
             self.tag(tags)
         else:
-            self.add(RunEntry(self.name, texts(tags)))
+            self.add(RunEntry(self.name, texts(tags), time=self.started))
         self.settled = self.commit()
 
     def finish(self, status: str, tags: Mapping[str, str] | None = None) -> None:

@@ -66,7 +66,7 @@ class Attempt:
         start: Start | None = None,
     ):
         self.settings, self.dataset, self.tracker = settings, dataset, tracker
-        self.claim, self.folder, self.started = claim, claim.run_folder, time.time()
+        self.claim, self.folder = claim, claim.run_folder
         if settings.predict.calibrated and not calibrating.has_defects(dataset):
             raise InputError(
                 "predict.calibrated=true: no validation picture shows a defect, on which "
@@ -166,7 +166,8 @@ class Attempt:
         example = fit.input_example(self.model, self.settings, self.dataset)
         self.tracker.model(self.keeper.best, example)
         if self.is_whole:
-            self.tracker.tag({MINUTES: f"{(time.time() - self.started) / 60:.2f}"})
+            minutes = time.time() / 60 - self.tracker.started / 60_000
+            self.tracker.tag({MINUTES: f"{minutes:.2f}"})
 
     def log_end(self) -> None:
         """Logs how the training ended, and where the run's figures and pictures are."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from flexunet_exp.errors import InputError
 from flexunet_exp.tracking.entries import ImageEntry
+from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.sender import Sender
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import RUN_FOLDER, SCORING, SIGNATURE, STOPPED, Store
@@ -45,6 +46,15 @@ def store(settings) -> Store:
 
 def status(settings, run_id: str) -> str:
     return store(settings).client.get_run(run_id).info.status
+
+
+def test_a_run_began_with_its_work_and_not_with_its_training(settings, tracker):
+    time.sleep(0.2)  # the data are read, the network is built
+    begun = milliseconds()
+    tracker.begin({})
+    tracker.finish("FINISHED")
+    info = store(settings).client.get_run(tracker.run_id).info
+    assert info.start_time <= begun - 200 and info.end_time >= begun
 
 
 def test_jobs_that_start_together_share_one_experiment(tmp_path):

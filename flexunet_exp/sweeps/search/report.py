@@ -37,9 +37,9 @@ def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     if finite.is_exhausted(trials, plan):
         size = len(finite.tried(trials, plan))
         print(f"All {size} combinations of the space are done, so the study has ended.")
+    multirun.keep_counts(counts_of(trials))
     best = best_trial(known)
     if best is None:
-        multirun.keep_result(counts_of(trials), None)
         what = "has learned anything" if counts_of(trials)["finished"] else "has finished"
         print(f"No trial {what}, so there is no best trial.")
         return
@@ -50,7 +50,7 @@ def conclude(known: optuna.Study, plan: Plan, multirun: Multirun) -> None:
     write_page(multirun.folder / PAGE, known, plan, found)
     if multirun.parent_run_id:
         to_store(multirun, found)
-    multirun.keep_result(counts_of(trials), outcome_of(best, plan))
+    multirun.keep_winner(outcome_of(best, plan))
     print(f"Best: trial {best.number}, {plan.meaning['objective']} {best.value:.4f}")
     print(f"Train it again    {found['command']}")
     print(f"Study             {multirun.folder / PAGE}")
