@@ -19,6 +19,9 @@ from flexunet_exp.data.masks import IGNORE, resize_image, resize_mask
 from flexunet_exp.system.files import replace_file
 
 IGNORE_COLOUR = (255, 0, 255)
+LEAST_COLOUR = 40  # largest less least of red, green and blue: below it, a colour is a grey
+GRID = np.array(np.meshgrid(*[[0, 64, 128, 191, 255]] * 3)).reshape(3, -1).T
+VIVID = GRID[np.ptp(GRID, axis=1) > 190]  # of which substitutes for greys are chosen
 Colour = tuple[int, int, int]
 CAPTIONS = ("image", "truth", "prediction")
 GAP = 8  # pixels between the parts of a panel
@@ -28,10 +31,29 @@ SWATCH = 20  # width of a legend's colour field and the space behind it
 INK, FAINT, PAPER = (25, 25, 25), (110, 110, 110), (255, 255, 255)
 
 
+def displayed(palette: np.ndarray) -> np.ndarray:
+    """The palette (C, 3) as pictures show it: a colour stands for each defect's grey.
+
+    Grey, black and white cannot be told from a grey picture. A substitute is as far as can be from
+    the other classes' colours; the same palette gives the same ones.
+    """
+    drawn = palette.copy()
+    greys = [index for index in range(1, len(palette)) if np.ptp(palette[index]) < LEAST_COLOUR]
+    taken = [IGNORE_COLOUR, *np.delete(palette, [0, *greys], axis=0).tolist()]
+    for index in greys:
+        away = np.linalg.norm(VIVID[:, None] - np.array(taken)[None], axis=2).min(axis=1)
+        drawn[index] = VIVID[away.argmax()]
+        taken.append(drawn[index].tolist())
+    return drawn
+
+
 def colourise(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """An index mask (H, W) in class colours, uint8 (H, W, 3); 255 (ignore) is magenta."""
+    """An index mask (H, W) in the colours that classes are displayed in, uint8 (H, W, 3).
+
+    255 (ignore) is magenta.
+    """
     lookup = np.zeros((256, 3), np.uint8)
-    lookup[: len(palette)] = palette
+    lookup[: len(palette)] = displayed(palette)
     lookup[IGNORE] = IGNORE_COLOUR
     return lookup[mask]
 
@@ -126,7 +148,7 @@ def strip(
 def class_legend(class_names: Sequence[str], palette: np.ndarray, width: int) -> np.ndarray:
     """Colour and name of every defect class, in rows of `width` pixels: uint8 (h, w, 3) RGB."""
     entries: list[tuple[Colour | None, str]] = [
-        (tuple(palette[index].tolist()), name)
+        (tuple(displayed(palette)[index].tolist()), name)
         for index, name in enumerate(class_names)
         if index > 0
     ]
@@ -141,7 +163,7 @@ def annotated(
     The legend grows with the picture, so that it is readable when a screen shows all of it.
     """
     entries: list[tuple[Colour | None, str]] = [
-        (tuple(palette[index].tolist()), class_names[index])
+        (tuple(displayed(palette)[index].tolist()), class_names[index])
         for index in np.unique(mask[mask > 0]).tolist()
     ]
     scale = max(1, min(mask.shape) // 400)
@@ -241,7 +263,7 @@ def _legend_entries(
     entries: list[tuple[Colour | None, str]] = []
     for index in sorted((true | predicted) - {0, IGNORE}):
         label = class_names[index] + seen[index in true, index in predicted]
-        entries.append((tuple(palette[index].tolist()), label))
+        entries.append((tuple(displayed(palette)[index].tolist()), label))
     if IGNORE in true:
         entries.append((IGNORE_COLOUR, "ignored"))
     return entries or [(None, "no defect in truth or prediction")]

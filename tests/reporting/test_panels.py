@@ -16,6 +16,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 NAMES = ["background", "scratch", "dent"]
 PALETTE = np.array([(0, 0, 0), (255, 0, 0), (128, 128, 128)], np.uint8)
+DENT = (0, 255, 128)  # in which the grey of a dent is displayed
 
 
 def shows(picture: np.ndarray, colour: tuple[int, int, int]) -> bool:
@@ -32,7 +33,20 @@ def columns_of(drawn: np.ndarray, width: int) -> list[np.ndarray]:
 def test_colourise_shows_classes_in_their_colours_and_ignored_pixels_in_magenta():
     coloured = panels.colourise(np.array([[0, 1, 2, 255]], np.uint8), PALETTE)
     assert coloured.dtype == np.uint8
-    assert coloured.tolist() == [[[0, 0, 0], [255, 0, 0], [128, 128, 128], [255, 0, 255]]]
+    assert coloured.tolist() == [[[0, 0, 0], [255, 0, 0], [*DENT], [255, 0, 255]]]
+
+
+def test_greys_are_displayed_in_distinct_colours_that_the_legend_shows():
+    greys = [(0, 0, 0), (128, 128, 128), (0, 0, 255), (255, 255, 255), (90, 100, 95)]
+    palette = np.array(greys, np.uint8)
+    drawn = panels.displayed(palette)
+    np.testing.assert_array_equal(drawn[[0, 2]], palette[[0, 2]])
+    assert (np.ptp(drawn[1:], axis=1) > 100).all()
+    apart = np.linalg.norm(drawn[:, None].astype(int) - drawn[None], axis=2)
+    assert (apart[np.triu_indices(5, 1)] > 100).all()
+    legend = panels.class_legend(list("abcde"), palette, 300)
+    assert shows(legend, tuple(drawn[1])) and not shows(legend, greys[1])
+    np.testing.assert_array_equal(panels.displayed(palette), drawn)
 
 
 @pytest.mark.parametrize("beside", [255, 2], ids=["ignored", "a larger region"])
@@ -43,7 +57,7 @@ def test_a_thin_defect_stays_when_a_panel_shrinks_whatever_is_beside_it(beside):
     image = np.full((1024, 1024, 3), 128, np.uint8)
     drawn = panels.marked_tile(image, mask, PALETTE, 384)
     assert (drawn == PALETTE[1]).all(axis=-1).sum() > 250
-    assert shows(drawn, (255, 0, 255) if beside == 255 else (128, 128, 128))
+    assert shows(drawn, (255, 0, 255) if beside == 255 else DENT)
 
 
 def test_overlay_tints_the_region_outlines_it_and_leaves_the_background_alone():
@@ -64,7 +78,7 @@ def test_overlay_separates_touching_classes_by_their_outlines():
     mask[:, 20:] = 2
     drawn = panels.overlay(np.zeros((20, 40, 3), np.uint8), mask, PALETTE)
     assert drawn[10, 19].tolist() == [255, 0, 0]
-    assert drawn[10, 20].tolist() == [128, 128, 128]
+    assert drawn[10, 20].tolist() == [*DENT]
     assert drawn[10, 5].tolist() != [255, 0, 0]
 
 
