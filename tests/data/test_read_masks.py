@@ -389,6 +389,9 @@ def test_names_that_disagree_otherwise_are_counted(tmp_path):
     (said,) = ImageMask(CLASSES).scan(tmp_path).warnings
     assert "1 of 30 masks show another class than their names say" in said
     assert "bent_train0.png" in said and "bgr" not in said
+    assert "colours of dataset.classes" in said
+    (said,) = ImageMask(CLASSES, mask_classes=CLASSES).scan(tmp_path).warnings
+    assert "colours of dataset.layout.mask_classes" in said
 
 
 def test_colours_exchanged_into_no_class_say_the_order_too(tmp_path):

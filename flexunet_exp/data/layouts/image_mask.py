@@ -134,7 +134,8 @@ class ImageMask(Layout):
         readable = compare_sizes(table, shapes, problems)
         labels = [self._named(row["image"]) for row, _ in found]
         mask_checks.check_black(found, labels, findings)
-        mask_checks.check_names(found, labels, self.names, self.palette, findings)
+        shown = self.names, self.palette
+        mask_checks.check_names(found, labels, *shown, findings, self.held.listed)
         mask_checks.check_covering(found, self.names, findings, self.inverted == "accept")
         table["label"] = [self._label(truth) if truth else "" for truth in truths]
         findings.warnings += _off_palette(table, [t.off_palette if t else 0 for t in truths])

@@ -106,11 +106,17 @@ def covers(facts: MaskFacts, index: int) -> bool:
 
 
 def check_names(
-    rows: Rows, labels: Sequence[str], names: Sequence[str], palette: np.ndarray, found: Findings
+    rows: Rows,
+    labels: Sequence[str],
+    names: Sequence[str],
+    palette: np.ndarray,
+    found: Findings,
+    listed: str,
 ) -> None:
     """A warning of files whose name says one class while the mask shows others.
 
     `palette` is (C, 3): where exchanging red and blue makes all agree, the warning says so.
+    `listed` is the option that lists the colours of the masks.
     """
     named = [
         (row["mask"], names.index(label), np.flatnonzero(facts.pixels[1:]) + 1)
@@ -132,7 +138,7 @@ def check_names(
         )
         found.warnings.append(Sentence(text, {"dataset.layout.colour_order": "bgr"}))
     else:
-        found.warnings.append(f"{text} Are the colours of dataset.classes in the masks' order?")
+        found.warnings.append(f"{text} Are the colours of {listed} in the masks' order?")
 
 
 def classes_exchanged(palette: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from flexunet_exp.data.masks.mask_rules import IGNORE
 from flexunet_exp.errors import InputError
 
 OPTION = "dataset.layout.mask_classes"
+KEYS = ("name", "color", "class")  # of an entry
 EXAMPLE = "{name: scratch, color: [255, 0, 0], class: defect}"
 
 
@@ -67,14 +68,11 @@ def held_problems(held: Any, learnt: Sequence[str]) -> list[str]:
 
 
 def is_entry(entry: Any) -> bool:
-    if not (isinstance(entry, Mapping) and {"name", "color"} <= set(entry) <= {*KEYS}):
+    if not (isinstance(entry, Mapping) and {"name", "color"} <= set(entry) <= set(KEYS)):
         return False
     colour = entry["color"]
     levels = list(colour) if isinstance(colour, Sequence) and not isinstance(colour, str) else []
     return len(levels) == 3 and all(isinstance(one, int) and 0 <= one <= 255 for one in levels)
-
-
-KEYS = ("name", "color", "class")
 
 
 def twice(values: Sequence[Any]) -> list[Any]:
