@@ -105,7 +105,7 @@ def supervised(
     started = time.time()
     if holds_run(home.folder) or (not goes_on and claims.is_marked(home.folder)):
         where = home.folder
-        error = f"{where} holds a run already. Nothing was changed in it; choose another folder."
+        error = f"{where} holds a run already. Choose another folder with hydra.run.dir=FOLDER"
         log.error("Failed: %s", error)
         ENDED.append(Outcome("failed", name, folder=str(where), error=error))
         return math.nan

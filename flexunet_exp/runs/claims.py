@@ -53,8 +53,8 @@ def begin(run_folder: Path, signature: str) -> Claim:
     """Marks a run's folder as unfinished; InputError where it holds another unfinished run."""
     if signature_in(run_folder) not in (None, *every(signature)):
         raise InputError(
-            f"{run_folder} holds an unfinished run of other settings, data or code. Nothing was "
-            "changed in it. Choose another folder, or go on with that run by its own command."
+            f"{run_folder} holds an unfinished run of other settings, data or code. Choose another "
+            "folder with hydra.run.dir=FOLDER, or go on with that run by its own command."
         )
     (run_folder / FOLDER).mkdir(parents=True, exist_ok=True)
     try:

@@ -121,8 +121,7 @@ def begin(home: job.Home, signature: str) -> Claim:
     home.is_ours = not holds_run(home.folder) and not claims.is_marked(home.folder)
     if holds_run(home.folder):
         raise InputError(
-            f"{home.folder} holds a run already. Nothing was changed in it. Choose another folder "
-            "with hydra.run.dir=FOLDER"
+            f"{home.folder} holds a run already. Choose another folder with hydra.run.dir=FOLDER"
         )
     taken = claims.begin(home.folder, signature)
     home.is_ours = True

@@ -212,14 +212,13 @@ def test_a_stranger_s_run_folder_cannot_build_what_it_likes(run_folder, tmp_path
     assert victim.read_text() == "mine"
 
 
-def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run_folder, tiny):
-    before = {path: path.read_bytes() for path in run_folder.rglob("*.keras")}
-    done = flexunet(
-        run_folder.parent, "train", *tiny, f"hydra.run.dir={run_folder}", "trainer.seed=5"
-    )
-    assert done.returncode == 1 and "holds a run already" in done.stdout
-    assert {path: path.read_bytes() for path in run_folder.rglob("*.keras")} == before
-    assert json.loads((run_folder / "result.json").read_text())["status"] == "finished"
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_folder_that_holds_a_run_is_refused_and_left_alone(run_folder, tiny, command):
+    before = {path: path.read_bytes() for path in run_folder.rglob("*") if path.is_file()}
+    words = [*tiny, "trainer.seed=5"] if command == "train" else [f"run={run_folder}"]
+    done = flexunet(run_folder.parent, command, *words, f"hydra.run.dir={run_folder}")
+    assert done.returncode == 1 and "holds a run already. Nothing was changed" in done.stdout
+    assert {path: path.read_bytes() for path in run_folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_folder_in_which_nothing_was_made_takes_the_next_command(tmp_path, tiny):

@@ -208,7 +208,7 @@ def shipped_targets() -> list[str]:
     found: set[str] = set()
     for path in compose.conf_dir().rglob("*.yaml"):
         found |= set(identity.targets_in(OmegaConf.to_container(OmegaConf.load(path))))
-    without = ("EpochImages", "Curves", "StopFile", "SweepCallback")
+    without = ("EpochImages", "Curves", "StopFile", "SweepCallback", "FolderCallback")
     return sorted(name for name in found if not name.endswith(without))
 
 
