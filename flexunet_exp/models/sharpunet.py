@@ -67,6 +67,8 @@ def sharpunet(
 class SharpeningKernel(keras.initializers.Initializer):
     """A depthwise kernel (3, 3, F, 1): `centre` amid eight times -1, the same for each channel."""
 
+    is_final = True  # the weights are never learned, nor taken over from another network
+
     def __init__(self, centre: int):
         self.centre = centre
 

@@ -92,10 +92,11 @@ def why_not(name: str, ours: dict, theirs: dict) -> str:
 
 
 def is_fixed(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's weights are not learned, but follow from the model's arguments."""
-    from flexunet_exp.models.sharpunet import SharpeningKernel
+    """Whether a layer's weights are not learned, but follow from the model's arguments.
 
-    return isinstance(getattr(layer, "depthwise_initializer", None), SharpeningKernel)
+    Its initializer says so: a layer that is frozen for a time is not trainable either.
+    """
+    return getattr(getattr(layer, "depthwise_initializer", None), "is_final", False)
 
 
 def has_equal_weights(one: keras.layers.Layer, other: keras.layers.Layer) -> bool:
