@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import jinja2
+import numpy as np
 from PIL import Image
 
 from flexunet_exp.config import compose
+from flexunet_exp.reporting import panels
 
 
 def template(name: str) -> jinja2.Template:
@@ -31,3 +34,10 @@ def jpeg(picture: Image.Image) -> str:
 
 def address(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def legend(class_names: Sequence[str], palette: np.ndarray) -> list[tuple[str, str]]:
+    """Name and colour, as CSS has it, of each defect class as pictures show it."""
+    colours = panels.displayed(palette).tolist()
+    pairs = list(zip(class_names, colours, strict=True))[1:]
+    return [(name, f"rgb({red}, {green}, {blue})") for name, (red, green, blue) in pairs]

@@ -114,7 +114,7 @@ def marked_tile(
 ) -> np.ndarray:
     """A mask (H, W) over the picture in grey, as large as `panel` shows it."""
     size = _display_size(image.shape[:2], max_side)
-    return _marked(_washed_grey(_fit_image(image, size)), _fit_mask(mask, size), palette)
+    return _marked(_washed_grey(_fit_image(image, size)), fitted_mask(mask, size), palette)
 
 
 def strip(
@@ -222,7 +222,8 @@ def _fit_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resize_image(image, size)
 
 
-def _fit_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def fitted_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) in another size; a shrunk defect keeps at least a pixel."""
     shrink = int(np.ceil(max(mask.shape) / max(size)))
     if shrink > 1:
         # Nearest neighbour skips pixels: a thin scratch would disappear.

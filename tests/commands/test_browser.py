@@ -30,6 +30,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from flexunet_exp.commands import ui
+from flexunet_exp.reporting import html
 from tests.support import running, storing
 
 SECONDS = 60  # until something must have appeared, however busy the machine is
@@ -305,3 +306,19 @@ def test_the_page_shows_its_contact_sheet_and_charts_and_asks_nobody(page, repor
     assert wait(page, "return document.querySelectorAll('.parcoords .axis').length") == 3
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert addresses(page) == {"file://"}
+
+
+def test_ticks_of_a_review_are_there_after_a_reload(browser, tmp_path):
+    row = {"crop": "data:,", "name": "a", "kind": "extra", "reason": "It is.", "expected": "9%"}
+    about = {"title": "Labels", "facts": {}, "command": "flexunet", "classes": [], "pictures": 2}
+    text = html.template("review.html").render(
+        **about, rows=[row | {"probability": "9%"}] * 3, table="wrong\n\n\n\n", key="0f"
+    )
+    (tmp_path / "review.html").write_text(text)
+    browser.get((tmp_path / "review.html").as_uri())
+    wait(browser, "return document.querySelectorAll('input').length === 3")
+    browser.find_elements(By.CSS_SELECTOR, "input")[1].click()
+    browser.refresh()
+    ticked = "return [...document.querySelectorAll('input')].map(one => one.checked).join()"
+    assert wait(browser, ticked) == "false,true,false"
+    assert browser.find_element(By.ID, "count").text == "1 ticked"

@@ -40,9 +40,12 @@ def reviewed(folds, parent) -> Path:
     return folder
 
 
-def test_the_page_shows_every_doubt_of_the_table(reviewed):
+def test_the_page_shows_every_doubt_of_the_table_and_what_it_is_about(reviewed, parent):
     table = pd.read_csv(reviewed / "review.csv")
     page = (reviewed / "review.html").read_text()
+    assert f"<code>flexunet review run={parent} answers=review.csv" in page
+    assert f"<dd>flexunet review run={parent} export=coco most=12</dd>" in page
+    assert 'class="legend"' in page and "<dd>grid</dd>" in page
     assert 0 < len(table) <= 12  # a network of one epoch sees nearly nothing
     assert page.count("data:image/jpeg") == page.count("<input") == len(table)
     assert not re.search(r'(src|href)="(?!data:)', page)

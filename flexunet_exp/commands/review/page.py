@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -9,17 +10,21 @@ import numpy as np
 from PIL import Image
 
 from flexunet_exp.commands.review.predicting import Look, Reviewed
+from flexunet_exp.config.overrides import shell
 from flexunet_exp.data.channels import shown
 from flexunet_exp.labels.compared import Box
 from flexunet_exp.labels.doubts import CLASS, EXTRA, MOVED, UNSEEN, Doubt, Found, expected_precision
-from flexunet_exp.reporting import panels
-from flexunet_exp.reporting.html import jpeg, template
+from flexunet_exp.reporting import origin, panels
+from flexunet_exp.reporting.html import jpeg, legend, template
 from flexunet_exp.system.files import replace_file
 
 PAGE = "review.html"
 SIDE = 260  # pixels of a crop on the page
 LEAST_AROUND = 24  # pixels of the picture around a region
 GAP = 6
+ANSWERED = ("answers=review.csv", "export=labelme")
+TINT = 0.25  # weight of a region's colour: what is below it must be seen to be judged
+MARGIN = 4  # pixels of the page between a region and its frame
 
 
 def write(path: Path, reviewed: Reviewed, found: Found, table: str) -> None:
@@ -41,8 +46,14 @@ def write(path: Path, reviewed: Reviewed, found: Found, table: str) -> None:
         }
         for place, one in enumerate(found.doubts)
     ]
+    runs = [run for group in reviewed.groups for run in group]
+    palette = np.array([entry.color for entry in runs[0].cfg.dataset.classes], np.uint8)
     text = template("review.html").render(
-        title="Labels that are probably wrong",
+        title="Labels to look at",
+        facts=origin.facts("review", runs),
+        command=shell(["flexunet", "review", f"run={origin.typed_run(runs)}", *ANSWERED]),
+        classes=legend(reviewed.classes, palette),
+        key=hashlib.sha256(table.encode()).hexdigest()[:16],
         rows=rows,
         pictures=len(reviewed.names),
         table=table,
@@ -71,15 +82,33 @@ def reason(one: Doubt, classes: list[str], median: float) -> str:
 
 
 def crop(look: Look, box: Box) -> str:
-    """Picture, label and prediction around a region, side by side, as a data address."""
+    """Picture, label and prediction around a region, side by side, as a data address.
+
+    Regions are drawn over the crop as large as it is shown, so that an outline is thin.
+    """
     image = shown(look.dataset.read_image(look.sample))
     window = around(box, image.shape[:2])
-    sides = [image, *(panels.overlay(image, mask, look.dataset.palette, 0.35)
-                      for mask in (look.truth, look.mask))]  # fmt: skip
-    tiles = [fitted(framed(side, box)[window]) for side in sides]
-    gap = np.full((tiles[0].shape[0], GAP, 3), 255, np.uint8)
-    joined = np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1)
-    return jpeg(Image.fromarray(joined))
+    tile = fitted(image[window])
+    sides = [tile]
+    for mask in (look.truth, look.mask):
+        small = panels.fitted_mask(np.ascontiguousarray(mask[window]), size_of(tile))
+        sides.append(panels.overlay(tile, small, look.dataset.palette, TINT))
+    gap = np.full((tile.shape[0], GAP, 3), 255, np.uint8)
+    first, second, third = (framed(side, inside(box, window, tile)) for side in sides)
+    return jpeg(Image.fromarray(np.concatenate([first, gap, second, gap, third], axis=1)))
+
+
+def size_of(tile: np.ndarray) -> tuple[int, int]:
+    return tile.shape[0], tile.shape[1]
+
+
+def inside(box: Box, window: tuple[slice, slice], tile: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a frame around a box, in pixels of the tile of a window."""
+    rows, columns = window
+    scale = tile.shape[0] / (rows.stop - rows.start)
+    left, top = (box.left - columns.start) * scale, (box.top - rows.start) * scale
+    right, bottom = left + box.width * scale, top + box.height * scale
+    return round(left) - MARGIN, round(top) - MARGIN, round(right) + MARGIN, round(bottom) + MARGIN
 
 
 def around(box: Box, size: tuple[int, ...]) -> tuple[slice, slice]:
@@ -91,11 +120,13 @@ def around(box: Box, size: tuple[int, ...]) -> tuple[slice, slice]:
     return rows, slice(max(0, x - half), min(size[1], x + half))
 
 
-def framed(image: np.ndarray, box: Box) -> np.ndarray:
-    """The picture with a thin white frame around a box."""
-    corners = (box.left - 3, box.top - 3), (box.left + box.width + 2, box.top + box.height + 2)
-    thickness = max(1, max(box.width, box.height) // 150)
-    return cv2.rectangle(image.copy(), *corners, (255, 255, 255), thickness)
+def framed(tile: np.ndarray, frame: tuple[int, int, int, int]) -> np.ndarray:
+    """The tile with a thin white frame within a dark one, which stands out on any picture."""
+    left, top, right, bottom = frame
+    drawn = tile.copy()
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.rectangle(drawn, (left, top), (right, bottom), colour, thickness)
+    return drawn
 
 
 def fitted(tile: np.ndarray) -> np.ndarray:
