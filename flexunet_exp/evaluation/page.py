@@ -16,7 +16,7 @@ from flexunet_exp.evaluation.results import OVERALL, Evaluation
 from flexunet_exp.reporting import decision_words as words
 from flexunet_exp.reporting import nearest
 from flexunet_exp.reporting.decision_warnings import warnings
-from flexunet_exp.reporting.html import address, jpeg, template
+from flexunet_exp.reporting.html import address, jpeg, legend, template
 from flexunet_exp.reporting.text import figure_text, interval_text
 from flexunet_exp.scores import objects
 from flexunet_exp.scores.record import OBJECTS, read_table
@@ -95,6 +95,7 @@ def decision(
         "confidence": f"{decision.wanted['confidence']:.0%}",
         "prices": list(words.price_rows(decision)),
         "labels": words.FIGURES[decision.level],
+        "classes": legend(record.classes, palette),
         "nearest": nearest.sides(record, decision.rule, palette, look),
     }
 

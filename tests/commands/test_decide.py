@@ -147,6 +147,7 @@ def test_folds_give_an_estimate_and_predict_again_what_is_not_kept(folds):
     assert done.returncode == 0, done.stdout
     assert "so it is predicted again" in done.stdout
     assert "This is an estimate" in done.stdout
+    assert f"flexunet infer run={runs[0].parent} decision=careful" in done.stdout
     kept = [yaml.safe_load((one / "decision.yaml").read_text())["decisions"] for one in runs]
     assert [list(one) for one in kept] == [["careful"]] * 3
     assert len(kept[0]["careful"]["networks"]) == 3
@@ -183,6 +184,8 @@ def test_the_page_shows_the_nearest_pictures_and_what_other_goals_cost(calibrate
         width, height = thumbnail.size
         assert height < width < 3 * height  # the picture, and its truth beside it
     assert "What other goals would cost" in text and "is gone" not in text
+    assert f"<dd>flexunet decide run={run} max_missed=0.9 level=region</dd>" in text
+    assert "<dd>grid</dd>" in text and 'class="legend"' in text
     assert text.count("<td>max_missed ≤ 0.") == 5 and "a goal is tested on one" in text
     assert not re.search(r'src="(?!data:)', text)
     kept = yaml.safe_load((run / "decision.yaml").read_text())["decisions"]["default"]["prices"]

@@ -154,6 +154,14 @@ def test_wrong_words_are_sentences(folds, parent, photos):
     assert none.returncode == 1 and "no picture found" in none.stdout
 
 
+def test_a_reason_compares_a_picture_with_the_others(tmp_path):
+    for number in range(4):
+        noisy(tmp_path / f"in/{number}.png", number, ("scratch", 8, 8, 10 + number, 20))
+    found = proposal.propose(judged(tmp_path / "in"), NOTHING, 4)
+    said = " ".join(one.reason for one in found.pictures)
+    assert "of the others" in said and "100% of the pictures" not in said
+
+
 def test_pictures_that_are_all_labelled_leave_nothing(folds, parent, tmp_path):
     table = dataset.read_table(parent / "0" / "samples.csv")
     for number, file in enumerate(table["image"][:3]):
@@ -234,7 +242,10 @@ def test_the_pictures_lie_beside_their_annotations(tmp_path):
     for number in range(2):
         noisy(tmp_path / f"in/{number}/a.png", number, ("dent", 8, 8, 30, 30))
     found = proposal.propose(judged(tmp_path / "in"), NOTHING, 2)
-    command.write(tmp_path / "out", found, standin.trained(), "labelme")
+    command.write(tmp_path / "out", found, standin.trained(), "labelme", {"run": "a1"})
+    page = (tmp_path / "out/proposal.html").read_text()
+    assert "<dd>a1</dd>" in page and "the network is least sure of" in page
+    assert 'class="legend"' in page and "in the order in which they were chosen" in page
     for file in sorted((tmp_path / "out/labelme").glob("*.json")):
         said = json.loads(file.read_text())
         assert (file.parent / said["imagePath"]).is_file()

@@ -45,7 +45,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         from flexunet_exp.commands.decide import evidence, page, terminal
         from flexunet_exp.decisions import file, question
         from flexunet_exp.prediction.settings import PredictSettings
-        from flexunet_exp.reporting import decision_warnings
+        from flexunet_exp.reporting import decision_warnings, origin
 
         file.check_free(cfg.name, [run.folder for run in runs], cfg.overwrite)
         asked = question_of(cfg, runs[0])
@@ -55,7 +55,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         predict = predicted_with(runs, is_calibrated)
         decision = decision_of(cfg, runs, predict, asked, found, rule)
         (results := home.folder / "decide").mkdir()
-        page.write(results, decision, asked, found, rule)
+        page.write(results, decision, asked, found, rule, origin.facts("decide", runs))
         terminal.show(decision)
         for sentence in decision_warnings.warnings(decision):
             log.warning(sentence)
@@ -64,11 +64,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
             if not run.folder.is_relative_to(scratch):  # else the store has it
                 log.info("Kept in        %s", run.folder / file.DECISIONS)
         log.info("Page           %s", results / page.PAGE)
-        names = [
-            run.run_id if run.run_id and run.folder.is_relative_to(scratch) else str(run.folder)
-            for run in runs
-        ]
-        words = ["flexunet", "infer", f"run={','.join(names)}", f"decision={decision.name}"]
+        words = ["flexunet", "infer", f"run={origin.typed_run(runs)}", f"decision={decision.name}"]
         log.info("Apply it       %s …", shell(words))
         tracking = TrackingSettings.from_config(cfg)
         record.add_results(tracking, runs, results, "decide", [file.DECISIONS])

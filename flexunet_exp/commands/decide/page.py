@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,25 @@ from flexunet_exp.evaluation.regions import FREE_RESPONSE
 from flexunet_exp.reporting import decision_words as words
 from flexunet_exp.reporting import nearest
 from flexunet_exp.reporting.decision_warnings import warnings
-from flexunet_exp.reporting.html import template
+from flexunet_exp.reporting.html import legend, template
 from flexunet_exp.system.files import replace_file, write_table
 
 PAGE = "decide.html"
 RESAMPLES = 1000
 
 
-def write(folder: Path, decision: Decision, asked: Question, found: Evidence, rule: Rule) -> None:
-    """Writes the page, its curves and the table of the free-response curve."""
+def write(
+    folder: Path,
+    decision: Decision,
+    asked: Question,
+    found: Evidence,
+    rule: Rule,
+    facts: Mapping[str, str],
+) -> None:
+    """Writes the page, its curves and the table of the free-response curve.
+
+    The page has `facts` below its title: what the decision is of.
+    """
     record, first = found.chosen_on, next(iter(rule.of_class.values()))
     shapes = {name: one.shape for name, one in rule.of_class.items()}
     table = curves.free_response(record, shapes, asked.overlap, RESAMPLES)
@@ -47,6 +58,8 @@ def write(folder: Path, decision: Decision, asked: Question, found: Evidence, ru
     text = template("decide.html").render(
         decision=decision,
         title=f"Decision {decision.name}",
+        facts=facts,
+        classes=legend(record.classes, found.palette),
         rules=list(words.rule_sentences(decision.rules)),
         kind=words.cost_sentence(decision) + words.kind_sentence(decision),
         warnings=list(warnings(decision)),

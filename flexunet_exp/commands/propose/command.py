@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -43,30 +43,32 @@ def task(cfg: DictConfig) -> None:
     new_folder.check_new(output)
     found = find_pictures.find([cfg.input] if isinstance(cfg.input, str) else cfg.input, output)
     settings.check_outside(found, output)
-    trained, known = load(cfg, output)
+    trained, known, facts = load(cfg, output)
     proposal = proposed(trained, known, found, cfg.n)
     output.parent.mkdir(parents=True, exist_ok=True)
     with new_folder.staged_for(output) as staged:
-        write(staged, proposal, trained, cfg.format)
+        write(staged, proposal, trained, cfg.format, facts)
     tell(proposal, output, cfg.n, cfg.format)
     if proposal.report.refused:
         raise InputError(problems(proposal.report, f", in {output / TABLE}"))
 
 
-def load(cfg: DictConfig, output: Path) -> tuple[TrainedNetworks, Known]:
-    """The networks of `run=`, and the pictures that they were made with."""
+def load(cfg: DictConfig, output: Path) -> tuple[TrainedNetworks, Known, dict[str, str]]:
+    """The networks of `run=`, the pictures that they were made with, and what the page is about."""
     with TemporaryDirectory() as scratch:
         runs = find_runs.find_all(cfg, Path(scratch))
         from flexunet_exp.commands.propose import known, settings
         from flexunet_exp.prediction import networks
+        from flexunet_exp.reporting import origin
 
         networks.check_classes(runs)
         networks.prepare_process(runs[0])
         trained = networks.load(runs, cfg.predict)
         seen = known.of_runs(runs, trained.bit_depth, trained.channels)
+        facts = origin.facts("propose", runs)
     for folder in {Path(file).parent for file in seen.files}:
         settings.check_apart(output, folder, "the data set of the run")
-    return trained, seen
+    return trained, seen, facts
 
 
 def proposed(trained: TrainedNetworks, known: Known, found: Sequence[Found], most: int) -> Proposal:
@@ -101,7 +103,13 @@ def problems(report: Report, where: str = "") -> list[str]:
     return reasons[:LISTED] + [f"{rest} more{where}"] * (rest > 0)
 
 
-def write(folder: Path, proposal: Proposal, trained: TrainedNetworks, kind: str) -> None:
+def write(
+    folder: Path,
+    proposal: Proposal,
+    trained: TrainedNetworks,
+    kind: str,
+    facts: Mapping[str, str],
+) -> None:
     """Writes table, page and annotations into a folder that is made."""
     from flexunet_exp.commands.propose import page
     from flexunet_exp.commands.propose import proposal as rows
@@ -123,7 +131,7 @@ def write(folder: Path, proposal: Proposal, trained: TrainedNetworks, kind: str)
         images[path] = page.drawn(image, one.judged, trained)
     writer.close()
     rows.write(folder / TABLE, proposal, names, trained.class_names)
-    page.write(folder / PAGE, proposal, images, trained.class_names)
+    page.write(folder / PAGE, proposal, images, trained, facts)
     if lost:
         log.warning("%d pixels are not as predicted: %s has polygons alone", lost, kind)
 

@@ -15,8 +15,9 @@ from flexunet_exp.commands.propose.proposal import Proposal
 from flexunet_exp.labels.compared import Box
 from flexunet_exp.labels.unsure import MOST_PLACES
 from flexunet_exp.prediction.networks import TrainedNetworks
+from flexunet_exp.prediction.predictor import Ensemble
 from flexunet_exp.reporting import panels
-from flexunet_exp.reporting.html import jpeg, template
+from flexunet_exp.reporting.html import jpeg, legend, template
 from flexunet_exp.system.files import replace_file
 
 SIDE = 300  # pixels of a picture on the page, at the most
@@ -25,16 +26,23 @@ FRAME, RIM = (255, 255, 255), (0, 0, 0)
 
 
 def write(
-    path: Path, proposal: Proposal, images: Mapping[Path, str], classes: tuple[str, ...]
+    path: Path,
+    proposal: Proposal,
+    images: Mapping[Path, str],
+    trained: TrainedNetworks,
+    facts: Mapping[str, str],
 ) -> None:
-    """Writes the page; `images` holds the drawn picture of each file as a data address."""
+    """Writes the page; `images` holds the drawn picture of each file as a data address.
+
+    `facts` say what it is about.
+    """
     rows = [
         {
             "rank": one.rank,
             "name": words.shown(one.judged.picture.file),
             "image": images[one.judged.picture.path],
             "score": f"{one.choice.score:.2f}",
-            "regions": words.regions(one.judged, classes),
+            "regions": words.regions(one.judged, trained.class_names),
             "reason": one.reason,
         }
         for one in proposal.pictures
@@ -42,6 +50,9 @@ def write(
     report = proposal.report
     text = template("proposal.html").render(
         title="Pictures to label next",
+        facts=facts,
+        classes=legend(trained.class_names, trained.palette),
+        is_one=not isinstance(trained.predictor, Ensemble),
         rows=rows,
         pictures=report.done,
         copies_of_labelled=len(report.copied),

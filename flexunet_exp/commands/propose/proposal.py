@@ -63,10 +63,11 @@ def reason(choice: Choice, report: Report) -> str:
     """Why a picture was chosen, as a sentence: its strong signals, the strongest first."""
     uncertainty, disagreement = report.judged[choice.place].signals
     words = {
-        "uncertainty": f"more uncertain ({uncertainty:.2g} bits) than {{}} of the pictures",
-        "disagreement": f"the networks disagree more ({disagreement:.2g} bits) than in {{}}",
+        "uncertainty": f"more uncertain ({uncertainty:.2g} bits) than {{}} of the others",
+        "disagreement": f"the networks disagree more ({disagreement:.2g} bits) than in {{}} of the "
+        "others",
         "distance": f"further from every labelled or chosen picture ({choice.distance:.1f} grey "
-        "levels) than {} of those left",
+        "levels) than {} of the others left",
     }
     ranks = {key: rank for key, rank in choice.ranks._asdict().items() if not math.isnan(rank)}
     strong = sorted(
