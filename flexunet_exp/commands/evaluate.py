@@ -55,7 +55,7 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
     from flexunet_exp.evaluation.settings import ScoreSettings
     from flexunet_exp.prediction import deciding
     from flexunet_exp.prediction.settings import PredictSettings
-    from flexunet_exp.prediction.uncertainty import NONE
+    from flexunet_exp.prediction.uncertainty import ENDS, NONE
 
     tracking = TrackingSettings.from_config(cfg)
     if PredictSettings.from_config(found[0].cfg, cfg.predict).calibrated:
@@ -71,7 +71,8 @@ def score_again(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
         log.info("Decision: %s", decision.describe())
     if cfg.uncertainty != NONE:
         facts["uncertainty"] = (
-            f"{cfg.uncertainty}, from 0 (black) over purple and orange to 1 (yellow)"
+            f"{cfg.uncertainty}, from 0 (black) over purple and orange to "
+            f"{ENDS[cfg.uncertainty]:g} (yellow)"
         )
     groups, splits, parts = scored(cfg, found, options, facts)
     title = title_of(found[0], groups)

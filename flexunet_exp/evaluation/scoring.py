@@ -200,7 +200,7 @@ def observe(
     drawn = None if unsure == NONE else np.empty(truth.shape, np.float32)
     mask, anomaly, seed_dice, levels = look(uncertainty.kept(measured, drawn), truth)
     if drawn is not None:
-        heat.write(map_of(folder, name), drawn)
+        heat.write(map_of(folder, name), drawn, uncertainty.ENDS[unsure])
     if rule is not None:
         mask = rule.mask(levels)
     masks.write_palette_mask(folder / "predictions" / f"{name}.png", mask, dataset.palette)

@@ -29,8 +29,11 @@ OF_VOLUMES = {"masks": volume.SUFFIXES, "overlays": (".gif", ".mp4")}
 class Output:
     """The files of an output folder: KIND/NAME.png or .npz, each written in one step."""
 
-    def __init__(self, folder: Path, class_names: Sequence[str], palette: np.ndarray):
+    def __init__(
+        self, folder: Path, class_names: Sequence[str], palette: np.ndarray, end: float = 1
+    ):
         self.folder, self.class_names, self.palette = folder, class_names, palette
+        self.end = end  # of the colours of the maps of uncertainty
 
     def path(self, kind: str, name: str, suffix: str = "") -> Path:
         """A file's path; InputError if a link or a name leads out of the output folder.
@@ -80,7 +83,7 @@ class Output:
             open(part, "wb") as file,
         ):
             np.savez_compressed(file, uncertainty=unsure)
-        heat.write(self.prepared("uncertainty", name, ".png"), unsure)
+        heat.write(self.prepared("uncertainty", name, ".png"), unsure, self.end)
 
     def write_overlay(
         self, name: str, image: np.ndarray, mask: np.ndarray, unsure: np.ndarray | None = None
@@ -88,7 +91,7 @@ class Output:
         """Writes the picture with its regions tinted, beside its uncertainty (H, W) if given."""
         picture = panels.annotated(image, mask, self.class_names, self.palette)
         if unsure is not None:
-            picture = heat.beside(picture, unsure, "uncertainty")
+            picture = heat.beside(picture, unsure, "uncertainty", self.end)
         panels.write_png(self.prepared("overlays", name), picture)
 
     def keep_probabilities(self, name: str, bands: Iterable[Band], size: Size) -> Iterator[Band]:

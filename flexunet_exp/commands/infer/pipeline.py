@@ -108,7 +108,8 @@ def infer(
     predicted.
     """
     uncertainty.check(options.uncertainty, trained.predictor)
-    output = Output(folder, trained.class_names, trained.palette)
+    end = uncertainty.ENDS[options.uncertainty]
+    output = Output(folder, trained.class_names, trained.palette, end)
     with records.opened(
         output, made_of(trained, options, run, decision), options.overwrite
     ) as done:

@@ -97,6 +97,16 @@ def test_networks_disagree_where_each_is_sure_of_another_class(photos, tmp_path)
     ]
     expected = entr(np.mean(each, axis=0)).sum() - np.mean([entr(one).sum() for one in each])
     np.testing.assert_allclose(found[:, 16:], expected / np.log(3), atol=1e-3)
+    with Image.open(tmp_path / "out/uncertainty/faint.png") as picture:
+        steps = np.rint(np.clip(found.astype(float) / 0.1, 0, 1) * 255)
+        np.testing.assert_array_equal(np.array(picture), steps)
+
+
+def test_the_scale_of_disagreement_ends_at_a_tenth_and_says_so():
+    values = np.array([[0.0, 0.05, 0.1, 0.4]])
+    assert heat.steps(values, 0.1).tolist() == [[0, 128, 255, 255]]
+    whole, tenth = (heat.above_scale(np.zeros((64, 200)), "x", end) for end in (1, 0.1))
+    assert whole.shape == tenth.shape and (whole != tenth).any()
 
 
 def test_one_network_cannot_disagree_and_nothing_is_written(photos, tmp_path):
