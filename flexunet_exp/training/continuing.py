@@ -12,7 +12,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ from flexunet_exp.training.state import LAST, Keeper
 
 log = logging.getLogger(__name__)
 
+EACH_EPOCH = "epoch/train/loss"  # a figure that the store has of every epoch
+
 
 @dataclass(frozen=True)
 class Shorter:
@@ -32,8 +34,13 @@ class Shorter:
 
     name: str  # its id in the store; without one, its folder
     folder: Path
-    epochs: int
+    epochs: int  # that it was to train
     course: str
+    ended: int | None = None  # the epoch after which it ended; None: not known
+
+    @property
+    def is_ended_early(self) -> bool:
+        return self.ended is not None and self.ended < self.epochs
 
     @property
     def state(self) -> Path:
@@ -68,7 +75,16 @@ def find(store: Store | None, course: str, epochs: int) -> Shorter | None:
     One that has kept its state comes before one that has not.
     """
     found = [one for one in (*stored(store, course), *near(course)) if 0 < one.epochs < epochs]
-    return max(found, key=lambda one: (one.has_state, one.epochs), default=None)
+    best = max(found, key=lambda one: (one.has_state, one.epochs), default=None)
+    if store is None or best is None or best.has_state:
+        return best
+    return replace(best, ended=last_epoch(store, best.name))
+
+
+def last_epoch(store: Store, run_id: str) -> int | None:
+    """The last epoch of which the store has a figure; None for a run that took its weights over."""
+    figures = store.client.get_metric_history(run_id, EACH_EPOCH)
+    return max((figure.step for figure in figures), default=None)
 
 
 def stored(store: Store | None, course: str) -> Iterator[Shorter]:
@@ -108,6 +124,14 @@ def take_up(shorter: Shorter, keeper: Keeper) -> bool:
 
 def offer(shorter: Shorter, is_constant: bool) -> None:
     """Logs why a run does not go on from a shorter one, and what is possible instead."""
+    if is_constant and shorter.is_ended_early:
+        log.warning(
+            "%s has trained the same, and ended early, after epoch %d of %d: more epochs alone "
+            "change nothing. This run begins anew, and is likely to end there, too. To begin with "
+            "the weights of that one: init_from=%s",
+            *(shorter.name, shorter.ended, shorter.epochs, shorter.name),
+        )
+        return
     why = (
         "it kept no state (trainer.keep_state=true)"
         if is_constant
@@ -116,5 +140,5 @@ def offer(shorter: Shorter, is_constant: bool) -> None:
     log.warning(
         "%s has trained the same for %d epochs. This run begins anew, because %s. To begin with "
         "the weights of that one: init_from=%s",
-        *(shorter.name, shorter.epochs, why, shorter.name),
+        *(shorter.name, shorter.ended or shorter.epochs, why, shorter.name),
     )

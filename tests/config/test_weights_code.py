@@ -246,6 +246,7 @@ BESIDE = {
     ("training.fit", "input_example"): "is stored with the network",
     ("training.fit", "example_size"): "is stored with the network",
     ("training.continuing", "find"): "finds a run to go on from, which is kept in a tag",
+    ("training.continuing", "last_epoch"): "finds when a run ended that is not gone on from",
     ("training.continuing", "mark"): "marks a run folder, to be found",
     ("training.continuing", "near"): "finds a run to go on from",
     ("training.continuing", "stored"): "finds a run to go on from",

@@ -7,7 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flexunet_exp.tracking.store import CONTINUES, INIT_FROM, LEARNED, RUN_FOLDER, SIGNATURE
+from flexunet_exp.tracking.store import (
+    CONTINUES,
+    COURSE,
+    EPOCHS,
+    INIT_FROM,
+    LEARNED,
+    RUN_FOLDER,
+    SIGNATURE,
+    Store,
+)
+from flexunet_exp.training import continuing
 from tests.support.running import all_runs, same_weights, train
 
 # All that keeps a state of its own: dropout, batch norm, Adam, averages, a falling learning rate, a
@@ -81,6 +91,23 @@ def test_a_schedule_offers_init_from_instead(trained, tiny):
     shorter = next(run for run in all_runs(trained) if run.data.tags["epochs"] == "1")
     assert longer.returncode == 0 and f"init_from={shorter.info.run_id}" in longer.stdout
     assert not (folder_of(shorter) / "last_state").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (40, "ended early, after epoch 40 of 60: more epochs alone change nothing"),
+        (60, "has trained the same for 60 epochs. This run begins anew, because it kept no state"),
+    ],
+)
+def test_why_more_epochs_begin_anew(tmp_path, caplog, last, said):
+    store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db", "flexunet")
+    tags = {COURSE: "abc", EPOCHS: "60", RUN_FOLDER: str(tmp_path)}
+    run_id = store.create_run("run", tags)
+    store.log_metrics(run_id, [("epoch/train/loss", 0.5, 0, step) for step in (last - 1, last)])
+    store.end_run(run_id, "FINISHED")
+    continuing.offer(continuing.find(store, "abc", 100), is_constant=True)
+    assert said in caplog.text and f"init_from={run_id}" in caplog.text
 
 
 def test_a_run_begins_with_the_weights_of_another(trained, tiny):
