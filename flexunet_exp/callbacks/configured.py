@@ -85,9 +85,10 @@ class BestCheckpoint(keras.callbacks.Callback):
 
 
 class EpochImages(keras.callbacks.Callback):
-    """Predicts the same pictures before training and every `every` epochs, as masks and panels.
+    """Predicts the same pictures before training, every `every` epochs and after the last one.
 
-    The pictures are chosen by hash over the whole data set; each panel names the picture's split.
+    It writes them as masks and panels. The pictures are chosen by hash over the whole data set;
+    each panel names the picture's split.
     Files: epoch_change_infer/epoch_0007_<name>.png (palette mask, native size) and …_panel.png.
     """
 
@@ -100,6 +101,7 @@ class EpochImages(keras.callbacks.Callback):
         table = pick_samples(run.dataset.table, num_images)
         self.samples = list(rows(table))
         self.pairs = [run.dataset.read(sample) for sample in self.samples]
+        self.left_out, self.epoch = False, 0
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         for path in self.folder.glob("epoch_*_*.png"):
@@ -109,8 +111,15 @@ class EpochImages(keras.callbacks.Callback):
             self.predict(0)  # the slider of the MLflow UI opens at step 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        if (epoch + 1) % self.every == 0:
-            self.predict(epoch + 1)
+        is_last = self.model.stop_training or epoch + 1 == self.params["epochs"]
+        self.left_out = not is_last and (epoch + 1) % self.every != 0
+        self.epoch = epoch + 1
+        if not self.left_out:
+            self.predict(self.epoch)
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        if self.left_out:  # a callback after this one ended the training
+            self.predict(self.epoch)
 
     def predict(self, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)

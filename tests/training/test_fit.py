@@ -230,6 +230,32 @@ def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     assert differ
 
 
+def test_the_last_epoch_has_its_pictures_whatever_ends_the_training(tiny_dataset, tmp_path):
+    cfg = tiny_dataset("tracking=none")
+    tensorflow.prepare(ProcessSettings.from_config(cfg))
+    dataset = datasets.load(cfg)
+    network = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
+
+    def predicted(name: str, epochs: int, ends: int) -> set[int]:
+        """The epochs that have pictures; the training is of `epochs`, and ends after `ends`."""
+        folder = tmp_path / name
+        run = configured.Run(folder, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", folder))
+        folder.mkdir()
+        pictures = configured.EpochImages(num_images=1, every=4, run=run)
+        pictures.set_model(network)
+        pictures.set_params({"epochs": epochs})
+        pictures.on_train_begin()
+        for epoch in range(ends):
+            pictures.on_epoch_end(epoch)
+        pictures.on_train_end()
+        files = (folder / "epoch_change_infer").glob("*_panel.png")
+        return {int(path.name.split("_")[1]) for path in files}
+
+    assert predicted("whole", 6, 6) == {0, 4, 6}
+    assert predicted("stopped", 20, 5) == {0, 4, 5}
+    assert predicted("even", 4, 4) == {0, 4}
+
+
 def test_tiled_epoch_pictures_have_a_folder_of_their_own(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "callbacks=[default,tiled_epoch_images]",
                        "callbacks.tiled_epoch_images.tile=32")  # fmt: skip
