@@ -192,7 +192,8 @@ class Curves(keras.callbacks.Callback):
         best = max(self.qualified, key=lambda number: scores[number], default=None)
         path, title = self.folder / file, f"{name} by epoch"
         epoch = None if best is None else best + 1
-        plots.curves(curves, path, ylabel=name, title=title, best_epoch=epoch)
+        monitor = self.monitor
+        plots.curves(curves, path, ylabel=name, title=title, best_epoch=epoch, best_by=monitor)
 
 
 class StopFile(keras.callbacks.Callback):

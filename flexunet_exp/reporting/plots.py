@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,10 +27,12 @@ def curves(
     title: str,
     *,
     best_epoch: int | None = None,
+    best_by: str = "",
 ) -> None:
     """Write a PNG with one line a column of `history` over its index, the epochs.
 
-    A line passes over undefined values (NaN). A vertical line marks `best_epoch`.
+    A line passes over undefined values (NaN). A vertical line marks `best_epoch`, which is best by
+    the figure `best_by`: another one can be kept.
     """
     figure = Figure(figsize=(7, 4.2), dpi=100)
     axes = figure.add_axes((0.11, 0.13, 0.86, 0.77))
@@ -39,8 +42,10 @@ def curves(
         colour = LINE_COLOURS[index % len(LINE_COLOURS)]
         axes.plot(defined.index, defined, color=colour, marker=marker, markersize=3.5, label=name)
     if best_epoch is not None:
-        axes.axvline(best_epoch, color="#888888", linestyle="--", linewidth=1, zorder=0)
-        axes.plot([], [], color="#888888", linestyle="--", label=f"best: epoch {best_epoch}")
+        # Above the grid, which has a line at each epoch of a short training.
+        look: dict[str, Any] = {"color": "#666666", "linestyle": "--", "linewidth": 1.2}
+        axes.axvline(best_epoch, **look, zorder=1.9)
+        axes.plot([], [], **look, label=f"best {best_by}: epoch {best_epoch}".replace(" :", ":"))
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.set_title(title, fontsize=12, loc="left")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))

@@ -54,6 +54,15 @@ def test_curves_mark_the_best_epoch(tmp_path):
     assert not changed[:, : middle - 2].any()
 
 
+def test_the_line_of_the_best_epoch_is_above_a_grid_line(tmp_path):
+    history = pd.DataFrame({"valid": [0.1, 0.5, 0.4]}, index=[1, 2, 3])
+    plots.curves(history, tmp_path / "with.png", "Dice", "Dice", best_epoch=2, best_by="val_dice")
+    middle = picture(tmp_path / "with.png").shape[1] * 54 // 100
+    columns = picture(tmp_path / "with.png")[50:360, middle - 3 : middle + 4].astype(int)
+    darkest = columns.max(axis=2).min(axis=1)
+    assert (darkest < 0xB0).mean() > 0.4  # of a dashed line; the grid has 0xe4
+
+
 def test_curves_with_gaps_keep_their_line(tmp_path):
     gaps = pd.DataFrame({"valid": [0.1, np.nan, np.inf, 0.4]}, index=[1, 2, 3, 4])
     plots.curves(gaps, tmp_path / "gaps.png", "Dice", "Dice")
