@@ -101,6 +101,7 @@ def test_an_evaluation_is_added_to_the_parent_and_never_over_another(folds, pool
 
 def test_the_report_is_one_file_that_needs_nothing_else(pooled):
     text = (pooled / "report.html").read_text()
+    assert "the mean probability that a pixel" in text and "The interval is that of Dice" in text
     addresses = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert len(addresses) > 10
     assert all(address.startswith(("data:image/", "#")) for address in addresses)
