@@ -52,14 +52,16 @@ def extent(one: Shown, decision: Decision) -> str:
 
 def advice(one: Shown, decision: Decision) -> str:
     """What to type instead."""
-    goal = GOALS[next(name for name in GOALS if name != one.name)]
+    own = GOALS[one.name]
+    goal = next(name for name in GOALS.values() if name != own)
+    if own in decision.wanted:
+        return f"Its goals count no parts. Give one that does: level=part {own}=0.1"
     if goal not in decision.wanted:
         return "Its costs are the least: check cost_missed, cost_false_alarm and defect_rate."
-    both = (
-        f"or add {GOALS[one.name]}=0.1: where the parts cannot support both goals, decide says "
-        "what they support."
+    return (
+        f"Choose a weaker goal{weaker(one, decision, goal)}, or add {own}=0.1: where the parts "
+        "cannot support both goals, decide says what they support."
     )
-    return f"Choose a weaker goal{weaker(one, decision, goal)}, {both}"
 
 
 def weaker(one: Shown, decision: Decision, goal: str) -> str:

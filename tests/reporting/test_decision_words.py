@@ -62,6 +62,15 @@ def test_regions_and_whole_parts_are_both_looked_at():
     ]
 
 
+def test_a_goal_of_regions_says_how_to_give_one_of_parts():
+    expected = {
+        "all": {"false_alarms": [0.1, 0.0, 0.2, 8], "missed": [0.3, 0.2, 0.4, 9]},
+        "parts": {"false_alarms": [0.1, 0.0, 0.2, 8], "missed": [0.9, 0.7, 1.0, 9]},
+    }
+    (found,) = warnings(replace(DECISION, level="region", expected=expected))
+    assert found.endswith("Its goals count no parts. Give one that does: level=part max_missed=0.1")
+
+
 def test_prices_say_whose_goal_it_is_and_which_parts_are_lacking():
     prices = [
         {"goal": 0.05, "needs": 45},
