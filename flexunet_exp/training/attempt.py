@@ -187,7 +187,7 @@ class Attempt:
         if "test" not in scored:
             log.info("There is no test part: these are scores of valid, which chose the epoch.")
         if (folder / "epoch_change_infer").is_dir():
-            log.info("Every epoch's  %s", folder / "epoch_change_infer")
+            log.info("Epoch pictures %s", folder / "epoch_change_infer")
         if store := tracker.store:
             words = address.store_words(store.uri, store.name)
             command = shlex.join(["flexunet", "ui", *words])
