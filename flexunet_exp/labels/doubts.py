@@ -9,7 +9,7 @@ probability that a label is wrong follows from the same two by Bayes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +54,9 @@ class Item(NamedTuple):
     region: Region
 
 
+Place = tuple[int, int, Box]  # picture, class and box of a label
+
+
 def find(pictures: Sequence[Compared], classes: int) -> Found:
     """The doubts of pictures with `classes` classes, background among them."""
     items = [Item(number, one) for number, of in enumerate(pictures) for one in of.regions]
@@ -62,7 +65,8 @@ def find(pictures: Sequence[Compared], classes: int) -> Found:
     thresholds = confidences(pictures, classes)
     distances = [item.region.distance for item in true]
     median = float(np.nanmedian(distances)) if np.isfinite(distances).any() else float("nan")
-    found = joined([*extras(predicted, thresholds), *of_truth(true, thresholds, median)])
+    doubted = [*extras(predicted, thresholds), *of_truth(true, thresholds, median)]
+    found = joined(doubted, {place_of(item) for item in true if item.region.met < SEEN})
     found.sort(key=lambda one: (-one.score, one.picture, one.box))
     return Found(found, median)
 
@@ -134,16 +138,21 @@ def of_truth(true: Sequence[Item], thresholds: np.ndarray, median: float) -> lis
     return found
 
 
-def joined(found: Sequence[Doubt]) -> list[Doubt]:
+def place_of(item: Item) -> Place:
+    return item.picture, item.region.label, item.region.box
+
+
+def joined(found: Sequence[Doubt], unmet: Collection[Place]) -> list[Doubt]:
     """The doubts, where an unseen label and an extra region like it beside it are one moved label.
 
     Its box is around both. Its score and probability are that at least one of the two is right.
+    Only `unmet` labels: the export finds a moved label again by its meeting no predicted region.
     """
     rest = list(found)
     pairs = [
         (gap, unseen, extra)
         for unseen in found
-        if unseen.kind == UNSEEN
+        if unseen.kind == UNSEEN and (unseen.picture, unseen.label, unseen.box) in unmet
         for extra in found
         if extra.kind == EXTRA and (gap := moved_by(unseen, extra)) is not None
     ]

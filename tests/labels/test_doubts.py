@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -162,6 +163,37 @@ def test_an_ignored_rim_changes_neither_what_is_proposed_nor_what_is_drawn():
     mended = doubts.mended(moved, RIGHT, [one])
     assert (mended[50:66, 50:62] == 2).any(), "the label is erased, and drawn nowhere else"
     assert not (mended[50:66, 74:90] == 2).any()
+
+
+def generated(draw: np.random.Generator) -> np.ndarray:
+    """A mask with some ellipses of both classes."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for label in draw.integers(1, 3, draw.integers(1, 6)).tolist():
+        centre, axes = draw.integers(5, SIDE - 4, 2).tolist(), draw.integers(2, 20, 2).tolist()
+        cv2.ellipse(mask, centre, axes, int(draw.integers(180)), 0, 360, label, -1)
+    return mask
+
+
+def test_each_doubt_of_a_fresh_review_can_be_drawn():
+    draw = np.random.default_rng(0)
+    number = 0
+    for rim in [0, 0, 12] * 80:
+        truth, prediction = generated(draw), generated(draw)
+        truth[:rim] = 255
+        one = compared(truth, prediction, sure=draw.uniform(0.4, 0.8))
+        wrong = doubts.find([one], len(CLASSES)).doubts
+        assert unmatched(truth, prediction, wrong) == []
+        number += len(wrong)
+    assert number > 500
+
+
+def test_a_label_that_the_prediction_meets_is_not_taken_for_a_moved_one():
+    label, strip, below = (1, 10, 10, 20, 10), (1, 10, 18, 17, 2), (1, 10, 24, 20, 10)
+    truth, prediction = picture(label), picture(strip, below)
+    wrong = found(truth, prediction)
+    assert sorted(one.kind for one in wrong) == ["extra", "unseen"]
+    mended = doubts.mended(truth, prediction, wrong)
+    np.testing.assert_array_equal(mended, picture(below))
 
 
 def forgotten(one: doubts.Doubt) -> doubts.Doubt:
