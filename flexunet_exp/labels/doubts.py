@@ -291,13 +291,29 @@ def seen_in(other: np.ndarray, box: Box, pixels: np.ndarray) -> bool:
 
 
 def redraw(proposed: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> None:
-    """Replaces a true region, `pixels` of its box, by what its doubt proposes."""
-    proposed[one.box.place][pixels] = 0 if one.kind == OUTLINE else one.proposed
+    """Replaces a true region, `pixels` of its box, by what its doubt proposes.
+
+    An outline that no predicted region can replace stays as it is drawn.
+    """
+    view = proposed[one.box.place]
     if one.kind != OUTLINE:
-        return
+        view[pixels] = one.proposed
+    elif parts := meeting(mask, one, pixels):
+        view[pixels] = 0
+        for box, part in parts:
+            view = proposed[box.place]
+            view[part & (view == 0)] = one.label
+
+
+def meeting(mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> list[tuple[Box, np.ndarray]]:
+    """The regions of a mask (H, W) that have the class of a label and meet it.
+
+    `pixels` are those of the label within its box.
+    """
     whole = np.zeros(mask.shape, bool)
     whole[one.box.place] = pixels
-    for label, box, part in components(mask):
-        if label == one.label and (whole[box.place] & part).any():
-            view = proposed[box.place]
-            view[part & (view == 0)] = label
+    return [
+        (box, part)
+        for label, box, part in components(mask)
+        if label == one.label and (whole[box.place] & part).any()
+    ]

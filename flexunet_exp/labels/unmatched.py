@@ -8,7 +8,7 @@ import numpy as np
 
 from flexunet_exp.data.masks import IGNORE
 from flexunet_exp.labels.compared import Box, components
-from flexunet_exp.labels.doubts import EXTRA, MOVED, OUTLINE, Doubt, holds, seen_in
+from flexunet_exp.labels.doubts import EXTRA, MOVED, OUTLINE, Doubt, holds, meeting, seen_in
 
 
 def unmatched(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> list[Doubt]:
@@ -22,8 +22,9 @@ def fits(truth: np.ndarray, mask: np.ndarray, one: Doubt) -> bool:
         return has_region(mask, one.proposed, one.box)
     if one.kind == MOVED:
         return has_unmet(mask, truth, one) and has_unmet(truth, mask, one)
-    is_there = has_region(truth, one.label, one.box)
-    return is_there and (one.kind != OUTLINE or is_met(truth, mask, one))
+    if one.kind == OUTLINE:
+        return is_met(truth, mask, one)
+    return has_region(truth, one.label, one.box)
 
 
 def has_region(mask: np.ndarray, label: int, box: Box) -> bool:
@@ -39,6 +40,8 @@ def has_unmet(mask: np.ndarray, other: np.ndarray, one: Doubt) -> bool:
 
 
 def is_met(truth: np.ndarray, mask: np.ndarray, one: Doubt) -> bool:
-    """Whether the prediction has the class of an outline's label somewhere within it."""
-    within = (truth[one.box.place] == one.label) & (mask[one.box.place] == one.label)
-    return bool(within.any())
+    """Whether the label of an outline is there, and a predicted region of its class meets it."""
+    return any(
+        (label, box) == (one.label, one.box) and bool(meeting(mask, one, pixels))
+        for label, box, pixels in components(truth)
+    )

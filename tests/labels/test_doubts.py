@@ -196,6 +196,18 @@ def test_a_label_that_the_prediction_meets_is_not_taken_for_a_moved_one():
     np.testing.assert_array_equal(mended, picture(below))
 
 
+@pytest.mark.parametrize(
+    "prediction",
+    [picture(), picture((2, 50, 50, 8, 20))],
+    ids=["predicted nowhere", "predicted in its box beside it"],
+)
+def test_an_outline_that_no_predicted_region_replaces_stays(prediction):
+    truth = picture((2, 40, 40, 30, 6), (2, 40, 40, 6, 30))  # an L, which leaves half of its box
+    one = doubts.Doubt(8, "outline", 2, 2, Box(40, 40, 30, 30), 324, 0.9, 0.5, 9.0)
+    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), truth)
+    assert unmatched(truth, prediction, [one]) == [one]
+
+
 def forgotten(one: doubts.Doubt) -> doubts.Doubt:
     """Without what the file rounds."""
     return one._replace(score=0, probability=0, distance=0)
