@@ -15,12 +15,14 @@ from pathlib import Path
 from statistics import mean
 
 from flexunet_exp.config.identity import every
+from flexunet_exp.config.overrides import shell
 from flexunet_exp.runs import claims
 from flexunet_exp.runs.outcome import RESULT, Outcome, read_outcome
 from flexunet_exp.system.files import write_table
+from flexunet_exp.tracking.address import store_words
 from flexunet_exp.tracking.sender import KEY
 from flexunet_exp.tracking.settings import TrackingSettings
-from flexunet_exp.tracking.store import HOST, PARENT, RUN_FOLDER, SWEEP, Store
+from flexunet_exp.tracking.store import HOST, LONGEST, OVERRIDES, PARENT, RUN_FOLDER, SWEEP, Store
 from flexunet_exp.tracking.tracker import Tracker, log_trouble
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,12 @@ class Multirun:
         """Whether the cells are folds or seeds of one experiment, of which none is the best."""
         return bool(self.axes) and set(self.axes) <= REPEATS
 
+    def command(self, *words: str) -> str:
+        """A command on the sweep, with the words that find its store."""
+        uri, name = self.tracking.uri, self.tracking.experiment_name
+        where = store_words(uri, name) if uri else []
+        return shell(["flexunet", *words, *where])
+
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:
         """Reopens the parent run if the same sweep was started before, else creates one.
 
@@ -70,7 +78,7 @@ class Multirun:
         tags = {
             KEY: self.parent_key,
             SWEEP: signature,
-            "overrides": command[:4000],
+            OVERRIDES: command[:LONGEST],
             "mlflow.note.content": f"`{command}`",
         }
         self.parent_run_id = store.create_run(name, tags)
@@ -216,7 +224,7 @@ def show_cells(multirun: Multirun) -> None:
     elif any(one.status in DONE for one in outcomes):
         print("No winner: no cell has learned anything (tag learned=false).")
     if multirun.parent_run_id:
-        print(f"Compare: flexunet compare runs={multirun.parent_run_id}")
+        print(f"Compare: {multirun.command('compare', f'runs={multirun.parent_run_id}')}")
 
 
 def show_means(multirun: Multirun, outcomes: Sequence[Outcome]) -> None:
@@ -229,7 +237,7 @@ def show_means(multirun: Multirun, outcomes: Sequence[Outcome]) -> None:
     print(f"Mean of {len(scored)} cells: objective {mean(scored):.4f}{spread}")
     if "split.fold" in multirun.axes:
         parent = multirun.parent_run_id or multirun.folder
-        print(f"Score the folds together: flexunet evaluate run={parent}")
+        print(f"Score the folds together: {multirun.command('evaluate', f'run={parent}')}")
 
 
 def print_cells(outcomes: list[Outcome]) -> None:

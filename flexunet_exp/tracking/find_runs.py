@@ -24,12 +24,14 @@ from flexunet_exp.runs.folder import (
 )
 from flexunet_exp.tracking import artifacts, provenance, registry
 from flexunet_exp.tracking.store import (
+    LONGEST,
     OVERRIDES,
     RUN_FOLDER,
     SCORING,
     SIGNATURE,
     SWEEP,
     Store,
+    StoredCell,
     has_learned,
 )
 from flexunet_exp.tracking.stored_models import fetch_network
@@ -37,7 +39,6 @@ from flexunet_exp.tracking.stored_models import fetch_network
 REGISTERED = "models:/"
 FINISHED = f"attributes.status = 'FINISHED' AND tags.{RUN_FOLDER} LIKE '%'"
 TEST_DIGEST = "test_digest"
-LONGEST = 4000  # characters, at which the tag of a run's words is cut off
 LOWEST = "-1e308"  # of a figure
 FIGURE = r"[\w.\-/: ]+"  # the names of metrics that MLflow takes
 
@@ -196,31 +197,24 @@ def children_or_itself(store: Store, run: Any) -> Sequence[Any]:
     """
     if SWEEP not in run.data.tags:
         return [run]
-    cells = sorted(store.cells(run), key=started)
-    work = {tuple(map(cell.data.tags.get, (SIGNATURE, SCORING))): cell for cell in cells}
+    cells = sorted(store.named_cells(run), key=lambda cell: cell.since)
     typed = {word.key for word in words_in(run.data.tags.get(OVERRIDES, ""))}
-    newest = {cell_of(one, typed): one for one in sorted(work.values(), key=started)}
+    newest = {name_of(cell, typed): cell.run for cell in cells}
     if not newest:
         raise InputError(f"The multirun {run.info.run_id} has no finished cell.")
     return list(newest.values())
 
 
-def started(run: Any) -> int:
-    return run.info.start_time
-
-
-def cell_of(run: Any, typed: Collection[str]) -> Hashable:
-    """What names the cell of a run: its words and scoring; its signature where words are missing.
+def name_of(cell: StoredCell, typed: Collection[str]) -> Hashable:
+    """What names a cell: its words, or the signature of its run where they are missing.
 
     A launcher adds words that change the rounding alone, such as the threads: another machine has
     others. They name a cell only where they were typed.
     """
-    tags = run.data.tags
-    line = tags.get(OVERRIDES, "")
-    if not line or len(line) >= LONGEST:
-        return tags.get(SIGNATURE), tags.get(SCORING)
-    words = (word for word in words_in(line) if word.key in typed or describes_recipe(word.key))
-    return frozenset(map(str, words)), tags.get(SCORING)
+    if not cell.words or len(cell.words) >= LONGEST - len(f"{cell.since} "):
+        return tuple(map(cell.run.data.tags.get, (SIGNATURE, SCORING)))
+    words = words_in(cell.words)
+    return frozenset(str(one) for one in words if one.key in typed or describes_recipe(one.key))
 
 
 def of_stored(store: Store, run: Any, download_to: Path) -> FinishedRun:

@@ -23,6 +23,7 @@ from flexunet_exp.tracking.mlflow_client import milliseconds
 from flexunet_exp.tracking.reachable import optional_store
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.store import (
+    LONGEST,
     OVERRIDES,
     REPRODUCES,
     REPRODUCTION,
@@ -56,6 +57,12 @@ def run_name(cfg: DictConfig) -> str:
     return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
 
 
+def typed_words() -> str:
+    """The words that train this run alone; the word sweep=… needs -m."""
+    words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
+    return " ".join(str(word) for word in words if word.key != "sweep")
+
+
 def begin(
     tracker: Tracker,
     cfg: DictConfig,
@@ -68,20 +75,17 @@ def begin(
 
     `weights` are facts of the network's first weights, for the card.
     """
-    # The words that train this run alone; the word sweep=… needs -m.
-    words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
-    overrides = [str(word) for word in words if word.key != "sweep"]
-    command = f"flexunet train {' '.join(overrides)}"
+    command = f"flexunet train {(words := typed_words())}"
     if origin := tracker.settings.reproduces:
         tags, command = {**tags, REPRODUCES: origin}, f"flexunet reproduce run={origin}"
     tracker.begin(
         {
             **tags,
             RUN_FOLDER: str(folder),
-            OVERRIDES: " ".join(overrides)[:4000],
+            OVERRIDES: words[:LONGEST],
             # Runs without test pictures are comparable where they were validated on the same ones.
             "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
-            "mlflow.note.content": f"`{command}`"[:4000],
+            "mlflow.note.content": f"`{command}`"[:LONGEST],
         }
     )
     tracker.params(params(cfg))

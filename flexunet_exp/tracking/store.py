@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexunet_exp.config.identity import every
 from flexunet_exp.errors import InputError, did_you_mean
@@ -26,6 +26,7 @@ from flexunet_exp.tracking.mlflow_client import (
     client_of,
     load_mlflow,
     make_tables,
+    milliseconds,
     one_process_at_a_time,
     paged,
 )
@@ -41,6 +42,7 @@ EPOCHS = "epochs"  # that a run was to train
 INIT_FROM = "init_from"  # the run or file whose weights it began with
 CONTINUES = "continues"  # the finished run from whose last state it went on
 OVERRIDES = "overrides"  # the words of a run's command line
+LONGEST = 4000  # characters, at which a tag is cut off
 REPRODUCES = "reproduces"  # the run, by id or folder, that `reproduce` trained again in this one
 REPRODUCTION = "reproduction"  # the verdict of `reproduce`
 MINUTES = "minutes"  # of a run that was trained without interruption
@@ -58,6 +60,22 @@ SWEEP = "sweep"  # on a parent run: the signature of its multirun
 IS_SWEEP = f"tags.{SWEEP} LIKE '%'"
 VIEW = "flexunet"  # the shared view of the experiment that `flexunet ui` makes
 COLUMN_KINDS = ("attributes", "params", "metrics", "tags")
+
+
+class StoredCell(NamedTuple):
+    """A finished run that does the work of a multirun's cell."""
+
+    run: Any
+    words: str  # of the cell in its command; empty if they are not known
+    since: int  # milliseconds: when the run became that of the cell
+
+
+def skipped_cell(run: Any, value: str) -> StoredCell:
+    """The cell of an earlier run, from the value of the tag that names it."""
+    since, _, words = value.partition(" ")
+    if not since.isdigit():  # of an earlier release
+        return StoredCell(run, "", run.info.start_time)
+    return StoredCell(run, words, int(since))
 
 
 class Store:
@@ -190,15 +208,29 @@ class Store:
 
     def cells(self, parent: Any) -> list[Any]:
         """The finished runs of a multirun, with the earlier runs of its skipped cells."""
+        return [cell.run for cell in self.named_cells(parent)]
+
+    def named_cells(self, parent: Any) -> list[StoredCell]:
+        """The runs of `cells`, each with the words of its cell."""
         below, place = f"tags.`{PARENT}` = '{parent.info.run_id}'", parent.info.experiment_id
         children = self.whole_runs(below, "FINISHED", place)
-        skipped = [key.removeprefix(CELL) for key in parent.data.tags if key.startswith(CELL)]
-        return [self.client.get_run(run_id) for run_id in skipped] + children[::-1]
+        tags = parent.data.tags.items()
+        skipped = [
+            skipped_cell(self.client.get_run(key.removeprefix(CELL)), value)
+            for key, value in tags
+            if key.startswith(CELL)
+        ]
+        own = [
+            StoredCell(run, run.data.tags.get(OVERRIDES, ""), run.info.start_time)
+            for run in children[::-1]
+        ]
+        return skipped + own
 
-    def record_skipped(self, parent_run_id: str, run_id: str) -> None:
-        """Records in a multirun the earlier run that did the work of a skipped cell."""
+    def record_skipped(self, parent_run_id: str, run_id: str, words: str) -> None:
+        """Records in a multirun the earlier run that did the work of a cell of these words."""
         if self.has_run(parent_run_id):  # a user may delete it in the UI during the sweep
-            self.client.set_tag(parent_run_id, f"{CELL}{run_id}", "skipped")
+            value = f"{milliseconds()} {words}"[:LONGEST]
+            self.client.set_tag(parent_run_id, f"{CELL}{run_id}", value)
 
     def same_weights(self, signature: str) -> Any | None:
         """The newest finished run with the weights of this signature, whatever its scoring."""

@@ -32,7 +32,7 @@ def skip(request: Request, identity: Identity, tracker: Tracker) -> Outcome | No
         return None
     outcome = record.skip(ended, tracker.name, request.objective)
     if parent := tracker.settings.parent_run_id:
-        store.record_skipped(parent, ended.info.run_id)
+        store.record_skipped(parent, ended.info.run_id, record.typed_words())
     require(request.require, ended.data.metrics.get(BEST_DICE, math.nan))
     if outcome.status == "skipped":
         complete(outcome, identity.signature)

@@ -45,17 +45,18 @@ def test_a_second_pass_needs_no_batch_and_gives_the_same(how):
     np.testing.assert_array_equal([first, again, cooler], expected)
 
 
-def test_the_oldest_logits_are_dropped_first():
-    kept, computed = KeptLogits(most_bytes=2 * 4 * 6), []
+def test_the_first_logits_are_kept_and_the_last_of_the_others():
+    size = 4 * 6
+    kept, computed = KeptLogits(most_bytes=2 * size, recent_bytes=size), []
 
     def doubled(inputs: np.ndarray) -> np.ndarray:
         computed.append(int(inputs[0]))
         return inputs.astype(np.float32) * 2
 
-    for value in (1, 2, 1, 3, 1, 2):
+    for value in (1, 2, 3, 3, 4, 4, 1, 2, 3, 3, 4):
         found = kept.of(np.full(6, value, np.uint8), doubled)
         np.testing.assert_array_equal(found, np.full(6, 2 * value))
-    assert computed == [1, 2, 3, 2]
+    assert computed == [1, 2, 3, 4, 3, 4]
 
 
 def test_inputs_of_another_type_or_shape_are_others():
@@ -71,8 +72,8 @@ def test_logits_that_are_kept_cannot_be_written():
         found += 1
 
 
-def test_logits_larger_than_the_limit_are_given_all_the_same():
-    kept = KeptLogits(most_bytes=1)
+def test_logits_larger_than_the_limits_are_given_all_the_same():
+    kept = KeptLogits(most_bytes=1, recent_bytes=1)
     for _ in range(2):
         np.testing.assert_array_equal(kept.of(np.arange(9), np.copy), np.arange(9))
-    assert not kept.kept and kept.left == 1
+    assert not kept.first and not kept.recent and (kept.left, kept.recent_left) == (1, 1)

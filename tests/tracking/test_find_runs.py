@@ -74,6 +74,32 @@ def test_a_sweep_given_again_after_a_change_of_the_data_is_its_newest_cells(
     assert [run.folder.name for run in found] == ["new_dice", "new_focal"]
 
 
+def test_a_skipped_cell_has_the_words_of_its_own_sweep(asked, uri, tmp_path, compose):
+    """Its run was made by another command: of an experiment's yaml that was edited in between."""
+    store = Store(uri, "mix")
+    command = "flexunet train -m experiment=mine split.fold=0,1"
+    parent = store.create_run("sweep", {SWEEP: "abc", OVERRIDES: command})
+    for number in (0, 1):
+        tags = {SIGNATURE: f"fold {number}", OVERRIDES: "experiment=mine"}
+        single = finished(store, tmp_path / f"single_{number}", tags, compose)
+        store.record_skipped(parent, single, f"experiment=mine split.fold={number}")
+    found = find_runs.find_all(asked(f"run={parent}"), tmp_path / "fetched")
+    assert [run.folder.name for run in found] == ["single_0", "single_1"]
+
+
+def test_the_last_command_decides_whose_work_a_cell_is(asked, uri, tmp_path, compose):
+    store = Store(uri, "mix")
+    words = "experiment=mine loss=dice"
+    parent = store.create_run("sweep", {SWEEP: "abc", OVERRIDES: f"flexunet train -m {words}"})
+    first = {SIGNATURE: "first", OVERRIDES: words}
+    run = finished(store, tmp_path / "first", first, compose)
+    edited = {PARENT: parent, SIGNATURE: "edited", OVERRIDES: words}
+    finished(store, tmp_path / "edited", edited, compose)
+    store.record_skipped(parent, run, words)  # the edit was taken back
+    (found,) = find_runs.find_all(asked(f"run={parent}"), tmp_path / "fetched")
+    assert found.folder.name == "first"
+
+
 def experiments(uri: str) -> set[str]:
     found = Store(uri, "mix", create=False).client.search_experiments()
     return {experiment.name for experiment in found}

@@ -125,7 +125,7 @@ def test_what_was_committed_for_a_state_that_was_not_written_is_told_once(settin
 def test_a_deleted_parent_is_no_trouble_for_a_cell_that_is_skipped(settings):
     parent, run = (store(settings).create_run(name, {}) for name in ("sweep", "cell"))
     store(settings).client.delete_run(parent)
-    store(settings).record_skipped(parent, run)
+    store(settings).record_skipped(parent, run, "loss=dice")
 
 
 @pytest.mark.parametrize("folder", ["/a/it's/x", '/a/b"c', "/a/%41?#ü"])

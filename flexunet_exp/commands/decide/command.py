@@ -15,6 +15,7 @@ from flexunet_exp.config.overrides import shell
 from flexunet_exp.jobs import app, job
 from flexunet_exp.runs import outcome
 from flexunet_exp.tracking import find_runs, record
+from flexunet_exp.tracking.address import store_words
 from flexunet_exp.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
             if not run.folder.is_relative_to(scratch):  # else the store has it
                 log.info("Kept in        %s", run.folder / file.DECISIONS)
         log.info("Page           %s", results / page.PAGE)
-        words = ["flexunet", "infer", f"run={origin.typed_run(runs)}", f"decision={decision.name}"]
-        log.info("Apply it       %s …", shell(words))
         tracking = TrackingSettings.from_config(cfg)
+        where = store_words(tracking.uri, tracking.experiment_name) if tracking.uri else []
+        words = [f"run={origin.typed_run(runs)}", f"decision={decision.name}", *where]
+        log.info("Apply it       %s …", shell(["flexunet", "infer", *words]))
         record.add_results(tracking, runs, results, "decide", [file.DECISIONS])
     return outcome.Outcome("finished", "decide", folder=str(home.folder))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,14 +188,18 @@ def colour_order(value: str, project: Project) -> Outcome:
 
 
 def folder(value: str, project: Project) -> Outcome:
-    top, own = top_of(value), top_of(project.get("train", "images_dir"))
-    if own and top != own:
+    own = top_of(project.get("train", "images_dir"))
+    if own and not is_below(value, own):
         return Outcome(
             UNSUPPORTED,
-            f"{top or value} is not the data set of [train] images_dir, and all parts are read "
-            "below dataset.path: put these files there",
+            f"{value} is not below {own}, the data set of [train] images_dir, and all parts are "
+            "read below dataset.path: put these files there",
         )
     return Outcome(TAKEN, "below dataset.path")
+
+
+def is_below(value: str, folder: Path) -> bool:
+    return Path(os.path.normpath(value.replace("\\", "/"))).is_relative_to(os.path.normpath(folder))
 
 
 FOLDER = Key(folder, Rule(is_text, "a folder in quotes", "'./train/images'"))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flexunet_exp.commands.plan.facts import Facts, Machine
 from flexunet_exp.config.validation.settings import STRIDE
+from flexunet_exp.prediction.kept_logits import MOST_BYTES
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 
@@ -152,11 +153,14 @@ def cost(facts: Facts, measured: Measured, recipe: Recipe, candidate: Candidate)
     steps = math.ceil(train * (recipe.per_image if patch else 1) / recipe.batch_size)
     seen = recipe.batch_size * (patch**2 / 1e6 if patch else mpx)
     reports = 2 if facts.pictures["test"] else 1
+    # Calibration takes two more passes over the validation pictures whose logits are not kept.
+    logits = 4e6 * mpx * (len(facts.classes) + 1)  # bytes of a picture
+    again = 2 * max(0, valid - math.floor(MOST_BYTES / logits))
     return Cost(
         start=measured.start + STORE,
         features=kept * measured.view_mpx * mpx,
         epoch=steps * measured.step_mpx * seen + valid * measured.valid_mpx * mpx + measured.epoch,
-        scoring=scored * measured.predict_mpx * mpx
+        scoring=(scored + again) * measured.predict_mpx * mpx
         + scored * measured.score
         + reports * measured.report,
         steps=steps,

@@ -75,6 +75,16 @@ def test_the_cost_of_a_fold_by_hand():
     assert cost.memory == pytest.approx(1e9 + 1e9 * mpx)
 
 
+def test_validation_pictures_whose_logits_are_not_kept_are_predicted_three_times():
+    many = replace(FACTS, pictures={**FACTS.pictures, "valid": 1000})
+    few = budget.cost(
+        replace(FACTS, pictures={**many.pictures, "valid": 0}), MEASURED, RECIPE, BEST
+    )
+    kept = 2**29 // (4e6 * 0.589824 * (len(FACTS.classes) + 1))
+    more = budget.cost(many, MEASURED, RECIPE, BEST).scoring - few.scoring
+    assert more == pytest.approx((1000 + 2 * (1000 - kept)) * 2 * 0.589824 + 1000 * 0.5)
+
+
 def test_small_pictures_are_trained_on_whole():
     small = Candidate((256, 192), "flips", 4)
     assert (BEST.patch, small.patch) == (256, None)
