@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from flexunet_exp.commands.plan.facts import Facts, Machine
 from flexunet_exp.config.validation.settings import STRIDE
-from flexunet_exp.prediction.kept_logits import MOST_BYTES
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
+from flexunet_exp.prediction.kept_logits import MOST_BYTES
 
 # Cells of the decoder's last features that a small defect covers: three by three, one with a
 # neighbour at each side. It gives 768 px for pictures of MVTec AD's grid, 544 for its screw.
