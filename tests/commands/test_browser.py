@@ -308,17 +308,35 @@ def test_the_page_shows_its_contact_sheet_and_charts_and_asks_nobody(page, repor
     assert addresses(page) == {"file://"}
 
 
-def test_ticks_of_a_review_are_there_after_a_reload(browser, tmp_path):
+@pytest.fixture
+def three_doubts(browser, tmp_path):
+    """The page of a review with three doubts."""
     row = {"crop": "data:,", "name": "a", "kind": "extra", "reason": "It is.", "expected": "9%"}
     about = {"title": "Labels", "facts": {}, "command": "flexunet", "classes": [], "pictures": 2}
     text = html.template("review.html").render(
-        **about, rows=[row | {"probability": "9%"}] * 3, table="wrong\n\n\n\n", key="0f"
+        **about, rows=[row | {"probability": "9%"}] * 3, table="wrong\n\n\n\n", key=tmp_path.name
     )
     (tmp_path / "review.html").write_text(text)
     browser.get((tmp_path / "review.html").as_uri())
     wait(browser, "return document.querySelectorAll('input').length === 3")
-    browser.find_elements(By.CSS_SELECTOR, "input")[1].click()
-    browser.refresh()
+    return browser
+
+
+def test_ticks_of_a_review_are_there_after_a_reload(three_doubts):
+    three_doubts.find_elements(By.CSS_SELECTOR, "input")[1].click()
+    three_doubts.refresh()
     ticked = "return [...document.querySelectorAll('input')].map(one => one.checked).join()"
-    assert wait(browser, ticked) == "false,true,false"
-    assert browser.find_element(By.ID, "count").text == "1 ticked"
+    assert wait(three_doubts, ticked) == "false,true,false"
+    assert three_doubts.find_element(By.ID, "count").text == "1 ticked"
+
+
+def test_saved_ticks_are_not_unsaved_when_the_page_is_opened_again(three_doubts, tmp_path):
+    allowed = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    three_doubts.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
+    warns = "return dispatchEvent(new Event('beforeunload', {cancelable: true})) ? 'no' : 'yes'"
+    three_doubts.find_elements(By.CSS_SELECTOR, "input")[1].click()
+    assert wait(three_doubts, warns) == "yes"
+    three_doubts.find_element(By.ID, "save").click()
+    three_doubts.refresh()
+    assert wait(three_doubts, warns) == "no"
+    assert three_doubts.find_element(By.ID, "count").text == "0 ticked"
