@@ -11,6 +11,7 @@ from PIL import Image
 
 from flexunet_exp.commands.review import page
 from flexunet_exp.commands.review.predicting import Look
+from flexunet_exp.config.overrides import Word
 from flexunet_exp.data import dataset as datasets
 from flexunet_exp.labels.compared import Box
 
@@ -50,3 +51,10 @@ def test_the_frame_is_around_the_region(look):
     scale = 256 / height
     assert left == top == round((20 - window[0].start) * scale) - page.MARGIN
     assert right == bottom == round((40 - window[0].start) * scale) + page.MARGIN
+
+
+def test_the_command_on_the_page_predicts_as_this_review_and_uses_its_store():
+    kept = "predict.tile=256 tracking.uri=sqlite:///a.db"
+    typed = f"run=latest most=12 {kept} export=coco".split()
+    command = page.answering("0f", [Word.parse(one) for one in typed])
+    assert command == f"flexunet review {kept} run=0f answers=review.csv export=labelme"

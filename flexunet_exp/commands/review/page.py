@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from flexunet_exp.commands.review.predicting import Look, Reviewed
-from flexunet_exp.config.overrides import shell
+from flexunet_exp.config.overrides import Word, shell, task_overrides
 from flexunet_exp.data.channels import shown
 from flexunet_exp.labels.compared import Box
 from flexunet_exp.labels.doubts import CLASS, EXTRA, MOVED, UNSEEN, Doubt, Found, expected_precision
@@ -51,7 +52,7 @@ def write(path: Path, reviewed: Reviewed, found: Found, table: str) -> None:
     text = template("review.html").render(
         title="Labels to look at",
         facts=origin.facts("review", runs),
-        command=shell(["flexunet", "review", f"run={origin.typed_run(runs)}", *ANSWERED]),
+        command=answering(origin.typed_run(runs), [one.as_typed() for one in task_overrides()]),
         classes=legend(reviewed.classes, palette),
         key=hashlib.sha256(table.encode()).hexdigest()[:16],
         rows=rows,
@@ -59,6 +60,15 @@ def write(path: Path, reviewed: Reviewed, found: Found, table: str) -> None:
         table=table,
     )
     replace_file(path, text.encode())
+
+
+def answering(run: str, typed: Sequence[Word]) -> str:
+    """The command that reads the page's answers, with `typed` words of the one that wrote the page.
+
+    Other predictions have other regions than the doubts, and another store other runs.
+    """
+    kept = [word for word in typed if word.key.split(".")[0] in ("predict", "tracking")]
+    return shell(["flexunet", "review", *kept, f"run={run}", *ANSWERED])
 
 
 def reason(one: Doubt, classes: list[str], median: float) -> str:
