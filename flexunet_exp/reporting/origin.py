@@ -8,7 +8,7 @@ from datetime import datetime
 from flexunet_exp.config.overrides import shell, task_overrides
 from flexunet_exp.runs.folder import FinishedRun
 
-MOVING = ("latest", "best")  # name another run after the next training
+MOVING = ("latest", "best")
 
 
 def facts(command: str, runs: Sequence[FinishedRun]) -> dict[str, str]:
@@ -22,9 +22,14 @@ def facts(command: str, runs: Sequence[FinishedRun]) -> dict[str, str]:
     }
 
 
+def moves(name: str) -> bool:
+    """Whether another run has the name after the next training or promotion."""
+    return name.strip() in MOVING or "@" in name
+
+
 def typed_run(runs: Sequence[FinishedRun]) -> str:
     """What `run=` takes to name these runs again: as it was typed, if that means them for good."""
     typed = [one.as_typed().value or "" for one in task_overrides() if one.key == "run"]
-    if typed and not set(typed[-1].strip("[]").split(",")) & set(MOVING):
+    if typed and not any(map(moves, typed[-1].strip("[]").split(","))):
         return typed[-1]
     return ",".join(run.run_id or str(run.folder) for run in runs)
