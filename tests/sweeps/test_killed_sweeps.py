@@ -108,8 +108,8 @@ def test_ctrl_c_while_a_sweep_is_being_ended_leaves_it_ended(tmp_path):
 
 def test_a_parent_whose_store_was_away_at_the_end_is_sent_later(tmp_path, compose):
     cfg = compose("train", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db")
-    sweeping = Multirun(TrackingSettings.from_config(cfg), tmp_path / "sweep")
-    sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed", ["trainer.seed"])
+    sweeping = Multirun(TrackingSettings.from_config(cfg), tmp_path / "sweep", ["trainer.seed"])
+    sweeping.open_parent(["trainer.seed=1,2"], "abc", "failed")
     (sweeping.folder / "0").mkdir(parents=True)
     outcome.keep_outcome(sweeping.folder / "0", outcome.Outcome("finished", "s=1"))
     sweeping.keep_cells(outcomes_in(sweeping.folder))
