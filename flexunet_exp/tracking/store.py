@@ -254,6 +254,10 @@ class Store:
         view = json.dumps({"selectedColumns": quoted})
         self.client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
 
+    def steps_of(self, run_id: str, metric: str) -> list[int]:
+        """The steps at which a run has a value of a metric."""
+        return [value.step for value in self.client.get_metric_history(run_id, metric)]
+
     def has_run(self, run_id: str) -> bool:
         return self.tags_of(run_id) is not None
 

@@ -83,8 +83,7 @@ def find(store: Store | None, course: str, epochs: int) -> Shorter | None:
 
 def last_epoch(store: Store, run_id: str) -> int | None:
     """The last epoch of which the store has a figure; None for a run that took its weights over."""
-    figures = store.client.get_metric_history(run_id, EACH_EPOCH)
-    return max((figure.step for figure in figures), default=None)
+    return max(store.steps_of(run_id, EACH_EPOCH), default=None)
 
 
 def stored(store: Store | None, course: str) -> Iterator[Shorter]:

@@ -33,6 +33,7 @@ def test_the_third_run_of_a_process_is_as_if_alone(tmp_path, command, alone):
     assert not same_weights(first, alone)
 
 
+@pytest.mark.heavy
 def test_what_a_process_cannot_change_gets_one_of_its_own(tmp_path, command, alone):
     """Threads do change the weights, so equal ones are a matter of the run's own threads."""
     done = train(tmp_path, "-m", *command, "trainer.threads=1,2")

@@ -131,6 +131,7 @@ def test_a_lost_a_changed_and_an_added_picture_are_named_before_any_training(hom
     assert any("test/good/new.png" in sentence for sentence in found.sentences)
 
 
+@pytest.mark.heavy
 def test_other_data_are_trained_on_only_when_asked_for_and_the_result_is_called_different(
     home, run, tmp_path
 ):
@@ -236,6 +237,7 @@ LATER = (
 )
 
 
+@pytest.mark.heavy
 def test_a_run_that_is_older_than_some_options_is_trained_again(home, copy):
     cfg = OmegaConf.load(copy / "config.yaml")
     for key in LATER:

@@ -42,6 +42,7 @@ def test_a_taken_port_and_no_port_left_are_a_sentence(composed, taken, tmp_path,
             ui.task(composed(*words))
 
 
+@pytest.mark.heavy
 def test_a_port_that_another_program_takes_meanwhile_is_given_up(composed, taken, tmp_path, capfd):
     """Whoever answers there is not taken for the server that was started."""
     store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db", "flexunet")

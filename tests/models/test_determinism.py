@@ -35,6 +35,7 @@ def layers_of_the_package() -> set[str]:
     return found
 
 
+@pytest.mark.heavy
 def test_every_layer_of_our_own_trains_the_same_bits_twice(tmp_path):
     found = trained_twice(tmp_path, *WITH_OWN_LAYERS)
     assert {name: rest[0] for name, rest in found.items()} == dict.fromkeys(

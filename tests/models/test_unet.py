@@ -316,6 +316,9 @@ KERAS = {
 }
 
 
+QUICK = "mobilenetv3_small"
+
+
 def written(name: str, folder: Path) -> tuple[Path, keras.Model]:
     """A weights file of random weights for a network of Keras, and the network."""
     network = getattr(keras.applications, KERAS[name][0])(include_top=False, weights=None)
@@ -324,7 +327,9 @@ def written(name: str, folder: Path) -> tuple[Path, keras.Model]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", KERAS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.heavy) for one in KERAS if one != QUICK] + [QUICK]
+)
 def test_networks_of_keras_give_the_features_of_a_file(name, tmp_path):
     """Against the network that wrote the file, on pictures that Keras's own function has scaled."""
     keras.backend.clear_session()

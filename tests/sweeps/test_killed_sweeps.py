@@ -45,6 +45,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.heavy
 def test_workers_end_with_the_command_and_begin_nothing_more(tmp_path):
     words = ("tracking=none", "trainer.seed=0,1,2,3", *TWO_AT_ONCE)
     process = Command(tmp_path, str(WAITING), "-m", *words)
@@ -65,6 +66,7 @@ def ended():
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.heavy
 def test_a_sweep_on_joblib_is_killed_and_goes_on_at_once(tmp_path, tiny, ended):
     """The command alone is killed; the same one meets the worker that still trains the cell.
 

@@ -186,6 +186,7 @@ def test_ray_trains_on_both_nodes(sweep):
     assert max(first.start_time, second.start_time) < min(first.end_time, second.end_time)
 
 
+@pytest.mark.heavy
 def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, tiny):
     """Two GPUs that are not there: what counts is what the workers are told before they look."""
     environment = {**os.environ, launchers.VISIBLE: "0,1"}

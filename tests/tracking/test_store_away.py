@@ -144,6 +144,7 @@ def test_four_parallel_trials_lose_nothing(up, tmp_path, tiny, undisturbed):
     assert compared.returncode == 0, compared.stdout
 
 
+@pytest.mark.heavy
 def test_a_server_killed_and_brought_back_in_training(up, tmp_path, tiny, undisturbed):
     process = interrupted(tmp_path, "train", *words(up, tiny, "back"))
     up.kill()
@@ -162,6 +163,7 @@ def test_a_server_killed_and_brought_back_in_training(up, tmp_path, tiny, undist
     assert not (the_folder(tmp_path) / "journal.jsonl").exists()
 
 
+@pytest.mark.heavy
 def test_a_server_that_comes_back_after_the_end_is_told_by_sync(up, tmp_path, tiny, undisturbed):
     process = interrupted(tmp_path, "train", *words(up, tiny, "after"))
     up.kill()

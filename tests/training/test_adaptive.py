@@ -54,6 +54,7 @@ def test_the_share_of_an_epoch_follows_an_earlier_validation(uninterrupted):
     assert shares == pytest.approx([good_share.START] * delay + expected)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("nth", [2, 4])
 def test_a_run_that_was_killed_draws_and_trains_the_same(tmp_path, command, uninterrupted, nth):
     at = ("SIGKILL", "flexunet_exp.training.state:Keeper.write", nth)

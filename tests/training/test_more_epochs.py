@@ -54,6 +54,7 @@ def trained(tmp_path_factory, tiny) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 def test_more_epochs_equal_all_epochs_in_one_go(trained, tmp_path, tiny):
     (first,) = all_runs(trained)
     before = contents(folder_of(first))

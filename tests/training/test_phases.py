@@ -133,6 +133,7 @@ def uninterrupted(tmp_path_factory, command) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "nth",
     [

@@ -95,10 +95,12 @@ def uninterrupted(tmp_path_factory, command) -> Path:
         pytest.param(
             *("SIGTERM", "mlflow:MlflowClient.log_image", 4, []),
             id="interrupted while it tells the store of its first epoch",
+            marks=pytest.mark.heavy,
         ),
         pytest.param(
             *("SIGKILL", "flexunet_exp.reporting.panels:contact_sheet", 2, []),
             id="half-way through its evaluation",
+            marks=pytest.mark.heavy,
         ),
     ],
 )
@@ -159,9 +161,13 @@ def improved(tmp_path_factory, command, trusting) -> Path:
 @pytest.mark.parametrize(
     ("nth", "best_has_changed"),
     [
-        pytest.param(7, False, id="with its third checkpoint written, not in its place"),
+        pytest.param(
+            *(7, False),
+            id="with its third checkpoint written, not in its place",
+            marks=pytest.mark.heavy,
+        ),
         pytest.param(9, True, id="with its third checkpoint in place, and the second state"),
-        pytest.param(10, False, id="with its third state in place"),
+        pytest.param(10, False, id="with its third state in place", marks=pytest.mark.heavy),
     ],
 )
 def test_a_run_killed_between_its_writes_ends_as_if_it_had_not_been(

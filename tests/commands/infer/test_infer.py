@@ -68,6 +68,7 @@ def stopped_after(process: Command, output: Path, number: int, how: int) -> str:
     return process.communicate(timeout=60)[0]
 
 
+@pytest.mark.heavy
 def test_it_goes_on_after_kill_9_and_after_ctrl_c(workspace, run_folder, tested):
     photos, output = workspace / "many", workspace / "out"
     photos.mkdir()
