@@ -253,36 +253,62 @@ def expected_precision(doubts: Sequence[Doubt]) -> np.ndarray:
     return np.cumsum([one.probability for one in doubts]) / np.arange(1, len(doubts) + 1)
 
 
-def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> np.ndarray:
+class Mended(NamedTuple):
+    """The labels of a picture as its doubts propose them."""
+
+    labels: np.ndarray  # (H, W) uint8
+    left_out: list[Doubt]  # those that no region of the truth or of the prediction fits
+
+
+def mended(truth: np.ndarray, mask: np.ndarray, doubts: Sequence[Doubt]) -> Mended:
     """The truth (H, W) as the doubts propose it, with regions of the predicted mask (H, W).
 
     As in `compare`, ignored pixels are of no predicted region; they stay ignored.
     """
-    proposed = truth.copy()
+    found = Mended(truth.copy(), [])
     mask = np.where(truth == IGNORE, 0, mask).astype(np.uint8)
     on_truth = {(label, box): pixels for label, box, pixels in components(truth)}
     on_mask = {(label, box): pixels for label, box, pixels in components(mask)}
     for one in doubts:
+        is_drawn = False
         if one.kind == MOVED:
-            move(proposed, truth, mask, one)
+            is_drawn = move(found.labels, truth, mask, one)
         elif one.kind == EXTRA and (pixels := on_mask.get((one.proposed, one.box))) is not None:
-            # What somebody has drawn stays: the region was proposed where there is nothing.
-            view = proposed[one.box.place]
-            view[pixels & (view == 0)] = one.proposed
+            add(found.labels, one.proposed, one.box, pixels)
+            is_drawn = True
         elif (pixels := on_truth.get((one.label, one.box))) is not None:
-            redraw(proposed, mask, one, pixels)
-    return proposed
+            is_drawn = redraw(found.labels, mask, one, pixels)
+        if not is_drawn:
+            found.left_out.append(one)
+    return found
 
 
-def move(proposed: np.ndarray, truth: np.ndarray, mask: np.ndarray, one: Doubt) -> None:
-    """Removes the unseen regions of a moved label's class in its box, and draws the extra ones."""
-    for label, box, pixels in components(truth):
-        if label == one.label and holds(one.box, box) and not seen_in(mask, box, pixels):
-            proposed[box.place][pixels] = 0
-    for label, box, pixels in components(mask):
-        if label == one.label and holds(one.box, box) and not seen_in(truth, box, pixels):
-            view = proposed[box.place]
-            view[pixels & (view == 0)] = label
+def add(labels: np.ndarray, label: int, box: Box, pixels: np.ndarray) -> None:
+    """Draws a region where nothing is: what somebody has drawn stays."""
+    view = labels[box.place]
+    view[pixels & (view == 0)] = label
+
+
+def move(labels: np.ndarray, truth: np.ndarray, mask: np.ndarray, one: Doubt) -> bool:
+    """Removes the unseen regions of a moved label's class in its box, and draws the extra ones.
+
+    Returns whether there are both.
+    """
+    unseen, extra = unmet(truth, mask, one), unmet(mask, truth, one)
+    for box, pixels in unseen:
+        labels[box.place][pixels] = 0
+    for box, pixels in extra:
+        add(labels, one.label, box, pixels)
+    return bool(unseen and extra)
+
+
+def unmet(mask: np.ndarray, other: np.ndarray, one: Doubt) -> list[tuple[Box, np.ndarray]]:
+    """The regions of a moved label's class in its box that meet no defect of `other` (H, W)."""
+    return [
+        (box, pixels)
+        for label, box, pixels in components(mask)
+        if label == one.label and holds(one.box, box) and not seen_in(other, box, pixels)
+    ]
 
 
 def seen_in(other: np.ndarray, box: Box, pixels: np.ndarray) -> bool:
@@ -290,19 +316,21 @@ def seen_in(other: np.ndarray, box: Box, pixels: np.ndarray) -> bool:
     return bool(np.count_nonzero(other[box.place][pixels]) >= SEEN * np.count_nonzero(pixels))
 
 
-def redraw(proposed: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> None:
+def redraw(labels: np.ndarray, mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> bool:
     """Replaces a true region, `pixels` of its box, by what its doubt proposes.
 
-    An outline that no predicted region can replace stays as it is drawn.
+    Returns False for an outline that no predicted region can replace: it stays as it is drawn.
     """
-    view = proposed[one.box.place]
+    view = labels[one.box.place]
     if one.kind != OUTLINE:
         view[pixels] = one.proposed
-    elif parts := meeting(mask, one, pixels):
+        return True
+    parts = meeting(mask, one, pixels)
+    if parts:
         view[pixels] = 0
-        for box, part in parts:
-            view = proposed[box.place]
-            view[part & (view == 0)] = one.label
+    for box, part in parts:
+        add(labels, one.label, box, part)
+    return bool(parts)
 
 
 def meeting(mask: np.ndarray, one: Doubt, pixels: np.ndarray) -> list[tuple[Box, np.ndarray]]:

@@ -9,7 +9,6 @@ import pytest
 from flexunet_exp.errors import InputError
 from flexunet_exp.labels import doubts, review_file
 from flexunet_exp.labels.compared import Box, compare
-from flexunet_exp.labels.unmatched import unmatched
 from flexunet_exp.scores.regions import STEPS
 
 CLASSES = ("background", "scratch", "dent")
@@ -82,11 +81,11 @@ def test_a_wrong_label_is_doubted_and_mended(truth, kind, label, proposed, box):
         box,
     )
     assert 0.3 < one.score <= 1 and 0.1 < one.probability < one.score
-    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), RIGHT)
-    assert unmatched(truth, prediction, [one]) == []
+    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]).labels, RIGHT)
+    assert doubts.mended(truth, prediction, [one]).left_out == []
     is_label_alone = kind in ("unseen", "class")  # needs no region of the prediction
-    assert unmatched(truth, picture(), [one]) == ([] if is_label_alone else [one])
-    assert unmatched(RIGHT, prediction, [one]) == ([] if kind == "extra" else [one])
+    assert doubts.mended(truth, picture(), [one]).left_out == ([] if is_label_alone else [one])
+    assert doubts.mended(RIGHT, prediction, [one]).left_out == ([] if kind == "extra" else [one])
 
 
 @pytest.mark.parametrize(
@@ -145,22 +144,22 @@ def test_a_proposed_region_never_paints_over_what_is_drawn():
     truth = picture((2, 50, 50, 4, 16))
     one = doubts.Doubt(0, "extra", 0, 2, Box(50, 50, 16, 16), 256, 0.9, 0.5, float("nan"))
     other = picture((1, 50, 50, 4, 16))
-    mended = doubts.mended(other, picture((2, 50, 50, 16, 16)), [one])
+    mended = doubts.mended(other, picture((2, 50, 50, 16, 16)), [one]).labels
     assert (mended[50:66, 50:54] == 1).all() and (mended[50:66, 54:66] == 2).all()
-    assert doubts.mended(truth, picture(), [one]).sum() == truth.sum()
+    assert doubts.mended(truth, picture(), [one]).labels.sum() == truth.sum()
 
 
 def test_an_ignored_rim_changes_neither_what_is_proposed_nor_what_is_drawn():
     truth = picture((1, 10, 10, 20, 12))
     truth[50:66, 62:70] = 255  # beside the extra region, and over a part of it
     (extra,) = found(truth)
-    mended = doubts.mended(truth, RIGHT, [extra])
+    mended = doubts.mended(truth, RIGHT, [extra]).labels
     assert (mended[50:66, 50:62] == 2).all() and (mended[truth == 255] == 255).all()
 
     moved = picture((1, 10, 10, 20, 12), (2, 50, 74, 16, 16))
     moved[50:66, 62:70] = 255
     one = doubts.Doubt(0, "moved", 2, 2, Box(50, 50, 16, 40), 256, 0.9, 0.5, 20.0)
-    mended = doubts.mended(moved, RIGHT, [one])
+    mended = doubts.mended(moved, RIGHT, [one]).labels
     assert (mended[50:66, 50:62] == 2).any(), "the label is erased, and drawn nowhere else"
     assert not (mended[50:66, 74:90] == 2).any()
 
@@ -182,7 +181,7 @@ def test_each_doubt_of_a_fresh_review_can_be_drawn():
         truth[:rim] = 255
         one = compared(truth, prediction, sure=draw.uniform(0.4, 0.8))
         wrong = doubts.find([one], len(CLASSES)).doubts
-        assert unmatched(truth, prediction, wrong) == []
+        assert doubts.mended(truth, prediction, wrong).left_out == []
         number += len(wrong)
     assert number > 500
 
@@ -192,7 +191,7 @@ def test_a_label_that_the_prediction_meets_is_not_taken_for_a_moved_one():
     truth, prediction = picture(label), picture(strip, below)
     wrong = found(truth, prediction)
     assert sorted(one.kind for one in wrong) == ["extra", "unseen"]
-    mended = doubts.mended(truth, prediction, wrong)
+    mended = doubts.mended(truth, prediction, wrong).labels
     np.testing.assert_array_equal(mended, picture(below))
 
 
@@ -204,8 +203,8 @@ def test_a_label_that_the_prediction_meets_is_not_taken_for_a_moved_one():
 def test_an_outline_that_no_predicted_region_replaces_stays(prediction):
     truth = picture((2, 40, 40, 30, 6), (2, 40, 40, 6, 30))  # an L, which leaves half of its box
     one = doubts.Doubt(8, "outline", 2, 2, Box(40, 40, 30, 30), 324, 0.9, 0.5, 9.0)
-    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]), truth)
-    assert unmatched(truth, prediction, [one]) == [one]
+    np.testing.assert_array_equal(doubts.mended(truth, prediction, [one]).labels, truth)
+    assert doubts.mended(truth, prediction, [one]).left_out == [one]
 
 
 def forgotten(one: doubts.Doubt) -> doubts.Doubt:

@@ -10,7 +10,6 @@ from flexunet_exp.commands.review.predicting import Reviewed
 from flexunet_exp.data.annotations.records import Class
 from flexunet_exp.data.annotations.writing import WRITERS, Sample
 from flexunet_exp.labels.doubts import Doubt, mended
-from flexunet_exp.labels.unmatched import unmatched
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +25,9 @@ def write(reviewed: Reviewed, doubts: Sequence[Doubt], kind: str, folder: Path) 
     for look in reviewed.looks(numbers):
         own = [one for one in doubts if one.picture == look.number]
         sample = Sample(Path(look.sample.image), reviewed.names[look.number], "")
-        writer.add(sample, mended(look.truth, look.mask, own))
-        lost += unmatched(look.truth, look.mask, own)
+        found = mended(look.truth, look.mask, own)
+        writer.add(sample, found.labels)
+        lost += found.left_out
     writer.close()
     warn_of(lost, len(doubts), reviewed.names)
     log.info("To be corrected %s (%d pictures)", folder, len(numbers))
