@@ -25,15 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import keras  # noqa: E402
 import numpy as np
-from composing import compose
 from model_steps import keep, rows_of, step_seconds
-from models import BATCH, CLASSES, OVER_AN_ENCODER
+from models import BATCH, network
 
-from flexunet_exp.config import building
-from flexunet_exp.config.compose import plain
 from flexunet_exp.models.graph import Call, calls_of
-from flexunet_exp.system import tensorflow
-from flexunet_exp.system.tensorflow import ProcessSettings
 
 # Networks of custom layers (segformer, swin_unet, transunet) have theirs within these layers.
 MODELS = (
@@ -43,18 +38,6 @@ MODELS = (
 KINDS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Conv2DTranspose)
 COLUMNS = ("model", "size", "convolutions", "step_seconds", "convolution_seconds", "ratio")
 ROUNDS, REPEATS, STEPS = 3, 3, 3
-
-
-def network(name: str, size: int) -> keras.Model:
-    words = [f"model={name}"]
-    if name in OVER_AN_ENCODER:
-        words += ["model.encoder_weights=null", "model.encoder_trainable=all"]
-    cfg = compose(*words, "loss=cross_entropy")
-    tensorflow.prepare(ProcessSettings.from_config(cfg))
-    model = building.build(cfg.model, input_shape=(size, size, 3), num_classes=CLASSES)
-    loss = building.build({**plain(cfg.loss), "class_weights": None})
-    model.compile(keras.optimizers.Adam(1e-4), loss)
-    return model
 
 
 def convolutions(model: keras.Model, size: int) -> tuple[dict[str, Call], Counter[str]]:
@@ -81,14 +64,14 @@ def alone(call: Call) -> Callable[[], float]:
     features = tf.constant(draw.random(call.inputs[0].shape, np.float32))
     layer.build(features.shape)
     slope = tf.constant(draw.random(call.outputs[0].shape, np.float32))
-    wanted = [] if features.shape[-1] == 3 else [features]
+    is_first = features.shape[-1] == 3
 
     @tf.function
     def both(seen: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(seen)
             found = layer(seen)
-        sources = [*layer.trainable_variables, *([seen] if wanted else [])]
+        sources = [*layer.trainable_variables, *([] if is_first else [seen])]
         return tape.gradient(found, sources, slope)
 
     def seconds() -> float:
@@ -102,7 +85,7 @@ def alone(call: Call) -> Callable[[], float]:
 
 
 def measure(name: str, size: int) -> dict[str, float]:
-    model = network(name, size)
+    model = network(name, size, "loss=cross_entropy")
     first, number = convolutions(model, size)
     programs = {key: alone(call) for key, call in first.items()}
     steps, parts = [], {key: [] for key in first}

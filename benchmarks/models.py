@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -25,6 +26,9 @@ from flexunet_exp.models import summary
 from flexunet_exp.system import tensorflow  # noqa: E402
 from flexunet_exp.system.tensorflow import ProcessSettings
 
+if TYPE_CHECKING:
+    import keras
+
 MODELS = (
     *("flexunet", "flexunet_small", "attention_unet", "unet_lite0", "efficient_unet"),
     *("unet3plus", "multiresunet", "sharpunet", "u2net", "u2netp", "deeplabv3plus"),
@@ -35,18 +39,24 @@ COLUMNS = ("model", "size", "parameters", "multiply_adds", "step_seconds", "peak
 BATCH, CLASSES, STEPS = 2, 6, 3
 
 
-def measure(name: str, size: int) -> dict[str, float]:
+def network(name: str, size: int, *more: str) -> keras.Model:
+    """The compiled network, every layer of which is trained."""
     import keras
 
-    words = [f"model={name}"]
+    words = [f"model={name}", *more]
     if name in OVER_AN_ENCODER:
         words += ["model.encoder_weights=null", "model.encoder_trainable=all"]
     cfg = compose(*words)
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     model = building.build(cfg.model, input_shape=(size, size, 3), num_classes=CLASSES)
-    costs = summary.layer_table(model, (size, size, 3))["multiply_adds"].sum()
     loss = building.build({**plain(cfg.loss), "class_weights": None})
     model.compile(keras.optimizers.Adam(1e-4), loss)
+    return model
+
+
+def measure(name: str, size: int) -> dict[str, float]:
+    model = network(name, size)
+    costs = summary.layer_table(model, (size, size, 3))["multiply_adds"].sum()
     return {
         "parameters": model.count_params(),
         "multiply_adds": int(costs),

@@ -16,8 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.errors import InputError, Pruned
 from flexunet_exp.jobs.explain import explain
-from flexunet_exp.runs import claims
-from flexunet_exp.runs.outcome import RESULT, TRACE, Outcome, holds_run, keep_outcome
+from flexunet_exp.runs.outcome import RESULT, TRACE, Outcome, is_taken, keep_outcome
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +102,7 @@ def supervised(
     """
     home = Home()
     started = time.time()
-    if holds_run(home.folder) or (not goes_on and claims.is_marked(home.folder)):
+    if is_taken(home.folder, goes_on):
         where = home.folder
         error = f"{where} holds a run already. Choose another folder with hydra.run.dir=FOLDER"
         log.error("Failed: %s", error)

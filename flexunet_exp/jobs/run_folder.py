@@ -11,8 +11,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from flexunet_exp.errors import Abort, InputError
-from flexunet_exp.runs import claims
-from flexunet_exp.runs.outcome import holds_run
+from flexunet_exp.runs.outcome import is_taken
 
 
 class FolderCallback(Callback):
@@ -25,7 +24,7 @@ class FolderCallback(Callback):
         if config.hydra.output_subdir is None:  # a command without a folder of its own
             return
         folder, goes_on = folder_of(config), config.hydra.job.name == "train"
-        if folder and (holds_run(folder) or (not goes_on and claims.is_marked(folder))):
+        if folder and is_taken(folder, goes_on):
             raise Abort(
                 InputError(
                     f"{folder} holds a run already. Nothing was changed in it. Choose another "

@@ -52,11 +52,12 @@ class Signals(NamedTuple):
 
 def maps_of(members: Sequence[np.ndarray]) -> Maps:
     """The maps of some rows, from the probabilities (rows, W, C) float32 of each member."""
-    mean, disagreement = members[0], None
-    if len(members) > 1:
+    if len(members) == 1:
+        mean, disagreement = members[0], None
+        of_mean = entropy(mean)
+    else:
         mean = functools.reduce(np.add, members) / np.float32(len(members))
-    of_mean = entropy(mean)
-    if len(members) > 1:
+        of_mean = entropy(mean)
         disagreement = mutual_information(members, of_mean).astype(np.float16)
     mask, certainty = np.empty(mean.shape[:2], np.uint8), np.empty(mean.shape[:2], np.float32)
     by_class.most_probable(mean, mask, certainty)

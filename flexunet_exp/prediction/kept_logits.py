@@ -9,9 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 MOST_BYTES = 2**29  # of the first outputs
-RECENT_BYTES = (
-    2**27
-)  # of the last of the others: two predictors ask in turn, a row of tiles at most
+# Of the last of the others: two predictors ask in turn, a row of tiles at most.
+RECENT_BYTES = 2**27
 
 
 class KeptLogits:

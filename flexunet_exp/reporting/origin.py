@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from flexunet_exp.config.overrides import shell, task_overrides
-from flexunet_exp.runs.folder import FinishedRun
-
-MOVING = ("latest", "best")
+from flexunet_exp.runs.folder import MOVING, FinishedRun
 
 
 def facts(command: str, runs: Sequence[FinishedRun]) -> dict[str, str]:

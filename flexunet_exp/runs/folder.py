@@ -16,6 +16,7 @@ from flexunet_exp.runs.outcome import RESULT, read_outcome
 
 FILES = ("config.yaml", "samples.csv", "best.keras")  # what a run needs to be scored again
 TEMPERATURES = "calibration.json"  # of its network; not every run has it
+MOVING = ("latest", "best")  # name another run after the next training
 WHAT_RUN_CAN_BE = (
     "Use a run folder, a run id from the UI, `latest`, `best`, a registered model such as "
     "models:/NAME@champion, or a .keras file."

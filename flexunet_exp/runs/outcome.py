@@ -45,6 +45,11 @@ def holds_run(folder: Path) -> bool:
     return made and not claims.is_marked(folder) and not is_left_empty(folder)
 
 
+def is_taken(folder: Path, goes_on: bool) -> bool:
+    """Whether a job may not begin in a folder; to go on, it may in that of an unfinished run."""
+    return holds_run(folder) or (not goes_on and claims.is_marked(folder))
+
+
 def is_left_empty(folder: Path) -> bool:
     """Whether a folder holds only what a command was given, and how it ended: it made nothing."""
     names = {path.name for path in folder.iterdir() if path.suffix != ".log"}

@@ -20,6 +20,7 @@ from flexunet_exp.config.identity import sweep_signature, words_hashed
 from flexunet_exp.config.overrides import unresolved
 from flexunet_exp.errors import Abort, Enough, InputError
 from flexunet_exp.jobs import job
+from flexunet_exp.runs.folder import MOVING
 from flexunet_exp.sweeps import compose_cells, launchers, presets
 from flexunet_exp.sweeps.parent_run import Multirun, outcomes_in
 from flexunet_exp.sweeps.search import report, study
@@ -163,7 +164,7 @@ def refuse_moving_start(config: DictConfig, words: list[str]) -> None:
     parsed = OverridesParser.create(config_loader=loader()).parse_overrides(given)
     starts = [word for word in parsed if word.key_or_group == "init_from"]
     named = {str(config.get("init_from")), *(one for word in starts for one in values_of(word))}
-    for name in ("latest", "best"):
+    for name in MOVING:
         if name in named:
             raise InputError(
                 f"init_from={name} means another run after each cell of a sweep. Give the id "

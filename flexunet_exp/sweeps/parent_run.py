@@ -53,8 +53,7 @@ class Multirun:
 
     def command(self, *words: str) -> str:
         """A command on the sweep, with the words that find its store."""
-        uri, name = self.tracking.uri, self.tracking.experiment_name
-        where = store_words(uri, name) if uri else []
+        where = store_words(self.tracking.uri, self.tracking.experiment_name)
         return shell(["flexunet", *words, *where])
 
     def open_parent(self, overrides: list[str], signature: str, rerun: str) -> None:

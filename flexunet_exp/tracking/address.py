@@ -59,8 +59,10 @@ def meant(uri: str, host: re.Match[str] | None) -> str:
     return ""
 
 
-def store_words(uri: str, experiment_name: str) -> list[str]:
-    """The words that make a command use this store; none for the default store."""
+def store_words(uri: str | None, experiment_name: str) -> list[str]:
+    """The words that make a command use this store; none for the default store, and for none."""
+    if not uri:
+        return []
     usual = Path("mlruns/mlflow.db").absolute()
     own = {"uri": f"{SQLITE}{usual}", "experiment_name": "flexunet"}
     given = {"uri": absolute_uri(uri), "experiment_name": experiment_name}

@@ -16,6 +16,7 @@ from flexunet_exp.config.overrides import words_in
 from flexunet_exp.errors import InputError, did_you_mean
 from flexunet_exp.runs.folder import (
     FILES,
+    MOVING,
     WHAT_RUN_CAN_BE,
     FinishedRun,
     load,
@@ -117,7 +118,7 @@ def of_network(path: Path, cfg: DictConfig) -> FinishedRun:
 
 
 def find_in_store(store: Store, name: str, objective: str, option: str = "run") -> Any:
-    if name not in ("latest", "best"):
+    if name not in MOVING:
         return run_by_id(store, name, option)
     newest = store.newest(FINISHED)
     if newest is None:
@@ -181,7 +182,7 @@ def run_by_id(store: Store, run_id: str, option: str = "run") -> Any:
             return store.client.get_run(run_id)
         except MlflowException:
             pass
-    hint = did_you_mean(run_id, ("latest", "best"))
+    hint = did_you_mean(run_id, MOVING)
     other = " For a run of another store add tracking.uri=ADDRESS."
     raise InputError(
         f"{option}={run_id!r} is neither a folder nor a run of {store.uri}.{hint} {WHAT_RUN_CAN_BE}"
@@ -211,7 +212,7 @@ def name_of(cell: StoredCell, typed: Collection[str]) -> Hashable:
     A launcher adds words that change the rounding alone, such as the threads: another machine has
     others. They name a cell only where they were typed.
     """
-    if not cell.words or len(cell.words) >= LONGEST - len(f"{cell.since} "):
+    if not cell.words or len(cell.words) >= LONGEST:
         return tuple(map(cell.run.data.tags.get, (SIGNATURE, SCORING)))
     words = words_in(cell.words)
     return frozenset(str(one) for one in words if one.key in typed or describes_recipe(one.key))

@@ -229,7 +229,7 @@ class Store:
     def record_skipped(self, parent_run_id: str, run_id: str, words: str) -> None:
         """Records in a multirun the earlier run that did the work of a cell of these words."""
         if self.has_run(parent_run_id):  # a user may delete it in the UI during the sweep
-            value = f"{milliseconds()} {words}"[:LONGEST]
+            value = f"{milliseconds()} {words[:LONGEST]}"
             self.client.set_tag(parent_run_id, f"{CELL}{run_id}", value)
 
     def same_weights(self, signature: str) -> Any | None:

@@ -66,7 +66,7 @@ def decide(cfg: DictConfig, home: job.Home) -> outcome.Outcome:
                 log.info("Kept in        %s", run.folder / file.DECISIONS)
         log.info("Page           %s", results / page.PAGE)
         tracking = TrackingSettings.from_config(cfg)
-        where = store_words(tracking.uri, tracking.experiment_name) if tracking.uri else []
+        where = store_words(tracking.uri, tracking.experiment_name)
         words = [f"run={origin.typed_run(runs)}", f"decision={decision.name}", *where]
         log.info("Apply it       %s …", shell(["flexunet", "infer", *words]))
         record.add_results(tracking, runs, results, "decide", [file.DECISIONS])
