@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def nothing_left_running():
         keras.config.set_dtype_policy("float32")
     while running.STARTED:
         running.STARTED.pop().kill()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders_of_a_module_go(request, tmp_path_factory, tiny_data):
+    """Removes what a module's fixtures wrote, unless a test of it failed.
+
+    Together they take gigabytes. Pytest removes them at the end of the session, and the folders of
+    single tests at the end of each.
+    """
+    before, failed = set(tmp_path_factory.getbasetemp().iterdir()), request.session.testsfailed
+    yield
+    if request.session.testsfailed == failed:
+        for folder in set(tmp_path_factory.getbasetemp().iterdir()) - before:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
