@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from flexunet_exp.models import fused_norm
 from flexunet_exp.models.attention import Attention, WindowAttention
 from flexunet_exp.models.graph import Call
 
@@ -44,7 +45,7 @@ LINEAR = (
     layers.ZeroPadding2D,
 )
 NORMS = (layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization)
-# TensorFlow computes them by operations of its own: products and differences in float32.
+# Where `fused_norm` does not fit, they are products and differences in float32.
 NORM_TEMPORARIES = 4  # maps, in the backward pass, beside the gradients of output and input
 
 # Activations whose gradient is computed from their output.
@@ -152,7 +153,7 @@ def spans_of_gradients(uses: Sequence[Use]) -> Iterator[Span]:
 
 def spans_of_temporaries(uses: Sequence[Use]) -> Iterator[Span]:
     for number, use in enumerate(uses):
-        if isinstance(use.call.operation, NORMS) and use.needs:
+        if use.needs and is_of_several_operations(use.call.operation, use.call.outputs[0]):
             size = sum(bytes_of(one, "float32") for one in use.call.outputs)
             yield Span(number, number, NORM_TEMPORARIES * size)
 
@@ -261,7 +262,14 @@ def given(call: Call) -> list[Map]:
 def computed_in(layer: keras.Operation, tensor: keras.KerasTensor) -> str:
     if "float" not in tensor.dtype:
         return tensor.dtype
-    return "float32" if isinstance(layer, NORMS) else getattr(layer, "compute_dtype", tensor.dtype)
+    if is_of_several_operations(layer, tensor):
+        return "float32"
+    return getattr(layer, "compute_dtype", tensor.dtype)
+
+
+def is_of_several_operations(layer: keras.Operation, tensor: keras.KerasTensor) -> bool:
+    """Whether a layer is a normalisation that a training computes operation by operation."""
+    return isinstance(layer, NORMS) and not fused_norm.fits(layer, tensor.shape)
 
 
 def as_map(tensor: keras.KerasTensor, dtype: str) -> Map:

@@ -23,7 +23,7 @@ from flexunet_exp.data.tiles import Size
 from flexunet_exp.errors import InputError
 from flexunet_exp.losses.pool import pool_of
 from flexunet_exp.metrics import Invented, SegmentationScores
-from flexunet_exp.models import files, summary
+from flexunet_exp.models import files, fused_norm, summary
 from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
 from flexunet_exp.optimizers import slow_down
 from flexunet_exp.prediction import networks
@@ -50,6 +50,7 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         )
         warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
+        fused_norm.fuse(model)
         encoder = encoder_of(model)
         if settings.feed.cache == "features":
             model = features.FromFeatures(model.input, model.output, name=model.name)
