@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,11 @@ def check(cfg: DictConfig) -> None:
         problems.append(
             "launcher.cpus is missing; expected the cores of each run, because runs are trained on "
             "other machines. Try launcher.cpus=4"
+        )
+    if chosen == "submitit_slurm" and not cfg.dry and shutil.which("srun") is None:
+        problems.append(
+            "SLURM's srun is not found here. Give the command on a login node of the cluster, or "
+            "choose launcher=submitit, which trains on this machine"
         )
     if chosen == "flexunet_ray" and importlib.util.find_spec("ray") is None:
         problems.append(not_installed("ray", "ray"))

@@ -19,24 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import (
-    JobReturn,
-    JobStatus,
-    configure_log,
-    filter_overrides,
-    run_job,
-    setup_globals,
-)
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra.core.utils import JobReturn, configure_log, filter_overrides
+from omegaconf import DictConfig
 
-from flexunet_exp.config import resolvers
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import claims
-from flexunet_exp.runs.outcome import RESULT, Outcome, keep_outcome, read_outcome
 from flexunet_exp.sweeps import launchers
+from flexunet_exp.sweeps.remote_cells import Sweep, folder_of, has_ended, lost
 from flexunet_exp.system import tensorflow
 
 log = logging.getLogger(__name__)
@@ -48,25 +38,6 @@ LOSSES = {  # Ray's errors that are none of the cell's own
     "NodeDiedError": "its node is gone",
     "OutOfMemoryError": "its node had no memory left",
 }
-
-
-@dataclass
-class Sweep:
-    """What every job of a multirun is made from, in whatever process."""
-
-    context: HydraContext
-    task: TaskFunction
-    cfg: DictConfig
-
-    def job(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of one job, Hydra's own part included."""
-        setup_globals()
-        resolvers.register_resolvers()
-        composed = self.context.config_loader.load_sweep_config(self.cfg, list(overrides))
-        with open_dict(composed):
-            composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
-            composed.hydra.job.num = number
-        return composed
 
 
 @dataclass(frozen=True)
@@ -145,18 +116,9 @@ def started(cfg: DictConfig) -> Iterator[Any]:
 def train(shared: tuple[Sweep, dict, str], number: int, overrides: list[str]) -> JobReturn:
     """Runs one job, in a process of Ray that may have run other jobs."""
     sweep, singletons, folder = shared
-    Singleton.set_state(singletons)
     os.chdir(folder)
-    cfg = sweep.job(number, overrides)
-    HydraConfig.instance().set_config(cfg)
     try:
-        return run_job(
-            hydra_context=sweep.context,
-            config=cfg,
-            task_function=sweep.task,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
+        return sweep.run(singletons, number, overrides)
     except KeyboardInterrupt:  # this process would keep the request, and train no other cell
         sys.exit(130)
 
@@ -167,7 +129,7 @@ def result_of(ray: Any, ended: Any, sweep: Sweep, cell: Cell) -> JobReturn | Non
         return ray.get(ended)
     except ray.exceptions.RayError as error:
         cfg, why = sweep.job(cell.number, cell.words), LOSSES.get(type(error).__name__)
-        folder = Path(cfg.hydra.sweep.dir, cfg.hydra.sweep.subdir).absolute()
+        folder = folder_of(cfg)
         if why is None:
             log.error("Cell %d failed: %s", cell.number, error)
         elif has_ended(folder):
@@ -177,12 +139,7 @@ def result_of(ray: Any, ended: Any, sweep: Sweep, cell: Cell) -> JobReturn | Non
             return None
         else:
             log.error("Cell %d was lost for the last time: %s.", cell.number, why)
-        return lost(cfg, folder, why or last_line(error))
-
-
-def has_ended(folder: Path) -> bool:
-    """Whether a cell wrote how it ended, before its process was lost."""
-    return (folder / RESULT).exists() and read_outcome(folder).status != "killed"
+        return lost(cfg, why or last_line(error))
 
 
 def how_it_goes_on(folder: Path) -> str:
@@ -194,22 +151,6 @@ def how_it_goes_on(folder: Path) -> str:
 
 def last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
-
-
-def lost(cfg: DictConfig, folder: Path, reason: str) -> JobReturn:
-    """What a lost job returns; writes that it failed, if its folder does not say how it ended."""
-    folder.mkdir(parents=True, exist_ok=True)
-    number = cfg.hydra.job.num
-    if not has_ended(folder):
-        keep_outcome(
-            folder,
-            Outcome("failed", f"cell {number}", folder=str(folder), error=reason, number=number),
-        )
-    with open_dict(cfg):
-        cfg.hydra.runtime.output_dir = str(folder)
-    returned = JobReturn(cfg=cfg, hydra_cfg=cfg, overrides=list(cfg.hydra.overrides.task))
-    returned.return_value, returned.status = read_outcome(folder).objective, JobStatus.COMPLETED
-    return returned
 
 
 def interrupt(ray: Any, running: list[Any]) -> None:

@@ -45,7 +45,7 @@ class RayLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from flexunet_exp.sweeps import ray_launcher
+        from flexunet_exp.sweeps import ray_launcher, remote_cells
 
-        sweep = ray_launcher.Sweep(self.hydra_context, self.task_function, self.config)
+        sweep = remote_cells.Sweep(self.hydra_context, self.task_function, self.config)
         return ray_launcher.launch(sweep, job_overrides, initial_job_idx)

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from flexunet_exp.runs import claims, outcome
-from flexunet_exp.sweeps import ray_launcher
+from flexunet_exp.sweeps import remote_cells
 from flexunet_exp.tracking.store import PARENT, SWEEP
 from tests.support import running
 from tests.support.ray_nodes import Cluster, Node, holder, send
@@ -30,9 +30,10 @@ def test_a_lost_cell_has_its_own_outcome_or_failed(tmp_path, ended, objective, e
     folder.mkdir()
     if ended:
         outcome.keep_outcome(folder, outcome.Outcome(ended, "s=1", objective))
-    own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}}
+    place = {"dir": str(tmp_path), "subdir": "0"}
+    own = {"job": {"num": 0}, "overrides": {"task": []}, "runtime": {}, "sweep": place}
     cfg = OmegaConf.create({"hydra": own})
-    returned = ray_launcher.lost(cfg, folder, "its node is gone")
+    returned = remote_cells.lost(cfg, "its node is gone")
     assert returned.return_value == pytest.approx(objective, nan_ok=True)
     assert outcome.read_outcome(folder).status == expected
 
