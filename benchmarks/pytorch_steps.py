@@ -1,10 +1,10 @@
-"""python benchmarks/pytorch_steps.py CSV --torch PYTHON [--models NAME …] [--sizes 256 512]:
-seconds of a training step here and of the same network in PyTorch.
+"""python benchmarks/pytorch_steps.py CSV --torch PYTHON [--models NAME …] [--sizes 256 512]
+[--rounds 3]: seconds of a training step here and of the same network in PyTorch.
 
 PYTHON has torch. The network's layers are listed from Keras and rebuilt in PyTorch
 (`pytorch_network.py`), which compares the number of parameters. Both train with cross-entropy and
 Adam on the same random pictures, without other metrics. Every setting is a process of its own; all
-settings of a model run in turn, ROUNDS times, and the median of the rounds is kept. Rows that the
+settings of a model run in turn, in so many rounds, and the median of the rounds is kept. Rows that the
 CSV has are not measured again.
 """
 
@@ -31,7 +31,7 @@ from flexunet_exp.system.tensorflow import ProcessSettings
 
 HERE = Path(__file__).resolve()
 MODELS = ("flexunet_small", "attention_unet", "flexunet", "u2net")
-BATCH, CLASSES, STEPS, ROUNDS = 4, 6, 6, 3
+BATCH, CLASSES, STEPS = 4, 6, 6
 OURS = ("float32", "mixed_bfloat16")
 THEIRS = tuple((p, m) for p in ("float32", "bfloat16") for m in ("eager", "compiled"))
 COLUMNS = ("model", "size", "program", "precision", "mode", "seconds")
@@ -77,7 +77,7 @@ def last_json(words: list[str]) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(name: str, size: int, torch_python: str) -> list[dict]:
+def measured(name: str, size: int, torch_python: str, rounds: int) -> list[dict]:
     me = [sys.executable, str(HERE), "none.csv", "--models", name, "--sizes", str(size), "--one"]
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "spec.json"
@@ -86,7 +86,7 @@ def measured(name: str, size: int, torch_python: str) -> list[dict]:
         commands = {("here", precision, ""): [*me, precision] for precision in OURS}
         commands |= {("pytorch", *how): [*them, *how] for how in THEIRS}
         times: dict[tuple, list[float]] = {key: [] for key in commands}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for key, words in commands.items():
                 times[key].append(last_json(words)["seconds"])
     head = {"model": name, "size": size}
@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--torch", help="a Python that has torch")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[256])
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help="spec, or a precision: in this process, as JSON")
     given = parser.parse_args()
     if given.one:
@@ -115,7 +116,7 @@ def main() -> None:
     for size in given.sizes:
         for name in given.models:
             if (name, str(size)) not in rows_of(given.csv):
-                keep(given.csv, COLUMNS, measured(name, size, given.torch))
+                keep(given.csv, COLUMNS, measured(name, size, given.torch, given.rounds))
 
 
 if __name__ == "__main__":
