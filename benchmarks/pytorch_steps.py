@@ -4,7 +4,7 @@
 PYTHON has torch. The network's layers are listed from Keras and rebuilt in PyTorch
 (`pytorch_network.py`), which compares the number of parameters. Both train with cross-entropy and
 Adam on the same random pictures, without other metrics. Every setting is a process of its own; all
-settings of a model run in turn, in so many rounds, and the median of the rounds is kept. Rows that the
+settings of a model run in turn, in so many rounds, and the median of these is kept. Rows that the
 CSV has are not measured again.
 """
 
