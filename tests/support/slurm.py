@@ -119,6 +119,9 @@ class Slurm:
         if task.state != "PENDING" or running >= at_once:
             return
         names = {"%A": str(task.job), "%a": str(task.number), "%j": task.name}
+        output, errors = (replaced(task.options[name], names) for name in ("output", "error"))
+        if not Path(output).parent.is_dir():
+            return  # submitit makes it once sbatch has returned; SLURM is slower than this
         env = {
             **os.environ,
             **self.env,
@@ -133,10 +136,7 @@ class Slurm:
         }
         if "array" in task.options:
             env |= {"SLURM_ARRAY_JOB_ID": str(task.job), "SLURM_ARRAY_TASK_ID": str(task.number)}
-        with (
-            open(replaced(task.options["output"], names), "ab") as out,
-            open(replaced(task.options["error"], names), "ab") as err,
-        ):
+        with open(output, "ab") as out, open(errors, "ab") as err:
             task.process = subprocess.Popen(
                 ["bash", task.script],
                 cwd=task.folder,
