@@ -262,14 +262,14 @@ def given(call: Call) -> list[Map]:
 def computed_in(layer: keras.Operation, tensor: keras.KerasTensor) -> str:
     if "float" not in tensor.dtype:
         return tensor.dtype
-    if is_of_several_operations(layer, tensor):
-        return "float32"
+    if isinstance(layer, NORMS):
+        return fused_norm.format_of(layer, tensor.shape) or "float32"
     return getattr(layer, "compute_dtype", tensor.dtype)
 
 
 def is_of_several_operations(layer: keras.Operation, tensor: keras.KerasTensor) -> bool:
     """Whether a layer is a normalisation that a training computes operation by operation."""
-    return isinstance(layer, NORMS) and not fused_norm.fits(layer, tensor.shape)
+    return isinstance(layer, NORMS) and fused_norm.format_of(layer, tensor.shape) is None
 
 
 def as_map(tensor: keras.KerasTensor, dtype: str) -> Map:

@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-# By number format, what the number of filters must divide by: for others the operation of oneDNN
-# takes one to six times as long as Keras's (docs/measured/speed.md).
-STEPS = {"float32": 4, "bfloat16": 16, "float16": 16}
+# What the number of filters must divide by, in float32 and in formats of 16 bits: for others the
+# operation of oneDNN takes one to eight times as long as Keras's (docs/measured/speed.md).
+STEP, STEP_OF_16_BITS = 4, 16
 
 
 def fuse(model: keras.Model) -> keras.Model:
@@ -20,8 +20,8 @@ def fuse(model: keras.Model) -> keras.Model:
     Keras computes mean, variance and result by ten operations, in float32 whatever the precision:
     each is a pass over the maps. The formulas and the running statistics are the same, up to
     rounding. Layers remain those of Keras, so that a stored network has nothing of this. Keras's
-    own operations run where nothing is trained and where `fits` says no. Ioffe and Szegedy (2015),
-    arXiv:1502.03167. Returns the model.
+    own operations run where nothing is trained, and where `format_of` gives None. Ioffe and Szegedy
+    (2015), arXiv:1502.03167. Returns the model.
     """
     for layer in model._flatten_layers():
         if type(layer) is layers.BatchNormalization:
@@ -29,22 +29,28 @@ def fuse(model: keras.Model) -> keras.Model:
     return model
 
 
-def fits(layer: keras.Operation, shape: Sequence[int | None]) -> bool:
-    """Whether a layer that takes maps of a shape (B, H, W, F) is computed in one operation."""
+def format_of(layer: keras.Operation, shape: Sequence[int | None]) -> str | None:
+    """The number format in which one operation computes a layer that takes maps (B, H, W, F).
+
+    None where Keras computes it.
+    """
     if type(layer) is not layers.BatchNormalization:  # a subclass may compute something else
-        return False
+        return None
     if layer.renorm or layer.synchronized or len(shape) != 4 or layer.axis not in (-1, 3):
-        return False
-    filters, step = shape[-1], STEPS.get(layer.compute_dtype)
-    return filters is not None and step is not None and filters % step == 0
+        return None
+    filters, given = shape[-1], layer.compute_dtype
+    if filters is None or filters % STEP or given not in ("float32", "bfloat16", "float16"):
+        return None
+    return "float32" if filters % STEP_OF_16_BITS else given
 
 
 def fused(layer: layers.BatchNormalization, by_keras: Callable[..., Any]) -> Callable[..., Any]:
     """A `call` of the layer that trains in one operation, and leaves the rest to `by_keras`."""
 
     def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if training and layer.trainable and mask is None and fits(layer, inputs.shape):
-            return normalised(layer, inputs)
+        dtype = format_of(layer, inputs.shape) if training and layer.trainable else None
+        if dtype and mask is None:
+            return tf.cast(normalised(layer, tf.cast(inputs, dtype)), inputs.dtype)
         return by_keras(inputs, training=training, mask=mask)
 
     return call

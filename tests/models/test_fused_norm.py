@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from flexunet_exp.models import files
-from flexunet_exp.models.fused_norm import fits, fuse
+from flexunet_exp.models.fused_norm import format_of, fuse
 
 
 def network(filters: int, precision: str = "float32", **options) -> keras.Model:
@@ -48,7 +48,7 @@ def operations(model: keras.Model) -> set[str]:
 
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),
-    filters=st.sampled_from([16, 32]),
+    filters=st.sampled_from([4, 8, 16, 32]),
     precision=st.sampled_from(["float32", "mixed_bfloat16", "mixed_float16"]),
     scale=st.booleans(),
     center=st.booleans(),
@@ -76,6 +76,21 @@ def test_the_statistics_are_those_of_numpy():
     np.testing.assert_allclose(found[1], 0.75 * variance + 0.25 * maps.var((0, 1, 2)), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "filters, precision, expected",
+    [
+        (4, "float32", "float32"),
+        (8, "mixed_bfloat16", "float32"),
+        (24, "mixed_float16", "float32"),
+        (32, "mixed_bfloat16", "bfloat16"),
+        (32, "mixed_float16", "float16"),
+    ],
+)
+def test_the_format_in_which_it_is_computed(filters, precision, expected):
+    layer = layers.BatchNormalization(dtype=precision)
+    assert format_of(layer, (None, None, None, filters)) == expected
+
+
 class Other(layers.BatchNormalization):
     pass
 
@@ -84,7 +99,7 @@ class Other(layers.BatchNormalization):
     "filters, layer",
     [
         (5, layers.BatchNormalization()),
-        (8, layers.BatchNormalization(dtype="mixed_bfloat16")),
+        (6, layers.BatchNormalization(dtype="mixed_bfloat16")),
         (16, layers.BatchNormalization(dtype="float64")),
         (16, layers.BatchNormalization(axis=1)),
         (16, layers.BatchNormalization(renorm=True)),
@@ -95,7 +110,7 @@ class Other(layers.BatchNormalization):
 def test_others_are_left_to_keras(filters, layer):
     image = keras.Input((4, 4, filters))
     model = fuse(keras.Model(image, layer(image)))
-    assert not fits(layer, image.shape)
+    assert format_of(layer, image.shape) is None
     assert "FusedBatchNormV3" not in operations(model)
 
 
