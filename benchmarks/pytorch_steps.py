@@ -1,19 +1,22 @@
 """python benchmarks/pytorch_steps.py CSV --torch PYTHON [--models NAME …] [--sizes 256 512]
-[--rounds 3]: seconds of a training step here and of the same network in PyTorch.
+[--rounds 3] [--eager]: seconds of a training step here and of the same network in PyTorch.
 
 PYTHON has torch. The network's layers are listed from Keras and rebuilt in PyTorch
 (`pytorch_network.py`), which compares the number of parameters. Both train with cross-entropy and
 Adam on the same random pictures, without other metrics. Every setting is a process of its own; all
-settings of a model run in turn, in so many rounds, and the median of these is kept. Rows that the
-CSV has are not measured again.
+settings of a model run in turn, in so many rounds, and the median of these is kept. `--eager`
+leaves out torch.compile, which takes minutes for a large network. Rows that the CSV has are not
+measured again.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -33,7 +36,7 @@ HERE = Path(__file__).resolve()
 MODELS = ("flexunet_small", "attention_unet", "flexunet", "u2net")
 BATCH, CLASSES, STEPS = 4, 6, 6
 OURS = ("float32", "mixed_bfloat16")
-THEIRS = tuple((p, m) for p in ("float32", "bfloat16") for m in ("eager", "compiled"))
+THEIRS, MODES = ("float32", "bfloat16"), ("eager", "compiled")
 COLUMNS = ("model", "size", "program", "precision", "mode", "seconds")
 
 
@@ -77,14 +80,17 @@ def last_json(words: list[str]) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(name: str, size: int, torch_python: str, rounds: int) -> list[dict]:
+def measured(
+    name: str, size: int, torch_python: str, rounds: int, modes: Sequence[str]
+) -> list[dict]:
     me = [sys.executable, str(HERE), "none.csv", "--models", name, "--sizes", str(size), "--one"]
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "spec.json"
         path.write_text(json.dumps(last_json([*me, "spec"])))
         them = [torch_python, str(HERE.with_name("pytorch_network.py")), str(path)]
         commands = {("here", precision, ""): [*me, precision] for precision in OURS}
-        commands |= {("pytorch", *how): [*them, *how] for how in THEIRS}
+        theirs = itertools.product(THEIRS, modes)
+        commands |= {("pytorch", *how): [*them, *how] for how in theirs}
         times: dict[tuple, list[float]] = {key: [] for key in commands}
         for _ in range(rounds):
             for key, words in commands.items():
@@ -104,6 +110,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[256])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--eager", action="store_true")
     parser.add_argument("--one", help="spec, or a precision: in this process, as JSON")
     given = parser.parse_args()
     if given.one:
@@ -113,10 +120,11 @@ def main() -> None:
         return
     if not given.torch:
         parser.error("give --torch PYTHON, a Python that has torch")
+    modes = MODES[:1] if given.eager else MODES
     for size in given.sizes:
         for name in given.models:
             if (name, str(size)) not in rows_of(given.csv):
-                keep(given.csv, COLUMNS, measured(name, size, given.torch, given.rounds))
+                keep(given.csv, COLUMNS, measured(name, size, given.torch, given.rounds, modes))
 
 
 if __name__ == "__main__":

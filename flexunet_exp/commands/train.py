@@ -70,6 +70,7 @@ def experiment(cfg: DictConfig, home: job.Home) -> Outcome:
     """One experiment, from a composed configuration to a scored and tracked run."""
     name, tracking = record.run_name(cfg), TrackingSettings.from_config(cfg)
     with (
+        tensorflow.forgetting_gradients(),
         TemporaryDirectory() as scratch,
         closing(Tracker(tracking, name, home.folder)) as tracker,
         resuming.ended_if_hopeless() as claims,

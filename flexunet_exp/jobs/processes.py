@@ -69,12 +69,28 @@ def end_with_parent() -> None:
     """
     if starter := parent_process():
         interrupt.listen()
-        Thread(target=end_after, args=(starter.pid,), daemon=True).start()
+        pid = starter.pid
+        Thread(target=end_after, args=(lambda: os.getppid() == pid,), daemon=True).start()
 
 
-def end_after(starter: int) -> None:
-    """Interrupts this process once its parent is no longer `starter`, and ends it soon after."""
-    while os.getppid() == starter:
+@cache
+def end_with(command: int) -> None:
+    """Ends this process when the process `command`, which is not its parent, is gone."""
+    interrupt.listen()
+    Thread(target=end_after, args=(lambda: is_there(command),), daemon=True).start()
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def end_after(holds: Callable[[], bool]) -> None:
+    """Interrupts this process once `holds` is false, and ends it soon after."""
+    while holds():
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(SECONDS_TO_END)

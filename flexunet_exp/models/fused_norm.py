@@ -15,14 +15,19 @@ STEP, STEP_OF_16_BITS = 4, 16
 
 
 def fuse(model: keras.Model) -> keras.Model:
-    """Lets TensorFlow compute the batch normalisations of a training, each in one operation.
+    """Lets TensorFlow compute the batch normalisations of a compiled model's training by one
+    operation each.
 
     Keras computes mean, variance and result by ten operations, in float32 whatever the precision:
     each is a pass over the maps. The formulas and the running statistics are the same, up to
     rounding. Layers remain those of Keras, so that a stored network has nothing of this. Keras's
-    own operations run where nothing is trained, and where `format_of` gives None. Ioffe and Szegedy
+    own operations run where nothing is trained, and where `format_of` gives None. XLA fuses Keras's
+    by itself, and computes the one operation with a variance that can be negative: where it
+    compiles the step, nothing is changed. Ioffe and Szegedy
     (2015), arXiv:1502.03167. Returns the model.
     """
+    if model.jit_compile:
+        return model
     for layer in model._flatten_layers():
         if type(layer) is layers.BatchNormalization:
             layer.call = fused(layer, layer.call)
@@ -39,7 +44,9 @@ def format_of(layer: keras.Operation, shape: Sequence[int | None]) -> str | None
     if layer.renorm or layer.synchronized or len(shape) != 4 or layer.axis not in (-1, 3):
         return None
     filters, given = shape[-1], layer.compute_dtype
-    if filters is None or filters % STEP or given not in ("float32", "bfloat16", "float16"):
+    if given not in ("float32", "bfloat16", "float16") or layer.variable_dtype != "float32":
+        return None
+    if filters is None or filters % STEP:
         return None
     return "float32" if filters % STEP_OF_16_BITS else given
 
@@ -48,8 +55,9 @@ def fused(layer: layers.BatchNormalization, by_keras: Callable[..., Any]) -> Cal
     """A `call` of the layer that trains in one operation, and leaves the rest to `by_keras`."""
 
     def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        dtype = format_of(layer, inputs.shape) if training and layer.trainable else None
-        if dtype and mask is None:
+        is_trained = training and layer.trainable and mask is None
+        is_cast = inputs.dtype == layer.compute_dtype  # not of whole numbers, nor autocast=False
+        if is_trained and is_cast and (dtype := format_of(layer, inputs.shape)):
             return tf.cast(normalised(layer, tf.cast(inputs, dtype)), inputs.dtype)
         return by_keras(inputs, training=training, mask=mask)
 

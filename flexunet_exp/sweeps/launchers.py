@@ -43,11 +43,13 @@ def check(cfg: DictConfig) -> None:
             "launcher.cpus is missing; expected the cores of each run, because runs are trained on "
             "other machines. Try launcher.cpus=4"
         )
-    if chosen == "submitit_slurm" and not cfg.dry and shutil.which("srun") is None:
-        problems.append(
-            "SLURM's srun is not found here. Give the command on a login node of the cluster, or "
-            "choose launcher=submitit, which trains on this machine"
-        )
+    if chosen == "submitit_slurm" and not cfg.dry:
+        absent = [name for name in ("sbatch", "srun") if shutil.which(name) is None]
+        if absent:
+            problems.append(
+                f"SLURM's {' and '.join(absent)} not found here. Give the command on a login node "
+                "of the cluster, or choose launcher=joblib, which trains on this machine"
+            )
     if chosen == "flexunet_ray" and importlib.util.find_spec("ray") is None:
         problems.append(not_installed("ray", "ray"))
     if problems:

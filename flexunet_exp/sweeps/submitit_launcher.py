@@ -9,11 +9,15 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import SubprocessError, TimeoutExpired
 from types import FrameType
 from typing import Any
 
@@ -22,12 +26,15 @@ from hydra.core.utils import JobReturn, configure_log, filter_overrides
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.errors import InputError
+from flexunet_exp.jobs.processes import end_with
 from flexunet_exp.sweeps.remote_cells import Sweep, lost
 from flexunet_exp.system import interrupt
 
 log = logging.getLogger(__name__)
 
 SLURM = "slurm"
+GRACE = 20  # seconds in which interrupted jobs can end their runs in the store
+SECONDS_TO_BE_ENDED = 600  # that an interrupted job of SLURM waits for SLURM
 OF_ANY_CLUSTER = (  # options of submitit without the cluster's name before them
     *("cpus_per_task", "gpus_per_node", "mem_gb", "name", "nodes", "stderr_to_stdout"),
     *("tasks_per_node", "timeout_min"),
@@ -36,23 +43,33 @@ OF_ANY_CLUSTER = (  # options of submitit without the cluster's name before them
 
 @dataclass(frozen=True)
 class Cell:
-    """A job of a multirun, which submitit stores in a file and calls on a node."""
+    """A job of a multirun, which submitit stores in a file and calls on a node.
+
+    `command` is the process that waits for it, if that is on the same machine.
+    """
 
     sweep: Sweep
     number: int
     words: Sequence[str]
     singletons: dict = field(repr=False)
+    command: int | None
 
     def __call__(self) -> JobReturn:
-        replace_warning(self.sweep.cfg)
+        leaves = take_over_warning(self.sweep.cfg)
         atexit.register(gc.freeze)  # as in cli.main
+        if self.command:
+            end_with(self.command)
         try:
             return self.sweep.run(self.singletons, self.number, list(self.words))
         except KeyboardInterrupt:  # logged; submitit keeps no result of a process that exits
-            sys.exit(130)
+            if not self.command:
+                # SLURM decides what becomes of the job: one that ends by itself while it is
+                # preempted would not be queued again.
+                time.sleep(SECONDS_TO_BE_ENDED)
+            sys.exit(leaves[0] if leaves else 130)
 
     def checkpoint(self) -> Any:
-        """What SLURM starts in this job's place: the same, which goes on from the run's state."""
+        """What is started in this job's place: the same, which goes on from the run's state."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -61,22 +78,53 @@ class Cell:
 def launch(sweep: Sweep, jobs: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
     """Runs the jobs, and waits for all of them; returns their results, in their order.
 
-    Raises InputError if the cluster does not take the jobs.
+    A command that is interrupted ends its jobs on this machine, and not those of SLURM. Raises
+    InputError if the cluster does not take the jobs.
     """
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     configure_log(sweep.cfg.hydra.hydra_logging, sweep.cfg.hydra.verbose)
     Path(str(sweep.cfg.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-    cells = [Cell(sweep, n, words, Singleton.get_state()) for n, words in enumerate(jobs, first)]
+    command = None if cluster_of(sweep.cfg) == SLURM else os.getpid()
+    singletons = Singleton.get_state()
+    cells = [Cell(sweep, n, words, singletons, command) for n, words in enumerate(jobs, first)]
     for cell in cells:
         log.info("\t#%d : %s", cell.number, " ".join(filter_overrides(cell.words)))
+    executor = executor_of(sweep.cfg)
     try:
-        executor = executor_of(sweep.cfg)
-        with executor.batch():
+        with beyond_ctrl_c(), executor.batch():
             submitted = [executor.submit(cell) for cell in cells]
     except (FailedJobError, FailedSubmissionError) as error:
         raise InputError(f"SLURM does not take the jobs: {last_line(error)}") from error
-    return [result_of(job, cell) for job, cell in zip(submitted, cells, strict=True)]
+    try:
+        return [result_of(job, cell) for job, cell in zip(submitted, cells, strict=True)]
+    except KeyboardInterrupt:
+        if command:
+            interrupt_jobs(submitted)
+        raise
+
+
+@contextmanager
+def beyond_ctrl_c() -> Iterator[None]:
+    """Processes that start within it do not get the Ctrl-C of a terminal.
+
+    Submitit's would otherwise kill a run one second later, while it still ends in the store.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupt_jobs(jobs: Sequence[Any]) -> None:
+    """Interrupts the jobs on this machine, and gives them time to end their runs."""
+    ends = time.monotonic() + GRACE
+    for job in jobs:
+        job._process.terminate()  # which passes the signal on to the job
+    for job in jobs:
+        with suppress(TimeoutExpired):
+            job._process.wait(max(0, ends - time.monotonic()))
 
 
 def cluster_of(cfg: DictConfig) -> str:
@@ -110,7 +158,7 @@ def result_of(job: Any, cell: Cell) -> JobReturn:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
-        return job.result()
+        return job.results()[0]
     except UncompletedJobError:
         reason = f"its job {job.job_id} ended without a result ({job.state})"
     except FailedJobError as error:
@@ -121,34 +169,41 @@ def result_of(job: Any, cell: Cell) -> JobReturn:
 
 
 def last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
+    """The last line of an error; of a job's, that of the stack trace which submitit frames."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    frames = [number for number, line in enumerate(lines) if not line.strip("-")]
+    ended = lines[: frames[-1]] if len(frames) > 1 else lines
+    return ended[-1].strip() if ended else type(error).__name__
 
 
-def replace_warning(cfg: DictConfig) -> None:
-    """Takes SLURM's signal before a time limit as an interruption of the run.
+def take_over_warning(cfg: DictConfig) -> list[int]:
+    """Takes the signal before a time limit as an interruption of the run.
 
-    Submitit leaves the process by SystemExit once SLURM will start the job again, which a run would
-    take for a failure of its own and return as its result. Where SLURM will not, the run fails with
-    what to do. Other jobs than those of SLURM get no such signal.
+    Submitit leaves the process by SystemExit once the job will be started again, which a run would
+    take for a failure of its own and return as its result. The returned list gets the status with
+    which it leaves. Where the job will not be started again, the run fails with what to do.
     """
     from submitit.core.job_environment import JobEnvironment
     from submitit.core.utils import UncompletedJobError
 
-    number = JobEnvironment._usr_sig()
+    number, leaves = JobEnvironment._usr_sig(), list[int]()
     handle = signal.getsignal(number)
-    if not callable(handle):
-        return
+    assert callable(handle), "submitit sets it before it calls a job"
+    limit = f"hydra.launcher.timeout_min={cfg.hydra.launcher.timeout_min}"
 
     def warned(signal_number: int, frame: FrameType | None) -> None:
         try:
             handle(signal_number, frame)
-        except SystemExit:
+        except SystemExit as leaving:
+            leaves.append(leaving.code if isinstance(leaving.code, int) else 1)
             interrupt.interrupt(signal_number, frame)
-        except UncompletedJobError as error:
+        except (UncompletedJobError, OSError, SubprocessError) as error:
+            why = "" if isinstance(error, UncompletedJobError) else f" ({error})"
             raise InputError(
-                f"The job's time is over (hydra.launcher.timeout_min="
-                f"{cfg.hydra.launcher.timeout_min}). The same command goes on with the run. SLURM "
-                "starts it again by itself with hydra.launcher.max_num_timeout=N, up to N times"
+                f"The job's time is over ({limit}), and it is not started again{why}. The same "
+                "command goes on with the run. For longer jobs, raise hydra.launcher.timeout_min, "
+                "or hydra.launcher.max_num_timeout, the number of times that SLURM starts one again"
             ) from error
 
     signal.signal(number, warned)
+    return leaves

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -65,22 +66,35 @@ def prepare(settings: ProcessSettings) -> None:
         fix(tf, settings)
     assert not needs_own_process(settings), "train.task starts a process for such a run"
     keras.backend.clear_session()
-    forget_gradients()
     keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
 
 
-def forget_gradients() -> None:
-    """Drops the gradients of its own that TensorFlow registered for the steps of earlier runs.
+@contextmanager
+def forgetting_gradients() -> Iterator[None]:
+    """Drops the gradients of its own that TensorFlow registers within it.
 
     Each traced step registers one for good, and with it all graphs of its training: 8 MB for the
-    smallest network (docs/measured/large.md). A function that was traced is not affected.
+    smallest network (docs/measured/large.md). What was traced within it cannot be differentiated
+    anew afterwards; steps that have been traced can be run.
     """
+    known = set(registered_gradients())
+    try:
+        yield
+    finally:
+        now = registered_gradients()
+        for name in [name for name in now if name.startswith("CustomGradient-")]:
+            if name not in known:
+                del now[name]
+
+
+def registered_gradients() -> dict[str, Any]:
+    """By the name of the operation; empty before TensorFlow is imported."""
+    if "tensorflow" not in sys.modules:
+        return {}
     from tensorflow.python.framework import ops
 
-    registered = ops.gradient_registry._registry
-    for name in [name for name in registered if name.startswith("CustomGradient-")]:
-        del registered[name]
+    return ops.gradient_registry._registry
 
 
 def load() -> None:

@@ -50,7 +50,6 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         )
         warn_of_fewer_bits(model, dataset)
         check_output(model, shape, dataset)
-        fused_norm.fuse(model)
         encoder = encoder_of(model)
         if settings.feed.cache == "features":
             model = features.FromFeatures(model.input, model.output, name=model.name)
@@ -65,6 +64,7 @@ def compiled_model(settings: TrainingSettings, dataset: Dataset) -> keras.Model:
         optimizer = build_optimizer(settings, dataset, encoder)
         more = [Invented()] if settings.feed.good_share == ADAPTIVE else []
         model.compile(optimizer, loss, metrics=[scores, *more])
+        fused_norm.fuse(model)
         model.optimizer.build(model.trainable_variables)
     return model
 

@@ -15,10 +15,11 @@ from flexunet_exp.models.fused_norm import format_of, fuse
 
 
 def network(filters: int, precision: str = "float32", **options) -> keras.Model:
-    """One normalisation, whose weights and running statistics are drawn."""
+    """A compiled normalisation, whose weights and running statistics are drawn."""
     image = keras.Input((None, None, filters))
     norm = layers.BatchNormalization(dtype=precision, name="norm", **options)
     model = keras.Model(image, layers.Identity(dtype="float32")(norm(image)))
+    model.compile("sgd", "mse")
     draw = np.random.default_rng(0)
     model.set_weights([draw.uniform(0.5, 2, one.shape) for one in model.weights])
     return model
@@ -100,6 +101,7 @@ class Other(layers.BatchNormalization):
     [
         (5, layers.BatchNormalization()),
         (6, layers.BatchNormalization(dtype="mixed_bfloat16")),
+        (16, layers.BatchNormalization(dtype="bfloat16")),
         (16, layers.BatchNormalization(dtype="float64")),
         (16, layers.BatchNormalization(axis=1)),
         (16, layers.BatchNormalization(renorm=True)),
@@ -139,3 +141,29 @@ def test_a_stored_network_is_one_of_keras(tmp_path):
     assert "FusedBatchNormV3" not in operations(stored)
     maps = np.random.default_rng(1).normal(3, 2, (2, 4, 4, 16)).astype(np.float32)
     np.testing.assert_array_equal(stored.predict_on_batch(maps), model.predict_on_batch(maps))
+
+
+def test_what_is_not_in_the_format_of_the_layer_is_left_to_keras():
+    image = keras.Input((4, 4, 16), dtype="uint8")
+    model = fuse(keras.Model(image, layers.BatchNormalization()(image)))
+    model(np.full((1, 4, 4, 16), 7, np.uint8), training=True)
+    maps = keras.Input((4, 4, 16))
+    norm = layers.BatchNormalization(dtype="mixed_bfloat16", autocast=False)
+    assert fuse(keras.Model(maps, norm(maps)))(np.ones((1, 4, 4, 16)), training=True).dtype == (
+        tf.bfloat16
+    )
+
+
+def test_where_xla_compiles_the_step_nothing_is_changed():
+    """There the one operation would have a variance below 0, and NaN."""
+    model = network(16)
+    model.compile("sgd", "mse", jit_compile=True)
+    assert "FusedBatchNormV3" not in operations(fuse(model))
+
+
+def test_maps_far_from_zero_keep_their_variance():
+    maps = np.random.default_rng(1).normal(1000, 0.1, (2, 8, 8, 16)).astype(np.float32)
+    model = fuse(network(16, momentum=0.0))
+    model(maps, training=True)
+    variance = model.non_trainable_variables[1].numpy()
+    np.testing.assert_allclose(variance, maps.var((0, 1, 2), dtype=np.float64), rtol=0.05)

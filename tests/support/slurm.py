@@ -25,7 +25,7 @@ from pathlib import Path
 COMMANDS = ("sbatch", "srun", "sacct", "scontrol", "scancel")
 SPOOL = "SLURM_STANDIN"
 REFUSAL = "refusal"  # its text
-KILL_WAIT = 10.0  # seconds; SLURM's default is 30
+KILL_WAIT = 5.0  # seconds, also of grace for a preempted task; SLURM's default is 30
 OVER = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED")
 
 
@@ -168,6 +168,7 @@ class Slurm:
         if task.kill_at is None and passed > limit:
             self.end(task, "TIMEOUT")
         if task.kill_at is not None and time.monotonic() > task.kill_at:
+            task.ends_as = task.ends_as or "PENDING"
             self.kill(task)
 
     def warn(self, task: Task) -> None:
@@ -177,7 +178,7 @@ class Slurm:
         for child in children_of(task.process.pid):
             send(child, getattr(signal, f"SIG{name}"))
 
-    def end(self, task: Task, state: str) -> None:
+    def end(self, task: Task, state: str | None) -> None:
         """Asks all processes of a task to end; KILL_WAIT seconds later they are killed."""
         task.ends_as, task.kill_at = state, time.monotonic() + KILL_WAIT
         for number in (signal.SIGCONT, signal.SIGTERM):
@@ -206,11 +207,13 @@ class Slurm:
             self.warn(self.tasks[number])
 
     def preempt(self, number: int) -> None:
-        """As with PreemptMode=REQUEUE and a grace time: asked to end, warned, and requeued."""
+        """As with PreemptMode=REQUEUE and a grace time: asked to end, and queued again at its end.
+
+        A task that ends by itself in the grace time has failed.
+        """
         with self.lock:
             task = self.tasks[number]
-            self.end(task, "PENDING")
-            self.warn(task)
+            self.end(task, None)
 
     def scancel(self, number: int) -> None:
         with self.lock:

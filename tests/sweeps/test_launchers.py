@@ -20,6 +20,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from flexunet_exp.config import compose, resolvers
 from flexunet_exp.errors import InputError
+from flexunet_exp.runs import claims
 from flexunet_exp.sweeps import launchers
 from flexunet_exp.system import tensorflow
 from flexunet_exp.tracking.store import PARENT
@@ -203,6 +204,28 @@ def test_workers_have_different_gpus_and_ctrl_c_leaves_no_run_running(tmp_path, 
     assert sorted(match[1] for match in told if match) == ["0", "1"]
     assert {run.info.status for run in running.all_runs(tmp_path)} == {"KILLED"}
     assert len(running.all_runs(tmp_path)) == 3
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_jobs_of_submitit_end_with_their_command(tmp_path, tiny, name):
+    """SIGINT reaches all processes of the terminal's group; a killed command says nothing."""
+    words = [*tiny, "launcher=submitit", "trainer.seed=0,1", "trainer.epochs=5000"]
+    command = [sys.executable, "-m", "flexunet_exp", "train", "-m", *words]
+    with open(tmp_path / "printed.txt", "w") as printed:
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=printed, start_new_session=True)
+    running.STARTED.append(process)
+    sweeps = tmp_path / "outputs" / "multirun"
+    running.wait_until(lambda: len(list(sweeps.glob("*/*/[01]/resume/state.npy"))) == 2, 300)
+    number = getattr(signal, name)
+    os.killpg(process.pid, number) if name == "SIGINT" else process.send_signal(number)
+    assert process.wait(60) == (-number if name == "SIGKILL" else 130)
+    runs = [run for run in running.all_runs(tmp_path) if PARENT in run.data.tags]
+    folders = [next(sweeps.glob(f"*/*/{place}")) for place in (0, 1)]
+    running.wait_until(lambda: not any(claims.is_busy(folder) for folder in folders), 30)
+    if name != "SIGKILL":
+        assert {run.info.status for run in runs} == {"KILLED"}
+    assert "Traceback" not in (tmp_path / "printed.txt").read_text()
 
 
 def modules_of_worker(number: int) -> set[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flexunet_exp.sweeps import submitit_launcher
 from tests.support import running
 from tests.support.slurm import Slurm
 
@@ -106,7 +107,7 @@ def test_a_job_that_slurm_starts_again_goes_on(
     "loses, words, told",
     [
         ("scancel", [], "its job 1_0 ended without a result (CANCELLED)"),
-        ("time_is_nearly_up", ["hydra.launcher.max_num_timeout=0"], "max_num_timeout=N"),
+        ("time_is_nearly_up", ["hydra.launcher.max_num_timeout=0"], "it is not started again"),
     ],
 )
 def test_a_job_that_ends_fails_its_cell_alone_and_the_command_goes_on(
@@ -148,7 +149,21 @@ def test_what_sbatch_is_told_and_what_it_refuses(tmp_path, tiny, slurm):
 def test_without_slurm_it_is_one_sentence_and_dry_shows_the_cells(tmp_path, tiny, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     done = running.ended(sweep(tmp_path, *tiny))
-    assert done.returncode == 1 and "launcher=submitit" in done.stdout
+    assert done.returncode == 1 and "launcher=joblib" in done.stdout
     assert list(tmp_path.iterdir()) == []
     done = running.ended(sweep(tmp_path, *tiny, "dry=true"))
     assert done.returncode == 0 and "2 missing" in done.stdout
+
+
+@pytest.mark.slow
+def test_why_a_job_failed_is_the_last_line_of_its_trace(tmp_path):
+    """Of one that submitit could not even begin."""
+    from submitit import AutoExecutor
+
+    executor = AutoExecutor(tmp_path, cluster="local")
+    executor.update_parameters(timeout_min=1)
+    job = executor.submit(divmod, 1, 0)
+    with pytest.raises(Exception, match="ZeroDivisionError") as caught:
+        job.result()
+    assert submitit_launcher.last_line(caught.value).startswith("ZeroDivisionError: ")
+    assert submitit_launcher.last_line(ValueError()) == "ValueError"
