@@ -1,4 +1,7 @@
-"""Hydra's launcher `flexunet_ray`: jobs as tasks of Ray. conf/launcher/ray.yaml chooses it."""
+"""Launchers of Hydra: by Ray, and by submitit with the options of Hydra's own launchers for it.
+
+The files of conf/launcher choose them.
+"""
 
 # No `from __future__ import annotations`: Hydra runs this file before Python knows its module, and
 # dataclasses could not look up the names.
@@ -17,7 +20,7 @@ from omegaconf import DictConfig
 class RayConf:
     """The options `hydra.launcher.*`; docs/guides/sweeps.md explains them."""
 
-    _target_: str = "hydra_plugins.flexunet_ray_launcher.launcher.RayLauncher"
+    _target_: str = "hydra_plugins.flexunet_launchers.launcher.RayLauncher"
     address: Optional[str] = None  # noqa: UP045  (OmegaConf 2.3 reads no `str | None`)
     parallel: int = 2
     cpus: Optional[int] = None  # noqa: UP045
@@ -30,11 +33,11 @@ ConfigStore.instance().store(
 )
 
 
-class RayLauncher(Launcher):
-    """Passes Hydra's jobs to flexunet_exp.sweeps.ray_launcher."""
+class SweepLauncher(Launcher):
+    """What the launchers share: their settings are read from the configuration."""
 
     def __init__(self, **settings: Any) -> None:
-        pass  # the settings are read from the configuration
+        pass
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -42,10 +45,29 @@ class RayLauncher(Launcher):
         self.hydra_context, self.task_function = hydra_context, task_function
         self.config = config
 
+    def sweep(self) -> Any:
+        from flexunet_exp.sweeps import remote_cells
+
+        return remote_cells.Sweep(self.hydra_context, self.task_function, self.config)
+
+
+class RayLauncher(SweepLauncher):
+    """Passes Hydra's jobs to flexunet_exp.sweeps.ray_launcher."""
+
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from flexunet_exp.sweeps import ray_launcher, remote_cells
+        from flexunet_exp.sweeps import ray_launcher
 
-        sweep = remote_cells.Sweep(self.hydra_context, self.task_function, self.config)
-        return ray_launcher.launch(sweep, job_overrides, initial_job_idx)
+        return ray_launcher.launch(self.sweep(), job_overrides, initial_job_idx)
+
+
+class SubmititLauncher(SweepLauncher):
+    """Passes Hydra's jobs to flexunet_exp.sweeps.submitit_launcher."""
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from flexunet_exp.sweeps import submitit_launcher
+
+        return submitit_launcher.launch(self.sweep(), job_overrides, initial_job_idx)

@@ -1,1 +1,0 @@
-"""Hydra looks for launchers in the namespace package hydra_plugins, and nowhere else."""
