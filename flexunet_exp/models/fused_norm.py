@@ -15,16 +15,14 @@ STEP, STEP_OF_16_BITS = 4, 16
 
 
 def fuse(model: keras.Model) -> keras.Model:
-    """Lets TensorFlow compute the batch normalisations of a compiled model's training by one
-    operation each.
+    """Lets TensorFlow compute each batch normalisation of a training by one operation.
 
     Keras computes mean, variance and result by ten operations, in float32 whatever the precision:
     each is a pass over the maps. The formulas and the running statistics are the same, up to
     rounding. Layers remain those of Keras, so that a stored network has nothing of this. Keras's
-    own operations run where nothing is trained, and where `format_of` gives None. XLA fuses Keras's
-    by itself, and computes the one operation with a variance that can be negative: where it
-    compiles the step, nothing is changed. Ioffe and Szegedy
-    (2015), arXiv:1502.03167. Returns the model.
+    own operations run where nothing is trained, where `format_of` gives None, and where XLA
+    compiles the step of the compiled model: XLA joins them by itself, and its variance of the one
+    operation can be negative. Ioffe and Szegedy (2015), arXiv:1502.03167. Returns the model.
     """
     if model.jit_compile:
         return model

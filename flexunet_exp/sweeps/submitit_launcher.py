@@ -65,6 +65,7 @@ class Cell:
             if not self.command:
                 # SLURM decides what becomes of the job: one that ends by itself while it is
                 # preempted would not be queued again.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 time.sleep(SECONDS_TO_BE_ENDED)
             sys.exit(leaves[0] if leaves else 130)
 
