@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,20 +99,21 @@ class Slurm:
     def obey(self, request: dict) -> None:
         words = request["words"]
         if request["command"] == "sbatch":
-            self.submit(request["job"], words[0], request["folder"])
+            self.submit(request["job"], request["folder"])
             return
         for task in self.tasks:
             if words[-1] in (task.name, str(task.job)):
                 (self.requeue if request["command"] == "scontrol" else self.cancel)(task)
 
-    def submit(self, job: int, script: str, folder: str) -> None:
-        found = re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", Path(script).read_text(), re.MULTILINE)
+    def submit(self, job: int, folder: str) -> None:
+        script = self.spool / f"{job:04}.sh"
+        found = re.findall(r"^#SBATCH --([a-z-]+)=(.*)$", script.read_text(), re.MULTILINE)
         options = {name: shlex.split(value)[0] for name, value in found}
         first, last = (0, 0)
         if "array" in options:
             first, last = map(int, options["array"].split("%")[0].split("-"))
         for number in range(first, last + 1):
-            self.tasks.append(Task(job, number, script, options, folder))
+            self.tasks.append(Task(job, number, str(script), options, folder))
 
     def start_if_free(self, task: Task) -> None:
         running = sum(one.job == task.job and one.process is not None for one in self.tasks)
@@ -287,6 +289,8 @@ def request(command: str, words: list[str], spool: Path) -> int:
                 break
         except FileExistsError:
             continue
+    if command == "sbatch":  # which keeps a copy of the script
+        shutil.copyfile(words[0], spool / f"{number:04}.sh")
     new = spool / f"{number:04}.new"
     told = {"command": command, "words": words, "job": number, "folder": os.getcwd()}
     new.write_text(json.dumps(told))
