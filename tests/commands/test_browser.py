@@ -325,8 +325,9 @@ def three_doubts(browser, tmp_path):
 def test_ticks_of_a_review_are_there_after_a_reload(three_doubts):
     three_doubts.find_elements(By.CSS_SELECTOR, "input")[1].click()
     three_doubts.refresh()
-    ticked = "return [...document.querySelectorAll('input')].map(one => one.checked).join()"
-    assert wait(three_doubts, ticked) == "false,true,false"
+    loaded = "return document.readyState === 'complete' && "
+    ticked = "[...document.querySelectorAll('input')].map(one => one.checked).join()"
+    assert wait(three_doubts, loaded + ticked) == "false,true,false"
     assert three_doubts.find_element(By.ID, "count").text == "1 ticked"
 
 
@@ -338,5 +339,6 @@ def test_saved_ticks_are_not_unsaved_when_the_page_is_opened_again(three_doubts,
     assert wait(three_doubts, warns) == "yes"
     three_doubts.find_element(By.ID, "save").click()
     three_doubts.refresh()
+    wait(three_doubts, "return document.readyState === 'complete'")
     assert wait(three_doubts, warns) == "no"
     assert three_doubts.find_element(By.ID, "count").text == "0 ticked"
