@@ -15,7 +15,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import keras  # noqa: E402
 import numpy as np
-from model_steps import keep, rows_of, step_seconds
+from model_steps import keep, rows_of, step_seconds, timed_gradients
 from models import BATCH, network
 
 from flexunet_exp.models.graph import Call, calls_of
@@ -74,14 +73,7 @@ def alone(call: Call) -> Callable[[], float]:
         sources = [*layer.trainable_variables, *([] if is_first else [seen])]
         return tape.gradient(found, sources, slope)
 
-    def seconds() -> float:
-        started = time.perf_counter()
-        for gradient in both(features):
-            gradient.numpy()
-        return time.perf_counter() - started
-
-    seconds()  # traced
-    return seconds
+    return timed_gradients(both, features)
 
 
 def measure(name: str, size: int) -> dict[str, float]:

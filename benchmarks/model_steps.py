@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,19 @@ def step_seconds(model, size: int, batch: int, steps: int, uncounted: int) -> fl
         model.train_on_batch(images, masks)
         times.append(time.perf_counter() - started)
     return median(times[uncounted:])
+
+
+def timed_gradients(both: Callable[[Any], Iterable[Any]], maps: Any) -> Callable[[], float]:
+    """Measures seconds of a traced pass forwards and backwards, which returns gradients."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        for gradient in both(maps):
+            gradient.numpy()
+        return time.perf_counter() - started
+
+    seconds()  # traced
+    return seconds
 
 
 def rows_of(path: Path) -> set[tuple[str, str]]:

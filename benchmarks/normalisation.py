@@ -12,7 +12,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -20,17 +19,10 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from model_steps import keep, rows_of, step_seconds
+from model_steps import keep, rows_of, step_seconds, timed_gradients
 from models import network
 
-MODELS = (
-    "flexunet_small",
-    "attention_unet",
-    "efficient_unet",
-    "multiresunet",
-    "u2netp",
-    "unet3plus",
-)
+MODELS = ("flexunet_small", "attention_unet", "efficient_unet", "multiresunet", "u2netp")
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIZE, BATCH, ROUNDS, STEPS = 256, 4, 4, 3
 FILTERS = (4, 5, 8, 16, 17, 24, 32, 40, 51)
@@ -75,19 +67,15 @@ def of_filters(filters: int, precision: str) -> dict[str, float]:
                 found = model(maps, training=True)
             return tape.gradient(found, [maps, *model.trainable_variables], slope)
 
-        def seconds() -> float:
-            started = time.perf_counter()
-            for gradient in both(maps):
-                gradient.numpy()
-            return time.perf_counter() - started
-
-        seconds()  # traced
-        return seconds
+        return timed_gradients(both, maps)
 
     norms = {one: keras.Model(image, keras.layers.BatchNormalization()(image)) for one in PROGRAMS}
     own = keras.config.dtype_policy().compute_dtype
     with mock.patch.object(fused_norm, "format_of", lambda *_: own):
-        programs = {"keras": timed(norms["keras"]), "fused": timed(fused_norm.fuse(norms["fused"]))}
+        programs = {
+            "keras": timed(norms["keras"]),
+            "fused": timed(fused_norm.fuse(norms["fused"])),
+        }
     times: dict[str, list[float]] = {program: [] for program in PROGRAMS}
     for _ in range(ROUNDS * STEPS):
         for program, seconds in programs.items():

@@ -142,10 +142,10 @@ def executor_of(cfg: DictConfig) -> Any:
     assert isinstance(given, dict)
     options = {str(name): value for name, value in given.items() if name != "_target_"}
     folder = options.pop("submitit_folder")
-    again = {name: options.pop(name) for name in ("max_num_timeout",) if name in options}
-    executor = AutoExecutor(
-        folder, cluster=cluster, **{f"{cluster}_{name}": value for name, value in again.items()}
-    )
+    again = {}
+    if cluster == SLURM:
+        again["slurm_max_num_timeout"] = options.pop("max_num_timeout")
+    executor = AutoExecutor(folder, cluster=cluster, **again)
     named = {
         name if name in OF_ANY_CLUSTER else f"{cluster}_{name}": value
         for name, value in options.items()
