@@ -228,7 +228,7 @@ def try_tiny(home: Path, cells: int, parallel: int = 2) -> bool:
         words = (*SHORT, seeds, "tracking=server", f"tracking.uri={uri}")
         started = time.perf_counter()
         sweep = start(home / "tiny", home / "data", *words, *on(cluster, parallel))
-        status = sweep.process.wait(1200)
+        status = sweep.process.wait(60 * cells)
         took = time.perf_counter() - started
         found = [f"exit {status}"] if status else []
         found += wrong_in_store(Store(uri, "flexunet"), cells)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,12 +23,17 @@ from flexunet_exp.data import grey_levels, masks
 from flexunet_exp.data.tiles import Size, padded, starts, window
 from flexunet_exp.prediction.kept_logits import KeptLogits
 from flexunet_exp.scores import by_class
+from flexunet_exp.system import tensorflow
+from flexunet_exp.system.parallel import Places
 
 Forward = Callable[[list[np.ndarray]], list[np.ndarray]]  # tiles → their probabilities
 
 Item = TypeVar("Item")
 
 BAND_VALUES = 2**23  # probabilities in a band, at the most; a band has at least one row
+# Of a small network on CPUs: each uses the cores that the other leaves idle between its operations.
+PASSES = 2
+SHARED_PIXELS = 2**20  # of a batch, at most; larger ones run alone, since each needs its own memory
 
 
 class Band(NamedTuple):
@@ -94,7 +100,7 @@ class Predictor:
         self.tile, self.overlap, self.views = tile, overlap, VIEWS[tta]
         self.dtype = model.inputs[0].dtype
         self.turned: Any = None  # Keras's function for turned pictures of unequal sides
-        self.turn = threading.Lock()  # one pass at a time keeps all cores busy
+        self.places = Places(1 if tensorflow.has_gpu() else PASSES)
 
     def calibrated(self, temperatures: np.ndarray | None) -> Predictor:
         """The same network with other temperatures (C,) float32; None for none."""
@@ -183,15 +189,18 @@ class Predictor:
         return self.kept.of(inputs, self.computed) if self.kept else self.computed(inputs)
 
     def computed(self, inputs: np.ndarray) -> np.ndarray:
-        # A mirrored model returns the prediction of the whole batch once for each device.
-        with self.turn, self.traced(inputs.shape[1:3] != tuple(self.size)):
+        is_turned = inputs.shape[1:3] != tuple(self.size)
+        is_alone = is_turned or math.prod(inputs.shape[:3]) > SHARED_PIXELS
+        with self.places.taken(is_alone), self.traced(is_turned):
+            # A mirrored model returns the prediction of the whole batch once for each device.
             return np.asarray(self.model.predict_on_batch(inputs), np.float32)[: len(inputs)]
 
     @contextmanager
     def traced(self, is_turned: bool) -> Iterator[None]:
         """Lets Keras predict turned pictures of unequal sides by a function of their own.
 
-        It would trace one for any height and width instead, which some layers refuse.
+        It would trace one for any height and width instead, which some layers refuse. No other pass
+        may run meanwhile.
         """
         if not is_turned:
             yield

@@ -1,11 +1,13 @@
-"""Work in threads: in order, a few results ahead of the consumer; or in the background."""
+"""Work in threads: in order, a few results ahead of the consumer; in the background; in places."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -55,3 +57,23 @@ class Background:
 
     def close(self) -> None:
         self.pool.shutdown()
+
+
+class Places:
+    """So many threads at once, or one that takes all places."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.free = threading.Semaphore(number)
+        self.entry = threading.Lock()  # no two wait for all places, each with some of them
+
+    @contextmanager
+    def taken(self, is_alone: bool) -> Iterator[None]:
+        places = self.number if is_alone else 1
+        with self.entry:
+            for _ in range(places):
+                self.free.acquire()
+        try:
+            yield
+        finally:
+            self.free.release(places)

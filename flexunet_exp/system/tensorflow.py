@@ -138,6 +138,12 @@ def fix(tf, settings: ProcessSettings) -> None:
     FIXED.append((threads, deterministic))
 
 
+def has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def strategy(settings: ProcessSettings) -> AbstractContextManager:
     """The scope in which a network is built: mirrored over all devices, or a scope without effect.
 

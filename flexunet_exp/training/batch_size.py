@@ -84,7 +84,7 @@ def fitting(cfg: DictConfig, predicted: Prediction, most: int = MOST) -> int:
     """
     from flexunet_exp.training import memory as predicting
 
-    room = limit(cfg.trainer.memory, predicting.is_on_gpu())
+    room = limit(cfg.trainer.memory, tensorflow.has_gpu())
     if found := predicted.largest_batch(room, most):
         return found
     enough = math.ceil(predicted.total(1) / 1e8) / 10  # in GB

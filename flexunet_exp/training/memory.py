@@ -19,6 +19,7 @@ from flexunet_exp.models import activations
 from flexunet_exp.models.activations import WEIGHTED, bytes_of
 from flexunet_exp.models.graph import Calls, calls_of
 from flexunet_exp.system import memory
+from flexunet_exp.system.tensorflow import has_gpu
 from flexunet_exp.training.features import FromFeatures
 from flexunet_exp.training.settings import TrainingSettings
 from flexunet_exp.training.supervision import DeeplySupervised
@@ -102,7 +103,7 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
     Raises ValueError for a network without a graph of layers, and for a layer that gives no shape.
     """
     feed, devices = settings.feed, model.distribute_strategy.num_replicas_in_sync
-    copies = 1 if is_on_gpu() else devices
+    copies = 1 if has_gpu() else devices
     step = calls_of_step(model, feed.feature_patch or feed.size)
     validated = bytes_of_validation(calls_of_validation(model, feed.size))
     share, number = math.ceil(feed.valid_batch_size / devices) * copies, feed.valid_batch_size
@@ -111,17 +112,13 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
         extracted = activations.in_prediction(calls_of_image(model.extractor, feed.size).listed)
         elsewhere["where features are computed"] = AT_ONCE * extracted
     return Prediction(
-        program=0 if is_on_gpu() else bytes_of_program(model, step),
+        program=0 if has_gpu() else bytes_of_program(model, step),
         weights=bytes_of_weights(model, settings.process.precision),
         picture=bytes_of_picture(step),
         elsewhere=elsewhere,
         devices=devices,
         copies=copies,
     )
-
-
-def is_on_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def calls_of_image(model: keras.Model, size: Size) -> Calls:
@@ -203,7 +200,7 @@ def lines(predicted: Prediction, batch_size: int) -> Iterator[str]:
 
 def too_large(predicted: Prediction, batch_size: int) -> str:
     """What a training would take and has, and what to type; empty where it fits."""
-    room = memory.of_gpus() if is_on_gpu() else memory.resident() + memory.free()
+    room = memory.of_gpus() if has_gpu() else memory.resident() + memory.free()
     if room is None or predicted.total(batch_size) <= room:
         return ""
     fitting = predicted.largest_batch(room, batch_size)
@@ -223,13 +220,13 @@ def smaller(predicted: Prediction, room: int) -> str:
 
 def peak() -> int:
     """The most that this process, or on a GPU TensorFlow there, has taken in this run."""
-    if is_on_gpu():
+    if has_gpu():
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return memory.peak()
 
 
 def forget_peak() -> None:
     """Counts `peak` from now on."""
-    if is_on_gpu():
+    if has_gpu():
         tf.config.experimental.reset_memory_stats("GPU:0")
     memory.forget_peak()

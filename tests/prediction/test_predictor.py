@@ -217,13 +217,28 @@ def test_bands_may_be_taken_later_and_in_other_threads(settings, members):
         np.testing.assert_array_equal(np.concatenate([one.probabilities for one in bands]), whole)
 
 
-def test_turned_views_of_unequal_sides_are_predicted_by_layers_that_need_a_size():
+def sized():
+    """A network with layers that need the height and the width of what they take."""
     import keras
 
     image = keras.Input((None, None, 3), dtype="uint8")
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.UpSampling2D(2, interpolation="bilinear")(keras.layers.AveragePooling2D(2)(x))
-    network = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
+    return keras.Model(image, keras.layers.Conv2D(2, 1)(x))
+
+
+def test_views_of_unequal_sides_are_predicted_in_several_threads():
+    network = Predictor(sized(), (16, 32), 2, tile=(16, 32), tta="flips_turns")
+    images = [picture(60, 70, seed) for seed in range(6)]
+    expected = [predicted(network, image) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(list, network.bands(map(network.ready, images))))
+    for bands, whole in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.concatenate([one.probabilities for one in bands]), whole)
+
+
+def test_turned_views_of_unequal_sides_are_predicted_by_layers_that_need_a_size():
+    network = sized()
     turned = Predictor(network, (16, 32), 2, tta="flips_turns").keeping()
     shown = picture(16, 32)
     found = predicted(turned, shown)
