@@ -11,7 +11,6 @@ import copy
 import itertools
 import math
 import operator
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
