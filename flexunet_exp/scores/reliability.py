@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from flexunet_exp.data.masks import IGNORE
+from flexunet_exp.scores import by_class
 
 BINS = 15  # of equal width, as in Guo et al. 2017
 ALL, DEFECT = "all", "defect"
@@ -20,23 +21,25 @@ _LEAST = np.finfo(np.float32).tiny  # a probability of 0 would have an infinite 
 
 
 def counts(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Counts (2, 4, BINS) float64 of probabilities (…, C) and true classes (…).
+    """Counts (2, 4, BINS) float64 of probabilities (H, W, C) and true classes (H, W).
 
     Of each group and bin: pixels, the sum of their confidences, those that are right, and the sum
     of their negative log-likelihoods.
     """
-    known = truth != IGNORE
-    kept, true = probabilities[known], truth[known].astype(np.intp)
-    predicted = kept.argmax(axis=-1)
-    confidence = np.take_along_axis(kept, predicted[:, None], axis=-1)[:, 0]
-    own = np.take_along_axis(kept, true[:, None], axis=-1)[:, 0]
+    mask = np.empty(truth.shape, np.uint8)
+    confidence = np.empty(truth.shape, np.float32)
+    by_class.most_probable(probabilities, mask, confidence)
+    is_right, known = mask == truth, truth != IGNORE
+    own = confidence.copy()  # where the most probable class is the true one
+    missed = np.nonzero(known & ~is_right)
+    own[missed] = probabilities[(*missed, truth[missed])]
     place = np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
-    values = (None, confidence, predicted == true, -np.log(np.maximum(own, _LEAST)))
-    groups = slice(None), (true > 0) | (predicted > 0)
+    values = (None, confidence, is_right, -np.log(np.maximum(own, _LEAST)))
+    groups = known, known & ((truth > 0) | (mask > 0))
     return np.array([[_binned(place, value, group) for value in values] for group in groups])
 
 
-def _binned(place: np.ndarray, value: np.ndarray | None, group: slice | np.ndarray) -> np.ndarray:
+def _binned(place: np.ndarray, value: np.ndarray | None, group: np.ndarray) -> np.ndarray:
     weights = None if value is None else value[group]
     return np.bincount(place[group], weights, minlength=BINS).astype(np.float64)
 

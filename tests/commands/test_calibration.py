@@ -109,12 +109,12 @@ def test_the_figures_are_those_of_the_predictions_before_and_after(home):
     found = calibration.read(run)
     dataset = datasets.from_table(run.cfg, datasets.read_table(run.samples))
     samples = list(datasets.rows(dataset.split("valid")))
-    truths = np.stack([dataset.layout.read_mask(one) for one in samples])
+    truths = np.concatenate([dataset.layout.read_mask(one) for one in samples])
     for is_calibrated, kept in ((False, found.ece_before), (True, found.ece_after)):
         seen = [
             probabilities(run, dataset.read_image(one), calibrated=is_calibrated) for one in samples
         ]
-        counted = reliability.counts(np.stack(seen), truths)
+        counted = reliability.counts(np.concatenate(seen), truths)
         assert reliability.ece(counted) == pytest.approx(kept["all"], abs=2e-6)
         assert reliability.ece(counted, "defect") == pytest.approx(kept["defect"], abs=2e-6)
 
