@@ -3,7 +3,8 @@
 A sweep (`flexunet train -m WORDS…`) is trained in this process. Each cell but the first, which
 computes the features, is a row of CSV: the seconds from the end of the cell before to its own; of
 its training steps, taken alone on one batch; of the validation passes of its epochs, taken alone;
-of its scoring, pictures included; and (steps + scoring) * 1.25 + 2, which is wanted.
+of its scoring, calibration and pictures included, since both use the same predictions; and (steps +
+scoring) * 1.25 + 2, which is wanted.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from between import timed
 
 from flexunet_exp import cli
-from flexunet_exp.evaluation import scoring
 from flexunet_exp.jobs import job
+from flexunet_exp.training.attempt import Attempt
 
 COLUMNS = ("cell", "steps", "validation", "scoring", "wanted", "other_work")
 WARM, STEPS, PASSES = 3, 20, 2  # single steps; all validation pictures
@@ -100,7 +101,7 @@ def main() -> None:
     watch, ticks = Watch(), []
     others(ticks)
     keras.Model.fit = watch.fitted(keras.Model.fit)
-    scoring.score = timed(watch.parts, "scoring", scoring.score)
+    Attempt.scored = timed(watch.parts, "scoring", Attempt.scored)
     job.write_outcome = watch.noted(job.write_outcome)
     cli.main(["train", "-m", *words])
     busy = others(ticks)

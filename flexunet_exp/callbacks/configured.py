@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Run:
 
     folder: Path
     dataset: Dataset
-    predictor: Callable[[keras.Model], Predictor]
+    predictor: Predictor
     tracker: Tracker
     epochs_before: int = 0
 
@@ -96,7 +96,7 @@ class EpochImages(keras.callbacks.Callback):
 
     def __init__(self, num_images: int, every: int, run: Run):
         super().__init__()
-        self.every, self.run = every, run
+        self.every, self.run, self.predictor = every, run, run.predictor
         self.folder = run.folder / self.place
         table = pick_samples(run.dataset.table, num_images)
         self.samples = list(rows(table))
@@ -124,14 +124,11 @@ class EpochImages(keras.callbacks.Callback):
     def predict(self, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)
         images = [image for image, _ in self.pairs]
-        predictions = self.predictor()(images)
+        predictions = self.predictor(images)
         for sample, (image, truth), bands in zip(
             self.samples, self.pairs, predictions, strict=True
         ):
             self.show(epoch, sample, image, truth, collect(bands, truth.shape).mask)
-
-    def predictor(self) -> Predictor:
-        return self.run.predictor(self.model)
 
     def show(self, epoch: int, sample: Any, image, truth, prediction) -> None:
         dataset, name = self.run.dataset, sample_name(sample)
@@ -156,11 +153,8 @@ class TiledEpochImages(EpochImages):
 
     def __init__(self, num_images: int, every: int, tile: Any, overlap: float, run: Run):
         super().__init__(num_images, every, run)
-        self.tile, self.overlap = sides(tile), overlap
-
-    def predictor(self) -> Predictor:
-        whole = super().predictor()
-        return Predictor(self.model, whole.size, whole.batch_size, self.tile, self.overlap)
+        whole = run.predictor
+        self.predictor = Predictor(whole.model, whole.size, whole.batch_size, sides(tile), overlap)
 
 
 class Curves(keras.callbacks.Callback):

@@ -125,7 +125,7 @@ def recalibrated(
     )
 
 
-def predictor(model: keras.Model, settings: PredictSettings) -> Predictor:
+def predictor(model: Any, settings: PredictSettings) -> Predictor:
     """A predictor of a network with these settings, without temperatures."""
     return Predictor(
         model,

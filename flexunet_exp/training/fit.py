@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import keras
@@ -27,6 +26,7 @@ from flexunet_exp.models import files, fused_norm, summary
 from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
 from flexunet_exp.optimizers import slow_down
 from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import collection, tensorflow
 from flexunet_exp.training import class_weights, features, profile, state, supervision
@@ -194,7 +194,7 @@ def train(
     shares = adaptive_share(settings, dataset, progress)
     feed = feed_of(model, settings, dataset, progress.epochs, shares.share_of if shares else None)
     batches = feed.training
-    predictor = partial(networks.predictor, settings=settings.predict)
+    predictor = predictor_in_training(model, settings)
     run = configured.Run(keeper.best.parent, dataset, predictor, keeper.tracker, progress.epochs)
     listed = all_callbacks(model, settings, run, keeper, progress, extra, shares)
     watched = list(listed.values())
@@ -231,6 +231,12 @@ def adaptive_share(
     kept = progress.callbacks.get(GOOD_SHARE, {}).get("invented", [])
     steps = feeding.steps_per_epoch(settings.feed, dataset)
     return always.AdaptiveGoodShare(kept, steps)
+
+
+def predictor_in_training(model: keras.Model, settings: TrainingSettings) -> Predictor:
+    """What predicts the pictures that are shown of the epochs."""
+    shown = features.SameImages(model) if isinstance(model, features.FromFeatures) else model
+    return networks.predictor(shown, settings.predict)
 
 
 def feed_of(

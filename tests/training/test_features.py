@@ -64,6 +64,27 @@ def test_the_stored_network_is_the_whole_network(made, tmp_path):
     assert type(loaded) is not features.FromFeatures
 
 
+@pytest.mark.parametrize("room", [features.MOST_BYTES, 0])
+def test_the_same_images_are_predicted_with_the_weights_of_now(made, monkeypatch, room):
+    _, _, model = made("augmentation=none")
+    monkeypatch.setattr(features, "MOST_BYTES", room)
+    shown = features.SameImages(model)
+    extracted, extract = [], model.extractor.predict_on_batch
+    monkeypatch.setattr(
+        model.extractor,
+        "predict_on_batch",
+        lambda images: extracted.append(len(images)) or extract(images),
+    )
+    batches = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3)).astype(np.uint8)
+    for scale in (1.0, 0.5):  # of the decoder's weights, as training changes them
+        for layer in model.decoder.layers:
+            layer.set_weights([scale * weights for weights in layer.get_weights()])
+        for images in batches:
+            expected = model.predict_on_batch(images)
+            np.testing.assert_allclose(shown.predict_on_batch(images), expected, atol=1e-5)
+    assert len(extracted) == (2 if room else 4)
+
+
 @pytest.mark.parametrize("encoder", ["efficientnet_lite0", "mobilenetv3_small", "resnet50v2"])
 def test_what_is_kept_are_the_features_that_the_decoder_takes(made, encoder):
     """One map a stride: sums within the encoder are computed once, too."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from functools import partial
 
 import keras
 import numpy as np
@@ -194,7 +193,7 @@ def test_the_nan_guard_names_epoch_and_step():
 def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     cfg = tiny_dataset("tracking=none", "~callbacks.early_stopping", "~callbacks.curves")
     dataset = datasets.load(cfg)
-    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
+    run = configured.Run(tmp_path, dataset, None, Tracker(NOWHERE, "test", tmp_path))
     names = {
         type(callback).__name__
         for callback in fit.build_callbacks(TrainingSettings.from_config(cfg), run).values()
@@ -202,8 +201,8 @@ def test_a_callback_can_be_removed_by_name(tiny_dataset, tmp_path):
     assert names == {"NanGuard", "BestCheckpoint", "ReduceLROnPlateau", "EpochImages", "StopFile"}
 
 
-def predictor_for(cfg):
-    return partial(trained_networks.predictor, settings=PredictSettings.from_config(cfg))
+def predictor_for(cfg, network):
+    return trained_networks.predictor(network, PredictSettings.from_config(cfg))
 
 
 def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
@@ -211,7 +210,9 @@ def test_epoch_pictures_are_predicted_as_predict_says(tiny_dataset, tmp_path):
     tensorflow.prepare(ProcessSettings.from_config(cfg))
     dataset = datasets.load(cfg)
     network = fit.compiled_model(TrainingSettings.from_config(cfg), dataset)
-    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
+    run = configured.Run(
+        tmp_path, dataset, predictor_for(cfg, network), Tracker(NOWHERE, "test", tmp_path)
+    )
     pictures = configured.EpochImages(num_images=3, every=1, run=run)
     pictures.set_model(network)
     pictures.predict(7)
@@ -239,7 +240,9 @@ def test_the_last_epoch_has_its_pictures_whatever_ends_the_training(tiny_dataset
     def predicted(name: str, epochs: int, ends: int) -> set[int]:
         """The epochs that have pictures; the training is of `epochs`, and ends after `ends`."""
         folder = tmp_path / name
-        run = configured.Run(folder, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", folder))
+        run = configured.Run(
+            folder, dataset, predictor_for(cfg, network), Tracker(NOWHERE, "test", folder)
+        )
         folder.mkdir()
         pictures = configured.EpochImages(num_images=1, every=4, run=run)
         pictures.set_model(network)
@@ -263,7 +266,9 @@ def test_tiled_epoch_pictures_have_a_folder_of_their_own(tiny_dataset, tmp_path)
     dataset = datasets.load(cfg)
     settings = TrainingSettings.from_config(cfg)
     network = fit.compiled_model(settings, dataset)
-    run = configured.Run(tmp_path, dataset, predictor_for(cfg), Tracker(NOWHERE, "test", tmp_path))
+    run = configured.Run(
+        tmp_path, dataset, predictor_for(cfg, network), Tracker(NOWHERE, "test", tmp_path)
+    )
     pictures = fit.build_callbacks(settings, run)["tiled_epoch_images"]
     pictures.set_model(network)
     pictures.predict(7)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -157,7 +156,7 @@ def timed_training(
     batches = kept_features.feed_of(settings.feed, few, kept, 0, 1)
     (folder / "resume").mkdir()
     keeper = state.Keeper(folder / "resume", Tracker(TrackingSettings(None, ""), "plan", folder))
-    predictor = partial(networks.predictor, settings=settings.predict)
+    predictor = fit.predictor_in_training(model, settings)
     run = configured.Run(folder, few, predictor, keeper.tracker, 0)
     others = fit.all_callbacks(model, settings, run, keeper, keeper.read(), {})
     watch = Watch()
