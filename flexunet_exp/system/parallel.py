@@ -69,11 +69,13 @@ class Places:
 
     @contextmanager
     def taken(self, is_alone: bool) -> Iterator[None]:
-        places = self.number if is_alone else 1
-        with self.entry:
-            for _ in range(places):
-                self.free.acquire()
+        taken = 0  # also where a Ctrl-C comes while this thread waits
         try:
+            with self.entry:
+                while taken < (self.number if is_alone else 1):
+                    self.free.acquire()
+                    taken += 1
             yield
         finally:
-            self.free.release(places)
+            for _ in range(taken):
+                self.free.release()

@@ -75,3 +75,20 @@ def test_a_place_is_free_again_after_an_error():
             raise ZeroDivisionError
     with places.taken(is_alone=True):
         pass
+
+
+def test_an_interrupt_while_it_waits_takes_no_place(monkeypatch):
+    places = Places(2)
+    acquire, seen = places.free.acquire, []
+
+    def interrupted() -> bool:
+        seen.append(1)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return acquire()
+
+    monkeypatch.setattr(places.free, "acquire", interrupted)
+    with pytest.raises(KeyboardInterrupt), places.taken(is_alone=True):
+        pass
+    monkeypatch.undo()
+    assert [acquire(blocking=False) for _ in range(3)] == [True, True, False]
