@@ -61,11 +61,24 @@ class SameImages:
         self.features: dict[bytes, list[np.ndarray]] = {}
         self.left = MOST_BYTES
 
+    @property
+    def predict_function(self) -> tuple[Any, Any]:
+        """Keras's functions of both parts, which a predictor exchanges as it does a network's."""
+        return self.model.extractor.predict_function, self.model.decoder.predict_function
+
+    @predict_function.setter
+    def predict_function(self, functions: tuple[Any, Any] | None) -> None:
+        extract, decode = functions or (None, None)
+        self.model.extractor.predict_function = extract
+        self.model.decoder.predict_function = decode
+
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         key = hashlib.blake2b(f"{images.shape} ".encode() + images.tobytes()).digest()
         found = self.features.get(key)
         if found is None:
-            found = tree.flatten(self.model.extractor.predict_on_batch(images))
+            # A mirrored model returns the features of the whole batch once for each device.
+            maps = tree.flatten(self.model.extractor.predict_on_batch(images))
+            found = [one[: len(images)].copy() for one in maps]
             needed = sum(one.nbytes for one in found)
             if needed <= self.left:
                 self.features[key] = found

@@ -21,6 +21,7 @@ from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
 from flexunet_exp.models.unet import unet
+from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker
 from flexunet_exp.training import features, fit, state
@@ -83,6 +84,36 @@ def test_the_same_images_are_predicted_with_the_weights_of_now(made, monkeypatch
             expected = model.predict_on_batch(images)
             np.testing.assert_allclose(shown.predict_on_batch(images), expected, atol=1e-5)
     assert len(extracted) == (2 if room else 4)
+
+
+def test_features_of_a_mirrored_network_are_those_of_one_device(made, monkeypatch):
+    """Its prediction of a batch comes once for each device."""
+    _, _, model = made("augmentation=none")
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    expected, extract = model.predict_on_batch(images), model.extractor.predict_on_batch
+    monkeypatch.setattr(
+        model.extractor,
+        "predict_on_batch",
+        lambda seen: [np.concatenate([one, one]) for one in extract(seen)],
+    )
+    np.testing.assert_allclose(
+        features.SameImages(model).predict_on_batch(images), expected, atol=1e-5
+    )
+
+
+def test_turned_views_of_unequal_sides_are_predicted_from_features():
+    encoder = {"_target_": "flexunet_exp.models.encoders.applications.mobilenetv3_small"}
+    whole = unet((64, 96, 3), 2, encoder, None, encoder_trainable="frozen")
+    model = features.FromFeatures(whole.input, whole.output)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
+    expected, found = (
+        [np.concatenate([band.probabilities for band in bands]) for bands in predict(images)]
+        for predict in (
+            Predictor(network, (64, 96), 2, tta="flips_turns")
+            for network in (whole, features.SameImages(model))
+        )
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["efficientnet_lite0", "mobilenetv3_small", "resnet50v2"])
