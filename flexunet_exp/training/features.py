@@ -23,7 +23,6 @@ from flexunet_exp.data.feed.settings import FeedSettings
 from flexunet_exp.errors import InputError
 from flexunet_exp.training.settings import TrainingSettings
 
-MOST_BYTES = 2**28  # of features in memory; six pictures of 768 px in four views need 160 MB
 FROZEN = "model.encoder_trainable=frozen"
 VIEWS = ("data/augmentation", "data/feed/views.py")  # whose code decides the views of a picture
 
@@ -48,42 +47,6 @@ class FromFeatures(keras.Model):
             maps = [keras.ops.cast(one, dtype) for one, dtype in zip(inputs, wanted, strict=True)]
             return self.decoder(maps, *arguments, **options)
         return super().__call__(inputs, *arguments, **options)
-
-
-class SameImages:
-    """Predicts the same few images again and again, and computes their features once.
-
-    What a predictor takes for the network. Features of up to MOST_BYTES are kept in memory.
-    """
-
-    def __init__(self, model: FromFeatures):
-        self.model, self.inputs = model, model.inputs
-        self.features: dict[bytes, list[np.ndarray]] = {}
-        self.left = MOST_BYTES
-
-    @property
-    def predict_function(self) -> tuple[Any, Any]:
-        """Keras's functions of both parts, which a predictor exchanges as it does a network's."""
-        return self.model.extractor.predict_function, self.model.decoder.predict_function
-
-    @predict_function.setter
-    def predict_function(self, functions: tuple[Any, Any] | None) -> None:
-        extract, decode = functions or (None, None)
-        self.model.extractor.predict_function = extract
-        self.model.decoder.predict_function = decode
-
-    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        key = hashlib.blake2b(f"{images.shape} ".encode() + images.tobytes()).digest()
-        found = self.features.get(key)
-        if found is None:
-            # A mirrored model returns the features of the whole batch once for each device.
-            maps = tree.flatten(self.model.extractor.predict_on_batch(images))
-            found = [one[: len(images)].copy() for one in maps]
-            needed = sum(one.nbytes for one in found)
-            if needed <= self.left:
-                self.features[key] = found
-                self.left -= needed
-        return self.model.decoder.predict_on_batch(found)
 
 
 def cut_of(model: keras.Model) -> list[keras.KerasTensor]:

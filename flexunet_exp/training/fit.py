@@ -26,6 +26,7 @@ from flexunet_exp.models import files, fused_norm, summary
 from flexunet_exp.models.encoders.encoder import Encoder, encoder_of
 from flexunet_exp.optimizers import slow_down
 from flexunet_exp.prediction import networks
+from flexunet_exp.prediction.kept_logits import SameImages
 from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.prediction.settings import describe_patches
 from flexunet_exp.system import collection, tensorflow
@@ -235,7 +236,7 @@ def adaptive_share(
 
 def predictor_in_training(model: keras.Model, settings: TrainingSettings) -> Predictor:
     """What predicts the pictures that are shown of the epochs."""
-    shown = features.SameImages(model) if isinstance(model, features.FromFeatures) else model
+    shown = SameImages(model) if isinstance(model, features.FromFeatures) else model
     return networks.predictor(shown, settings.predict)
 
 

@@ -21,6 +21,8 @@ from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.errors import InputError
 from flexunet_exp.models import files
 from flexunet_exp.models.unet import unet
+from flexunet_exp.prediction import kept_logits
+from flexunet_exp.prediction.kept_logits import SameImages
 from flexunet_exp.prediction.predictor import Predictor
 from flexunet_exp.tracking.settings import TrackingSettings
 from flexunet_exp.tracking.tracker import Tracker
@@ -65,11 +67,11 @@ def test_the_stored_network_is_the_whole_network(made, tmp_path):
     assert type(loaded) is not features.FromFeatures
 
 
-@pytest.mark.parametrize("room", [features.MOST_BYTES, 0])
+@pytest.mark.parametrize("room", [kept_logits.MOST_FEATURES, 0])
 def test_the_same_images_are_predicted_with_the_weights_of_now(made, monkeypatch, room):
     _, _, model = made("augmentation=none")
-    monkeypatch.setattr(features, "MOST_BYTES", room)
-    shown = features.SameImages(model)
+    monkeypatch.setattr(kept_logits, "MOST_FEATURES", room)
+    shown = SameImages(model)
     extracted, extract = [], model.extractor.predict_on_batch
     monkeypatch.setattr(
         model.extractor,
@@ -96,9 +98,7 @@ def test_features_of_a_mirrored_network_are_those_of_one_device(made, monkeypatc
         "predict_on_batch",
         lambda seen: [np.concatenate([one, one]) for one in extract(seen)],
     )
-    np.testing.assert_allclose(
-        features.SameImages(model).predict_on_batch(images), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(SameImages(model).predict_on_batch(images), expected, atol=1e-5)
 
 
 def test_turned_views_of_unequal_sides_are_predicted_from_features():
@@ -110,7 +110,7 @@ def test_turned_views_of_unequal_sides_are_predicted_from_features():
         [np.concatenate([band.probabilities for band in bands]) for bands in predict(images)]
         for predict in (
             Predictor(network, (64, 96), 2, tta="flips_turns")
-            for network in (whole, features.SameImages(model))
+            for network in (whole, SameImages(model))
         )
     )
     np.testing.assert_allclose(found, expected, atol=1e-5)
