@@ -12,9 +12,10 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from flexunet_exp.config.identity import sweep_signature, words_hashed
 from flexunet_exp.config.overrides import unresolved
@@ -78,6 +79,15 @@ class SweepCallback(Callback):
         if config.hydra.job.name == "train":
             interrupt.listen()
             launchers.spread_gpus(config)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Drops the configurations of an ended job, of which only the folder is read.
+
+        Hydra keeps what each job of a sweep returned until the sweep ends.
+        """
+        folder = config.hydra.runtime.output_dir
+        job_return.cfg = None
+        job_return.hydra_cfg = OmegaConf.create({"hydra": {"runtime": {"output_dir": folder}}})
 
     def refuse_preset(self, config: DictConfig) -> None:
         """Raises InputError for a preset without -m, which Hydra would ignore without a message."""

@@ -53,7 +53,7 @@ def log_network(store: Store, run_id: str, model: Any, example: np.ndarray) -> N
     """Sends the Keras network with signature and input example (1, H, W, N)."""
     import mlflow
     import numpy as np
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     channels = model.output_shape[-1]
@@ -61,13 +61,31 @@ def log_network(store: Store, run_id: str, model: Any, example: np.ndarray) -> N
     outputs = Schema([TensorSpec(np.dtype("float32"), (-1, -1, -1, channels))])
     mlflow.set_tracking_uri(store.uri)
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings(action="ignore"):
-        mlflow.tensorflow.log_model(
-            model,
+        Model.log(
+            None,
+            KerasFlavor,
             name=KERAS_MODEL,
+            flavor_name="mlflow.tensorflow",
+            model=model,
             signature=ModelSignature(inputs, outputs),
             input_example=example,
             pip_requirements=requirements(),
+            validate_serving_input=False,
         )
+
+
+class KerasFlavor:
+    """`mlflow.tensorflow` without a trial of the input example.
+
+    MLflow would load the network again for it, and only warn. Its own `log_model` hands the wish
+    not to try on to a function that refuses it.
+    """
+
+    @staticmethod
+    def save_model(*, validate_serving_input: bool, **given: Any) -> None:
+        import mlflow
+
+        mlflow.tensorflow.save_model(**given)
 
 
 def requirements() -> list[str]:

@@ -129,6 +129,7 @@ def test_the_stored_model_predicts_as_the_run_did(workspace, run_folder, tmp_pat
     with Image.open(run_folder / "evaluation/test/predictions" / f"{name}.png") as mask:
         np.testing.assert_array_equal(logits[0].argmax(-1), np.asarray(mask))
     assert logged.source_run_id == run.info.run_id
+    assert model.metadata.load_input_example(logged.artifact_location).shape == (1, 128, 128, 3)
 
 
 def test_the_checkpoint_carries_no_optimizer(run_folder):

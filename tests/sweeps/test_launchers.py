@@ -249,3 +249,30 @@ def test_joblib_trains_in_the_workers_that_have_imported_meanwhile(multirun, tmp
     finally:
         get_reusable_executor().shutdown(wait=True)
     assert all({"tensorflow", "mlflow"} <= names for names in found)
+
+
+KEPT = """
+import pickle, sys
+from hydra.core.plugins import Plugins
+from flexunet_exp import cli
+made = Plugins.instantiate_launcher
+def noted(*arguments, **named):
+    launcher = made(*arguments, **named)
+    launch = launcher.launch
+    def sizes(*words, **more):
+        returned = launch(*words, **more)
+        print(len(returned), "jobs of", max(len(pickle.dumps(job)) for job in returned), "bytes")
+        return returned
+    launcher.launch = sizes
+    return launcher
+Plugins.instantiate_launcher = noted
+sys.exit(cli.main(["train", "-m", "data_root=missing", "trainer.seed=0,1", "tracking=none"]))
+"""
+
+
+def test_no_configuration_of_an_ended_cell_is_kept(tmp_path):
+    """Hydra keeps what each returned until the sweep ends: with the configuration, ten times as much."""
+    done = running.python(tmp_path, KEPT)
+    assert done.returncode == 1, done.stdout  # there are no data
+    [(jobs, size)] = re.findall(r"(\d+) jobs of (\d+) bytes", done.stdout)
+    assert int(jobs) == 2 and int(size) < 3000
