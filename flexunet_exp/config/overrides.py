@@ -22,6 +22,10 @@ WORD = re.compile(rf"""(?:{TEXT}|[^\s'"])+""", re.DOTALL)
 PART = re.compile(rf"(?:{TEXT}|\[[^\]]*\]|[^,])+", re.DOTALL)
 FUNCTION = re.compile(r"(choice|glob|shuffle|sort)\(.*\)", re.DOTALL)  # of Hydra, for an axis
 
+# Keys, with those below them, that say how a sweep is run; a run alone has no use for them.
+OF_SWEEPS = ("launcher", "sweep", "hydra.launcher", "hydra.sweep", "hydra.sweeper")
+BY_SWEEPS = ("tracking.vary", "tracking.parent_run_id")  # that a sweep adds to its runs
+
 
 @dataclass(frozen=True)
 class Word:
@@ -42,6 +46,11 @@ class Word:
 
     def __str__(self) -> str:
         return f"{self.sign}{self.key}" + ("" if self.value is None else f"={self.value}")
+
+    @property
+    def is_of_sweep(self) -> bool:
+        """Whether it is the word of a sweep, or one that a sweep adds to its runs."""
+        return any(f"{self.key}.".startswith(f"{key}.") for key in (*OF_SWEEPS, *BY_SWEEPS))
 
     def quoted(self, command: str = TRAIN, is_sweep: bool = False) -> Word:
         """The word with its value in quotes if it is a path or other text for this command.

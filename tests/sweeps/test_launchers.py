@@ -271,7 +271,7 @@ sys.exit(cli.main(["train", "-m", "data_root=missing", "trainer.seed=0,1", "trac
 
 
 def test_no_configuration_of_an_ended_cell_is_kept(tmp_path):
-    """Hydra keeps what each returned until the sweep ends: with the configuration, ten times as much."""
+    """Hydra keeps all that a job returned until the sweep ends."""
     done = running.python(tmp_path, KEPT)
     assert done.returncode == 1, done.stdout  # there are no data
     [(jobs, size)] = re.findall(r"(\d+) jobs of (\d+) bytes", done.stdout)

@@ -65,19 +65,21 @@ class Cell:
 
     def command(self, where: Sequence[str] = ()) -> str:
         """The command that trains all its runs again, in the store that the words `where` name."""
-        words = [str(word) for word in self.trials[0].overrides if word.key not in REPEATED]
         repeats = zip(*(trial.repeat for trial in self.trials), strict=True)
         lists = [sorted(set(values), key=by_number) for values in repeats]
         typed = {word.key for trial in self.trials for word in trial.overrides}
-        words += [
+        repeated = [
             f"{key}={','.join(values)}"
             for key, values in zip(REPEATED, lists, strict=True)
             if len(values) > 1 or key in typed
         ]
         many = ["-m"] if any(len(values) > 1 for values in lists) else []
-        if not many:  # a launcher starts the runs of a sweep
-            words = [word for word in words if not word.startswith("launcher")]
-        return shell(["flexunet", "train", *many, *words, *where])
+        words = [
+            word
+            for word in self.trials[0].overrides
+            if word.key not in REPEATED and (many or not word.is_of_sweep)
+        ]
+        return shell(["flexunet", "train", *many, *words, *repeated, *where])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from flexunet_exp.config.overrides import Word, shell
 from flexunet_exp.errors import InputError
 
 USAGE = "usage: bash {} REPOSITORY DATA   (the program's repository, the folder of all data sets)"
-OF_A_SWEEP = ("tracking", "sweep", "launcher")  # the beginnings of words of a store, of a sweep
 # Words that a stranger gives anew, or that say nothing of the run.
 LEFT_OUT = ("data_root", "cache_dir", "rerun", "require", "dry", "hydra.run.dir", "hydra.sweep.dir")
 
@@ -85,10 +84,14 @@ def installed(recorded: Recorded) -> Iterator[str]:
 def trained(recorded: Recorded) -> list[Word]:
     """The words of the run without its folders, with the number of its threads."""
     words = [word for word in recorded.words or () if word.key not in LEFT_OUT]
-    words = [word for word in words if not word.key.startswith(OF_A_SWEEP)]
+    words = [word for word in words if not (word.is_of_sweep or is_of_store(word))]
     if recorded.threads and all(word.key != "trainer.threads" for word in words):
         words.append(Word("trainer.threads", str(recorded.threads)))
     return words
+
+
+def is_of_store(word: Word) -> bool:
+    return word.key.split(".")[0] == "tracking"
 
 
 def one_line(text: str) -> str:

@@ -92,8 +92,7 @@ def command(trial: FrozenTrial, plan: Plan) -> str:
 
 def is_of_run(word: Word) -> bool:
     """Whether a word also applies to a run outside of the study."""
-    of_study = ("sweep", "tracking.vary", "tracking.parent_run_id")
-    return word.key not in of_study and not word.key.startswith(("launcher", "hydra"))
+    return not word.is_of_sweep and not word.key.startswith("hydra.")
 
 
 def show_dry(plan: Plan) -> None:

@@ -265,11 +265,11 @@ def test_a_cell_is_called_by_what_varies():
 
 
 def test_the_command_of_a_cell_has_a_launcher_only_if_it_is_a_sweep():
-    words = words_in("dataset=grid launcher=joblib launcher.parallel=2")
+    words = words_in("dataset=grid launcher=joblib hydra.launcher.n_jobs=2 sweep=seeds")
     runs = [trial("dice", seed, overrides=words) for seed in "01"]
     ((cell,), _), ((alone,), _) = cells_of(runs), cells_of(runs[:1])
     assert "-m" in cell.command() and "launcher=joblib" in cell.command()
-    assert "-m" not in alone.command() and "launcher" not in alone.command()
+    assert alone.command() == "flexunet train dataset=grid"
 
 
 def test_a_number_that_a_search_drew_is_rounded_in_what_a_cell_is_called():
