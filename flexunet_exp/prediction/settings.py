@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class PredictSettings:
         if given["tile"] == "auto":
             patch = compose.patch_size(cfg)
             given["tile"] = list(patch) if patch else "none"
-        given["batch_size"] = given["batch_size"] or cfg.trainer.batch_size
+        given["batch_size"] = given["batch_size"] or size_of_batch(cfg)
         return cls(compose.image_size(cfg), **given)
 
     @property
@@ -73,3 +74,14 @@ def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
     if patch == size:
         return f"{what}: full resolution."
     return f"{what}. Full resolution would be dataset.patch.size={compose.size_text(size)}"
+
+
+def size_of_batch(cfg: DictConfig) -> int:
+    """As many pictures or tiles at once as a training step has, in pixels; at least one.
+
+    A step on patches of features has less than so many pictures, which are predicted as a whole.
+    """
+    trained, size = compose.feature_patch(cfg), compose.image_size(cfg)
+    if trained is None:
+        return cfg.trainer.batch_size
+    return max(1, cfg.trainer.batch_size * math.prod(trained) // math.prod(size))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,12 @@ def largest(cfg: DictConfig, dataset: Dataset) -> int:
 def fitting(cfg: DictConfig, predicted: Prediction, most: int = MOST) -> int:
     """The largest power of two, up to `most`, with which the predicted training fits.
 
-    Raises InputError where a step of one picture does not.
+    Pictures that are shown of epochs do not count: without them, the batch is the same. Raises
+    InputError where a step of one picture does not.
     """
     from flexunet_exp.training import memory as predicting
 
+    predicted = replace(predicted, shown=0)
     room = limit(cfg.trainer.memory, tensorflow.has_gpu())
     if found := predicted.largest_batch(room, most):
         return found

@@ -18,6 +18,8 @@ from flexunet_exp.data.tiles import Size
 from flexunet_exp.models import activations
 from flexunet_exp.models.activations import WEIGHTED, bytes_of
 from flexunet_exp.models.graph import Calls, calls_of
+from flexunet_exp.prediction.kept_logits import MOST_FEATURES
+from flexunet_exp.prediction.predictor import VIEWS
 from flexunet_exp.system import memory
 from flexunet_exp.system.tensorflow import has_gpu
 from flexunet_exp.training.features import FromFeatures
@@ -60,6 +62,7 @@ class Prediction:
     elsewhere: Mapping[str, int]
     devices: int  # that share a batch
     copies: int  # of the weights in this memory
+    shown: int = 0  # of kept features of the pictures that are shown of epochs
 
     def activations(self, batch_size: int) -> dict[str, int]:
         """Bytes of maps at once, by where they are."""
@@ -68,13 +71,14 @@ class Prediction:
 
     def total(self, batch_size: int) -> int:
         most = max(self.activations(batch_size).values())
-        return self.program + self.copies * self.weights + most
+        return self.program + self.copies * self.weights + self.shown + most
 
     def describe(self, batch_size: int) -> str:
         """The total and its parts, in GB."""
         where, most = max(self.activations(batch_size).items(), key=lambda pair: pair[1])
         parts = f"program {gigabytes(self.program)}, " if self.program else ""
         parts += f"weights and optimizer {gigabytes(self.copies * self.weights)}, "
+        parts += f"features of epoch pictures {gigabytes(self.shown)}, " if self.shown else ""
         parts += f"activations {gigabytes(most)} {where}"
         return f"about {gigabytes(self.total(batch_size))} GB ({parts})"
 
@@ -118,6 +122,7 @@ def predict(model: keras.Model, settings: TrainingSettings) -> Prediction:
         elsewhere=elsewhere,
         devices=devices,
         copies=copies,
+        shown=bytes_of_shown(model, settings),
     )
 
 
@@ -125,6 +130,16 @@ def calls_of_image(model: keras.Model, size: Size) -> Calls:
     """The calls for one picture."""
     (taken,) = model.inputs
     return calls_of(model, [keras.KerasTensor((1, *size, taken.shape[-1]), taken.dtype)])
+
+
+def bytes_of_shown(model: keras.Model, settings: TrainingSettings) -> int:
+    """Of the features that are kept of the pictures which callbacks show of epochs."""
+    if has_gpu() or not isinstance(model, FromFeatures):
+        return 0
+    maps = calls_of_image(model.extractor, settings.feed.size).outputs
+    pictures = sum(one.get("num_images", 0) for one in settings.callbacks.values())
+    views = len(VIEWS[settings.predict.tta])
+    return min(pictures * views * sum(map(bytes_of, maps)), MOST_FEATURES)
 
 
 def calls_of_step(model: keras.Model, size: Size) -> Calls:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
+import numpy as np
 import pytest
 
 from flexunet_exp.data import dataset as datasets
@@ -73,6 +76,16 @@ def test_a_training_from_features_has_the_maps_of_its_decoder(made):
     (whole_validation,) = whole.elsewhere.values()
     assert validation < whole_validation
     assert list(kept.elsewhere)[1] == "where features are computed" and features > 0
+
+
+def test_features_of_epoch_pictures_count_with_their_views(made):
+    settings, _, model = made("augmentation=none", "predict.tta=flips")
+    assert memory.predict(model, settings).shown == 0
+    shows = replace(settings, callbacks={"epoch_images": {"num_images": 3}})
+    maps = model.extractor.predict_on_batch(np.zeros((1, *settings.feed.size, 3), np.uint8))
+    found = memory.predict(model, shows)
+    assert found.shown == 3 * 4 * sum(one.nbytes for one in maps)
+    assert found.total(2) == replace(found, shown=0).total(2) + found.shown
 
 
 def test_patches_of_features_take_their_share(made):
