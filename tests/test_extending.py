@@ -103,6 +103,7 @@ def checkout(tmp_path_factory) -> Path:
     return copy
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_a_category_a_model_and_a_loss_need_exactly_the_files_that_readme_names(
     checkout, tmp_path, monkeypatch

@@ -211,6 +211,7 @@ def test_other_scoring_of_the_same_training_trains_nothing(folds, twin):
     assert same_weights(folder, donor)
 
 
+@pytest.mark.heavy
 def test_a_sweep_that_skips_cells_is_evaluated_with_them(folds, pooled, tiny):
     """One more cell than before: the three folds are skipped, and belong to the new parent too."""
     words = ["split=folds", "split.n=3", "split.fold=2,1,0", "trainer.epochs=1"]

@@ -24,6 +24,7 @@ def alone(tmp_path_factory, command):
     return run_folder
 
 
+@pytest.mark.heavy
 def test_the_third_run_of_a_process_is_as_if_alone(tmp_path, command, alone):
     precisions = "trainer.precision=mixed_float16,mixed_bfloat16,float32"
     done = train(tmp_path, "-m", *command, "trainer.threads=2", precisions)

@@ -316,6 +316,7 @@ def test_failures_are_seen_whatever_the_cells_folders_are_called(tmp_path, tiny)
     assert [run.info.status for run in parents] == ["FAILED"]
 
 
+@pytest.mark.heavy
 def test_a_seed_of_the_split_is_not_taken_for_that_of_the_training(tmp_path, tiny):
     flexunet(tmp_path, "train", *tiny, "split.seed=5")
     (run,) = all_runs(tmp_path)
@@ -358,6 +359,7 @@ def test_ctrl_c_keeps_what_was_trained_and_ends_the_run_killed(tmp_path, tiny):
     assert (run / "best.keras").is_file() and (run / "train_losses.csv").is_file()
 
 
+@pytest.mark.heavy
 def test_a_closed_terminal_ends_the_run_killed(tmp_path, tiny):
     """As when an ssh connection breaks: nothing can be printed any more."""
     endless = ["trainer.epochs=5000", "callbacks.early_stopping.patience=5000"]
@@ -377,6 +379,7 @@ def test_a_closed_terminal_ends_the_run_killed(tmp_path, tiny):
     assert [run.info.status for run in all_runs(tmp_path)] == ["KILLED"]
 
 
+@pytest.mark.heavy
 def test_a_stop_file_ends_after_the_epoch_with_scores(tmp_path, tiny):
     process, run = long_run(tmp_path, tiny)
     (run / "STOP").touch()

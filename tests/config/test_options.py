@@ -60,6 +60,7 @@ def test_every_option_of_a_command_has_a_row(command):
     assert [key for key in keys_of(command) if option(key, command) is None] == []
 
 
+@pytest.mark.heavy
 def test_every_option_of_a_choice_has_a_row():
     assert [key for key in keys_of_choices() if option(key) is None] == []
 

@@ -200,6 +200,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
         own_conf.write_new("dataset/bolt.yaml", BOLT)
 
 
+@pytest.mark.heavy
 def test_a_run_of_it_needs_it_no_more(project, tiny):
     common = [word for word in tiny if not word.startswith(("dataset=", "dataset.image_size"))]
     quick = ("trainer.epochs=1", "callbacks=none", "augmentation=none", "tracking=none")

@@ -132,6 +132,7 @@ def test_the_excluded_modules_are_there():
             assert weights_code.is_module(compose.PACKAGE, name), name
 
 
+@pytest.mark.heavy
 def test_a_training_uses_nothing_that_an_excluded_module_returns(shipped_targets):
     """Their functions may be called for what they do, and not for what they give back."""
     taken = set()

@@ -135,6 +135,7 @@ def test_json_of_any_depth_ends_in_a_sentence(place, settings):
         assert "a.json" in imported(place, settings, "labelme")
 
 
+@pytest.mark.heavy
 def test_a_million_points_are_drawn(place, settings):
     """They are no damage: outlines traced from masks are long."""
     turns = np.linspace(0, 2 * np.pi, 1_000_000)

@@ -105,6 +105,7 @@ def trainable_parameters(name: str, classes: int, **arguments) -> int:
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
+@pytest.mark.heavy
 def test_another_process_reads_every_network(tmp_path):
     for name in LIGHT:
         files.save_model(made(name, **TINY[name]), tmp_path / f"{name}.keras")

@@ -411,6 +411,7 @@ def test_random_weights_leave_the_files_of_keras_alone(tmp_path, monkeypatch):
     made(application("mobilenetv3_small"), weights=None)
 
 
+@pytest.mark.heavy
 def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -431,6 +432,7 @@ def test_without_a_network_keras_says_which_file_goes_where(tmp_path, monkeypatc
     assert other.read_bytes() == b"weights of another release"
 
 
+@pytest.mark.heavy
 def test_the_file_that_keras_finds_is_recorded_with_its_sha256(tmp_path, monkeypatch):
     """The weights are made here, and Keras told their hash: the real file is not to be had."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

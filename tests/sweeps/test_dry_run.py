@@ -209,6 +209,7 @@ def test_runs_to_begin_with_are_an_axis(tmp_path, tiny):
     assert "Cell 1: " in done.stdout and "Cell 0" not in done.stdout
 
 
+@pytest.mark.heavy
 def test_it_agrees_with_what_training_did(tmp_path, tiny):
     """A sweep killed in its second cell, after the first epoch's state was written."""
     sweep = ["-m", *tiny, "trainer.epochs=2", "loss=dice,ce_dice", "trainer.seed=0,1"]

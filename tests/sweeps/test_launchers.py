@@ -233,6 +233,7 @@ def modules_of_worker(number: int) -> set[str]:
     return {name for name in ("tensorflow", "mlflow") if name in sys.modules}
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_joblib_trains_in_the_workers_that_have_imported_meanwhile(multirun, tmp_path):
     cfg = multirun("launcher=joblib", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")

@@ -55,6 +55,7 @@ assert tape.gradient(found, x) > 0
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_a_run_leaves_no_graphs_and_spares_those_of_others():
     command = [sys.executable, "-c", TRAININGS]

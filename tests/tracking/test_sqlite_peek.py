@@ -81,6 +81,7 @@ def test_looking_changes_nothing(store, uri, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.heavy
 def test_a_new_run_takes_its_first_step_without_mlflow(tmp_path, tiny, monkeypatch):
     """In a process that has imported nothing: those of the other tests have MLflow already."""
     made = train(tmp_path, *tiny, "callbacks=none", "trainer.seed=1")

@@ -57,6 +57,7 @@ def test_a_run_began_with_its_work_and_not_with_its_training(settings, tracker):
     assert info.start_time <= begun - 200 and info.end_time >= begun
 
 
+@pytest.mark.heavy
 def test_jobs_that_start_together_share_one_experiment(tmp_path):
     code = (
         "from flexunet_exp.tracking.store import Store; "

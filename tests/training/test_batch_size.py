@@ -70,6 +70,7 @@ def test_a_memory_without_room_for_one_picture_is_refused(auto):
         batch_size.resolve(cfg, dataset)
 
 
+@pytest.mark.heavy
 def test_the_number_stands_in_the_run_and_finds_it_again(tmp_path, tiny):
     words = [*tiny, "trainer.batch_size=auto", "trainer.epochs=1"]
     done = running.train(tmp_path, *words)

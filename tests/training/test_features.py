@@ -225,6 +225,7 @@ def test_a_training_takes_bfloat16(made):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.heavy
 def test_an_interrupted_command_goes_on_where_it_was(tmp_path, unet_words):
     words = ("train", *unet_words, "augmentation=flips", "tracking=none")
     write = "flexunet_exp.data.cache.features:FeatureCache.write"

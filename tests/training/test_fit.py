@@ -334,6 +334,7 @@ def test_the_profile_says_where_the_time_goes(trained, tmp_path):
     assert table.loc["training step", "seconds"] > 0 and table.loc["all", "share"] == 1
 
 
+@pytest.mark.heavy
 def test_a_slow_reader_is_seen_as_input(trained, tmp_path, monkeypatch):
     read = SampleReader.read
 

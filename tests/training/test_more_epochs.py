@@ -85,6 +85,7 @@ def test_a_run_that_learned_nothing_says_so_and_is_not_the_best(trained):
     assert "test/dice" in run.data.metrics
 
 
+@pytest.mark.heavy
 def test_a_schedule_offers_init_from_instead(trained, tiny):
     words = [*tiny, "schedule=cosine", "schedule.warmup_epochs=0", "trainer.keep_state=true"]
     assert train(trained, *words, "trainer.epochs=1").returncode == 0

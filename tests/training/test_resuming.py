@@ -187,6 +187,7 @@ def test_a_run_killed_between_its_writes_ends_as_if_it_had_not_been(
     assert images(tmp_path) == images(improved)
 
 
+@pytest.mark.heavy
 def test_another_command_leaves_an_unfinished_run_alone(tmp_path, command):
     """`never` begins beside it and ends it; a typo in a callback does not cost its state."""
     words = [*command, "callbacks.early_stopping.patience=9"]

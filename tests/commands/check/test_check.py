@@ -238,6 +238,7 @@ def result(folder: Path) -> tuple[dict, str]:
     return json.loads(card.read_text()), card.with_name("card.html").read_text()
 
 
+@pytest.mark.heavy
 def test_the_command_says_all_of_a_hostile_folder_and_shows_the_rest(tmp_path):
     data = tmp_path / "a data set"
     expected = hostile.make_raw(data)

@@ -67,6 +67,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 MERGED = "classes={scratch: [scratch, Scratch]}"
 
 
+@pytest.mark.heavy
 def test_what_a_person_labelled_trains_by_its_name(photos, tmp_path):
     done = imported(tmp_path, MERGED)
     assert done.returncode == 0, done.stdout

@@ -223,6 +223,7 @@ def test_nothing_of_the_measurement_is_left(planned):
     assert beside_scans(planned / "cache") == []
 
 
+@pytest.mark.heavy
 def test_the_printed_command_trains_the_plan(planned):
     printed = (planned / "printed.txt").read_text()
     (line,) = [line for line in printed.splitlines() if line.startswith("Train it")]
@@ -253,6 +254,7 @@ def test_an_interrupted_measurement_leaves_nothing(tmp_path, tiny_data):
     assert beside_scans(tmp_path / "cache") == []
 
 
+@pytest.mark.heavy
 def test_minutes_in_which_no_epoch_fits(tmp_path, tiny_data):
     done = running.flexunet(tmp_path, "plan", *WORDS, f"data_root={tiny_data}", "minutes=0.01")
     assert done.returncode == 1

@@ -280,6 +280,7 @@ def journal_lines(folder: Path) -> int:
     return len(path.read_bytes().splitlines()) if path.exists() else 0
 
 
+@pytest.mark.heavy
 def test_killed_and_continued_it_is_the_same_and_leaves_nothing(tmp_path, data_root):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert start(whole, data_root).wait() == 0

@@ -163,6 +163,7 @@ def test_the_disk_cache_refuses_pictures_of_several_sizes(compose, tmp_path):
         reader.SampleReader(dataset, dataset.table, None, "disk", cache_dir(cfg))
 
 
+@pytest.mark.heavy
 def test_a_run_on_patches_is_predicted_by_tiles_and_goes_on(tmp_path, tiny):
     words = ("dataset.patch.size=32", "dataset.image_size=32", "dataset.good_share=0.2")
     done = running.flexunet(tmp_path, "train", *tiny, *words)

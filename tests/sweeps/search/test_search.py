@@ -115,12 +115,11 @@ def history(known: optuna.Study) -> list:
 @pytest.mark.parametrize(
     "words",
     [
-        ("hydra.sweeper.pruner=none",),
-        ("hydra.sweeper.pruner=median", "hydra.sweeper.seed=3"),
-        ("hydra.sweeper.pruner=hyperband",),
-        ("hydra.sweeper.sampler=random",),
+        pytest.param(["hydra.sweeper.pruner=none"], id="none", marks=pytest.mark.heavy),
+        pytest.param(["hydra.sweeper.pruner=median", "hydra.sweeper.seed=3"], id="median"),
+        pytest.param(["hydra.sweeper.pruner=hyperband"], id="hyperband", marks=pytest.mark.heavy),
+        pytest.param(["hydra.sweeper.sampler=random"], id="random", marks=pytest.mark.heavy),
     ],
-    ids=lambda words: words[0].rpartition("=")[2],
 )
 def test_interrupted_and_resumed_equals_uninterrupted(searched, words):
     whole, _ = searched("whole", *words)
@@ -254,6 +253,7 @@ def test_the_median_pruner_ends_whom_it_should_and_no_other(searched):
                 assert is_worse == ended_here
 
 
+@pytest.mark.heavy
 def test_random_draws_fill_the_range_evenly_on_its_scale(searched):
     words = ("hydra.sweeper.sampler=random", "hydra.sweeper.n_trials=20", "loss=dice")
     known, _ = searched("a", *words, "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))")
