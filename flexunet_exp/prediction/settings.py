@@ -14,6 +14,8 @@ from flexunet_exp.config import compose
 if TYPE_CHECKING:
     from flexunet_exp.data.tiles import Size
 
+MOST_PIXELS = 2**20  # that are predicted at once, where a step has patches of features
+
 
 @dataclass(frozen=True)
 class PredictSettings:
@@ -77,11 +79,11 @@ def describe_patches(patch: tuple[int, int], size: tuple[int, int]) -> str:
 
 
 def size_of_batch(cfg: DictConfig) -> int:
-    """As many pictures or tiles at once as a training step has, in pixels; at least one.
+    """As many pictures or tiles at once as a training step has; auto as long as that is not known.
 
-    A step on patches of features has less than so many pictures, which are predicted as a whole.
+    After steps on patches of features, which are predicted as whole pictures, at most MOST_PIXELS.
     """
-    trained, size = compose.feature_patch(cfg), compose.image_size(cfg)
-    if trained is None:
-        return cfg.trainer.batch_size
-    return max(1, cfg.trainer.batch_size * math.prod(trained) // math.prod(size))
+    number = cfg.trainer.batch_size
+    if number == "auto" or compose.feature_patch(cfg) is None:
+        return number
+    return max(1, min(number, MOST_PIXELS // math.prod(compose.image_size(cfg))))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config.options import param_name
-from flexunet_exp.config.overrides import choices, short, task_overrides
+from flexunet_exp.config.overrides import choices, short, task_overrides, words_in
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.runs.folder import TEMPERATURES
@@ -58,9 +58,15 @@ def run_name(cfg: DictConfig) -> str:
 
 
 def typed_words() -> str:
-    """The words that train this run alone; the word sweep=… needs -m."""
+    """The words of this run, with the launcher of its sweep."""
     words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
     return " ".join(str(word) for word in words if word.key != "sweep")
+
+
+def command_alone() -> str:
+    """The command that trains this run and no other."""
+    words = [word for word in words_in(typed_words()) if not word.is_of_sweep]
+    return " ".join(map(str, ["flexunet train", *words]))
 
 
 def begin(
@@ -75,14 +81,14 @@ def begin(
 
     `weights` are facts of the network's first weights, for the card.
     """
-    command = f"flexunet train {(words := typed_words())}"
+    command = command_alone()
     if origin := tracker.settings.reproduces:
         tags, command = {**tags, REPRODUCES: origin}, f"flexunet reproduce run={origin}"
     tracker.begin(
         {
             **tags,
             RUN_FOLDER: str(folder),
-            OVERRIDES: words[:LONGEST],
+            OVERRIDES: typed_words()[:LONGEST],
             # Runs without test pictures are comparable where they were validated on the same ones.
             "test_digest": dataset.split_digest("test" if len(dataset.split("test")) else "valid"),
             "mlflow.note.content": f"`{command}`"[:LONGEST],

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import keras
 import tensorflow as tf
 
+from flexunet_exp.callbacks import EpochImages, TiledEpochImages
+from flexunet_exp.config import building
 from flexunet_exp.data.feed.kept_features import AT_ONCE
 from flexunet_exp.data.tiles import Size
 from flexunet_exp.models import activations
@@ -29,6 +31,7 @@ from flexunet_exp.training.supervision import DeeplySupervised
 log = logging.getLogger(__name__)
 
 GIGA = 10**9
+VISIBLE = GIGA // 20  # 0.1 GB when it is written
 
 # Maps of the size of the logits, in float32. Of the loss: truth, log-probability, probability,
 # three products of them, and their gradient. Of the scores: two one-hot masks and a transposed one,
@@ -78,7 +81,8 @@ class Prediction:
         where, most = max(self.activations(batch_size).items(), key=lambda pair: pair[1])
         parts = f"program {gigabytes(self.program)}, " if self.program else ""
         parts += f"weights and optimizer {gigabytes(self.copies * self.weights)}, "
-        parts += f"features of epoch pictures {gigabytes(self.shown)}, " if self.shown else ""
+        if self.shown >= VISIBLE:
+            parts += f"features of epoch pictures {gigabytes(self.shown)}, "
         parts += f"activations {gigabytes(most)} {where}"
         return f"about {gigabytes(self.total(batch_size))} GB ({parts})"
 
@@ -133,11 +137,22 @@ def calls_of_image(model: keras.Model, size: Size) -> Calls:
 
 
 def bytes_of_shown(model: keras.Model, settings: TrainingSettings) -> int:
-    """Of the features that are kept of the pictures which callbacks show of epochs."""
-    if has_gpu() or not isinstance(model, FromFeatures):
+    """Of the features that are kept of the pictures which callbacks show of epochs, at most.
+
+    How many tiles these pictures have is not known here: of tiles, as much as may be kept.
+    """
+    nodes = [(building.locate(node["_target_"]), node) for node in settings.callbacks.values()]
+    shows = {
+        kind: node
+        for kind, node in nodes
+        if isinstance(kind, type) and issubclass(kind, EpochImages)
+    }
+    if has_gpu() or not isinstance(model, FromFeatures) or not shows:
         return 0
+    if settings.predict.tile_size or TiledEpochImages in shows:
+        return MOST_FEATURES
     maps = calls_of_image(model.extractor, settings.feed.size).outputs
-    pictures = sum(one.get("num_images", 0) for one in settings.callbacks.values())
+    pictures = sum(node["num_images"] for node in shows.values())
     views = len(VIEWS[settings.predict.tta])
     return min(pictures * views * sum(map(bytes_of, maps)), MOST_FEATURES)
 

@@ -14,11 +14,13 @@ PATCHES = ("model=unet", "dataset.cache=features", "dataset.patch.features=256")
     [
         ((), 8),
         (PATCHES[:2], 8),
-        ((*PATCHES, "dataset.image_size=512"), 2),
-        ((*PATCHES, "dataset.image_size=768"), 1),  # 0.9
+        ((*PATCHES, "dataset.image_size=256"), 8),
+        ((*PATCHES, "dataset.image_size=384"), 7),  # 7.1
+        ((*PATCHES, "dataset.image_size=1536"), 1),  # 0.4
         ((*PATCHES, "dataset.image_size=768", "predict.batch_size=5"), 5),
+        ((*PATCHES, "trainer.batch_size=auto"), "auto"),
     ],
 )
-def test_as_many_pictures_at_once_as_have_the_pixels_of_a_step(compose, words, number):
+def test_a_million_pixels_at_once_after_steps_on_patches_of_features(compose, words, number):
     cfg = compose("train", "trainer.batch_size=8", *words)
     assert PredictSettings.from_config(cfg).batch_size == number

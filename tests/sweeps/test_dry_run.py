@@ -161,6 +161,14 @@ def test_each_cell_has_the_batch_that_was_found_for_it(multirun, past, words, tm
     assert states(found) == ["finished", "finished"]
 
 
+def test_a_cell_whose_batch_and_precision_are_not_found_yet_is_missing(multirun, words, tmp_path):
+    kept = ("dataset.cache=features", "dataset.patch.features=32", f"cache_dir={tmp_path}/cache")
+    auto = ("trainer.batch_size=auto", "trainer.precision=auto")
+    others = [word for word in words if not word.startswith("model.")]
+    (cell,) = surveyed(multirun, *others, "model=unet", "model.encoder_weights=null", *kept, *auto)
+    assert cell.state == "missing"
+
+
 def test_nobody_knows_how_long_another_network_takes(multirun, past, words):
     past("FINISHED", ["trainer.seed=0"], minutes="2.0")
     for other in ("model.base_filters=4", "trainer.epochs=3", "dataset.image_size=128"):

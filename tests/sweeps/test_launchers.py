@@ -166,6 +166,9 @@ def test_parent_and_children_are_right_on_every_launcher(sweep):
     ended = re.findall(r"│\s*(\d) │ \S+\s+│ (\w+)", done.stdout)
     assert ended == [(str(n), how.lower()) for n, how in enumerate(expected.values())]
     assert re.search(r"cell 1 failed: .*image_size", done.stdout)
+    tags = [child.data.tags for child in children if "image_size" in child.data.params]
+    assert all("launcher" in one["overrides"] for one in tags)
+    assert not any("launcher" in one["mlflow.note.content"] for one in tags)  # it needs -m
 
 
 def test_every_trial_computes_with_the_threads_that_are_its_part(sweep):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flexunet_exp.data import dataset as datasets
+from flexunet_exp.prediction.kept_logits import MOST_FEATURES
 from flexunet_exp.system import memory as system
 from flexunet_exp.training import fit, memory
 from flexunet_exp.training.memory import Prediction
@@ -81,11 +82,15 @@ def test_a_training_from_features_has_the_maps_of_its_decoder(made):
 def test_features_of_epoch_pictures_count_with_their_views(made):
     settings, _, model = made("augmentation=none", "predict.tta=flips")
     assert memory.predict(model, settings).shown == 0
-    shows = replace(settings, callbacks={"epoch_images": {"num_images": 3}})
+    own = {"_target_": "keras.callbacks.TerminateOnNaN", "num_images": None}
+    shown = {"_target_": "flexunet_exp.callbacks.EpochImages", "num_images": 3}
+    shows = replace(settings, callbacks={"own": own, "epoch_images": shown})
     maps = model.extractor.predict_on_batch(np.zeros((1, *settings.feed.size, 3), np.uint8))
     found = memory.predict(model, shows)
     assert found.shown == 3 * 4 * sum(one.nbytes for one in maps)
     assert found.total(2) == replace(found, shown=0).total(2) + found.shown
+    tiles = replace(shows, predict=replace(settings.predict, tile=32))
+    assert memory.predict(model, tiles).shown == MOST_FEATURES
 
 
 def test_patches_of_features_take_their_share(made):

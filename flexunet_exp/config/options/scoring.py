@@ -33,7 +33,7 @@ ROWS = (
     ),
     Option(
         "predict.batch_size",
-        "pictures or tiles at once; null: trainer.batch_size, or the pixels of so many patches",
+        "pictures or tiles at once; null: trainer.batch_size, or fewer for patches of features",
         or_null(count(4)),
         SCORES,
         minutes=True,
