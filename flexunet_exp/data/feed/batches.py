@@ -142,4 +142,15 @@ def batches(
         return tf.nest.pack_sequence_as(inputs, shaped), tf.ensure_shape(class_masks, (None, *size))
 
     steps_in_order = tf.data.Dataset.range(steps.start, steps.stop)
-    return steps_in_order.map(load_batch).prefetch(2)
+    return steps_in_order.map(load_batch).prefetch(2).with_options(untuned())
+
+
+def untuned() -> tf.data.Options:
+    """No autotuning: there is nothing to tune, and its thread can hold up the end of an iterator.
+
+    That thread may miss that the iterator ends, and then sleeps on, for up to a minute (seen with
+    TensorFlow 2.21.0; findings/tensorflow_data_iterators_end_late.sh).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

@@ -16,6 +16,7 @@ from flexunet_exp.data.feed import feed as feeding
 from flexunet_exp.data.feed import sampling
 from flexunet_exp.data.feed.reader import SampleReader
 from flexunet_exp.data.feed.settings import FeedSettings
+from flexunet_exp.training.profile import Profile
 
 LIGHT = [augmentation.HorizontalFlip(), augmentation.QuarterTurn(), augmentation.Brightness()]
 
@@ -126,3 +127,12 @@ def test_memory_cache_reads_each_file_once(dataset, monkeypatch):
     for _ in range(3):
         source(0), source(1)
     assert reads == [0, 1]
+
+
+def test_no_thread_that_tunes_them_can_hold_up_their_end(dataset, tmp_path):
+    """findings/tensorflow_data_iterators_end_late.sh: by up to a minute."""
+    source = reader(dataset)
+    trained = training(source, [], seed=0, epochs=1)
+    timed = Profile(tmp_path / "profile.csv").timing_batches(trained)
+    for batches in (trained, timed, pipeline.evaluation(source, (64, 64), 4)):
+        assert batches.options().autotune.enabled is False
