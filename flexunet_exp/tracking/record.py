@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from flexunet_exp.config.options import param_name
-from flexunet_exp.config.overrides import choices, short, task_overrides, words_in
+from flexunet_exp.config.overrides import Word, choices, short, task_overrides
 from flexunet_exp.errors import InputError
 from flexunet_exp.runs import outcome
 from flexunet_exp.runs.folder import TEMPERATURES
@@ -57,15 +57,19 @@ def run_name(cfg: DictConfig) -> str:
     return " ".join(sorted(varying, key=len)) or f"{cfg.dataset.name} {model}"
 
 
-def typed_words() -> str:
+def typed() -> list[Word]:
     """The words of this run, with the launcher of its sweep."""
     words = [word for word in task_overrides() if not word.key.startswith("tracking.")]
-    return " ".join(str(word) for word in words if word.key != "sweep")
+    return [word for word in words if word.key != "sweep"]
+
+
+def typed_words() -> str:
+    return " ".join(map(str, typed()))
 
 
 def command_alone() -> str:
     """The command that trains this run and no other."""
-    words = [word for word in words_in(typed_words()) if not word.is_of_sweep]
+    words = [word for word in typed() if not word.is_of_sweep]
     return " ".join(map(str, ["flexunet train", *words]))
 
 

@@ -141,18 +141,15 @@ def bytes_of_shown(model: keras.Model, settings: TrainingSettings) -> int:
 
     How many tiles these pictures have is not known here: of tiles, as much as may be kept.
     """
-    nodes = [(building.locate(node["_target_"]), node) for node in settings.callbacks.values()]
-    shows = {
-        kind: node
-        for kind, node in nodes
-        if isinstance(kind, type) and issubclass(kind, EpochImages)
-    }
-    if has_gpu() or not isinstance(model, FromFeatures) or not shows:
+    if has_gpu() or not isinstance(model, FromFeatures):
         return 0
-    if settings.predict.tile_size or TiledEpochImages in shows:
+    nodes = [(building.locate(node["_target_"]), node) for node in settings.callbacks.values()]
+    shows = [(kind, node) for kind, node in nodes if kind in (EpochImages, TiledEpochImages)]
+    in_tiles = settings.predict.tile_size or any(kind is TiledEpochImages for kind, _ in shows)
+    if shows and in_tiles:
         return MOST_FEATURES
     maps = calls_of_image(model.extractor, settings.feed.size).outputs
-    pictures = sum(node["num_images"] for node in shows.values())
+    pictures = sum(node["num_images"] for _, node in shows)
     views = len(VIEWS[settings.predict.tta])
     return min(pictures * views * sum(map(bytes_of, maps)), MOST_FEATURES)
 
